@@ -1,0 +1,39 @@
+//! What is wrong with a configuration, said at start-up.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A configuration that must not run: what is wrong, and the value that is.
+///
+/// It is found by `build()`, `require(..)` or `into_router()`, never while requests are served. The type is opaque so
+/// that a message can become better without a breaking change; its [`Display`](fmt::Display) form is made to be read
+/// by the person who wrote the configuration.
+#[derive(Clone)]
+pub struct ConfigError {
+    message: Arc<str>,
+}
+
+impl ConfigError {
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string().into() }
+    }
+
+    /// The same error, with the place where it was found in front.
+    pub(crate) fn at(&self, place: impl fmt::Display) -> Self {
+        Self::new(format_args!("{place}: {self}"))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ConfigError").field(&self.message).finish()
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,174 @@
+//! One strict JSON object: member names are unique, and a member of the wrong type is an error, never "absent".
+//!
+//! Token headers, claims, discovery documents and key sets are all read through this. Values stay borrowed and
+//! unparsed until they are asked for.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Why a JSON text is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JsonError {
+    /// Not UTF-8, not JSON, not an object, or a member is named twice.
+    NotAnObject,
+    /// The named member has another type than it must have.
+    WrongType(&'static str),
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnObject => f.write_str("not one JSON object with unique member names"),
+            Self::WrongType(name) => write!(f, "{name} has the wrong type"),
+        }
+    }
+}
+
+/// The members of one JSON object, sorted by name.
+pub(crate) struct Object<'a> {
+    members: Vec<(Name<'a>, &'a RawValue)>,
+}
+
+/// A member name: borrowed unless it was written with escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Object<'a> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotAnObject)?;
+        let mut object: Self = serde_json::from_str(text).map_err(|_| JsonError::NotAnObject)?;
+        object.members.sort_unstable_by(|(a, _), (b, _)| a.0.cmp(&b.0));
+        let twice = object.members.iter().zip(object.members.iter().skip(1)).any(|((a, _), (b, _))| a.0 == b.0);
+        if twice { Err(JsonError::NotAnObject) } else { Ok(object) }
+    }
+
+    /// The raw text of a member.
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
+        let at = self.members.binary_search_by(|(member, _)| (*member.0).cmp(name)).ok()?;
+        self.members.get(at).map(|(_, value)| value.get())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.raw(name).is_some()
+    }
+
+    /// A member of type `T`; absent is `None`, another type is an error.
+    pub(crate) fn get<T: Deserialize<'a>>(&self, name: &'static str) -> Result<Option<T>, JsonError> {
+        self.read(name).map_err(|()| JsonError::WrongType(name))
+    }
+
+    /// As [`get`](Self::get), for a name that is a setting.
+    pub(crate) fn read<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, ()> {
+        self.raw(name).map(serde_json::from_str).transpose().map_err(|_| ())
+    }
+
+    pub(crate) fn string(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, JsonError> {
+        Ok(self.get::<Text<'a>>(name)?.map(|text| text.0))
+    }
+}
+
+/// A JSON string, borrowed where it can be.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(Name<'de>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(16);
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Members).map(|members| Self { members })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_typed_members() {
+        let object = Object::parse(br#" {"a":"x","n":1.5,"e\u0078p":2,"l":["p","q"]} "#).unwrap();
+        assert_eq!(object.string("a").unwrap().as_deref(), Some("x"));
+        assert_eq!(object.get::<f64>("exp").unwrap(), Some(2.0));
+        assert_eq!(object.string("absent").unwrap(), None);
+        assert_eq!(object.string("n"), Err(JsonError::WrongType("n")));
+        assert_eq!(object.get::<Vec<Text<'_>>>("l").unwrap().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn null_is_a_wrong_type_and_not_absent() {
+        let object = Object::parse(br#"{"a":null}"#).unwrap();
+        assert!(object.has("a"));
+        assert_eq!(object.string("a"), Err(JsonError::WrongType("a")));
+        assert!(object.get::<f64>("a").is_err());
+    }
+
+    #[test]
+    fn refuses_what_is_not_one_object_with_unique_names() {
+        for bad in [
+            &b"[]"[..],
+            b"1",
+            b"\"x\"",
+            b"null",
+            b"",
+            b" ",
+            b"{",
+            b"{}{}",
+            b"{} x",
+            b"{\"a\":1,}",
+            b"{\"a\":1,\"a\":1}",
+            b"{\"exp\":1,\"\\u0065xp\":2}",
+            b"{\"a\":01}",
+            b"{\"a\":Infinity}",
+            b"{\"a\":\"\xff\"}",
+            b"\xef\xbb\xbf{}",
+            b"{}\0",
+            b"{/**/}",
+        ] {
+            assert!(Object::parse(bad).is_err(), "{:?}", String::from_utf8_lossy(bad));
+        }
+    }
+
+    #[test]
+    fn depth_is_harmless() {
+        let deep = format!("{{\"x\":{}{}}}", "[".repeat(60_000), "]".repeat(60_000));
+        let _ = Object::parse(deep.as_bytes());
+        assert!(Object::parse(format!("{{\"x\":{}", "[".repeat(60_000)).as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Object::parse(&bytes);
+        }
+
+        #[test]
+        fn agrees_with_a_plain_reader(map in prop::collection::btree_map("[a-z\"\\\\é]{0,4}", any::<i32>(), 0..8)) {
+            let text = serde_json::to_string(&map).unwrap();
+            let object = Object::parse(text.as_bytes()).unwrap();
+            for (name, value) in &map {
+                prop_assert_eq!(object.read::<i32>(name).unwrap(), Some(*value));
+            }
+        }
+    }
+}

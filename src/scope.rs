@@ -1,0 +1,127 @@
+//! Scopes: one validated word of a policy, and the list that a token carries.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::ConfigError;
+
+/// One scope-token (RFC 6749 section 3.3): printable ASCII without space, quote and backslash.
+///
+/// Since it can hold nothing else, a scope is safe to write into a challenge.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope(Arc<str>);
+
+impl Scope {
+    /// # Errors
+    ///
+    /// When `text` is empty or holds a character that a scope-token must not have.
+    pub fn new(text: &str) -> Result<Self, ConfigError> {
+        if is_scope_token(text) {
+            Ok(Self(text.into()))
+        } else {
+            Err(ConfigError::new(format_args!(
+                "scope {text:?} is not a scope-token: one or more characters of printable ASCII, no space, quote or backslash (RFC 6749 section 3.3)"
+            )))
+        }
+    }
+
+    /// The scope's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+fn is_scope_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+}
+
+/// The scopes of a token: words separated by a space, compared exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ScopeList(Box<str>);
+
+impl ScopeList {
+    /// From the string form of the claim. Only U+0020 separates: a tab or a no-break space is part of a word, and so
+    /// matches nothing.
+    pub(crate) fn from_text(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// From the array form of the claim. `None` when a member could be mistaken for two scopes, or for none.
+    pub(crate) fn from_words(words: &[impl AsRef<str>]) -> Option<Self> {
+        let mut text = String::new();
+        for word in words.iter().map(AsRef::as_ref) {
+            if word.is_empty() || word.contains(' ') {
+                return None;
+            }
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(word);
+        }
+        Some(Self(text.into()))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|word| !word.is_empty())
+    }
+
+    pub(crate) fn contains(&self, scope: &str) -> bool {
+        self.iter().any(|word| word == scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn scope_tokens() {
+        assert_eq!(Scope::new("read:orders").unwrap().as_str(), "read:orders");
+        for bad in ["", "a b", "a\"", "a\\", "a\tb", "a\r\n", "é", "a\u{7f}"] {
+            assert!(Scope::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn words_match_exactly() {
+        let list = ScopeList::from_text("read:orders  write:orders\tx read");
+        assert!(list.contains("read:orders"));
+        assert!(list.contains("read"));
+        for other in ["write:orders", "x", "Read", "orders", "read:orders write", ""] {
+            assert!(!list.contains(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn array_members_never_split() {
+        assert!(ScopeList::from_words(&["a b"]).is_none());
+        assert!(ScopeList::from_words(&[""]).is_none());
+        assert_eq!(ScopeList::from_words(&["a", "b"]).unwrap().iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_holds_its_words_and_no_other(words in prop::collection::vec("[!-~&&[^\"\\\\]]{1,8}", 0..6), other in "[!-~]{1,8}") {
+            let list = ScopeList::from_text(&words.join(" "));
+            for word in &words {
+                prop_assert!(list.contains(word));
+            }
+            prop_assert_eq!(list.contains(&other), words.contains(&other));
+        }
+    }
+}

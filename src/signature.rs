@@ -1,0 +1,242 @@
+//! Signature checks: the only file that names the crypto library (besides the minting of test tokens).
+//!
+//! Asymmetric algorithms only, and one key means one algorithm: it is fixed when the key is parsed, never by a token.
+
+use std::fmt;
+
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaParameters, VerificationAlgorithm};
+
+/// A signature algorithm for access tokens (RFC 7518 section 3.1, RFC 8037, RFC 9864).
+///
+/// There is no symmetric one, and there will be none: a resource server that can verify an HMAC can also forge it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384: what a new Logto tenant signs with.
+    Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+    /// Ed25519, under its old name `EdDSA` and its RFC 9864 name `Ed25519`.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// Every algorithm, the default allow-list of an issuer.
+    pub const ALL: [Self; 10] = [
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::EdDsa,
+    ];
+
+    /// The name in a token's header (`EdDSA` for Ed25519).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// By the exact, case-sensitive name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "Ed25519" => Some(Self::EdDsa),
+            _ => Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name),
+        }
+    }
+
+    /// Whether the algorithm needs an RSA key.
+    #[must_use]
+    pub const fn is_rsa(self) -> bool {
+        matches!(self, Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512)
+    }
+
+    fn verification(self) -> Verification {
+        match self {
+            Self::Es256 => Verification::Point(&lc::ECDSA_P256_SHA256_FIXED, 1 + 2 * 32),
+            Self::Es384 => Verification::Point(&lc::ECDSA_P384_SHA384_FIXED, 1 + 2 * 48),
+            Self::Es512 => Verification::Point(&lc::ECDSA_P521_SHA512_FIXED, 1 + 2 * 66),
+            Self::EdDsa => Verification::Point(&lc::ED25519, 32),
+            Self::Rs256 => Verification::Rsa(&lc::RSA_PKCS1_2048_8192_SHA256),
+            Self::Rs384 => Verification::Rsa(&lc::RSA_PKCS1_2048_8192_SHA384),
+            Self::Rs512 => Verification::Rsa(&lc::RSA_PKCS1_2048_8192_SHA512),
+            Self::Ps256 => Verification::Rsa(&lc::RSA_PSS_2048_8192_SHA256),
+            Self::Ps384 => Verification::Rsa(&lc::RSA_PSS_2048_8192_SHA384),
+            Self::Ps512 => Verification::Rsa(&lc::RSA_PSS_2048_8192_SHA512),
+        }
+    }
+}
+
+/// How the crypto library checks an algorithm: on a curve, with the octets of its encoded point, or with RSA.
+enum Verification {
+    Point(&'static dyn VerificationAlgorithm, usize),
+    Rsa(&'static RsaParameters),
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The public numbers of a key, as a JWK states them.
+#[derive(Clone, Copy)]
+pub(crate) enum KeyMaterial<'a> {
+    /// An uncompressed point for ECDSA (`04 ‖ x ‖ y`), the 32 octets for Ed25519.
+    Point(&'a [u8]),
+    /// Modulus and exponent, big-endian.
+    Rsa { n: &'a [u8], e: &'a [u8] },
+}
+
+/// A public key, parsed and checked once, for exactly one algorithm.
+pub(crate) struct VerifyingKey {
+    algorithm: Algorithm,
+    parsed: ParsedPublicKey,
+}
+
+impl VerifyingKey {
+    /// `Err` names what is wrong with the key.
+    pub(crate) fn new(algorithm: Algorithm, material: KeyMaterial<'_>) -> Result<Self, &'static str> {
+        let parsed = match (algorithm.verification(), material) {
+            (Verification::Point(_, octets), KeyMaterial::Point(point)) if point.len() != octets => {
+                return Err("a coordinate has the wrong length for the curve");
+            }
+            (Verification::Point(curve, _), KeyMaterial::Point(point)) => {
+                ParsedPublicKey::new(curve, point).map_err(|_| "the point is not on the curve")?
+            }
+            (Verification::Rsa(parameters), KeyMaterial::Rsa { n, e }) => {
+                check_rsa_numbers(n, e)?;
+                PublicKeyComponents { n, e }
+                    .to_parsed_public_key(parameters)
+                    .map_err(|_| "not an RSA public key of 2048 to 8192 bits")?
+            }
+            _ => return Err("the algorithm does not fit the type of the key"),
+        };
+        Ok(Self { algorithm, parsed })
+    }
+
+    pub(crate) const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Same algorithm, same public numbers.
+    pub(crate) fn is_same_key(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm && self.parsed.as_ref() == other.parsed.as_ref()
+    }
+
+    /// Both are RSA, or both EC, or both OKP (RFC 7517 section 4.5 tolerates one `kid` only across key types).
+    pub(crate) fn has_same_type(&self, other: &Self) -> bool {
+        let kind = |key: &Self| (key.algorithm.is_rsa(), key.algorithm == Algorithm::EdDsa);
+        kind(self) == kind(other)
+    }
+
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.parsed.verify_sig(message, signature).is_ok()
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// RFC 7518 section 6.3.1: minimal big-endian numbers, at least 2048 bits, an odd exponent above one. Checked before
+/// the library sees them, so that a huge modulus costs nothing.
+fn check_rsa_numbers(n: &[u8], e: &[u8]) -> Result<(), &'static str> {
+    match n {
+        [] | [0, ..] => return Err("the RSA modulus is not written in its minimal form"),
+        [.., last] if last % 2 == 0 => return Err("the RSA modulus is even"),
+        _ if n.len() > 1024 => return Err("the RSA modulus has more than 8192 bits"),
+        [first, ..] if n.len() * 8 - (first.leading_zeros() as usize) < 2048 => {
+            return Err("the RSA modulus has less than 2048 bits");
+        }
+        _ => {}
+    }
+    match e {
+        [] | [0, ..] => Err("the RSA exponent is not written in its minimal form"),
+        [1] => Err("the RSA exponent is 1"),
+        [.., last] if last % 2 == 0 => Err("the RSA exponent is even"),
+        _ if e.len() > 4 => Err("the RSA exponent has more than 32 bits"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_exact() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(Algorithm::from_name(algorithm.as_str()), Some(algorithm));
+        }
+        assert_eq!(Algorithm::from_name("Ed25519"), Some(Algorithm::EdDsa));
+        for other in ["none", "None", "HS256", "es384", "ES384 ", "ES256K", "Ed448", "RSA-OAEP", ""] {
+            assert_eq!(Algorithm::from_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn rsa_numbers() {
+        let mut n = vec![0xC0; 256];
+        n[255] = 1;
+        assert_eq!(check_rsa_numbers(&n, &[1, 0, 1]), Ok(()));
+        let even: Vec<u8> = n.iter().copied().take(255).chain([2]).collect();
+        let long = [n.clone(), vec![1; 800]].concat();
+        let padded = [vec![0], n.clone()].concat();
+        for bad in [&even[..], &n[1..], &long, &padded, &[], &[0x7f; 256][..255]] {
+            assert!(check_rsa_numbers(bad, &[1, 0, 1]).is_err());
+        }
+        for bad in [&[][..], &[0, 3], &[1], &[4], &[1, 0, 0, 0, 1]] {
+            assert!(check_rsa_numbers(&n, bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_point_must_fit_its_curve() {
+        for (algorithm, length) in
+            [(Algorithm::Es256, 65), (Algorithm::Es384, 97), (Algorithm::Es512, 133), (Algorithm::EdDsa, 32)]
+        {
+            for wrong in [0, length - 1, length + 1] {
+                assert!(VerifyingKey::new(algorithm, KeyMaterial::Point(&vec![4; wrong])).is_err());
+            }
+        }
+        assert!(
+            VerifyingKey::new(Algorithm::Es256, KeyMaterial::Point(&[vec![4], vec![0; 64]].concat())).is_err(),
+            "(0, 0)"
+        );
+        assert!(VerifyingKey::new(Algorithm::Rs256, KeyMaterial::Point(&[4; 65])).is_err());
+        assert!(VerifyingKey::new(Algorithm::Es256, KeyMaterial::Rsa { n: &[1], e: &[3] }).is_err());
+    }
+}
