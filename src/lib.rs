@@ -1,9 +1,13 @@
+mod bearer;
 mod challenge;
 mod error;
 mod json;
+mod jwt;
+pub mod keys;
 mod rejection;
 mod scope;
 mod signature;
 pub mod time;
+mod token;
 pub use error::ConfigError;
 pub use signature::Algorithm;

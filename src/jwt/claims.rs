@@ -1,0 +1,176 @@
+//! The claims, judged: a pure function of `(claims, rules, now)`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::json::{JsonError, Object, Text};
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::scope::ScopeList;
+use crate::time::Now;
+use crate::token::{NumericDate, Subject, SubjectKind, Verified};
+
+use super::rules::{IssuerRules, MachineMark, Profile, ScopeForm};
+
+/// Claims that mark another kind of JWT: ID tokens, logout tokens, security events.
+const FOREIGN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
+/// Where issuers that do not follow RFC 9068 name the client.
+const CLIENT_CLAIMS: [&str; 4] = ["client_id", "azp", "appid", "cid"];
+
+/// Judges claims whose signature has been verified. `issuer` is the trusted value that `iss` was found equal to.
+pub(super) fn judge(
+    claims: &Object<'_>,
+    issuer: &Arc<str>,
+    rules: &IssuerRules,
+    now: Now,
+) -> Result<Verified, Rejection> {
+    let times = Times::read(claims)?;
+    times.judge(rules, now)?;
+    let audience = audience(claims, rules)?;
+    if claims.has("cnf") {
+        return Err(Rejection::invalid_token("cnf: a sender-constrained token, and nothing here can check it"));
+    }
+    if claims.raw("act").is_some_and(|act| !act.starts_with('{')) {
+        return Err(Rejection::invalid_token("act is not an object"));
+    }
+    let subject = string(claims, "sub")?.filter(|sub| !sub.is_empty());
+    let subject = subject.ok_or_else(|| Rejection::invalid_token("sub is missing or empty"))?;
+    let (client, kind) = match rules.profile {
+        Profile::Rfc9068 => by_rfc9068(claims, &subject, &times)?,
+        Profile::UntypedJwt => untyped(claims, &subject, rules)?,
+    };
+    let organization =
+        claims.read::<Text<'_>>(&rules.organization_claim).map_err(|()| wrong_setting(&rules.organization_claim))?;
+    Ok(Verified {
+        issuer: issuer.clone(),
+        subject: Subject::new(rules.name.clone(), subject.into(), kind),
+        client_id: client.map(Into::into),
+        token_id: string(claims, "jti")?.map(Into::into),
+        scopes: scopes(claims, rules)?,
+        audience,
+        organization: organization.map(|text| text.0.into()),
+        expires_at: times.expires_at,
+        issued_at: times.issued_at,
+        not_before: times.not_before,
+        payload: Box::default(),
+    })
+}
+
+/// `exp`, `nbf` and `iat`.
+struct Times {
+    expires_at: NumericDate,
+    not_before: Option<NumericDate>,
+    issued_at: Option<NumericDate>,
+}
+
+impl Times {
+    fn read(claims: &Object<'_>) -> Result<Self, Rejection> {
+        let date = |name| match claims.get::<f64>(name).map_err(wrong_type)? {
+            None => Ok(None),
+            Some(seconds) => NumericDate::new(seconds)
+                .map(Some)
+                .ok_or_else(|| Rejection::invalid_token(format!("{name} is no date"))),
+        };
+        let expires_at = date("exp")?.ok_or_else(|| Rejection::invalid_token("exp is missing"))?;
+        Ok(Self { expires_at, not_before: date("nbf")?, issued_at: date("iat")? })
+    }
+
+    /// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
+    fn judge(&self, rules: &IssuerRules, now: Now) -> Result<(), Rejection> {
+        let (now, leeway) = (now.unix.as_secs_f64(), rules.leeway.as_secs_f64());
+        let late = now - self.expires_at.seconds();
+        if late >= leeway {
+            let detail = format!("expired {late:.0} s ago, leeway {leeway} s");
+            return Err(Rejection::new(RejectionKind::ExpiredToken, Remediation::Refresh, detail));
+        }
+        for (name, date) in [("nbf", self.not_before), ("iat", self.issued_at)] {
+            let early = date.map_or(0.0, |date| date.seconds() - now);
+            if early > leeway {
+                return Err(Rejection::invalid_token(format!("{name} is {early:.0} s ahead, leeway {leeway} s")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `aud`: a string or an array of strings (RFC 7519 section 4.1.3), one of which this server serves.
+fn audience(claims: &Object<'_>, rules: &IssuerRules) -> Result<Vec<Box<str>>, Rejection> {
+    let values: Vec<Text<'_>> = match claims.raw("aud") {
+        Some(raw) if raw.starts_with('"') => claims.get::<Text<'_>>("aud").map_err(wrong_type)?.into_iter().collect(),
+        _ => claims.get("aud").map_err(wrong_type)?.unwrap_or_default(),
+    };
+    if !values.iter().any(|value| rules.serves(&value.0)) {
+        return Err(Rejection::invalid_token("aud names nothing that this server serves"));
+    }
+    Ok(values.into_iter().map(|value| value.0.into()).collect())
+}
+
+fn scopes(claims: &Object<'_>, rules: &IssuerRules) -> Result<ScopeList, Rejection> {
+    let name = &rules.scope_claim;
+    match rules.scope_form {
+        ScopeForm::Text => {
+            let text = claims.read::<Text<'_>>(name).map_err(|()| wrong_setting(name))?;
+            Ok(text.map(|text| ScopeList::from_text(&text.0)).unwrap_or_default())
+        }
+        ScopeForm::Array => {
+            let words = claims.read::<Vec<Text<'_>>>(name).map_err(|()| wrong_setting(name))?.unwrap_or_default();
+            let words: Vec<Cow<'_, str>> = words.into_iter().map(|word| word.0).collect();
+            ScopeList::from_words(&words).ok_or_else(|| wrong_setting(name))
+        }
+    }
+}
+
+type ClientAndKind<'a> = (Option<Cow<'a, str>>, SubjectKind);
+
+/// RFC 9068 section 2.2. A machine's `sub` is its `client_id`.
+fn by_rfc9068<'a>(claims: &Object<'a>, subject: &str, times: &Times) -> Result<ClientAndKind<'a>, Rejection> {
+    let client = string(claims, "client_id")?.filter(|client| !client.is_empty());
+    let client = client
+        .ok_or_else(|| Rejection::invalid_token("client_id is missing or empty: not an access token by RFC 9068"))?;
+    if times.issued_at.is_none() {
+        return Err(Rejection::invalid_token("iat is missing: not an access token by RFC 9068"));
+    }
+    let kind = if *client == *subject { SubjectKind::Machine } else { SubjectKind::User };
+    Ok((Some(client), kind))
+}
+
+fn untyped<'a>(claims: &Object<'a>, subject: &str, rules: &IssuerRules) -> Result<ClientAndKind<'a>, Rejection> {
+    if let Some(foreign) = FOREIGN_CLAIMS.into_iter().find(|name| claims.has(name)) {
+        return Err(Rejection::invalid_token(format!("{foreign}: an ID token, a logout token or an event")));
+    }
+    let mut client = None;
+    for name in CLIENT_CLAIMS {
+        client = client.or(string(claims, name)?.filter(|client| !client.is_empty()));
+    }
+    let kind = match &client {
+        None => SubjectKind::Unknown,
+        Some(client) if **client == *subject => SubjectKind::Machine,
+        Some(_) if rules.machine_marks.is_empty() => SubjectKind::Unknown,
+        Some(_) if rules.machine_marks.iter().any(|mark| is_marked(claims, mark)) => SubjectKind::Machine,
+        Some(_) => SubjectKind::User,
+    };
+    Ok((client, kind))
+}
+
+fn is_marked(claims: &Object<'_>, mark: &MachineMark) -> bool {
+    match mark {
+        MachineMark::Claim(name, value) => {
+            claims.read::<Text<'_>>(name).is_ok_and(|text| text.is_some_and(|text| text.0 == **value))
+        }
+        MachineMark::Present(name) => claims.has(name),
+    }
+}
+
+fn string<'a>(claims: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
+    claims.string(name).map_err(wrong_type)
+}
+
+fn wrong_type(error: JsonError) -> Rejection {
+    Rejection::invalid_token(error.to_string())
+}
+
+fn wrong_setting(name: &str) -> Rejection {
+    Rejection::invalid_token(format!("{name} has not the form that is set for this issuer"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! From unverified bytes to an [`AccessToken`](crate::AccessToken).
+//!
+//! One function, [`verify`], reads top to bottom as a token is judged; everything it calls is synchronous and pure.
+
+mod claims;
+mod header;
+mod rules;
+mod segments;
+mod verify;
+
+pub(crate) use rules::{ISSUER_DEFAULTS, IssuerRules, ORGANIZATION_URN};
+pub use rules::{MachineMark, Profile, ScopeForm};
+pub(crate) use verify::verify;

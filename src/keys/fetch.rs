@@ -1,0 +1,50 @@
+//! How a document is fetched: one small trait, so that anybody can bring an HTTP client of their own.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+/// The largest discovery document or key set that is read, in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
+
+/// Fetches one document. The default is a `reqwest` client (feature `http-client`).
+///
+/// An implementation gets a `GET` request whose URL comes from configuration or from a trusted discovery document. It
+/// must not follow redirects, should stop reading a body beyond [`MAX_DOCUMENT_BYTES`], and returns whatever status it
+/// got: what a status means is decided by the caller, who also ends a fetch that takes longer than five seconds.
+pub trait Fetch: Send + Sync + 'static {
+    /// Sends the request and reads the whole answer.
+    fn fetch(
+        &self,
+        request: Request<()>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>>;
+}
+
+/// Why a document could not be fetched. Its text goes to the log, never into an answer.
+#[derive(Debug)]
+pub struct FetchError(Box<dyn std::error::Error + Send + Sync>);
+
+impl FetchError {
+    /// From an error of the client, or from a sentence.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for FetchError {
+    /// The error and its causes, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FetchError {}

@@ -1,0 +1,86 @@
+//! The default [`Fetch`]: a `reqwest` client with every limit set.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Proxy};
+
+use super::fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES};
+use crate::error::ConfigError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What can be set about the default client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClientSettings {
+    pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) proxy: Option<String>,
+    pub(crate) user_agent: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct HttpClient(Client);
+
+impl HttpClient {
+    pub(crate) fn new(settings: &ClientSettings) -> Result<Self, ConfigError> {
+        let user_agent = settings.user_agent.as_deref().unwrap_or(concat!("orgate/", env!("CARGO_PKG_VERSION")));
+        let mut builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .redirect(Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(1)
+            .user_agent(user_agent);
+        for pem in &settings.root_certificates {
+            let certificates = Certificate::from_pem_bundle(pem)
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| ConfigError::new("the root certificate is not PEM"))?;
+            builder =
+                certificates.into_iter().fold(builder, |builder, certificate| builder.tls_certs_merge([certificate]));
+        }
+        if let Some(url) = &settings.proxy {
+            let proxy = Proxy::all(url).map_err(|error| ConfigError::new(format_args!("proxy {url:?}: {error}")))?;
+            builder = builder.proxy(proxy);
+        }
+        builder.build().map(Self).map_err(|error| {
+            ConfigError::new(format_args!("the HTTP client (user agent {user_agent:?}): {}", FetchError::new(error)))
+        })
+    }
+
+    async fn get(&self, request: Request<()>) -> Result<Response<Bytes>, FetchError> {
+        let (parts, ()) = request.into_parts();
+        let mut answer = self
+            .0
+            .request(parts.method, parts.uri.to_string())
+            .headers(parts.headers)
+            .send()
+            .await
+            .map_err(FetchError::new)?;
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(FetchError::new)? {
+            if body.len() + chunk.len() > MAX_DOCUMENT_BYTES {
+                return Err(FetchError::new(format!("the document has more than {MAX_DOCUMENT_BYTES} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = Response::new(body.freeze());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
+    }
+}
+
+impl Fetch for HttpClient {
+    fn fetch(
+        &self,
+        request: Request<()>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
+        Box::pin(self.get(request))
+    }
+}

@@ -1,0 +1,202 @@
+//! A JWK Set (RFC 7517), read once into keys that can verify. One odd key never voids the set.
+
+use std::sync::Arc;
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{DecodingKey, DecodingKeyKind};
+use serde_json::value::RawValue;
+
+use crate::json::Object;
+use crate::signature::{Algorithm, KeyMaterial, VerifyingKey};
+
+/// More keys than any issuer has; beyond it the document is refused unread.
+const MAX_KEYS: usize = 100;
+
+/// Which algorithms an issuer entry takes, and which one its RSA keys without `alg` mean.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyRules {
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) rsa_default: Algorithm,
+}
+
+/// The usable keys of one document.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeySet {
+    keys: Vec<Key>,
+    /// Kids that stand in the document but cannot be used. To ask the issuer again would not help.
+    unusable: Vec<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+struct Key {
+    kid: Option<Box<str>>,
+    verifying: Arc<VerifyingKey>,
+}
+
+/// What a set says about the key that a token names.
+#[derive(Debug)]
+pub(crate) enum Selection<'a> {
+    Key(&'a Arc<VerifyingKey>),
+    /// The set knows the `kid`, but has no key of that name for the token's algorithm; or no `kid` was given and not
+    /// exactly one key fits.
+    NoneFits,
+    /// The set does not know the `kid`: a newer one might.
+    UnknownKid,
+}
+
+impl KeySet {
+    /// Reads a document. The second value names what was skipped and why.
+    ///
+    /// `Err` when the document as a whole must not be used.
+    pub(crate) fn parse(document: &[u8], rules: &KeyRules) -> Result<(Self, Vec<String>), String> {
+        let set = Object::parse(document).map_err(|error| error.to_string())?;
+        let keys: Vec<&RawValue> =
+            set.get("keys").map_err(|error| error.to_string())?.ok_or("there is no member \"keys\"")?;
+        if keys.len() > MAX_KEYS {
+            return Err(format!("{} keys, more than {MAX_KEYS}", keys.len()));
+        }
+        let mut parsed = Self::default();
+        let mut skipped = Vec::new();
+        for (index, raw) in keys.into_iter().enumerate() {
+            let object = Object::parse(raw.get().as_bytes());
+            let kid = object.as_ref().ok().and_then(|object| object.string("kid").ok().flatten());
+            if object.as_ref().is_ok_and(|object| object.has("d")) {
+                return Err(format!("key {index} (kid {kid:?}) is a private key: whoever read this document can sign"));
+            }
+            let verifying =
+                object.map_err(|error| error.to_string()).and_then(|object| parse_key(&object, raw.get(), rules));
+            match verifying {
+                Ok(verifying) => {
+                    parsed.keys.push(Key { kid: kid.map(|kid| kid.as_ref().into()), verifying: Arc::new(verifying) });
+                }
+                Err(reason) => {
+                    skipped.push(format!("key {index} (kid {kid:?}): {reason}"));
+                    parsed.unusable.extend(kid.map(|kid| Box::from(kid.as_ref())));
+                }
+            }
+        }
+        parsed.drop_conflicts(&mut skipped);
+        if parsed.keys.is_empty() {
+            return Err(format!("no usable key; {}", skipped.join("; ")));
+        }
+        Ok((parsed, skipped))
+    }
+
+    /// Two different keys of one type under one `kid`: neither can be meant. The same key twice is one key.
+    fn drop_conflicts(&mut self, skipped: &mut Vec<String>) {
+        let all = std::mem::take(&mut self.keys);
+        for (at, key) in all.iter().enumerate() {
+            let rivals = |other: &&Key| {
+                key.kid.is_some() && other.kid == key.kid && other.verifying.has_same_type(&key.verifying)
+            };
+            if all.iter().filter(rivals).any(|other| !other.verifying.is_same_key(&key.verifying)) {
+                skipped.push(format!("key with kid {:?}: another key of its type has the same kid", key.kid));
+                self.unusable.extend(key.kid.clone());
+            } else if !all
+                .iter()
+                .take(at)
+                .any(|earlier| earlier.kid == key.kid && earlier.verifying.is_same_key(&key.verifying))
+            {
+                self.keys.push(key.clone());
+            }
+        }
+    }
+
+    /// The one key that a token's header names.
+    pub(crate) fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Selection<'_> {
+        let fits = |key: &&Key| key.verifying.algorithm() == algorithm;
+        let Some(kid) = kid else {
+            let mut fitting = self.keys.iter().filter(fits);
+            return match (fitting.next(), fitting.next()) {
+                (Some(key), None) => Selection::Key(&key.verifying),
+                _ => Selection::NoneFits,
+            };
+        };
+        let mut named = self.keys.iter().filter(|key| key.kid.as_deref() == Some(kid)).peekable();
+        if named.peek().is_none() {
+            let unusable = self.unusable.iter().any(|other| **other == *kid);
+            return if unusable { Selection::NoneFits } else { Selection::UnknownKid };
+        }
+        named.find(fits).map_or(Selection::NoneFits, |key| Selection::Key(&key.verifying))
+    }
+
+    /// Keeps the identity of keys that did not change, so that what rests on a key can see that it is still there.
+    pub(crate) fn carry_over(&mut self, old: &Self) {
+        for key in &mut self.keys {
+            let same =
+                old.keys.iter().find(|other| other.kid == key.kid && other.verifying.is_same_key(&key.verifying));
+            if let Some(same) = same {
+                key.verifying = same.verifying.clone();
+            }
+        }
+    }
+
+    pub(crate) fn kids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter_map(|key| key.kid.as_deref())
+    }
+}
+
+fn parse_key(object: &Object<'_>, raw: &str, rules: &KeyRules) -> Result<VerifyingKey, String> {
+    let wrong = |error: crate::json::JsonError| error.to_string();
+    object.string("kid").map_err(wrong)?;
+    // Read as text: the library's own list of names lacks ES512 and Ed25519.
+    let stated = match object.string("alg").map_err(wrong)? {
+        Some(name) => Some(
+            Algorithm::from_name(&name)
+                .ok_or_else(|| format!("alg {name:?} is not a signature algorithm for tokens"))?,
+        ),
+        None => None,
+    };
+    let jwk: Jwk = serde_json::from_str(raw).map_err(|_| "a member is missing or has the wrong type".to_owned())?;
+    check_purpose(&jwk)?;
+    let native = match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(ec) => {
+            let (algorithm, field) = match ec.curve {
+                EllipticCurve::P256 => (Algorithm::Es256, 32_usize),
+                EllipticCurve::P384 => (Algorithm::Es384, 48),
+                EllipticCurve::P521 => (Algorithm::Es512, 66),
+                _ => return Err("the curve is not one of P-256, P-384 and P-521".to_owned()),
+            };
+            let length = (field * 4).div_ceil(3);
+            if ec.x.len() != length || ec.y.len() != length {
+                return Err("a coordinate has the wrong length for the curve".to_owned());
+            }
+            algorithm
+        }
+        AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => Algorithm::EdDsa,
+        AlgorithmParameters::RSA(_) => rules.rsa_default,
+        AlgorithmParameters::OctetKey(_) => return Err("a symmetric key".to_owned()),
+        _ => return Err("an unknown key type or curve".to_owned()),
+    };
+    let algorithm = stated.unwrap_or(native);
+    if algorithm != native && !(algorithm.is_rsa() && native.is_rsa()) {
+        return Err(format!("alg {algorithm} does not fit the key"));
+    }
+    if !rules.algorithms.contains(&algorithm) {
+        return Err(format!("alg {algorithm} is not allowed for this issuer"));
+    }
+    let decoded = DecodingKey::from_jwk(&jwk).map_err(|_| "a number is not base64url".to_owned())?;
+    let material = match decoded.kind() {
+        DecodingKeyKind::SecretOrDer(point) => KeyMaterial::Point(point),
+        DecodingKeyKind::RsaModulusExponent { n, e } => KeyMaterial::Rsa { n, e },
+    };
+    VerifyingKey::new(algorithm, material).map_err(str::to_owned)
+}
+
+/// RFC 7517 sections 4.2 and 4.3: for signatures, and where operations are listed, `verify` is one of them.
+fn check_purpose(jwk: &Jwk) -> Result<(), String> {
+    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+        return Err("use is not sig".to_owned());
+    }
+    let Some(operations) = &jwk.common.key_operations else { return Ok(()) };
+    let twice = operations
+        .iter()
+        .enumerate()
+        .any(|(at, operation)| operations.iter().skip(at + 1).any(|other| other == operation));
+    let only_signatures =
+        operations.iter().all(|operation| matches!(operation, KeyOperations::Verify | KeyOperations::Sign));
+    if twice || !only_signatures || !operations.contains(&KeyOperations::Verify) {
+        return Err("key_ops is not for verifying signatures".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! The life cycle of one key set: plain data and functions over `(state, event, now)`.
+//!
+//! No I/O, no async, no clock, no randomness of its own: time is the monotonic hand that the caller read, jitter a
+//! number in `0.0..1.0` that the caller drew.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60);
+const MIN_LIFETIME: Duration = Duration::from_secs(60);
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const REFRESH_AHEAD: f64 = 0.8;
+const JITTER: f64 = 0.1;
+const FORCED_BUDGET: u32 = 3;
+const FORCED_REFILL: Duration = Duration::from_secs(30);
+const FORCED_SPACING: Duration = Duration::from_secs(5);
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+const REFUSED_FOR: Duration = Duration::from_secs(30);
+const MAX_REFUSED: usize = 256;
+const MAX_REFUSED_KID: usize = 256;
+
+/// The longest that a request waits for a fetch.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(2);
+
+/// Where one key set stands.
+#[derive(Debug)]
+pub(crate) struct KeyState {
+    stale_for: Duration,
+    held: Option<Held>,
+    flight: Option<Flight>,
+    failures: u32,
+    retry_at: Duration,
+    forced: Budget,
+    /// Kids that a successful fetch did not bring, and until when that is believed.
+    refused: HashMap<Box<str>, Duration>,
+    flights: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    asked_at: Duration,
+    refresh_at: Duration,
+    expires_at: Duration,
+    stale_until: Duration,
+    /// A fetch was tried since the life time ended, and failed.
+    proven_stale: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    id: FlightId,
+    started: Duration,
+}
+
+/// Which fetch an outcome belongs to. The outcome of any but the current one is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlightId(u64);
+
+/// What a request needs of the set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Need<'a> {
+    /// The set as it is has all that the request needs.
+    Held,
+    /// A `kid` that the set does not know, and when the request began to ask for it.
+    Kid { kid: &'a str, since: Duration },
+}
+
+/// What to do for that request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Advice {
+    /// Use the set.
+    Use,
+    /// Use the set, and start this fetch in the background.
+    UseAndFetch(FlightId),
+    /// Start this fetch and wait for it, [`MAX_WAIT`] at most.
+    Fetch(FlightId),
+    /// Wait for the fetch in flight, [`MAX_WAIT`] at most.
+    Wait,
+    /// The `kid` is not in a set that was fetched to make sure.
+    NotInSet,
+    /// The `kid` could not be looked up: the budget is spent, or the wait over.
+    Unresolved,
+    /// Nothing can be decided before this much time has passed.
+    Unavailable(Duration),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Empty,
+    Fresh,
+    Expired,
+}
+
+impl KeyState {
+    pub(crate) fn new(stale_for: Duration) -> Self {
+        Self {
+            stale_for,
+            held: None,
+            flight: None,
+            failures: 0,
+            retry_at: Duration::ZERO,
+            forced: Budget { left: FORCED_BUDGET, counted_from: Duration::ZERO, last_start: None },
+            refused: HashMap::new(),
+            flights: 0,
+        }
+    }
+
+    fn phase(&self, now: Duration) -> (Phase, Option<Held>) {
+        match self.held {
+            Some(held) if now < held.expires_at => (Phase::Fresh, Some(held)),
+            Some(held) if now < held.stale_until => (Phase::Expired, Some(held)),
+            _ => (Phase::Empty, None),
+        }
+    }
+
+    /// Until when a request may use the set without asking here first.
+    pub(crate) fn unquestioned_until(&self) -> Duration {
+        self.held.map_or(Duration::ZERO, |held| held.refresh_at)
+    }
+
+    /// A request asks.
+    pub(crate) fn ask(&mut self, need: Need<'_>, now: Duration) -> Advice {
+        match (self.phase(now), need) {
+            ((Phase::Fresh, Some(held)), Need::Held) => {
+                if now >= held.refresh_at && self.may_start(now) {
+                    Advice::UseAndFetch(self.start(now))
+                } else {
+                    Advice::Use
+                }
+            }
+            ((Phase::Fresh, Some(held)), Need::Kid { kid, since }) => self.ask_unknown(held, kid, since, now),
+            ((Phase::Expired, Some(held)), Need::Held) => match self.flight {
+                _ if held.proven_stale && self.may_start(now) => Advice::UseAndFetch(self.start(now)),
+                _ if held.proven_stale => Advice::Use,
+                Some(flight) if now < flight.started + MAX_WAIT => Advice::Wait,
+                None if self.may_start(now) => Advice::Fetch(self.start(now)),
+                _ => Advice::Use,
+            },
+            _ if self.flight.is_some() => Advice::Wait,
+            _ if self.may_start(now) => Advice::Fetch(self.start(now)),
+            _ => Advice::Unavailable(self.retry_at.saturating_sub(now)),
+        }
+    }
+
+    fn ask_unknown(&mut self, held: Held, kid: &str, since: Duration, now: Duration) -> Advice {
+        if held.asked_at >= since {
+            self.remember_refused(kid, now);
+            return Advice::NotInSet;
+        }
+        if self.refused.get(kid).is_some_and(|until| now < *until) {
+            return Advice::NotInSet;
+        }
+        if self.flight.is_some() {
+            return Advice::Wait;
+        }
+        if now < self.retry_at {
+            return Advice::Unavailable(self.retry_at.saturating_sub(now));
+        }
+        if self.forced.take(now) { Advice::Fetch(self.start(now)) } else { Advice::Unresolved }
+    }
+
+    /// A request waited as long as it may.
+    pub(crate) fn give_up(&self, need: Need<'_>, now: Duration) -> Advice {
+        match (self.phase(now).0, need) {
+            (Phase::Fresh | Phase::Expired, Need::Held) => Advice::Use,
+            (Phase::Fresh, Need::Kid { .. }) => Advice::Unresolved,
+            _ => Advice::Unavailable(self.retry_at.saturating_sub(now).max(FIRST_BACKOFF)),
+        }
+    }
+
+    fn may_start(&self, now: Duration) -> bool {
+        self.flight.is_none() && now >= self.retry_at
+    }
+
+    fn start(&mut self, now: Duration) -> FlightId {
+        self.flights += 1;
+        let id = FlightId(self.flights);
+        self.flight = Some(Flight { id, started: now });
+        id
+    }
+
+    fn land(&mut self, id: FlightId) -> Option<Flight> {
+        self.flight.take_if(|flight| flight.id == id)
+    }
+
+    /// A fetch brought a set, or the news that the set has not changed. `false`: it is not the fetch in flight, and what
+    /// it brought must not be used.
+    pub(crate) fn fetched(&mut self, id: FlightId, max_age: Option<Duration>, jitter: f64, now: Duration) -> bool {
+        let Some(flight) = self.land(id) else { return false };
+        let lifetime = max_age.filter(|age| (MIN_LIFETIME..=MAX_LIFETIME).contains(age)).unwrap_or(DEFAULT_LIFETIME);
+        let ahead = lifetime.mul_f64(REFRESH_AHEAD * spread(jitter));
+        self.held = Some(Held {
+            asked_at: flight.started,
+            refresh_at: now + ahead,
+            expires_at: now + lifetime,
+            stale_until: (now + lifetime).saturating_add(self.stale_for),
+            proven_stale: false,
+        });
+        self.failures = 0;
+        self.retry_at = now;
+        self.refused.clear();
+        true
+    }
+
+    /// A fetch failed, or ended without an outcome. `None`: it is not the fetch in flight.
+    pub(crate) fn failed(&mut self, id: FlightId, jitter: f64, now: Duration) -> Option<Duration> {
+        self.land(id)?;
+        let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(5)).min(MAX_BACKOFF);
+        let pause = doubled.mul_f64(spread(jitter));
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = now + pause;
+        if let Some(held) = &mut self.held {
+            held.proven_stale |= now >= held.expires_at;
+        }
+        Some(pause)
+    }
+
+    fn remember_refused(&mut self, kid: &str, now: Duration) {
+        if kid.len() > MAX_REFUSED_KID {
+            return;
+        }
+        if self.refused.len() >= MAX_REFUSED {
+            self.refused.retain(|_, until| now < *until);
+        }
+        // A full memory forgets nobody: the budget still bounds what a new kid can cost.
+        if self.refused.len() < MAX_REFUSED {
+            self.refused.entry(kid.into()).or_insert(now + REFUSED_FOR);
+        }
+    }
+}
+
+/// `0.9 ..= 1.1` for a jitter of `0.0 ..= 1.0`.
+fn spread(jitter: f64) -> f64 {
+    1.0 + JITTER * (2.0 * jitter.clamp(0.0, 1.0) - 1.0)
+}
+
+/// Forced fetches: three, one more every 30 s, and 5 s between the starts of two.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    left: u32,
+    counted_from: Duration,
+    last_start: Option<Duration>,
+}
+
+impl Budget {
+    fn take(&mut self, now: Duration) -> bool {
+        while self.left < FORCED_BUDGET && now >= self.counted_from + FORCED_REFILL {
+            self.left += 1;
+            self.counted_from += FORCED_REFILL;
+        }
+        if self.left == FORCED_BUDGET {
+            self.counted_from = now;
+        }
+        if self.left == 0 || self.last_start.is_some_and(|last| now < last + FORCED_SPACING) {
+            return false;
+        }
+        self.left -= 1;
+        self.last_start = Some(now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;
