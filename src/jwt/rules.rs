@@ -70,4 +70,21 @@ impl IssuerRules {
         let organization = audience.strip_prefix(ORGANIZATION_URN);
         organization.is_some_and(|id| !id.is_empty()) || self.resources.iter().any(|resource| **resource == *audience)
     }
+
+    /// An entry with every default.
+    #[cfg(test)]
+    pub(crate) fn for_tests(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            issuers: vec!["https://issuer.example".into()],
+            resources: vec!["https://api.example.com".into()],
+            algorithms: Algorithm::ALL.to_vec(),
+            profile: Profile::Rfc9068,
+            machine_marks: Vec::new(),
+            organization_claim: ISSUER_DEFAULTS.0.into(),
+            scope_claim: ISSUER_DEFAULTS.1.into(),
+            scope_form: ScopeForm::Text,
+            leeway: Duration::from_secs(60),
+        }
+    }
 }

@@ -1,25 +1,12 @@
 use std::time::Duration;
 
-use super::super::rules::ISSUER_DEFAULTS;
 use super::*;
-use crate::signature::Algorithm;
 
 const NOW: f64 = 1_800_000_000.0;
 const API: &str = "https://api.example.com";
 
 fn rules() -> IssuerRules {
-    IssuerRules {
-        name: "main".into(),
-        issuers: vec!["https://issuer.example".into()],
-        resources: vec![API.into()],
-        algorithms: Algorithm::ALL.to_vec(),
-        profile: Profile::Rfc9068,
-        machine_marks: Vec::new(),
-        organization_claim: ISSUER_DEFAULTS.0.into(),
-        scope_claim: ISSUER_DEFAULTS.1.into(),
-        scope_form: ScopeForm::Text,
-        leeway: Duration::from_secs(60),
-    }
+    IssuerRules::for_tests("main")
 }
 
 fn base() -> serde_json::Map<String, serde_json::Value> {

@@ -1,0 +1,65 @@
+use super::*;
+use crate::challenge::Quotable;
+use crate::rejection::{RejectionKind, Remediation};
+
+fn answers(on_reject: Option<OnReject>) -> Answers {
+    let realm = Quotable::new("realm", "https://api.example.com").unwrap();
+    Answers { challenge: ChallengeSettings { realm, resource_metadata: None }, on_reject }
+}
+
+fn grpc_request() -> HeaderMap {
+    [(CONTENT_TYPE, HeaderValue::from_static("application/grpc+proto"))].into_iter().collect()
+}
+
+#[test]
+fn a_problem_body_with_scopes() {
+    let scopes = |names: &[&str]| names.iter().map(|name| Scope::new(name).unwrap()).collect::<Vec<_>>();
+    let rejection = Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, "inner detail")
+        .with_scopes(scopes(&["a", "b"]), scopes(&["b"]));
+    let response = answers(None).respond(rejection, &HeaderMap::new(), "policy");
+    assert_eq!(response.status(), 403);
+    assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+    assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+    assert_eq!(response.extensions().get::<Rejection>().unwrap().kind(), RejectionKind::InsufficientScope);
+    let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    let expected = serde_json::json!({
+        "title": "Forbidden", "status": 403, "detail": "The access token lacks a required scope.", "error": "insufficient_scope",
+        "remediation": "request_scope", "required_scopes": ["a", "b"], "missing_scopes": ["b"],
+    });
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn a_hook_shapes_the_body_only() {
+    let hook: OnReject = Arc::new(|rejection, request| {
+        assert!(request.is_empty());
+        RejectionBody::text(format!("sorry: {rejection}"))
+    });
+    let rejection = Rejection::unavailable(Duration::from_millis(1200), "secret detail");
+    let response = answers(Some(hook)).respond(rejection, &HeaderMap::new(), "policy");
+    assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (503, &HeaderValue::from(2)));
+    assert_eq!(response.body(), "sorry: The access token cannot be verified at the moment.");
+    assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
+}
+
+#[test]
+fn grpc_is_trailers_only() {
+    use RejectionKind as K;
+    for (kind, code) in [
+        (K::InvalidRequest, "3"), (K::MissingToken, "16"), (K::ExpiredToken, "16"), (K::Denied, "7"), (K::Hidden, "5"),
+        (K::Unavailable, "14"), (K::Misconfigured, "13"),
+    ] {
+        let response = answers(None).respond(Rejection::new(kind, Remediation::None, "x"), &grpc_request(), "policy");
+        assert_eq!(response.status(), 200, "{kind:?}");
+        assert_eq!(response.headers()[GRPC_STATUS], code, "{kind:?}");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
+        assert!(response.body().is_empty());
+    }
+}
+
+#[test]
+fn seconds_are_rounded_up() {
+    assert_eq!(whole_seconds(Duration::ZERO), 1);
+    assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
+    assert_eq!(whole_seconds(Duration::from_secs(30)), 30);
+}

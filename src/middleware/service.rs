@@ -1,0 +1,75 @@
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::body::ResponseBody;
+use super::future::RequireFuture;
+use super::layer::RequireLayer;
+use super::state::Delay;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::token::AccessToken;
+
+/// A service behind a policy. Made by [`RequireLayer`].
+#[derive(Clone, Debug)]
+pub struct Require<S> {
+    pub(super) inner: S,
+    pub(super) layer: RequireLayer,
+}
+
+impl<S, B, R> Service<Request<B>> for Require<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    R: Body,
+    R::Data: From<Bytes>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = RequireFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        match self.layer.state.authenticate(&parts.headers) {
+            Ok(token) => match self.layer.authorize(token, &mut parts) {
+                Ok(()) => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
+                Err(rejection) => RequireFuture::refused(self.layer.respond(rejection, &parts.headers)),
+            },
+            Err(Delay::Rejected(rejection)) => RequireFuture::refused(self.layer.respond(rejection, &parts.headers)),
+            Err(Delay::NeedsKey(missing)) => {
+                // The service that was polled ready goes along; its clone stays.
+                let clone = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, clone);
+                RequireFuture::waiting(self.layer.clone(), ready, parts, body, missing)
+            }
+        }
+    }
+}
+
+impl RequireLayer {
+    /// Judges the policy, and puts what was found into the request's extensions.
+    pub(super) fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts) -> Result<(), Rejection> {
+        let Some(token) = token else {
+            if self.rules.is_optional() {
+                return Ok(());
+            }
+            return Err(Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"));
+        };
+        let organization = self.rules.decide(&token, parts)?;
+        parts.extensions.insert(token);
+        if let Some(organization) = organization {
+            parts.extensions.insert(organization);
+        }
+        Ok(())
+    }
+
+    pub(super) fn respond(&self, rejection: Rejection, headers: &http::HeaderMap) -> Response<Bytes> {
+        self.state.answers.respond(rejection, headers, self.rules.text())
+    }
+}

@@ -1,0 +1,76 @@
+//! The parameters of the matched path, as the handler will read them.
+
+use http::request::Parts;
+
+/// The parameters of the matched path, decoded, in the order of the path.
+///
+/// axum's router tells its own; any other router, or a middleware of yours in front of the layer, inserts this into the
+/// extensions of the request.
+///
+/// ```
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(orgate::PathParams::new([("org", "acme")]));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct PathParams(Vec<(String, String)>);
+
+impl PathParams {
+    /// From pairs of name and decoded value.
+    pub fn new<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+/// What the path says under one name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PathValue {
+    Value(String),
+    /// There is no such parameter, or none at all: the layer is not where it can see them.
+    Absent,
+    /// Two parameters have the name.
+    Twice,
+    /// A parameter is not UTF-8 when decoded. No handler can read it either.
+    Unreadable,
+}
+
+pub(super) fn path_value(parts: &mut Parts, name: &str) -> PathValue {
+    #[cfg(feature = "axum")]
+    if let Some(value) = axum_path_value(parts, name) {
+        return value;
+    }
+    match parts.extensions.get::<PathParams>() {
+        Some(PathParams(pairs)) => {
+            only(pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()))
+        }
+        None => PathValue::Absent,
+    }
+}
+
+fn only<'a>(mut values: impl Iterator<Item = &'a str>) -> PathValue {
+    match (values.next(), values.next()) {
+        (Some(value), None) => PathValue::Value(value.to_owned()),
+        (None, _) => PathValue::Absent,
+        (Some(_), Some(_)) => PathValue::Twice,
+    }
+}
+
+/// `None` where axum has not matched a path.
+#[cfg(feature = "axum")]
+fn axum_path_value(parts: &mut Parts, name: &str) -> Option<PathValue> {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use axum::extract::rejection::RawPathParamsRejection;
+    use axum::extract::{FromRequestParts, RawPathParams};
+
+    // The extractor only looks into the request's extensions: it is ready at once.
+    let extraction = pin!(RawPathParams::from_request_parts(parts, &()));
+    match extraction.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(params)) => {
+            Some(only(params.iter().filter(|(other, _)| *other == name).map(|(_, value)| value)))
+        }
+        Poll::Ready(Err(RawPathParamsRejection::MissingPathParams(_))) => None,
+        Poll::Ready(Err(_)) | Poll::Pending => Some(PathValue::Unreadable),
+    }
+}

@@ -1,0 +1,221 @@
+//! Which organization *the request* is about: the words, and how each is read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::request::Parts;
+
+use super::path_params::{PathValue, path_value};
+use super::subdomain::{label_below, normalized_domain};
+use crate::error::ConfigError;
+use crate::rejection::Rejection;
+
+/// Where a request says which organization it is about. Made by [`path`], [`header`], [`subdomain`], [`from_request`] or
+/// [`token`].
+#[derive(Clone, Debug)]
+pub struct OrganizationSource {
+    kind: Kind,
+    fault: Option<ConfigError>,
+}
+
+type FromRequest = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
+
+#[derive(Clone)]
+enum Kind {
+    Path(Arc<str>),
+    Header(HeaderName),
+    Subdomain(Arc<str>),
+    Closure(Arc<str>, FromRequest),
+    Token,
+}
+
+/// What the request says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Requested {
+    /// It names this organization; the id is not empty.
+    Named(String),
+    /// It names none, or not clearly.
+    Unclear,
+    /// The route takes whatever organization the token is for.
+    OfToken,
+}
+
+/// The organization is the path parameter `{name}`, as the handler will read it: decoded, also through `nest`.
+#[must_use]
+pub fn path(name: &str) -> OrganizationSource {
+    let fault = name.is_empty().then(|| ConfigError::new("path(\"\"): the name of a path parameter is missing"));
+    OrganizationSource { kind: Kind::Path(name.into()), fault }
+}
+
+/// The organization is the value of this request header, which must be there exactly once.
+///
+/// Answers then differ by that header: a cache in front needs `Vary` with its name.
+#[must_use]
+pub fn header(name: &str) -> OrganizationSource {
+    match HeaderName::try_from(name) {
+        Ok(name) => OrganizationSource { kind: Kind::Header(name), fault: None },
+        Err(_) => {
+            let fault = ConfigError::new(format_args!("header({name:?}): not a header name"));
+            OrganizationSource { kind: Kind::Token, fault: Some(fault) }
+        }
+    }
+}
+
+/// The organization is the one label in front of `domain` in the request's host: `acme` in `acme.example.com`.
+///
+/// Host names have no case: the label is compared in lower case. Forwarded hosts (`X-Forwarded-Host`) are not looked at.
+#[must_use]
+pub fn subdomain(domain: &str) -> OrganizationSource {
+    let normalized = normalized_domain(domain);
+    let fault = normalized.is_none().then(|| ConfigError::new(format_args!("subdomain({domain:?}): not a host name")));
+    OrganizationSource { kind: Kind::Subdomain(normalized.unwrap_or_default().into()), fault }
+}
+
+/// The organization is what `find` makes of the request; `label` stands for it where the policy is printed.
+///
+/// `None` and an empty id never pass.
+#[must_use]
+pub fn from_request(
+    label: &str,
+    find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+) -> OrganizationSource {
+    OrganizationSource { kind: Kind::Closure(label.into(), Arc::new(find)), fault: None }
+}
+
+/// Whatever organization the token is for. The request names none; the handler learns it from
+/// [`Organization`](crate::Organization).
+#[must_use]
+pub fn token() -> OrganizationSource {
+    OrganizationSource { kind: Kind::Token, fault: None }
+}
+
+impl OrganizationSource {
+    pub(crate) fn fault(&self) -> Option<&ConfigError> {
+        self.fault.as_ref()
+    }
+
+    /// The path parameter that must be on every route this source is used on.
+    pub(crate) fn path_parameter(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Path(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// When the layer cannot know what the handler would read: a fault of the wiring.
+    pub(crate) fn read(&self, parts: &mut Parts) -> Result<Requested, Rejection> {
+        let found = match &self.kind {
+            Kind::Token => return Ok(Requested::OfToken),
+            Kind::Path(name) => match path_value(parts, name) {
+                PathValue::Value(value) => Some(value),
+                PathValue::Unreadable => None,
+                PathValue::Absent => return Err(no_parameter(name)),
+                PathValue::Twice => {
+                    return Err(Rejection::misconfigured(format!(
+                        "path({name:?}): {{{name}}} occurs twice in the matched path, and a handler could read the other one; rename one"
+                    )));
+                }
+            },
+            Kind::Header(name) => {
+                let mut values = parts.headers.get_all(name).iter();
+                match (values.next(), values.next()) {
+                    (Some(value), None) => value.to_str().ok().map(str::to_owned),
+                    _ => None,
+                }
+            }
+            Kind::Subdomain(domain) => label_below(parts, domain),
+            Kind::Closure(_, find) => find(parts),
+        };
+        Ok(found.filter(|id| !id.is_empty()).map_or(Requested::Unclear, Requested::Named))
+    }
+}
+
+fn no_parameter(name: &str) -> Rejection {
+    Rejection::misconfigured(format!(
+        "path({name:?}): the layer sees no path parameter {{{name}}}. Put it on a route that has one, inside the router (a layer around \
+         the whole router runs before routing); without axum, insert orgate::PathParams into the request"
+    ))
+}
+
+impl fmt::Display for OrganizationSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Path(name) => write!(f, "path {{{name}}}"),
+            Kind::Header(name) => write!(f, "header {name}"),
+            Kind::Subdomain(domain) => write!(f, "subdomain of {domain}"),
+            Kind::Closure(label, _) => write!(f, "{label}"),
+            Kind::Token => f.write_str("token"),
+        }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(name) => f.debug_tuple("Path").field(name).finish(),
+            Self::Header(name) => f.debug_tuple("Header").field(name).finish(),
+            Self::Subdomain(domain) => f.debug_tuple("Subdomain").field(domain).finish(),
+            Self::Closure(label, _) => f.debug_tuple("Closure").field(label).finish(),
+            Self::Token => f.write_str("Token"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use super::super::PathParams;
+    use super::*;
+
+    fn parts() -> Parts {
+        Request::new(()).into_parts().0
+    }
+
+    #[test]
+    fn header_exactly_once() {
+        let source = header("Organization-Id");
+        let mut parts = parts();
+        assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+        parts.headers.insert("organization-id", HeaderValue::from_static("acme"));
+        assert_eq!(source.read(&mut parts).unwrap(), Requested::Named("acme".into()));
+        parts.headers.append("organization-id", HeaderValue::from_static("acme"));
+        assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+        for bad in [&b""[..], b"\xff"] {
+            parts.headers.insert("organization-id", HeaderValue::from_bytes(bad).unwrap());
+            assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+        }
+    }
+
+    #[test]
+    fn a_path_without_parameters_is_a_fault_of_the_wiring() {
+        assert!(path("org").read(&mut parts()).is_err());
+    }
+
+    #[test]
+    fn a_path_parameter_from_any_router() {
+        let mut parts = parts();
+        parts.extensions.insert(PathParams::new([("org", "acme"), ("id", "1"), ("id", "2"), ("none", "")]));
+        assert_eq!(path("org").read(&mut parts).unwrap(), Requested::Named("acme".into()));
+        assert_eq!(path("none").read(&mut parts).unwrap(), Requested::Unclear);
+        assert!(path("id").read(&mut parts).is_err(), "twice");
+        assert!(path("other").read(&mut parts).is_err(), "absent");
+    }
+
+    #[test]
+    fn a_closure_and_the_token() {
+        let source = from_request("second label", |_| Some(String::new()));
+        assert_eq!(source.read(&mut parts()).unwrap(), Requested::Unclear);
+        assert_eq!(token().read(&mut parts()).unwrap(), Requested::OfToken);
+    }
+
+    #[test]
+    fn faults_are_kept() {
+        assert!(path("").fault().is_some());
+        assert!(header("not a name").fault().is_some());
+        assert!(subdomain("not a host").fault().is_some());
+    }
+}

@@ -1,0 +1,220 @@
+//! Whether a verified token may do what a route does: a pure function of `(token, request, rules)`.
+
+use std::borrow::Cow;
+
+use http::request::Parts;
+
+use super::alternative::{Alternative, IssuerRule, Model, ScopeRule};
+use super::check::Facts;
+use super::rules::Rules;
+use super::value::{ClaimKind, ClaimValue};
+use crate::json::{Object, Text};
+use crate::jwt::{IssuerRules, ORGANIZATION_URN};
+use crate::organization::{Organization, OrganizationSource, Requested};
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::scope::Scope;
+use crate::token::AccessToken;
+
+impl Rules {
+    /// The organization that the leftmost passing branch fixes, or the denial of the branch that came nearest.
+    pub(crate) fn decide(&self, token: &AccessToken, request: &mut Parts) -> Result<Option<Organization>, Rejection> {
+        let mut nearest: Option<Rejection> = None;
+        for alternative in &self.alternatives {
+            match self.judge(alternative, token, request) {
+                Ok(organization) => return Ok(organization),
+                Err(denial) if denial.kind() == RejectionKind::Misconfigured => return Err(denial),
+                Err(denial) => {
+                    if nearest.as_ref().is_none_or(|other| nearness(&denial) > nearness(other)) {
+                        nearest = Some(denial);
+                    }
+                }
+            }
+        }
+        let denial = nearest.unwrap_or_else(|| Rejection::misconfigured("a policy without a branch"));
+        let depends = matches!(denial.kind(), RejectionKind::WrongAudience | RejectionKind::WrongOrganization);
+        Err(if self.hide_organization && depends { denial.into_hidden() } else { denial })
+    }
+
+    fn judge(
+        &self,
+        alternative: &Alternative,
+        token: &AccessToken,
+        request: &mut Parts,
+    ) -> Result<Option<Organization>, Rejection> {
+        let required = || alternative.required_scopes();
+        let entry = self.entries.iter().find(|entry| *entry.name == *token.issuer_name());
+        let entry = entry
+            .ok_or_else(|| Rejection::misconfigured("a token of an issuer entry that this policy does not know"))?;
+        if let Some(IssuerRule::Named(name)) = &alternative.issuer {
+            if entry.name != *name {
+                return Err(denied(format!("the route takes tokens of issuer {name}")));
+            }
+        }
+        let organization = match &alternative.model {
+            None => return Err(Rejection::misconfigured("a branch without a model")),
+            Some(model) => judge_model(model, entry, token, request)
+                .map_err(|denial| denial.with_scopes(required(), Vec::new()))?,
+        };
+        if alternative.kind.is_some_and(|kind| token.subject().kind() != kind) {
+            return Err(denied(format!("the subject is a {:?}", token.subject().kind())));
+        }
+        judge_claims(&alternative.claims, token)?;
+        let missing = missing_scopes(&alternative.scopes, token);
+        if !missing.is_empty() {
+            let denial = Rejection::new(
+                RejectionKind::InsufficientScope,
+                Remediation::RequestScope,
+                format!("lacks {missing:?}"),
+            );
+            return Err(denial.with_scopes(required(), missing));
+        }
+        for check in &alternative.checks {
+            let facts = Facts { token, organization: organization.as_ref(), request };
+            if let Err(reason) = check.run(&facts) {
+                let denial = denied(format!("check {:?} failed", check.name));
+                return Err(match reason {
+                    Some(error) => denial.with_source(error),
+                    None => denial,
+                });
+            }
+        }
+        Ok(organization)
+    }
+}
+
+/// What the client can do something about comes before what it cannot.
+fn nearness(denial: &Rejection) -> u8 {
+    match denial.kind() {
+        RejectionKind::InsufficientScope => 3,
+        RejectionKind::WrongOrganization => 2,
+        RejectionKind::WrongAudience => 1,
+        _ => 0,
+    }
+}
+
+fn denied(detail: impl Into<Cow<'static, str>>) -> Rejection {
+    Rejection::new(RejectionKind::Denied, Remediation::None, detail)
+}
+
+fn wrong_audience(remediation: Remediation, detail: &'static str) -> Rejection {
+    Rejection::new(RejectionKind::WrongAudience, remediation, detail)
+}
+
+fn judge_model(
+    model: &Model,
+    entry: &IssuerRules,
+    token: &AccessToken,
+    request: &mut Parts,
+) -> Result<Option<Organization>, Rejection> {
+    match model {
+        Model::Authenticated => Ok(None),
+        Model::Resource(indicator) => {
+            judge_resource(indicator.as_deref(), entry, token)?;
+            match token.organization_claim() {
+                None => Ok(None),
+                Some(_) => Err(wrong_audience(
+                    Remediation::ResourceToken,
+                    "the token is for an organization, the route is for none",
+                )),
+            }
+        }
+        Model::Organization(source) => {
+            let requested = source.read(request)?;
+            let mut audience = token.audience();
+            let id = match (audience.next(), audience.next()) {
+                (Some(only), None) => only.strip_prefix(ORGANIZATION_URN),
+                _ => None,
+            };
+            match id {
+                Some(id) if token.organization_claim().is_none() => same_organization(&requested, id, source, token),
+                Some(_) => Err(wrong_audience(
+                    Remediation::OrganizationToken,
+                    "an organization token that names an organization in a claim too",
+                )),
+                None => Err(wrong_audience(Remediation::OrganizationToken, "the route needs an organization token")),
+            }
+        }
+        Model::ResourceInOrganization(indicator, source) => {
+            let requested = source.read(request)?;
+            judge_resource(indicator.as_deref(), entry, token)?;
+            let id = token.organization_claim().unwrap_or_default();
+            same_organization(&requested, id, source, token)
+        }
+    }
+}
+
+/// The indicator is among the audience, and no organization beside it: the scopes would belong to either.
+fn judge_resource(indicator: Option<&str>, entry: &IssuerRules, token: &AccessToken) -> Result<(), Rejection> {
+    let indicator = indicator.or(entry.resources.first().map(|first| &**first));
+    if !token.audience().any(|audience| Some(audience) == indicator) {
+        return Err(wrong_audience(Remediation::ResourceToken, "aud does not name the resource of the route"));
+    }
+    if token.audience().any(|audience| audience.starts_with(ORGANIZATION_URN)) {
+        return Err(wrong_audience(Remediation::ResourceToken, "aud names an organization beside the resource"));
+    }
+    Ok(())
+}
+
+fn same_organization(
+    requested: &Requested,
+    id: &str,
+    source: &OrganizationSource,
+    token: &AccessToken,
+) -> Result<Option<Organization>, Rejection> {
+    let same = match requested {
+        Requested::Named(requested) => requested == id,
+        Requested::OfToken => true,
+        Requested::Unclear => false,
+    };
+    if same && !id.is_empty() {
+        return Ok(Some(Organization::verified(token.issuer_name(), id)));
+    }
+    let detail = match requested {
+        Requested::Unclear => format!("the request names no organization ({source})"),
+        _ if id.is_empty() => "the token is for no organization".to_owned(),
+        _ => format!("the request's organization ({source}) is not the token's"),
+    };
+    Err(Rejection::new(RejectionKind::WrongOrganization, Remediation::OrganizationToken, detail))
+}
+
+fn judge_claims(claims: &[(std::sync::Arc<str>, ClaimValue)], token: &AccessToken) -> Result<(), Rejection> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let object = Object::parse(token.payload()).map_err(|error| denied(error.to_string()))?;
+    match claims.iter().find(|(name, value)| !holds(&object, name, value)) {
+        None => Ok(()),
+        Some((name, _)) => Err(denied(format!("claim {name} has not the required value"))),
+    }
+}
+
+fn holds(claims: &Object<'_>, name: &str, value: &ClaimValue) -> bool {
+    match &value.0 {
+        ClaimKind::Text(text) => {
+            claims.read::<Text<'_>>(name).is_ok_and(|found| found.is_some_and(|found| found.0 == **text))
+        }
+        ClaimKind::Bool(value) => claims.read::<bool>(name).is_ok_and(|found| found == Some(*value)),
+        ClaimKind::Integer(value) => claims.read::<i64>(name).is_ok_and(|found| found == Some(*value)),
+    }
+}
+
+/// What is missing of the rules that do not hold.
+fn missing_scopes(rules: &[ScopeRule], token: &AccessToken) -> Vec<Scope> {
+    let mut missing: Vec<Scope> = Vec::new();
+    for rule in rules {
+        let lacking = rule.scopes().iter().filter(|scope| !token.has_scope(scope.as_str()));
+        let lacking: Vec<&Scope> = match rule {
+            ScopeRule::Any(scopes) if scopes.iter().any(|scope| token.has_scope(scope.as_str())) => continue,
+            _ => lacking.collect(),
+        };
+        for scope in lacking {
+            if !missing.contains(scope) {
+                missing.push(scope.clone());
+            }
+        }
+    }
+    missing
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+use std::sync::Arc;
+
+use http::{HeaderValue, Request};
+
+use super::super::{
+    Policy, authenticated, check, header, machine, optional, organization, resource, resource_at, token as of_token,
+    user,
+};
+use super::*;
+use crate::scope::ScopeList;
+use crate::token::{NumericDate, Subject, SubjectKind, Verified};
+
+const API: &str = "https://api.example.com";
+
+struct Token {
+    audience: &'static [&'static str],
+    organization: Option<&'static str>,
+    scope: &'static str,
+    kind: SubjectKind,
+    payload: &'static str,
+}
+
+const GLOBAL: Token =
+    Token { audience: &[API], organization: None, scope: "a b", kind: SubjectKind::User, payload: "{}" };
+const ACME: Token = Token { audience: &["urn:logto:organization:acme"], ..GLOBAL };
+const API_IN_ACME: Token = Token { organization: Some("acme"), ..GLOBAL };
+
+fn minted(token: &Token) -> AccessToken {
+    AccessToken::mint(Verified {
+        issuer: "https://issuer.example".into(),
+        subject: Subject::new("main".into(), "subject".into(), token.kind),
+        client_id: None,
+        token_id: None,
+        scopes: ScopeList::from_text(token.scope),
+        audience: token.audience.iter().map(|audience| (*audience).into()).collect(),
+        organization: token.organization.map(Into::into),
+        expires_at: NumericDate::new(1.0).unwrap(),
+        issued_at: None,
+        not_before: None,
+        payload: token.payload.as_bytes().into(),
+    })
+}
+
+fn decide(
+    policy: Policy,
+    token: &Token,
+    requested: &'static str,
+) -> Result<Option<String>, (RejectionKind, Remediation)> {
+    let mut entry = IssuerRules::for_tests("main");
+    entry.resources.push("https://api.example.com/billing".into());
+    let rules = Rules::compile(policy, Arc::from([entry])).unwrap();
+    let mut request = Request::new(()).into_parts().0;
+    request.headers.insert("org", HeaderValue::from_static(requested));
+    rules
+        .decide(&minted(token), &mut request)
+        .map(|organization| organization.map(|organization| organization.id().to_owned()))
+        .map_err(|denial| (denial.kind(), denial.remediation()))
+}
+
+const AUDIENCE: fn(Remediation) -> Result<Option<String>, (RejectionKind, Remediation)> =
+    |remediation| Err((RejectionKind::WrongAudience, remediation));
+const OTHER: Result<Option<String>, (RejectionKind, Remediation)> =
+    Err((RejectionKind::WrongOrganization, Remediation::OrganizationToken));
+const DENIED: Result<Option<String>, (RejectionKind, Remediation)> = Err((RejectionKind::Denied, Remediation::None));
+const SCOPE: Result<Option<String>, (RejectionKind, Remediation)> =
+    Err((RejectionKind::InsufficientScope, Remediation::RequestScope));
+
+#[test]
+fn each_model_takes_its_own_tokens_only() {
+    let acme = || Ok(Some("acme".to_owned()));
+    let org = || organization(header("org"));
+    let api_in_org = || resource().in_organization(header("org"));
+    let resource_token = Remediation::ResourceToken;
+    let organization_token = Remediation::OrganizationToken;
+
+    assert_eq!(decide(resource(), &GLOBAL, "acme"), Ok(None));
+    assert_eq!(decide(resource(), &ACME, "acme"), AUDIENCE(resource_token));
+    assert_eq!(decide(resource(), &API_IN_ACME, "acme"), AUDIENCE(resource_token));
+
+    assert_eq!(decide(org(), &ACME, "acme"), acme());
+    assert_eq!(decide(org(), &ACME, "other"), OTHER);
+    assert_eq!(decide(org(), &ACME, ""), OTHER);
+    assert_eq!(decide(org(), &GLOBAL, "acme"), AUDIENCE(organization_token));
+    assert_eq!(decide(org(), &API_IN_ACME, "acme"), AUDIENCE(organization_token));
+
+    assert_eq!(decide(api_in_org(), &API_IN_ACME, "acme"), acme());
+    assert_eq!(decide(api_in_org(), &API_IN_ACME, "other"), OTHER);
+    assert_eq!(decide(api_in_org(), &GLOBAL, "acme"), OTHER);
+    assert_eq!(decide(api_in_org(), &ACME, "acme"), AUDIENCE(resource_token));
+
+    for token in [&GLOBAL, &ACME, &API_IN_ACME] {
+        assert_eq!(decide(authenticated(), token, "acme"), Ok(None));
+    }
+}
+
+#[test]
+fn ambiguous_tokens_pass_no_model() {
+    let both = Token { audience: &[API, "urn:logto:organization:acme"], ..GLOBAL };
+    let both_in_acme = Token { organization: Some("acme"), ..both };
+    let two = Token { audience: &["urn:logto:organization:acme", "urn:logto:organization:acme"], ..GLOBAL };
+    let urn_with_claim = Token { organization: Some("acme"), ..ACME };
+    let empty_urn = Token { audience: &["urn:logto:organization:"], ..GLOBAL };
+    let empty_claim = Token { organization: Some(""), ..GLOBAL };
+    for token in [&both, &both_in_acme, &two, &urn_with_claim, &empty_urn, &empty_claim] {
+        for policy in [
+            resource(),
+            organization(header("org")),
+            resource().in_organization(header("org")),
+            organization(of_token()),
+        ] {
+            for requested in ["acme", ""] {
+                let text = policy.to_string();
+                assert!(
+                    decide(policy.clone(), token, requested).is_err(),
+                    "{text}: {:?} {:?}",
+                    token.audience,
+                    token.organization
+                );
+            }
+        }
+    }
+    assert!(decide(resource().in_organization(of_token()), &empty_claim, "").is_err());
+}
+
+#[test]
+fn whatever_organization_the_token_is_for() {
+    assert_eq!(decide(organization(of_token()), &ACME, "other"), Ok(Some("acme".into())));
+    assert_eq!(decide(resource().in_organization(of_token()), &API_IN_ACME, "other"), Ok(Some("acme".into())));
+    assert_eq!(decide(resource().in_organization(of_token()), &GLOBAL, "other"), OTHER);
+}
+
+#[test]
+fn another_indicator_of_the_same_server() {
+    let billing = || resource_at("https://api.example.com/billing");
+    assert_eq!(decide(billing(), &GLOBAL, ""), AUDIENCE(Remediation::ResourceToken));
+    assert_eq!(decide(billing(), &Token { audience: &["https://api.example.com/billing"], ..GLOBAL }, ""), Ok(None));
+    assert_eq!(
+        decide(resource(), &Token { audience: &["https://api.example.com/billing"], ..GLOBAL }, ""),
+        AUDIENCE(Remediation::ResourceToken)
+    );
+}
+
+#[test]
+fn scopes_all_and_any() {
+    assert_eq!(decide(resource().all_of(["a", "b"]), &GLOBAL, ""), Ok(None));
+    assert_eq!(decide(resource().any_of(["x", "b"]), &GLOBAL, ""), Ok(None));
+    for policy in
+        [resource().scope("c"), resource().all_of(["a", "c"]), resource().any_of(["c", "d"]), resource().scope("A")]
+    {
+        assert_eq!(decide(policy, &GLOBAL, ""), SCOPE);
+    }
+}
+
+#[test]
+fn subject_kinds() {
+    assert_eq!(decide(resource().user(), &GLOBAL, ""), Ok(None));
+    assert_eq!(decide(resource().and(machine()), &GLOBAL, ""), DENIED);
+    let unknown = Token { kind: SubjectKind::Unknown, ..GLOBAL };
+    assert_eq!(decide(resource().and(user()), &unknown, ""), DENIED);
+    assert_eq!(decide(resource().and(machine()), &unknown, ""), DENIED);
+}
+
+#[test]
+fn claims_match_value_and_type() {
+    let token = Token { payload: r#"{"plan":"pro","level":3,"beta":true,"list":["pro"]}"#, ..GLOBAL };
+    for policy in [resource().claim("plan", "pro"), resource().claim("level", 3), resource().claim("beta", true)] {
+        assert_eq!(decide(policy, &token, ""), Ok(None));
+    }
+    for policy in [
+        resource().claim("plan", "Pro"),
+        resource().claim("level", "3"),
+        resource().claim("beta", "true"),
+        resource().claim("beta", 1),
+        resource().claim("list", "pro"),
+        resource().claim("absent", ""),
+        resource().claim("absent", false),
+    ] {
+        assert_eq!(decide(policy, &token, ""), DENIED);
+    }
+}
+
+#[test]
+fn checks_run_last_and_keep_their_error() {
+    let called = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = called.clone();
+    let counting = check("counting", move |_| {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        false
+    });
+    assert_eq!(decide(resource().and(counting.clone()).scope("missing"), &GLOBAL, ""), SCOPE);
+    assert_eq!(called.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(decide(resource().and(counting), &GLOBAL, ""), DENIED);
+    assert_eq!(called.load(std::sync::atomic::Ordering::Relaxed), 1);
+
+    let rules =
+        Rules::compile(resource().check("quota", |_| Err("over quota")), Arc::from([IssuerRules::for_tests("main")]))
+            .unwrap();
+    let denial = rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).unwrap_err();
+    assert_eq!(std::error::Error::source(&denial).unwrap().to_string(), "over quota");
+
+    let sees =
+        check("organization", |facts| facts.organization().is_some_and(|organization| organization.id() == "acme"));
+    assert_eq!(decide(organization(header("org")).and(sees), &ACME, "acme"), Ok(Some("acme".into())));
+}
+
+#[test]
+fn the_leftmost_passing_branch_fixes_the_organization() {
+    let either = || {
+        organization(header("org"))
+            .scope("a")
+            .or(resource().in_organization(of_token()).scope("a"))
+            .or(resource().scope("a"))
+    };
+    assert_eq!(decide(either(), &ACME, "acme"), Ok(Some("acme".into())));
+    assert_eq!(decide(either(), &API_IN_ACME, "other"), Ok(Some("acme".into())));
+    assert_eq!(decide(either(), &GLOBAL, "other"), Ok(None));
+    let swapped = || resource().scope("x").or(resource().in_organization(of_token())).or(authenticated());
+    assert_eq!(decide(swapped(), &API_IN_ACME, ""), Ok(Some("acme".into())));
+}
+
+#[test]
+fn the_nearest_branch_denies() {
+    let scope_is_nearer = || organization(header("org")).or(resource().scope("c"));
+    assert_eq!(decide(scope_is_nearer(), &GLOBAL, "acme"), SCOPE);
+    let organization_is_nearer = || resource().machine().or(resource().in_organization(header("org")));
+    assert_eq!(decide(organization_is_nearer(), &GLOBAL, "acme"), OTHER);
+}
+
+#[test]
+fn hidden_denials_are_all_alike() {
+    let hidden = || organization(header("org")).scope("a").hide_organization();
+    let expected = Err((RejectionKind::Hidden, Remediation::None));
+    assert_eq!(decide(hidden(), &ACME, "other"), expected);
+    assert_eq!(decide(hidden(), &ACME, ""), expected);
+    assert_eq!(decide(hidden(), &GLOBAL, "acme"), expected);
+    assert_eq!(decide(hidden(), &API_IN_ACME, "acme"), expected);
+    assert_eq!(decide(hidden(), &Token { scope: "", ..ACME }, "acme"), SCOPE, "a member learns what is missing");
+    assert_eq!(decide(optional(hidden()), &ACME, "acme"), Ok(Some("acme".into())));
+}

@@ -1,0 +1,81 @@
+use super::*;
+
+const ISSUER: &str = "https://tenant.logto.app/oidc";
+const API: &str = "https://api.example.com";
+
+fn error(builder: Builder) -> String {
+    builder.build().expect_err("must not build").to_string()
+}
+
+#[test]
+fn issuers_are_https_urls() {
+    for bad in [
+        "", "tenant", "/oidc", "ftp://x.example", "http://tenant.logto.app/oidc", "https://", "https://u@x.example/oidc",
+        "https://x.example/oidc?a=b", "https://x.example/oidc#f", "https://x.example/ oidc",
+    ] {
+        assert!(error(ResourceServer::builder(bad, API)).contains(&format!("{bad:?}")), "{bad}");
+    }
+    for good in [ISSUER, "http://127.0.0.1:3001/oidc", "http://localhost/oidc", "https://x.example/"] {
+        assert!(ResourceServer::builder(good, API).build().is_ok(), "{good}");
+    }
+    assert!(ResourceServer::builder("http://issuer.internal/oidc", API).dangerous_allow_http().build().is_ok());
+}
+
+#[test]
+fn resource_indicators_are_absolute_uris() {
+    for bad in ["", "api", "/api", "https://api.example.com#x", "https://api example.com", "1a:b", "urn:logto:organization:o"] {
+        assert!(error(ResourceServer::builder(ISSUER, bad)).contains(&format!("{bad:?}")), "{bad}");
+    }
+    for good in [API, "urn:example:api", "api://0b5"] {
+        assert!(ResourceServer::builder(ISSUER, good).build().is_ok(), "{good}");
+    }
+    let untyped = Issuer::new(ISSUER).untyped_jwt().resource("orders-api");
+    assert!(ResourceServer::builder(untyped.clone(), API).build().is_ok());
+    assert!(error(ResourceServer::builder(Issuer::new(ISSUER).resource("orders-api"), API)).contains("orders-api"));
+}
+
+#[test]
+fn numbers_have_bounds() {
+    let builder = || ResourceServer::builder(ISSUER, API);
+    assert!(error(builder().leeway(Duration::from_secs(301))).contains("301"));
+    assert!(error(builder().max_token_bytes(0)).contains('0'));
+    assert!(error(builder().max_token_bytes(2 << 20)).contains("2097152"));
+    assert!(error(builder().stale_for(Duration::MAX)).contains("stale_for"));
+    assert!(builder().leeway(Duration::ZERO).stale_for(Duration::ZERO).build().is_ok());
+}
+
+#[test]
+fn entries_do_not_overlap() {
+    assert!(error(ResourceServer::builder(ISSUER, API).issuer(ISSUER)).contains("twice"));
+    let named = |url: &str| Issuer::new(url).name("same");
+    assert!(error(ResourceServer::builder(named(ISSUER), API).issuer(named("https://other.example"))).contains("same"));
+    let twice = Issuer::new("https://other.example").also_known_as(ISSUER);
+    assert!(error(ResourceServer::builder(ISSUER, API).issuer(twice)).contains(ISSUER));
+}
+
+#[test]
+fn issuer_settings() {
+    let with = |issuer: Issuer| error(ResourceServer::builder(issuer, API));
+    assert!(with(Issuer::new(ISSUER).algorithms([])).contains("algorithms"));
+    assert!(with(Issuer::new(ISSUER).rsa_algorithm(Algorithm::Es256)).contains("ES256"));
+    assert!(with(Issuer::new(ISSUER).algorithms([Algorithm::Es384]).rsa_algorithm(Algorithm::Rs512)).contains("RS512"));
+    assert!(with(Issuer::new(ISSUER).scope_claim("", crate::ScopeForm::Text)).contains("claim"));
+    assert!(with(Issuer::new(ISSUER).jwks_url("http://keys.example/jwks")).contains("keys.example"));
+    assert!(with(Issuer::new(ISSUER).jwks_json("{}")).contains("keys"));
+    assert!(with(Issuer::new(ISSUER).jwks_json(r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#)).contains("symmetric"));
+}
+
+#[test]
+fn what_stands_in_a_challenge_is_checked() {
+    assert!(error(ResourceServer::builder(ISSUER, API).realm("a\"b")).contains("realm"));
+    assert!(error(ResourceServer::builder(ISSUER, API).resource_metadata("/relative")).contains("/relative"));
+    assert!(error(ResourceServer::builder(ISSUER, API).resource_metadata("https://x.example/\"")).contains("resource_metadata"));
+}
+
+#[cfg(feature = "http-client")]
+#[test]
+fn client_settings() {
+    assert!(error(ResourceServer::builder(ISSUER, API).root_certificate("not pem")).contains("PEM"));
+    assert!(error(ResourceServer::builder(ISSUER, API).proxy("::")).contains("::"));
+    assert!(error(ResourceServer::builder(ISSUER, API).user_agent("a\nb")).contains("user agent"));
+}

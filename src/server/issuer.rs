@@ -1,0 +1,144 @@
+//! The settings of one issuer.
+
+use crate::jwt::{ISSUER_DEFAULTS, MachineMark, Profile, ScopeForm};
+use crate::signature::Algorithm;
+
+/// One issuer entry: a key set with one or more `iss` values, and how its tokens are read.
+///
+/// The defaults are Logto's. Made from the issuer's URL:
+///
+/// ```
+/// use orgate::{Algorithm, Issuer, ResourceServer};
+///
+/// let issuer = Issuer::new("https://tenant.logto.app/oidc")
+///     .name("customers")
+///     .also_known_as("https://auth.example.com/oidc")
+///     .algorithms([Algorithm::Es384]);
+/// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
+#[doc = include_str!("../../docs/issuers.md")]
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Issuer {
+    pub(super) urls: Vec<String>,
+    pub(super) name: Option<String>,
+    pub(super) keys: Keys,
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) rsa_algorithm: Option<Algorithm>,
+    pub(super) profile: Profile,
+    pub(super) machine_marks: Vec<MachineMark>,
+    pub(super) resources: Vec<String>,
+    pub(super) organization_claim: String,
+    pub(super) scope_claim: String,
+    pub(super) scope_form: ScopeForm,
+}
+
+/// Where an entry's keys come from.
+#[derive(Clone, Debug)]
+pub(super) enum Keys {
+    Discovery,
+    Url(String),
+    Json(String),
+}
+
+impl Issuer {
+    /// The issuer with this `iss`, its keys found by discovery.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            urls: vec![url.into()],
+            name: None,
+            keys: Keys::Discovery,
+            algorithms: Algorithm::ALL.to_vec(),
+            rsa_algorithm: None,
+            profile: Profile::default(),
+            machine_marks: Vec::new(),
+            resources: Vec::new(),
+            organization_claim: ISSUER_DEFAULTS.0.to_owned(),
+            scope_claim: ISSUER_DEFAULTS.1.to_owned(),
+            scope_form: ScopeForm::default(),
+        }
+    }
+
+    /// The name that policies, logs and [`Subject`](crate::Subject) use. Default: the URL.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Another `iss` value with the *same keys*: a custom domain of the same tenant. Discovery is done at the first one.
+    pub fn also_known_as(mut self, url: impl Into<String>) -> Self {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// The key set is at this URL; there is no discovery. The tokens' `iss` is checked all the same.
+    pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
+        self.keys = Keys::Url(url.into());
+        self
+    }
+
+    /// The key set is this JSON document; nothing is ever fetched.
+    pub fn jwks_json(mut self, json: impl Into<String>) -> Self {
+        self.keys = Keys::Json(json.into());
+        self
+    }
+
+    /// The only algorithms that are accepted. Default: [`Algorithm::ALL`]. Whatever is listed, a key means exactly one
+    /// algorithm, and a token never chooses.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// What an RSA key without `alg` means. Default: RS256. (An RSA key can serve six algorithms, and Logto's say
+    /// nothing.)
+    pub fn rsa_algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.rsa_algorithm = Some(algorithm);
+        self
+    }
+
+    /// For an issuer that does not follow RFC 9068: [`Profile::UntypedJwt`].
+    pub fn untyped_jwt(mut self) -> Self {
+        self.profile = Profile::UntypedJwt;
+        self
+    }
+
+    /// How an untyped token shows that it is a machine's. With several, one is enough.
+    pub fn machine_mark(mut self, mark: MachineMark) -> Self {
+        self.machine_marks.push(mark);
+        self
+    }
+
+    /// A resource indicator that this issuer's tokens name, instead of the server's. The first one is what `resource()`
+    /// means for them.
+    pub fn resource(mut self, indicator: impl Into<String>) -> Self {
+        self.resources.push(indicator.into());
+        self
+    }
+
+    /// The claim that names the organization of a token. Default: `organization_id`.
+    pub fn organization_claim(mut self, name: impl Into<String>) -> Self {
+        self.organization_claim = name.into();
+        self
+    }
+
+    /// The claim that holds the scopes, and its form. Default: `scope`, [`ScopeForm::Text`].
+    pub fn scope_claim(mut self, name: impl Into<String>, form: ScopeForm) -> Self {
+        self.scope_claim = name.into();
+        self.scope_form = form;
+        self
+    }
+}
+
+impl From<&str> for Issuer {
+    fn from(url: &str) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<String> for Issuer {
+    fn from(url: String) -> Self {
+        Self::new(url)
+    }
+}
