@@ -7,6 +7,8 @@ pub mod keys;
 mod rejection;
 mod scope;
 mod signature;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod token;
 pub use error::ConfigError;
