@@ -13,6 +13,8 @@ mod router;
 mod scope;
 mod server;
 mod signature;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod token;
 

@@ -1,0 +1,89 @@
+//! An issuer before it starts.
+
+use std::sync::{Arc, Mutex};
+
+use http::HeaderValue;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::keys::KeyForm;
+use super::ring::KeyRing;
+use super::server::Server;
+use super::state::State;
+use super::traffic::Traffic;
+use super::{TestClock, TestIssuer};
+use crate::signature::Algorithm;
+use crate::time::{Clock as _, SystemClock};
+
+/// The settings of a [`TestIssuer`] that is about to start.
+#[derive(Clone, Debug)]
+#[must_use = "the issuer starts with start()"]
+pub struct TestIssuerBuilder {
+    algorithm: Algorithm,
+    clock: Option<TestClock>,
+    path: String,
+    form: KeyForm,
+}
+
+impl TestIssuerBuilder {
+    pub(super) fn new() -> Self {
+        Self { algorithm: Algorithm::Es384, clock: None, path: "/oidc".to_owned(), form: KeyForm::default() }
+    }
+
+    /// The algorithm of the first key, and of those that follow it. Default: ES384, as with Logto.
+    pub const fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// The clock that dates the tokens. Default: a new one that stands at the real time.
+    pub fn clock(mut self, clock: TestClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The path of the issuer identifier: empty, or with a slash in front and none at the end. Default: `/oidc`, as
+    /// with Logto.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Whether the published keys state their `alg`. Default: all but those for RS256, as with Logto.
+    pub const fn alg_in_keys(mut self, states: bool) -> Self {
+        self.form.states_alg = Some(states);
+        self
+    }
+
+    /// Names [`Algorithm::EdDsa`] `Ed25519` (RFC 9864) instead of `EdDSA`, in tokens and in keys.
+    pub const fn rfc9864_names(mut self) -> Self {
+        self.form.rfc9864_names = true;
+        self
+    }
+
+    /// Binds a free port on 127.0.0.1 and serves.
+    ///
+    /// # Panics
+    ///
+    /// If loopback has no port left, if the path is not one, or outside a tokio runtime.
+    pub async fn start(self) -> TestIssuer {
+        let is_path = self.path.is_empty() || self.path.starts_with('/') && !self.path.ends_with('/');
+        assert!(is_path, "the path of an issuer is empty or like /oidc, not {:?}", self.path);
+        let bound = TcpListener::bind(("127.0.0.1", 0)).await.and_then(|bound| Ok((bound.local_addr()?, bound)));
+        let (address, listener) = match bound {
+            Ok(bound) => bound,
+            Err(error) => panic!("no port on 127.0.0.1 for a test issuer: {error}"),
+        };
+        let state = Arc::new(State {
+            url: format!("http://{address}{}", self.path),
+            path: self.path,
+            clock: self.clock.unwrap_or_else(|| TestClock::new(SystemClock::new().now().unix)),
+            keys: Mutex::new(KeyRing::new(self.algorithm, self.form)),
+            script: Mutex::default(),
+            cache_control: Mutex::new(Some(HeaderValue::from_static("no-cache, max-age=0, must-revalidate"))),
+            traffic: Arc::new(Traffic::new()),
+            released: watch::Sender::new(()),
+        });
+        TestIssuer::new(Server::spawn(listener, Arc::clone(&state)), state)
+    }
+}

@@ -1,0 +1,82 @@
+//! A clock whose hands are turned by the test.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::lock;
+use crate::time::{Clock, Now};
+
+/// A clock that moves only when it is told to.
+///
+/// Clones share their hands. The two hands turn independently, as they do in a machine whose wall clock is stepped.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::testing::TestClock;
+/// use orgate::time::Clock;
+///
+/// let clock = TestClock::new(Duration::from_secs(1_800_000_000));
+/// let before = clock.now();
+/// clock.clone().advance(Duration::from_secs(60));
+/// assert_eq!(clock.now().unix - before.unix, Duration::from_secs(60));
+/// assert_eq!(clock.now().monotonic - before.monotonic, Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug)]
+pub struct TestClock {
+    now: Arc<Mutex<Now>>,
+}
+
+impl TestClock {
+    /// A clock whose wall hand stands at `unix`, the duration since the Unix epoch. Its monotonic hand starts at one
+    /// hour: nothing may rely on its being small.
+    #[must_use]
+    pub fn new(unix: Duration) -> Self {
+        Self { now: Arc::new(Mutex::new(Now::new(unix, Duration::from_secs(3600)))) }
+    }
+
+    /// Turns both hands forward.
+    pub fn advance(&self, by: Duration) {
+        let mut now = lock(&self.now);
+        now.unix = now.unix.saturating_add(by);
+        now.monotonic = now.monotonic.saturating_add(by);
+    }
+
+    /// Turns the wall hand forward: tokens age, life times and back-offs do not.
+    pub fn advance_wall(&self, by: Duration) {
+        let mut now = lock(&self.now);
+        now.unix = now.unix.saturating_add(by);
+    }
+
+    /// Sets the wall hand, backwards too: to `unix`, the duration since the Unix epoch.
+    pub fn set_wall(&self, unix: Duration) {
+        lock(&self.now).unix = unix;
+    }
+
+    /// Turns the monotonic hand forward: life times and back-offs pass, tokens do not age.
+    pub fn advance_monotonic(&self, by: Duration) {
+        let mut now = lock(&self.now);
+        now.monotonic = now.monotonic.saturating_add(by);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Now {
+        *lock(&self.now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hands_turn_independently() {
+        let clock = TestClock::new(Duration::from_secs(1000));
+        let start = clock.now();
+        clock.advance_wall(Duration::from_secs(5));
+        assert_eq!(clock.now(), Now::new(Duration::from_secs(1005), start.monotonic));
+        clock.set_wall(Duration::from_secs(7));
+        clock.advance_monotonic(Duration::from_secs(1));
+        assert_eq!(clock.now(), Now::new(Duration::from_secs(7), start.monotonic + Duration::from_secs(1)));
+    }
+}

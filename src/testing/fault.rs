@@ -1,0 +1,123 @@
+//! What goes wrong at the issuer, and when.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What a resource server asks of an issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// The metadata, in all of its well-known places.
+    Discovery,
+    /// The key set.
+    Keys,
+    /// Both.
+    All,
+}
+
+/// What happens instead of the right answer. Where a fault has no meaning (no keys in the metadata, say), the right
+/// answer is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// This status, from 200 to 999, and a small JSON body.
+    Status(u16),
+    /// The right answer, after this much real time.
+    Delay(Duration),
+    /// The right answer, once the test calls [`TestIssuer::release`](super::TestIssuer::release).
+    Hold,
+    /// No answer, ever; the connection stays open.
+    Hang,
+    /// Status 200 and octets that are not JSON.
+    Garbage,
+    /// Status 200 without a body.
+    Empty,
+    /// Status 200 and this body.
+    Body(String),
+    /// The right answer, made larger than 256 KiB with white space: only its size is wrong.
+    Huge,
+    /// The head of a right answer, then a byte of white space now and then, without end.
+    Drip,
+    /// The head of a right answer and half of its body, then the connection is closed.
+    Reset,
+    /// Status 302 and this `Location`.
+    Redirect(String),
+    /// Metadata in the name of another issuer.
+    WrongIssuer,
+    /// An empty key set.
+    NoKeys,
+    /// This many keys: those published, and well-formed others.
+    TooManyKeys(usize),
+}
+
+impl Fault {
+    fn check(&self) {
+        match self {
+            Self::Status(status) => assert!((200..1000).contains(status), "not a final HTTP status: {status}"),
+            Self::Redirect(to) => {
+                assert!(http::HeaderValue::from_str(to).is_ok(), "not the value of a Location header: {to:?}");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The faults to come.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    discovery: Part,
+    keys: Part,
+    all: Part,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    next: VecDeque<Fault>,
+    always: Option<Fault>,
+}
+
+impl Script {
+    pub(super) fn next(&mut self, endpoint: Endpoint, fault: Fault) {
+        fault.check();
+        self.part(endpoint).next.push_back(fault);
+    }
+
+    pub(super) fn always(&mut self, endpoint: Endpoint, fault: Fault) {
+        fault.check();
+        self.part(endpoint).always = Some(fault);
+    }
+
+    /// The fault for a request that has come in: one time before always, the endpoint's own before everyone's.
+    pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<Fault> {
+        let next = self.part(endpoint).next.pop_front().or_else(|| self.all.next.pop_front());
+        next.or_else(|| self.part(endpoint).always.clone()).or_else(|| self.all.always.clone())
+    }
+
+    const fn part(&mut self, endpoint: Endpoint) -> &mut Part {
+        match endpoint {
+            Endpoint::Discovery => &mut self.discovery,
+            Endpoint::Keys => &mut self.keys,
+            Endpoint::All => &mut self.all,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_time_faults_come_first_and_in_order() {
+        let mut script = Script::default();
+        script.always(Endpoint::All, Fault::Empty);
+        script.always(Endpoint::Keys, Fault::Garbage);
+        script.next(Endpoint::All, Fault::Status(500));
+        script.next(Endpoint::Keys, Fault::Status(501));
+        script.next(Endpoint::Keys, Fault::Status(502));
+        let keys: Vec<_> = std::iter::repeat_with(|| script.take(Endpoint::Keys)).take(4).collect();
+        let expected = [Fault::Status(501), Fault::Status(502), Fault::Status(500), Fault::Garbage];
+        assert_eq!(keys, expected.map(Some));
+        assert_eq!(script.take(Endpoint::Discovery), Some(Fault::Empty));
+        assert_eq!(Script::default().take(Endpoint::Keys), None);
+    }
+}

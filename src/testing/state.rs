@@ -1,0 +1,46 @@
+//! What one issuer is made of.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use http::HeaderValue;
+use tokio::sync::watch;
+
+use super::fault::Script;
+use super::ring::KeyRing;
+use super::traffic::Traffic;
+use super::{Endpoint, TestClock};
+
+/// What the handle, the server and the tokens share.
+pub(super) struct State {
+    /// The issuer identifier.
+    pub(super) url: String,
+    pub(super) path: String,
+    pub(super) clock: TestClock,
+    pub(super) keys: Mutex<KeyRing>,
+    pub(super) script: Mutex<Script>,
+    pub(super) cache_control: Mutex<Option<HeaderValue>>,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) released: watch::Sender<()>,
+}
+
+impl State {
+    /// What is asked for at this path.
+    pub(super) fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        if let Some("/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server") =
+            path.strip_prefix(&*self.path)
+        {
+            return Some(Endpoint::Discovery);
+        }
+        if path.strip_prefix("/.well-known/oauth-authorization-server") == Some(&*self.path) {
+            return Some(Endpoint::Discovery);
+        }
+        (path.strip_prefix(&*self.path) == Some("/jwks")).then_some(Endpoint::Keys)
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("url", &self.url).finish_non_exhaustive()
+    }
+}
