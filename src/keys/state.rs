@@ -39,7 +39,7 @@ pub(crate) struct KeyState {
 
 #[derive(Clone, Copy, Debug)]
 struct Held {
-    asked_at: Duration,
+    flight: FlightId,
     refresh_at: Duration,
     expires_at: Duration,
     stale_until: Duration,
@@ -57,13 +57,17 @@ struct Flight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FlightId(u64);
 
+/// When a request began to ask, in fetches: only one that started later can prove that a `kid` is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival(u64);
+
 /// What a request needs of the set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Need<'a> {
     /// The set as it is has all that the request needs.
     Held,
-    /// A `kid` that the set does not know, and when the request began to ask for it.
-    Kid { kid: &'a str, since: Duration },
+    /// A `kid` that the set does not know.
+    Kid { kid: &'a str, arrival: Arrival },
 }
 
 /// What to do for that request.
@@ -119,6 +123,11 @@ impl KeyState {
         self.held.map_or(Duration::ZERO, |held| held.refresh_at)
     }
 
+    /// A request arrives.
+    pub(crate) fn arrival(&self) -> Arrival {
+        Arrival(self.flights)
+    }
+
     /// A request asks.
     pub(crate) fn ask(&mut self, need: Need<'_>, now: Duration) -> Advice {
         match (self.phase(now), need) {
@@ -129,7 +138,7 @@ impl KeyState {
                     Advice::Use
                 }
             }
-            ((Phase::Fresh, Some(held)), Need::Kid { kid, since }) => self.ask_unknown(held, kid, since, now),
+            ((Phase::Fresh, Some(held)), Need::Kid { kid, arrival }) => self.ask_unknown(held, kid, arrival, now),
             ((Phase::Expired, Some(held)), Need::Held) => match self.flight {
                 _ if held.proven_stale && self.may_start(now) => Advice::UseAndFetch(self.start(now)),
                 _ if held.proven_stale => Advice::Use,
@@ -143,8 +152,8 @@ impl KeyState {
         }
     }
 
-    fn ask_unknown(&mut self, held: Held, kid: &str, since: Duration, now: Duration) -> Advice {
-        if held.asked_at >= since {
+    fn ask_unknown(&mut self, held: Held, kid: &str, arrival: Arrival, now: Duration) -> Advice {
+        if held.flight.0 > arrival.0 {
             self.remember_refused(kid, now);
             return Advice::NotInSet;
         }
@@ -191,7 +200,7 @@ impl KeyState {
         let lifetime = max_age.filter(|age| (MIN_LIFETIME..=MAX_LIFETIME).contains(age)).unwrap_or(DEFAULT_LIFETIME);
         let ahead = lifetime.mul_f64(REFRESH_AHEAD * spread(jitter));
         self.held = Some(Held {
-            asked_at: flight.started,
+            flight: flight.id,
             refresh_at: now + ahead,
             expires_at: now + lifetime,
             stale_until: (now + lifetime).saturating_add(self.stale_for),

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::discovery::{Fetched, Origin};
 use super::jwk::{KeySet, Selection};
-use super::state::{Advice, FlightId, KeyState, MAX_WAIT, Need};
+use super::state::{Advice, Arrival, FlightId, KeyState, MAX_WAIT, Need};
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Clock;
 
@@ -46,7 +46,7 @@ struct Current {
 pub(crate) enum Lookup {
     Key(Arc<VerifyingKey>),
     /// Something is being fetched: ask [`KeyStore::resolve`].
-    Wait,
+    Wait(Arrival),
     Refused(KeyRefusal),
 }
 
@@ -83,7 +83,7 @@ impl KeyStore {
 
     /// The key for a token's header, if it can be told without waiting.
     pub(crate) fn lookup(&self, kid: Option<&str>, algorithm: Algorithm, now: Duration) -> Lookup {
-        self.ask(kid, algorithm, now, now)
+        self.ask(kid, algorithm, None, now)
     }
 
     /// The key for a token's header, waiting for a fetch where that is needed: two seconds at most.
@@ -91,20 +91,23 @@ impl KeyStore {
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
+        mut arrival: Option<Arrival>,
     ) -> Result<Arc<VerifyingKey>, KeyRefusal> {
         let Some(fetching) = &self.0.fetching else {
             return self.settle(kid, algorithm);
         };
-        let since = self.0.clock.now().monotonic;
         let waiting = async {
             let mut landed = fetching.landed.subscribe();
             loop {
                 landed.mark_unchanged();
-                match self.ask(kid, algorithm, since, self.0.clock.now().monotonic) {
+                match self.ask(kid, algorithm, arrival, self.0.clock.now().monotonic) {
                     Lookup::Key(key) => return Ok(key),
                     Lookup::Refused(refusal) => return Err(refusal),
                     // The sender lives as long as this store does.
-                    Lookup::Wait => _ = landed.changed().await,
+                    Lookup::Wait(since) => {
+                        arrival = Some(since);
+                        _ = landed.changed().await;
+                    }
                 }
             }
         };
@@ -117,13 +120,13 @@ impl KeyStore {
     /// Waits until a set is there.
     pub(crate) async fn ready(&self) -> Result<(), Duration> {
         // Asking without a kid never asks for more than a set; which key it has does not matter.
-        match self.resolve(None, Algorithm::Es384).await {
+        match self.resolve(None, Algorithm::Es384, None).await {
             Err(KeyRefusal::Unavailable(retry_after)) => Err(retry_after),
             _ => Ok(()),
         }
     }
 
-    fn ask(&self, kid: Option<&str>, algorithm: Algorithm, since: Duration, now: Duration) -> Lookup {
+    fn ask(&self, kid: Option<&str>, algorithm: Algorithm, arrival: Option<Arrival>, now: Duration) -> Lookup {
         let current = self.0.current.load();
         let selection = current.as_ref().map(|current| current.set.select(kid, algorithm));
         let unquestioned = current.as_ref().is_some_and(|current| now < current.unquestioned_until);
@@ -135,17 +138,20 @@ impl KeyStore {
             }
         }
         let Some(fetching) = &self.0.fetching else { return Lookup::Refused(KeyRefusal::NotInSet) };
-        let need = need(selection.as_ref(), kid, since);
-        let advice = lock(&fetching.state).ask(need, now);
+        let (advice, arrival) = {
+            let mut state = lock(&fetching.state);
+            let arrival = arrival.unwrap_or_else(|| state.arrival());
+            (state.ask(need(selection.as_ref(), kid, arrival), now), arrival)
+        };
         match advice {
             Advice::UseAndFetch(flight) => {
                 self.start(fetching, flight);
                 answer(selection)
             }
-            Advice::Fetch(flight) if self.start(fetching, flight) => Lookup::Wait,
+            Advice::Fetch(flight) if self.start(fetching, flight) => Lookup::Wait(arrival),
             Advice::Fetch(_) => Lookup::Refused(KeyRefusal::Unavailable(MAX_WAIT)),
             Advice::Use => answer(selection),
-            Advice::Wait => Lookup::Wait,
+            Advice::Wait => Lookup::Wait(arrival),
             Advice::NotInSet => Lookup::Refused(KeyRefusal::NotInSet),
             Advice::Unresolved => Lookup::Refused(KeyRefusal::Unresolved),
             Advice::Unavailable(retry_after) => Lookup::Refused(KeyRefusal::Unavailable(retry_after)),
@@ -158,7 +164,10 @@ impl KeyStore {
         let current = self.0.current.load();
         let selection = current.as_ref().map(|current| current.set.select(kid, algorithm));
         let advice = match &self.0.fetching {
-            Some(fetching) => lock(&fetching.state).give_up(need(selection.as_ref(), kid, now), now),
+            Some(fetching) => {
+                let state = lock(&fetching.state);
+                state.give_up(need(selection.as_ref(), kid, state.arrival()), now)
+            }
             None => Advice::Use,
         };
         let lookup = match advice {
@@ -170,7 +179,7 @@ impl KeyStore {
         match lookup {
             Lookup::Key(key) => Ok(key),
             Lookup::Refused(refusal) => Err(refusal),
-            Lookup::Wait => Err(KeyRefusal::Unresolved),
+            Lookup::Wait(_) => Err(KeyRefusal::Unresolved),
         }
     }
 
@@ -190,9 +199,9 @@ impl KeyStore {
     }
 }
 
-fn need<'a>(selection: Option<&Selection<'_>>, kid: Option<&'a str>, since: Duration) -> Need<'a> {
+fn need<'a>(selection: Option<&Selection<'_>>, kid: Option<&'a str>, arrival: Arrival) -> Need<'a> {
     match (selection, kid) {
-        (Some(Selection::UnknownKid), Some(kid)) => Need::Kid { kid, since },
+        (Some(Selection::UnknownKid), Some(kid)) => Need::Kid { kid, arrival },
         _ => Need::Held,
     }
 }

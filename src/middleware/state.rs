@@ -8,7 +8,7 @@ use http::HeaderMap;
 use super::respond::Answers;
 use crate::bearer;
 use crate::jwt::{self, IssuerRules};
-use crate::keys::{KeyRefusal, KeyStore, Lookup};
+use crate::keys::{Arrival, KeyRefusal, KeyStore, Lookup};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::signature::Algorithm;
 use crate::time::Clock;
@@ -35,6 +35,7 @@ pub(super) struct MissingKey {
     entry: usize,
     kid: Option<String>,
     algorithm: Algorithm,
+    arrival: Arrival,
 }
 
 impl From<Rejection> for Delay {
@@ -48,9 +49,15 @@ impl State {
     pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<Option<AccessToken>, Delay> {
         let Some(token) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
         let now = self.clock.now();
-        let find_key = |entry: usize, kid: Option<&str>, algorithm| match self.keys.get(entry).map(|keys| keys.lookup(kid, algorithm, now.monotonic)) {
+        let find_key = |entry: usize, kid: Option<&str>, algorithm| match self
+            .keys
+            .get(entry)
+            .map(|keys| keys.lookup(kid, algorithm, now.monotonic))
+        {
             Some(Lookup::Key(key)) => Ok(key),
-            Some(Lookup::Wait) => Err(Delay::NeedsKey(MissingKey { entry, kid: kid.map(str::to_owned), algorithm })),
+            Some(Lookup::Wait(arrival)) => {
+                Err(Delay::NeedsKey(MissingKey { entry, kid: kid.map(str::to_owned), algorithm, arrival }))
+            }
             Some(Lookup::Refused(refusal)) => Err(self.refused(refusal, entry, kid).into()),
             None => Err(self.refused(KeyRefusal::NoneFits, entry, kid).into()),
         };
@@ -58,29 +65,40 @@ impl State {
     }
 
     /// The same, once the missing key has been waited for.
-    pub(super) async fn authenticate_later(&self, headers: &HeaderMap, missing: MissingKey) -> Result<AccessToken, Rejection> {
-        let MissingKey { entry, kid, algorithm } = missing;
+    pub(super) async fn authenticate_later(
+        &self,
+        headers: &HeaderMap,
+        missing: MissingKey,
+    ) -> Result<AccessToken, Rejection> {
+        let MissingKey { entry, kid, algorithm, arrival } = missing;
         let kid = kid.as_deref();
         let resolved = match self.keys.get(entry) {
-            Some(keys) => keys.resolve(kid, algorithm).await,
+            Some(keys) => keys.resolve(kid, algorithm, Some(arrival)).await,
             None => Err(KeyRefusal::NoneFits),
         };
         let key = resolved.map_err(|refusal| self.refused(refusal, entry, kid))?;
         let token = bearer::find(headers, self.max_token_bytes)?;
-        let token = token.ok_or_else(|| Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"))?;
+        let token = token
+            .ok_or_else(|| Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"))?;
         jwt::verify(token, &self.entries, self.clock.now(), |_, _, _| Ok(key))
     }
 
     fn refused(&self, refusal: KeyRefusal, entry: usize, kid: Option<&str>) -> Rejection {
         let rejection = match refusal {
             KeyRefusal::NoneFits => Rejection::invalid_token("no key of the issuer fits the token's header"),
-            KeyRefusal::NotInSet => {
-                Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, "the kid is not in the issuer's key set, fetched to make sure")
+            KeyRefusal::NotInSet => Rejection::new(
+                RejectionKind::KeyNotFound,
+                Remediation::Refresh,
+                "the kid is not in the issuer's key set, fetched to make sure",
+            ),
+            KeyRefusal::Unresolved => Rejection::new(
+                RejectionKind::KeyUnresolved,
+                Remediation::Retry,
+                "unknown kid: the budget for fetches is spent, or the wait over",
+            ),
+            KeyRefusal::Unavailable(retry_after) => {
+                Rejection::unavailable(retry_after, "the issuer's keys are not to be had")
             }
-            KeyRefusal::Unresolved => {
-                Rejection::new(RejectionKind::KeyUnresolved, Remediation::Retry, "unknown kid: the budget for fetches is spent, or the wait over")
-            }
-            KeyRefusal::Unavailable(retry_after) => Rejection::unavailable(retry_after, "the issuer's keys are not to be had"),
         };
         match self.entries.get(entry) {
             Some(rules) => rejection.about(&rules.name, kid),

@@ -165,7 +165,10 @@ impl Builder {
         check_range("leeway", self.leeway, MAX_LEEWAY)?;
         check_range("stale_for", self.stale_for, MAX_STALE)?;
         if !(1..=MAX_TOKEN_BYTES).contains(&self.max_token_bytes) {
-            return Err(ConfigError::new(format_args!("max_token_bytes {}: not in 1 ..= {MAX_TOKEN_BYTES}", self.max_token_bytes)));
+            return Err(ConfigError::new(format_args!(
+                "max_token_bytes {}: not in 1 ..= {MAX_TOKEN_BYTES}",
+                self.max_token_bytes
+            )));
         }
         let realm = self.realm.as_deref().or(self.resources.first().map(String::as_str)).unwrap_or_default();
         let challenge = ChallengeSettings {
@@ -219,17 +222,27 @@ impl Builder {
         })
     }
 
-    fn store(&self, issuer: &Issuer, rules: &IssuerRules, fetch: Option<&Arc<dyn Fetch>>) -> Result<KeyStore, ConfigError> {
+    fn store(
+        &self,
+        issuer: &Issuer,
+        rules: &IssuerRules,
+        fetch: Option<&Arc<dyn Fetch>>,
+    ) -> Result<KeyStore, ConfigError> {
         let rsa_default = issuer.rsa_algorithm.unwrap_or(Algorithm::Rs256);
-        let stated_wrongly = issuer.rsa_algorithm.filter(|algorithm| !algorithm.is_rsa() || !rules.algorithms.contains(algorithm));
+        let stated_wrongly =
+            issuer.rsa_algorithm.filter(|algorithm| !algorithm.is_rsa() || !rules.algorithms.contains(algorithm));
         if let Some(algorithm) = stated_wrongly {
-            return Err(ConfigError::new(format_args!("rsa_algorithm {algorithm}: not an allowed RSA algorithm of issuer {:?}", rules.name)));
+            return Err(ConfigError::new(format_args!(
+                "rsa_algorithm {algorithm}: not an allowed RSA algorithm of issuer {:?}",
+                rules.name
+            )));
         }
         let key_rules = KeyRules { algorithms: rules.algorithms.clone(), rsa_default };
         let source = match &issuer.keys {
             Keys::Json(json) => {
-                let (set, skipped) = KeySet::parse(json.as_bytes(), &key_rules)
-                    .map_err(|reason| ConfigError::new(format_args!("the key set of issuer {:?}: {reason}", rules.name)))?;
+                let (set, skipped) = KeySet::parse(json.as_bytes(), &key_rules).map_err(|reason| {
+                    ConfigError::new(format_args!("the key set of issuer {:?}: {reason}", rules.name))
+                })?;
                 if !skipped.is_empty() {
                     tracing::warn!(target: "orgate", issuer = &*rules.name, skipped = skipped.join("; "), "keys that cannot be used");
                 }
@@ -237,7 +250,11 @@ impl Builder {
             }
             Keys::Url(url) => KeySource::Url(check_url("jwks_url", url, self.allow_http)?),
             Keys::Discovery => {
-                let issuer = rules.issuers.first().cloned().ok_or_else(|| ConfigError::new("an issuer entry without an issuer"))?;
+                let issuer = rules
+                    .issuers
+                    .first()
+                    .cloned()
+                    .ok_or_else(|| ConfigError::new("an issuer entry without an issuer"))?;
                 KeySource::Discovery { issuer }
             }
         };
@@ -320,7 +337,9 @@ fn check_resource(text: &str, profile: Profile) -> Result<(), ConfigError> {
         let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        if !is_scheme || text.contains(|character: char| character == '#' || character.is_whitespace() || character.is_control()) {
+        if !is_scheme
+            || text.contains(|character: char| character == '#' || character.is_whitespace() || character.is_control())
+        {
             return wrong("not an absolute URI without fragment (RFC 8707 section 2)");
         }
     }
@@ -334,7 +353,10 @@ fn metadata_url(text: &str) -> Result<Quotable, ConfigError> {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("issuers", &self.issuers).field("resources", &self.resources).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("issuers", &self.issuers)
+            .field("resources", &self.resources)
+            .finish_non_exhaustive()
     }
 }
 

@@ -46,8 +46,13 @@ fn a_hook_shapes_the_body_only() {
 fn grpc_is_trailers_only() {
     use RejectionKind as K;
     for (kind, code) in [
-        (K::InvalidRequest, "3"), (K::MissingToken, "16"), (K::ExpiredToken, "16"), (K::Denied, "7"), (K::Hidden, "5"),
-        (K::Unavailable, "14"), (K::Misconfigured, "13"),
+        (K::InvalidRequest, "3"),
+        (K::MissingToken, "16"),
+        (K::ExpiredToken, "16"),
+        (K::Denied, "7"),
+        (K::Hidden, "5"),
+        (K::Unavailable, "14"),
+        (K::Misconfigured, "13"),
     ] {
         let response = answers(None).respond(Rejection::new(kind, Remediation::None, "x"), &grpc_request(), "policy");
         assert_eq!(response.status(), 200, "{kind:?}");

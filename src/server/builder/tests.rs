@@ -10,8 +10,16 @@ fn error(builder: Builder) -> String {
 #[test]
 fn issuers_are_https_urls() {
     for bad in [
-        "", "tenant", "/oidc", "ftp://x.example", "http://tenant.logto.app/oidc", "https://", "https://u@x.example/oidc",
-        "https://x.example/oidc?a=b", "https://x.example/oidc#f", "https://x.example/ oidc",
+        "",
+        "tenant",
+        "/oidc",
+        "ftp://x.example",
+        "http://tenant.logto.app/oidc",
+        "https://",
+        "https://u@x.example/oidc",
+        "https://x.example/oidc?a=b",
+        "https://x.example/oidc#f",
+        "https://x.example/ oidc",
     ] {
         assert!(error(ResourceServer::builder(bad, API)).contains(&format!("{bad:?}")), "{bad}");
     }
@@ -23,7 +31,9 @@ fn issuers_are_https_urls() {
 
 #[test]
 fn resource_indicators_are_absolute_uris() {
-    for bad in ["", "api", "/api", "https://api.example.com#x", "https://api example.com", "1a:b", "urn:logto:organization:o"] {
+    for bad in
+        ["", "api", "/api", "https://api.example.com#x", "https://api example.com", "1a:b", "urn:logto:organization:o"]
+    {
         assert!(error(ResourceServer::builder(ISSUER, bad)).contains(&format!("{bad:?}")), "{bad}");
     }
     for good in [API, "urn:example:api", "api://0b5"] {
@@ -69,7 +79,10 @@ fn issuer_settings() {
 fn what_stands_in_a_challenge_is_checked() {
     assert!(error(ResourceServer::builder(ISSUER, API).realm("a\"b")).contains("realm"));
     assert!(error(ResourceServer::builder(ISSUER, API).resource_metadata("/relative")).contains("/relative"));
-    assert!(error(ResourceServer::builder(ISSUER, API).resource_metadata("https://x.example/\"")).contains("resource_metadata"));
+    assert!(
+        error(ResourceServer::builder(ISSUER, API).resource_metadata("https://x.example/\""))
+            .contains("resource_metadata")
+    );
 }
 
 #[cfg(feature = "http-client")]

@@ -1,0 +1,68 @@
+//! The target of the conformance corpus: one server with the corpus's routes, configured by the environment.
+//!
+//! The corpus's driver starts it; the variables are in the corpus's README. `CORPUS_NOW` fixes the wall clock that
+//! claims are judged by; timers run on real time.
+
+use std::env;
+use std::time::Duration;
+
+use orgate::policy::{header, organization, path, resource};
+use orgate::time::{Clock, Now, SystemClock};
+use orgate::{Algorithm, Issuer, ResourceServer};
+
+struct CorpusClock {
+    wall: Option<Duration>,
+    system: SystemClock,
+}
+
+impl Clock for CorpusClock {
+    fn now(&self) -> Now {
+        let now = self.system.now();
+        Now::new(self.wall.unwrap_or(now.unix), now.monotonic)
+    }
+}
+
+fn setting(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|error| format!("{name}: {error}"))
+}
+
+fn seconds(name: &str) -> Result<Duration, Box<dyn std::error::Error>> {
+    Ok(Duration::from_secs(setting(name)?.parse()?))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut issuer = Issuer::new(setting("CORPUS_ISSUER")?).algorithms([
+        Algorithm::Es384,
+        Algorithm::Es256,
+        Algorithm::Es512,
+        Algorithm::Rs256,
+        Algorithm::Ps256,
+        Algorithm::EdDsa,
+    ]);
+    if setting("CORPUS_TYP_MODE")? == "lenient" {
+        issuer = issuer.untyped_jwt();
+    }
+    let wall = env::var("CORPUS_NOW").is_ok().then(|| seconds("CORPUS_NOW")).transpose()?;
+    let server = ResourceServer::builder(issuer, setting("CORPUS_RESOURCE")?)
+        .leeway(seconds("CORPUS_LEEWAY")?)
+        .clock(CorpusClock { wall, system: SystemClock::new() })
+        .build()?;
+
+    let guard = server
+        .guard()
+        .any("/global", granted, resource().scope("read:orders"))
+        .any("/orgs/{org}/members", granted, organization(path("org")).scope("invite:member"))
+        .any("/orgs/{org}/orders", granted, resource().in_organization(path("org")).scope("read:orders"))
+        .any("/any-of", granted, resource().any_of(["a", "b"]))
+        .any("/all-of", granted, resource().all_of(["a", "b"]))
+        .any("/by-header/orders", granted, resource().in_organization(header("Organization-Id")).scope("read:orders"));
+
+    let listener = tokio::net::TcpListener::bind(setting("CORPUS_LISTEN")?).await?;
+    axum::serve(listener, guard.into_router()?).await?;
+    Ok(())
+}
+
+async fn granted() -> &'static str {
+    "granted"
+}

@@ -1,0 +1,292 @@
+//! Routes with their policies: the front door for axum.
+
+use std::fmt;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, any, on};
+
+use super::methods::Methods;
+use super::path::{self, Matcher};
+use super::route::{Access, OpenRouter, Route};
+use crate::ResourceServer;
+use crate::error::ConfigError;
+use crate::policy::Policy;
+
+#[doc = include_str!("../../docs/guard.md")]
+#[derive(Clone)]
+#[must_use = "a guard serves nothing until into_router()"]
+pub struct Guard<S = ()> {
+    server: ResourceServer,
+    routes: Vec<Route<S>>,
+    open_routers: Vec<OpenRouter<S>>,
+    fallback: Option<(MethodRouter<S>, Access)>,
+    with: Vec<Policy>,
+    fault: Option<ConfigError>,
+}
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])+ $name:ident, $filter:ident;)+) => {$(
+        $(#[$doc])+
+        pub fn $name<H, T>(self, path: &str, handler: H, policy: Policy) -> Self
+        where
+            H: Handler<T, S>,
+            T: 'static,
+        {
+            self.on(path, MethodFilter::$filter, handler, policy)
+        }
+    )+};
+}
+
+impl<S: Clone + Send + Sync + 'static> Guard<S> {
+    pub(crate) fn new(server: ResourceServer) -> Self {
+        Self { server, routes: Vec::new(), open_routers: Vec::new(), fallback: None, with: Vec::new(), fault: None }
+    }
+
+    verbs! {
+        /// `GET` (and `HEAD`, unless it has a route of its own).
+        get, GET;
+        /// `POST`.
+        post, POST;
+        /// `PUT`.
+        put, PUT;
+        /// `PATCH`.
+        patch, PATCH;
+        /// `DELETE`.
+        delete, DELETE;
+    }
+
+    /// The methods of a filter.
+    pub fn on<H, T>(self, path: &str, methods: MethodFilter, handler: H, policy: Policy) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let access = self.guarded(policy);
+        self.add(path, Methods::Only(methods), on(methods, handler), access)
+    }
+
+    /// Every method that has no route of its own on this path.
+    pub fn any<H, T>(self, path: &str, handler: H, policy: Policy) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let access = self.guarded(policy);
+        self.add(path, Methods::Rest, any(handler), access)
+    }
+
+    /// A method router as a whole, its fallback too: here a wrong method without a token is 401, not 405. Since it cannot
+    /// be looked into, it stands alone on its path.
+    pub fn route(self, path: &str, endpoint: MethodRouter<S>, policy: Policy) -> Self {
+        let access = self.guarded(policy);
+        self.add(path, Methods::Whole, endpoint, access)
+    }
+
+    /// A public route: no token is looked at.
+    pub fn open(self, path: &str, endpoint: MethodRouter<S>) -> Self {
+        self.add(path, Methods::Whole, endpoint, Access::Open)
+    }
+
+    /// Public methods of a path whose other methods may have policies.
+    pub fn open_on<H, T>(self, path: &str, methods: MethodFilter, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.add(path, Methods::Only(methods), on(methods, handler), Access::Open)
+    }
+
+    /// A public router below a prefix, under which the guard then has no route of its own.
+    pub fn open_router(mut self, prefix: &str, router: Router<S>) -> Self {
+        self.note(path::check_prefix(prefix));
+        self.open_routers.push(OpenRouter { prefix: prefix.to_owned(), router });
+        self
+    }
+
+    /// What answers where no path matches, behind a policy. Without one it is a plain 404.
+    pub fn fallback<H, T>(self, handler: H, policy: Policy) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let access = self.guarded(policy);
+        self.set_fallback(any(handler), access)
+    }
+
+    /// What answers where no path matches, for everybody.
+    pub fn open_fallback<H, T>(self, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.set_fallback(any(handler), Access::Open)
+    }
+
+    /// One more policy for every route of this guard, added before or after, also of those merged and nested into it.
+    /// Open routes stay open.
+    pub fn with(mut self, policy: Policy) -> Self {
+        self.with.push(policy);
+        self
+    }
+
+    /// The routes of both. What `with` added to the other guard stays with its routes.
+    pub fn merge(self, other: Self) -> Self {
+        self.take_in("", other)
+    }
+
+    /// The routes of another guard below a prefix. Handlers see the whole path, and the parameters of the prefix too.
+    pub fn nest(mut self, prefix: &str, other: Self) -> Self {
+        self.note(path::check_prefix(prefix));
+        if other.fallback.is_some() {
+            self.note(Err(ConfigError::new(format_args!("prefix {prefix:?}: a nested guard cannot have a fallback"))));
+        }
+        self.take_in(prefix, other)
+    }
+
+    /// The router, each route behind its policy.
+    ///
+    /// What is added to it afterwards is *outside* the guard: routes and fallbacks are open, layers run first. That is the
+    /// place for a `CorsLayer`, which then answers preflights.
+    ///
+    /// # Errors
+    ///
+    /// The first fault of a policy or a path, and whatever axum would panic on.
+    pub fn into_router(mut self) -> Result<Router<S>, ConfigError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.check_paths()?;
+        self.settle();
+        let mut router = Router::new();
+        for route in self.routes {
+            let path = route.path.clone();
+            router = router.route(&path, route.protect()?);
+        }
+        for open in self.open_routers {
+            router = router.nest(&open.prefix, open.router);
+        }
+        if let Some((endpoint, access)) = self.fallback {
+            let fallback = Route { path: "fallback".to_owned(), methods: Methods::Whole, endpoint, access };
+            router = router.fallback(fallback.protect()?);
+        }
+        Ok(router)
+    }
+
+    fn guarded(&self, policy: Policy) -> Access {
+        Access::Guarded(self.server.clone(), Box::new(policy))
+    }
+
+    fn add(mut self, path: &str, methods: Methods, endpoint: MethodRouter<S>, access: Access) -> Self {
+        self.note(path::check(path));
+        self.routes.push(Route { path: path.to_owned(), methods, endpoint, access });
+        self
+    }
+
+    fn set_fallback(mut self, endpoint: MethodRouter<S>, access: Access) -> Self {
+        if self.fallback.replace((endpoint, access)).is_some() {
+            self.note(Err(ConfigError::new("there are two fallbacks")));
+        }
+        self
+    }
+
+    /// Keeps the first fault.
+    fn note(&mut self, outcome: Result<(), ConfigError>) {
+        self.fault = self.fault.take().or(outcome.err());
+    }
+
+    /// Moves what `with` said into the routes.
+    fn settle(&mut self) {
+        for policy in self.with.drain(..) {
+            self.routes.iter_mut().for_each(|route| route.access.and(&policy));
+            self.fallback.iter_mut().for_each(|(_, access)| access.and(&policy));
+        }
+    }
+
+    fn take_in(mut self, prefix: &str, mut other: Self) -> Self {
+        other.settle();
+        self.fault = self.fault.take().or(other.fault);
+        let below = |path: &str| if prefix.is_empty() { path.to_owned() } else { path::join(prefix, path) };
+        for route in other.routes {
+            let path = below(&route.path);
+            self.note(path::check(&path));
+            self.routes.push(Route { path, ..route });
+        }
+        for open in other.open_routers {
+            let prefix = below(&open.prefix);
+            self.note(path::check_prefix(&prefix));
+            self.open_routers.push(OpenRouter { prefix, ..open });
+        }
+        match other.fallback {
+            Some((endpoint, access)) => self.set_fallback(endpoint, access),
+            None => self,
+        }
+    }
+
+    /// Methods and paths that cannot stand beside each other.
+    fn check_paths(&self) -> Result<(), ConfigError> {
+        let mut matcher = Matcher::default();
+        for (index, route) in self.routes.iter().enumerate() {
+            matcher.add(&route.path)?;
+            let twin = self
+                .routes
+                .iter()
+                .take(index)
+                .find(|other| other.path == route.path && other.methods.collide(route.methods));
+            if let Some(twin) = twin {
+                return Err(ConfigError::new(format_args!(
+                    "path {:?}: {} and {} take the same methods",
+                    route.path, twin.methods, route.methods
+                )));
+            }
+        }
+        for (index, open) in self.open_routers.iter().enumerate() {
+            matcher.add(&format!("{}/{{*open_router_rest}}", open.prefix))?;
+            let routes = self.routes.iter().map(|route| &route.path);
+            let others = self
+                .open_routers
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index)
+                .map(|(_, other)| &other.prefix);
+            if let Some(path) = routes.chain(others).find(|path| path::is_below(path, &open.prefix)) {
+                return Err(ConfigError::new(format_args!(
+                    "path {path:?} is below the open router at {:?}",
+                    open.prefix
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The route table: a line for each route with methods, path and policy, for a start-up log or a snapshot test.
+impl<S: Clone + Send + Sync + 'static> fmt::Display for Guard<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut settled = self.clone();
+        settled.settle();
+        let routes = settled
+            .routes
+            .iter()
+            .map(|route| (route.methods.to_string(), route.path.clone(), route.access.to_string()));
+        let routers = settled
+            .open_routers
+            .iter()
+            .map(|open| ("*".to_owned(), format!("{}/**", open.prefix), "open router".to_owned()));
+        let fallback =
+            settled.fallback.iter().map(|(_, access)| ("*".to_owned(), "(fallback)".to_owned(), access.to_string()));
+        let lines: Vec<_> = routes.chain(routers).chain(fallback).collect();
+        let width = |column: fn(&(String, String, String)) -> usize| lines.iter().map(column).max().unwrap_or(0);
+        let (methods_width, path_width) = (width(|line| line.0.len()), width(|line| line.1.len()));
+        for (methods, path, access) in &lines {
+            writeln!(f, "{methods:methods_width$}  {path:path_width$}  {access}")?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> fmt::Debug for Guard<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("routes", &self.to_string()).field("fault", &self.fault).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,10 @@
+//! The axum face: a guard that takes handlers with their policies, and the extractors.
+
+mod extract;
+mod guard;
+mod methods;
+mod path;
+mod route;
+
+pub use extract::Claims;
+pub use guard::Guard;
