@@ -1,4 +1,4 @@
-//! From an issuer to its key set: discovery (OpenID Connect Discovery 1.0, RFC 8414), then the set itself.
+//! From an issuer to its key set: discovery (`OpenID` Connect Discovery 1.0, RFC 8414), then the set itself.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Origin {
         }
     }
 
-    /// The `jwks_uri` of the issuer, from its OpenID document or, where there is none, from RFC 8414's.
+    /// The `jwks_uri` of the issuer, from its `OpenID` document or, where there is none, from RFC 8414's.
     async fn discover(&self, issuer: &str) -> Result<Uri, String> {
         let [openid, oauth] = metadata_urls(issuer)?;
         let mut url = openid;
@@ -116,7 +116,7 @@ impl Origin {
     }
 }
 
-/// OpenID Connect Discovery appends to the issuer; RFC 8414 inserts between host and path.
+/// `OpenID` Connect Discovery appends to the issuer; RFC 8414 inserts between host and path.
 fn metadata_urls(issuer: &str) -> Result<[Uri; 2], String> {
     let not_a_url = |_| format!("issuer {issuer:?} is not a URL");
     let openid =
@@ -154,10 +154,10 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
             if directive.eq_ignore_ascii_case("no-cache") || directive.eq_ignore_ascii_case("no-store") {
                 return None;
             }
-            if let Some((name, value)) = directive.split_once('=') {
-                if name.eq_ignore_ascii_case("max-age") {
-                    seconds = value.parse().ok();
-                }
+            if let Some((name, value)) = directive.split_once('=')
+                && name.eq_ignore_ascii_case("max-age")
+            {
+                seconds = value.parse().ok();
             }
         }
     }

@@ -39,9 +39,12 @@ pin_project! {
     }
 }
 
+/// Whether the token is good, and the head of the request it came with.
+type Verdict = (Result<AccessToken, Rejection>, Parts);
+
 /// A request whose key is being fetched. The one arm that is boxed.
 struct Waiting<S, B> {
-    verdict: Pin<Box<dyn Future<Output = (Result<AccessToken, Rejection>, Parts)> + Send>>,
+    verdict: Pin<Box<dyn Future<Output = Verdict> + Send>>,
     layer: RequireLayer,
     service: S,
     body: B,

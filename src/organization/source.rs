@@ -53,12 +53,11 @@ pub fn path(name: &str) -> OrganizationSource {
 /// Answers then differ by that header: a cache in front needs `Vary` with its name.
 #[must_use]
 pub fn header(name: &str) -> OrganizationSource {
-    match HeaderName::try_from(name) {
-        Ok(name) => OrganizationSource { kind: Kind::Header(name), fault: None },
-        Err(_) => {
-            let fault = ConfigError::new(format_args!("header({name:?}): not a header name"));
-            OrganizationSource { kind: Kind::Token, fault: Some(fault) }
-        }
+    if let Ok(name) = HeaderName::try_from(name) {
+        OrganizationSource { kind: Kind::Header(name), fault: None }
+    } else {
+        let fault = ConfigError::new(format_args!("header({name:?}): not a header name"));
+        OrganizationSource { kind: Kind::Token, fault: Some(fault) }
     }
 }
 

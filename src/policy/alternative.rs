@@ -79,15 +79,15 @@ impl Alternative {
                 "({one}) and ({two}): a token is for one of them; combine them with `or`"
             )));
         }
-        if let (Some(one), Some(two)) = (&self.issuer, &other.issuer) {
-            if one != two {
-                return Err(ConfigError::new(format_args!("({one}) and ({two}) contradict each other")));
-            }
+        if let (Some(one), Some(two)) = (&self.issuer, &other.issuer)
+            && one != two
+        {
+            return Err(ConfigError::new(format_args!("({one}) and ({two}) contradict each other")));
         }
-        if let (Some(one), Some(two)) = (self.kind, other.kind) {
-            if one != two {
-                return Err(ConfigError::new("(user) and (machine) contradict each other"));
-            }
+        if let (Some(one), Some(two)) = (self.kind, other.kind)
+            && one != two
+        {
+            return Err(ConfigError::new("(user) and (machine) contradict each other"));
         }
         for (name, value) in &other.claims {
             if self.claims.iter().any(|(known, other)| known == name && other != value) {

@@ -66,11 +66,13 @@ mod sealed {
 impl CheckResult for bool {}
 impl<E: Into<Box<dyn Error + Send + Sync>>> CheckResult for Result<(), E> {}
 
+type Run = dyn Fn(&Facts<'_>) -> Result<(), Reason> + Send + Sync;
+
 /// A named check of a policy.
 #[derive(Clone)]
 pub(super) struct Check {
     pub(super) name: Arc<str>,
-    run: Arc<dyn Fn(&Facts<'_>) -> Result<(), Reason> + Send + Sync>,
+    run: Arc<Run>,
 }
 
 impl Check {

@@ -45,10 +45,10 @@ impl Rules {
         let entry = self.entries.iter().find(|entry| *entry.name == *token.issuer_name());
         let entry = entry
             .ok_or_else(|| Rejection::misconfigured("a token of an issuer entry that this policy does not know"))?;
-        if let Some(IssuerRule::Named(name)) = &alternative.issuer {
-            if entry.name != *name {
-                return Err(denied(format!("the route takes tokens of issuer {name}")));
-            }
+        if let Some(IssuerRule::Named(name)) = &alternative.issuer
+            && entry.name != *name
+        {
+            return Err(denied(format!("the route takes tokens of issuer {name}")));
         }
         let organization = match &alternative.model {
             None => return Err(Rejection::misconfigured("a branch without a model")),

@@ -178,6 +178,7 @@ impl Policy {
     }
 
     /// The API *within* the organization of the request: `organization_id` is present and the request's.
+    #[allow(clippy::needless_pass_by_value, reason = "as organization(source) takes it")]
     pub fn in_organization(mut self, source: OrganizationSource) -> Self {
         if let Some(fault) = source.fault() {
             return self.fail(fault.clone());

@@ -269,13 +269,13 @@ impl<S: Clone + Send + Sync + 'static> fmt::Display for Guard<S> {
             .routes
             .iter()
             .map(|route| (route.methods.to_string(), route.path.clone(), route.access.to_string()));
-        let routers = settled
+        let open = settled
             .open_routers
             .iter()
             .map(|open| ("*".to_owned(), format!("{}/**", open.prefix), "open router".to_owned()));
         let fallback =
             settled.fallback.iter().map(|(_, access)| ("*".to_owned(), "(fallback)".to_owned(), access.to_string()));
-        let lines: Vec<_> = routes.chain(routers).chain(fallback).collect();
+        let lines: Vec<_> = routes.chain(open).chain(fallback).collect();
         let width = |column: fn(&(String, String, String)) -> usize| lines.iter().map(column).max().unwrap_or(0);
         let (methods_width, path_width) = (width(|line| line.0.len()), width(|line| line.1.len()));
         for (methods, path, access) in &lines {
