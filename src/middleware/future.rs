@@ -75,9 +75,7 @@ impl<S: Service<Request<B>>, B> Waiting<S, B> {
         let authorized = verdict.and_then(|token| self.layer.authorize(Some(token), &mut parts));
         match authorized {
             Ok(()) => Stage::Passing { inner: self.service.call(Request::from_parts(parts, self.body)) },
-            Err(rejection) => {
-                Stage::Refused { response: Some(Box::new(self.layer.respond(rejection, &parts.headers))) }
-            }
+            Err(rejection) => Stage::Refused { response: Some(Box::new(self.layer.respond(rejection, &parts))) },
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 
 use crate::challenge::ChallengeSettings;
@@ -91,9 +92,15 @@ struct Problem<'a> {
 
 impl Answers {
     /// Logs the refusal and answers it.
-    pub(crate) fn respond(&self, rejection: Rejection, request: &HeaderMap, policy: &str) -> Response<Bytes> {
+    pub(crate) fn respond(&self, rejection: Rejection, request: &Parts, policy: &str) -> Response<Bytes> {
         log(&rejection, policy);
-        build(rejection.challenged_by(&self.challenge), request, self.on_reject.as_ref())
+        let rejection = rejection.challenged_by(&self.challenge);
+        let response = if is_grpc(request) {
+            grpc(&rejection)
+        } else {
+            http(&rejection, &request.headers, self.on_reject.as_ref())
+        };
+        finish(response, rejection)
     }
 }
 
@@ -101,19 +108,20 @@ impl Answers {
 #[cfg(feature = "axum")]
 pub(crate) fn respond_unlayered(rejection: Rejection) -> Response<Bytes> {
     log(&rejection, "none");
-    build(rejection, &HeaderMap::new(), None)
+    let response = http(&rejection, &HeaderMap::new(), None);
+    finish(response, rejection)
 }
 
-fn build(rejection: Rejection, request: &HeaderMap, on_reject: Option<&OnReject>) -> Response<Bytes> {
-    let mut response = if is_grpc(request) {
-        grpc(&rejection)
-    } else {
-        let body = on_reject.map_or_else(|| RejectionBody::problem(&rejection), |hook| hook(&rejection, request));
-        let mut response = Response::new(body.bytes);
-        response.headers_mut().insert(CONTENT_TYPE, body.content_type);
-        *response.status_mut() = rejection.status();
-        response
-    };
+fn http(rejection: &Rejection, request: &HeaderMap, on_reject: Option<&OnReject>) -> Response<Bytes> {
+    let body = on_reject.map_or_else(|| RejectionBody::problem(rejection), |hook| hook(rejection, request));
+    let mut response = Response::new(body.bytes);
+    response.headers_mut().insert(CONTENT_TYPE, body.content_type);
+    *response.status_mut() = rejection.status();
+    response
+}
+
+/// What no hook can change.
+fn finish(mut response: Response<Bytes>, rejection: Rejection) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(challenge) = rejection.challenge() {
@@ -126,9 +134,13 @@ fn build(rejection: Rejection, request: &HeaderMap, on_reject: Option<&OnReject>
     response
 }
 
-fn is_grpc(request: &HeaderMap) -> bool {
-    let content_type = request.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
+/// A gRPC refusal has HTTP status 200, so only what can be a gRPC call gets one: a proxy that asks this server whether to
+/// let a request in must not be talked into a 200 by a header of the caller's.
+fn is_grpc(request: &Parts) -> bool {
+    let content_type = request.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let Some(subtype) = content_type.strip_prefix(b"application/grpc") else { return false };
+    let over_http2 = request.version >= Version::HTTP_2;
+    request.method == Method::POST && (subtype.starts_with(b"-web") || over_http2)
 }
 
 /// A trailers-only answer: the status is in the headers, and there is no body.

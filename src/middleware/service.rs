@@ -39,9 +39,9 @@ where
         match self.layer.state.authenticate(&parts.headers) {
             Ok(token) => match self.layer.authorize(token, &mut parts) {
                 Ok(()) => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
-                Err(rejection) => RequireFuture::refused(self.layer.respond(rejection, &parts.headers)),
+                Err(rejection) => RequireFuture::refused(self.layer.respond(rejection, &parts)),
             },
-            Err(Delay::Rejected(rejection)) => RequireFuture::refused(self.layer.respond(rejection, &parts.headers)),
+            Err(Delay::Rejected(rejection)) => RequireFuture::refused(self.layer.respond(rejection, &parts)),
             Err(Delay::NeedsKey(missing)) => {
                 // The service that was polled ready goes along; its clone stays.
                 let clone = self.inner.clone();
@@ -69,7 +69,7 @@ impl RequireLayer {
         Ok(())
     }
 
-    pub(super) fn respond(&self, rejection: Rejection, headers: &http::HeaderMap) -> Response<Bytes> {
-        self.state.answers.respond(rejection, headers, self.rules.text())
+    pub(super) fn respond(&self, rejection: Rejection, request: &Parts) -> Response<Bytes> {
+        self.state.answers.respond(rejection, request, self.rules.text())
     }
 }

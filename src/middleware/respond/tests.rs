@@ -7,8 +7,13 @@ fn answers(on_reject: Option<OnReject>) -> Answers {
     Answers { challenge: ChallengeSettings { realm, resource_metadata: None }, on_reject }
 }
 
-fn grpc_request() -> HeaderMap {
-    [(CONTENT_TYPE, HeaderValue::from_static("application/grpc+proto"))].into_iter().collect()
+fn request() -> Parts {
+    http::Request::new(()).into_parts().0
+}
+
+fn grpc_request() -> Parts {
+    let request = http::Request::post("/").version(Version::HTTP_2).header(CONTENT_TYPE, "application/grpc+proto");
+    request.body(()).unwrap().into_parts().0
 }
 
 #[test]
@@ -16,7 +21,7 @@ fn a_problem_body_with_scopes() {
     let scopes = |names: &[&str]| names.iter().map(|name| Scope::new(name).unwrap()).collect::<Vec<_>>();
     let rejection = Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, "inner detail")
         .with_scopes(scopes(&["a", "b"]), scopes(&["b"]));
-    let response = answers(None).respond(rejection, &HeaderMap::new(), "policy");
+    let response = answers(None).respond(rejection, &request(), "policy");
     assert_eq!(response.status(), 403);
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
@@ -36,7 +41,7 @@ fn a_hook_shapes_the_body_only() {
         RejectionBody::text(format!("sorry: {rejection}"))
     });
     let rejection = Rejection::unavailable(Duration::from_millis(1200), "secret detail");
-    let response = answers(Some(hook)).respond(rejection, &HeaderMap::new(), "policy");
+    let response = answers(Some(hook)).respond(rejection, &request(), "policy");
     assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (503, &HeaderValue::from(2)));
     assert_eq!(response.body(), "sorry: The access token cannot be verified at the moment.");
     assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
@@ -60,6 +65,33 @@ fn grpc_is_trailers_only() {
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         assert!(response.body().is_empty());
     }
+}
+
+#[test]
+fn a_content_type_alone_makes_no_grpc_call() {
+    let status = |request: &Parts| {
+        let rejection = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "x");
+        answers(None).respond(rejection, request, "policy").status().as_u16()
+    };
+    let changed = |change: fn(&mut Parts)| {
+        let mut request = grpc_request();
+        change(&mut request);
+        status(&request)
+    };
+    assert_eq!(changed(|_| ()), 200);
+    assert_eq!(changed(|request| request.method = Method::GET), 401);
+    assert_eq!(changed(|request| request.version = Version::HTTP_11), 401);
+    assert_eq!(
+        changed(|request| _ = request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"))),
+        401
+    );
+    assert_eq!(
+        changed(|request| {
+            request.version = Version::HTTP_11;
+            request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc-web+proto"));
+        }),
+        200
+    );
 }
 
 #[test]
