@@ -20,6 +20,8 @@ pub struct AccessToken(Arc<Verified>);
 pub(crate) struct Verified {
     pub(crate) issuer: Arc<str>,
     pub(crate) subject: Subject,
+    /// The indicator that is "this API" in tokens of its issuer entry.
+    pub(crate) resource: Arc<str>,
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) scopes: ScopeList,
@@ -116,6 +118,10 @@ impl AccessToken {
     /// When the claims do not fit `T`.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
         serde_json::from_slice(&self.0.payload).map_err(|error| ClaimsError(Arc::new(error)))
+    }
+
+    pub(crate) fn resource(&self) -> &str {
+        &self.0.resource
     }
 
     pub(crate) fn payload(&self) -> &[u8] {

@@ -43,6 +43,7 @@ pub(super) fn judge(
     Ok(Verified {
         issuer: issuer.clone(),
         subject: Subject::new(rules.name.clone(), subject.into(), kind),
+        resource: rules.resource.clone(),
         client_id: client.map(Into::into),
         token_id: string(claims, "jti")?.map(Into::into),
         scopes: scopes(claims, rules)?,

@@ -9,7 +9,7 @@ use super::check::Facts;
 use super::rules::Rules;
 use super::value::{ClaimKind, ClaimValue};
 use crate::json::{Object, Text};
-use crate::jwt::{IssuerRules, ORGANIZATION_URN};
+use crate::jwt::ORGANIZATION_URN;
 use crate::organization::{Organization, OrganizationSource, Requested};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
@@ -42,18 +42,16 @@ impl Rules {
         request: &mut Parts,
     ) -> Result<Option<Organization>, Rejection> {
         let required = || alternative.required_scopes();
-        let entry = self.entries.iter().find(|entry| *entry.name == *token.issuer_name());
-        let entry = entry
-            .ok_or_else(|| Rejection::misconfigured("a token of an issuer entry that this policy does not know"))?;
         if let Some(IssuerRule::Named(name)) = &alternative.issuer
-            && entry.name != *name
+            && *token.issuer_name() != **name
         {
             return Err(denied(format!("the route takes tokens of issuer {name}")));
         }
         let organization = match &alternative.model {
             None => return Err(Rejection::misconfigured("a branch without a model")),
-            Some(model) => judge_model(model, entry, token, request)
-                .map_err(|denial| denial.with_scopes(required(), Vec::new()))?,
+            Some(model) => {
+                judge_model(model, token, request).map_err(|denial| denial.with_scopes(required(), Vec::new()))?
+            }
         };
         if alternative.kind.is_some_and(|kind| token.subject().kind() != kind) {
             return Err(denied(format!("the subject is a {:?}", token.subject().kind())));
@@ -100,16 +98,11 @@ fn wrong_audience(remediation: Remediation, detail: &'static str) -> Rejection {
     Rejection::new(RejectionKind::WrongAudience, remediation, detail)
 }
 
-fn judge_model(
-    model: &Model,
-    entry: &IssuerRules,
-    token: &AccessToken,
-    request: &mut Parts,
-) -> Result<Option<Organization>, Rejection> {
+fn judge_model(model: &Model, token: &AccessToken, request: &mut Parts) -> Result<Option<Organization>, Rejection> {
     match model {
         Model::Authenticated => Ok(None),
         Model::Resource(indicator) => {
-            judge_resource(indicator.as_deref(), entry, token)?;
+            judge_resource(indicator.as_deref(), token)?;
             match token.organization_claim() {
                 None => Ok(None),
                 Some(_) => Err(wrong_audience(
@@ -136,7 +129,7 @@ fn judge_model(
         }
         Model::ResourceInOrganization(indicator, source) => {
             let requested = source.read(request)?;
-            judge_resource(indicator.as_deref(), entry, token)?;
+            judge_resource(indicator.as_deref(), token)?;
             let id = token.organization_claim().unwrap_or_default();
             same_organization(&requested, id, source, token)
         }
@@ -144,9 +137,9 @@ fn judge_model(
 }
 
 /// The indicator is among the audience, and no organization beside it: the scopes would belong to either.
-fn judge_resource(indicator: Option<&str>, entry: &IssuerRules, token: &AccessToken) -> Result<(), Rejection> {
-    let indicator = indicator.or(entry.resources.first().map(|first| &**first));
-    if !token.audience().any(|audience| Some(audience) == indicator) {
+fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Rejection> {
+    let indicator = indicator.unwrap_or(token.resource());
+    if !token.audience().any(|audience| audience == indicator) {
         return Err(wrong_audience(Remediation::ResourceToken, "aud does not name the resource of the route"));
     }
     if token.audience().any(|audience| audience.starts_with(ORGANIZATION_URN)) {

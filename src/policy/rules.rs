@@ -1,7 +1,5 @@
 //! A policy, checked against the server that it is for, and ready to decide.
 
-use std::sync::Arc;
-
 use super::alternative::{Alternative, IssuerRule, Model};
 use super::value::Policy;
 use crate::error::ConfigError;
@@ -12,7 +10,6 @@ use crate::jwt::IssuerRules;
 pub(crate) struct Rules {
     pub(super) alternatives: Vec<Alternative>,
     pub(super) hide_organization: bool,
-    pub(super) entries: Arc<[IssuerRules]>,
     optional: bool,
     text: String,
 }
@@ -21,13 +18,17 @@ impl Rules {
     /// # Errors
     ///
     /// The policy's own fault, or one that shows only beside this server's issuers.
-    pub(crate) fn compile(policy: Policy, entries: Arc<[IssuerRules]>) -> Result<Self, ConfigError> {
+    pub(crate) fn compile(mut policy: Policy, entries: &[IssuerRules]) -> Result<Self, ConfigError> {
         let text = policy.to_string();
         if let Some(fault) = policy.fault {
             return Err(fault.at(format_args!("policy ({text})")));
         }
-        for alternative in &policy.alternatives {
-            check(alternative, &entries).map_err(|fault| fault.at(format_args!("policy ({text})")))?;
+        for alternative in &mut policy.alternatives {
+            check(alternative, entries).map_err(|fault| fault.at(format_args!("policy ({text})")))?;
+            // A branch that says nothing means the one entry that there is now, whatever comes to stand beside it.
+            if let (None, [only]) = (&alternative.issuer, entries) {
+                alternative.issuer = Some(IssuerRule::Named(only.name.clone()));
+            }
         }
         let has_source = policy.alternatives.iter().any(|alternative| source(alternative).is_some());
         if policy.hide_organization && !has_source {
@@ -38,7 +39,6 @@ impl Rules {
         Ok(Self {
             alternatives: policy.alternatives,
             hide_organization: policy.hide_organization,
-            entries,
             optional: policy.optional,
             text,
         })
@@ -92,7 +92,7 @@ fn check(alternative: &Alternative, entries: &[IssuerRules]) -> Result<(), Confi
         )));
     }
     if let Some(indicator) = model.indicator() {
-        let known = entries.iter().filter(eligible).any(|rules| rules.resources.contains(indicator));
+        let known = entries.iter().filter(eligible).any(|rules| rules.has_resource(indicator));
         if !known {
             return Err(ConfigError::new(format_args!("{indicator:?} is not a resource indicator of this server")));
         }
@@ -110,8 +110,8 @@ mod tests {
     use crate::jwt::IssuerRules;
 
     fn compiled(policy: Policy, entries: &[&str]) -> Result<Rules, String> {
-        let entries = entries.iter().map(|name| IssuerRules::for_tests(name)).collect();
-        Rules::compile(policy, entries).map_err(|error| error.to_string())
+        let entries: Vec<_> = entries.iter().map(|name| IssuerRules::for_tests(name)).collect();
+        Rules::compile(policy, &entries).map_err(|error| error.to_string())
     }
 
     #[test]

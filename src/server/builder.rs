@@ -207,11 +207,14 @@ impl Builder {
                 return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
             }
         }
+        let mut indicators = resources.iter().map(|resource| Arc::from(resource.as_str()));
+        let resource = indicators.next().ok_or_else(|| ConfigError::new("a server without a resource indicator"))?;
         let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
         Ok(IssuerRules {
             name: name.into(),
             issuers: issuer.urls.iter().map(|url| url.as_str().into()).collect(),
-            resources: resources.iter().map(|resource| resource.as_str().into()).collect(),
+            resource,
+            more_resources: indicators.collect(),
             algorithms: issuer.algorithms.clone(),
             profile: issuer.profile,
             machine_marks: issuer.machine_marks.clone(),

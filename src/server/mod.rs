@@ -50,7 +50,7 @@ impl ResourceServer {
     ///
     /// When the policy is faulty, or does not fit the issuers and indicators of this server.
     pub fn require(&self, policy: Policy) -> Result<RequireLayer, ConfigError> {
-        Ok(RequireLayer::new(self.state.clone(), Rules::compile(policy, self.state.entries.clone())?))
+        Ok(RequireLayer::new(self.state.clone(), Rules::compile(policy, &self.state.entries)?))
     }
 
     /// An empty [`Guard`](crate::Guard): axum routes, each with its policy.

@@ -7,6 +7,7 @@ use super::super::{
     user,
 };
 use super::*;
+use crate::jwt::IssuerRules;
 use crate::scope::ScopeList;
 use crate::token::{NumericDate, Subject, SubjectKind, Verified};
 
@@ -29,6 +30,7 @@ fn minted(token: &Token) -> AccessToken {
     AccessToken::mint(Verified {
         issuer: "https://issuer.example".into(),
         subject: Subject::new("main".into(), "subject".into(), token.kind),
+        resource: API.into(),
         client_id: None,
         token_id: None,
         scopes: ScopeList::from_text(token.scope),
@@ -47,8 +49,8 @@ fn decide(
     requested: &'static str,
 ) -> Result<Option<String>, (RejectionKind, Remediation)> {
     let mut entry = IssuerRules::for_tests("main");
-    entry.resources.push("https://api.example.com/billing".into());
-    let rules = Rules::compile(policy, Arc::from([entry])).unwrap();
+    entry.more_resources.push("https://api.example.com/billing".into());
+    let rules = Rules::compile(policy, &[entry]).unwrap();
     let mut request = Request::new(()).into_parts().0;
     request.headers.insert("org", HeaderValue::from_static(requested));
     rules
@@ -193,8 +195,7 @@ fn checks_run_last_and_keep_their_error() {
     assert_eq!(called.load(std::sync::atomic::Ordering::Relaxed), 1);
 
     let rules =
-        Rules::compile(resource().check("quota", |_| Err("over quota")), Arc::from([IssuerRules::for_tests("main")]))
-            .unwrap();
+        Rules::compile(resource().check("quota", |_| Err("over quota")), &[IssuerRules::for_tests("main")]).unwrap();
     let denial = rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).unwrap_err();
     assert_eq!(std::error::Error::source(&denial).unwrap().to_string(), "over quota");
 
@@ -236,4 +237,14 @@ fn hidden_denials_are_all_alike() {
     assert_eq!(decide(hidden(), &API_IN_ACME, "acme"), expected);
     assert_eq!(decide(hidden(), &Token { scope: "", ..ACME }, "acme"), SCOPE, "a member learns what is missing");
     assert_eq!(decide(optional(hidden()), &ACME, "acme"), Ok(Some("acme".into())));
+}
+
+#[test]
+fn a_policy_that_names_no_issuer_means_the_only_one_there_was() {
+    let kind = |policy: Policy| {
+        let rules = Rules::compile(policy, &[IssuerRules::for_tests("the only one")]).unwrap();
+        rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).map_err(|denial| denial.kind())
+    };
+    assert_eq!(kind(resource()), Err(RejectionKind::Denied));
+    assert_eq!(kind(resource().any_issuer()), Ok(None));
 }
