@@ -3,11 +3,13 @@
 //! One function, [`verify`], reads top to bottom as a token is judged; everything it calls is synchronous and pure.
 
 mod claims;
+mod entries;
 mod header;
 mod rules;
 mod segments;
 mod verify;
 
+pub(crate) use entries::{Entries, Entry};
 pub(crate) use rules::{ISSUER_DEFAULTS, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};
-pub(crate) use verify::verify;
+pub(crate) use verify::{AwaitedKey, MissingKey, Unverified, verify};

@@ -3,31 +3,59 @@
 use std::sync::Arc;
 
 use super::claims;
+use super::entries::{Entries, Entry};
 use super::header::UnverifiedHeader;
-use super::rules::{IssuerRules, Profile};
+use super::rules::Profile;
 use super::segments::Segments;
 use crate::json::Object;
-use crate::rejection::Rejection;
+use crate::keys::{Arrival, KeyRefusal, Lookup};
+use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
 use crate::token::AccessToken;
 
+/// Why there is no verified token yet.
+pub(crate) enum Unverified {
+    /// There will be none.
+    Rejected(Rejection),
+    /// A key must be fetched first.
+    NeedsKey(MissingKey),
+}
+
+/// The key that a token names and that is not there.
+pub(crate) struct MissingKey {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) kid: Option<String>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) arrival: Arrival,
+}
+
+/// A key that was waited for: it verifies tokens of its entry, and of no other.
+pub(crate) struct AwaitedKey {
+    entry: Arc<Entry>,
+    key: Arc<VerifyingKey>,
+}
+
+impl From<Rejection> for Unverified {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
 /// Verifies a token: shape, header, issuer, profile, key, signature, claims.
-///
-/// `find_key` is asked for the key of one trusted entry (its index in `entries`), by `kid` and algorithm. It is the only
-/// thing that may not know its answer yet, so its error is the caller's own type.
-pub(crate) fn verify<E: From<Rejection>>(
+pub(crate) fn verify(
     token: &str,
-    entries: &[IssuerRules],
+    entries: &Entries,
     now: Now,
-    find_key: impl FnOnce(usize, Option<&str>, Algorithm) -> Result<Arc<VerifyingKey>, E>,
-) -> Result<AccessToken, E> {
+    awaited: Option<AwaitedKey>,
+) -> Result<AccessToken, Unverified> {
     let segments = Segments::decode(token)?;
     let header = UnverifiedHeader::read(&segments.header)?;
     let unverified =
         Object::parse(&segments.payload).map_err(|error| Rejection::invalid_token(format!("payload: {error}")))?;
 
-    let (index, rules, issuer) = trusted_entry(&unverified, entries)?;
+    let (issuer, entry) = trusted_entry(&unverified, entries)?;
+    let rules = &entry.rules;
     let about = |rejection: Rejection| rejection.about(&rules.name, header.kid.as_deref());
     if !rules.algorithms.contains(&header.algorithm) {
         return Err(about(Rejection::invalid_token(format!(
@@ -38,10 +66,11 @@ pub(crate) fn verify<E: From<Rejection>>(
     }
     check_type(&header, rules.profile).map_err(about)?;
 
-    let key = find_key(index, header.kid.as_deref(), header.algorithm)?;
-    let signed =
-        key.algorithm() == header.algorithm && key.verify(segments.signing_input.as_bytes(), &segments.signature);
-    if !signed {
+    let key = match awaited {
+        Some(awaited) if Arc::ptr_eq(&awaited.entry, entry) => awaited.key,
+        _ => find_key(entry, &header, now)?,
+    };
+    if !key.verify(segments.signing_input.as_bytes(), &segments.signature) || key.algorithm() != header.algorithm {
         return Err(about(Rejection::invalid_token("the signature is wrong")).into());
     }
 
@@ -51,17 +80,10 @@ pub(crate) fn verify<E: From<Rejection>>(
 }
 
 /// The entry that trusts the unverified `iss`: it picks whose keys apply, and nothing else.
-fn trusted_entry<'a>(
-    claims: &Object<'_>,
-    entries: &'a [IssuerRules],
-) -> Result<(usize, &'a IssuerRules, &'a Arc<str>), Rejection> {
+fn trusted_entry<'a>(claims: &Object<'_>, entries: &'a Entries) -> Result<(&'a Arc<str>, &'a Arc<Entry>), Rejection> {
     let stated = claims.string("iss").map_err(|error| Rejection::invalid_token(error.to_string()))?;
     let stated = stated.ok_or_else(|| Rejection::invalid_token("iss is missing"))?;
-    let trusted = entries.iter().enumerate().find_map(|(index, rules)| {
-        let issuer = rules.issuers.iter().find(|issuer| ***issuer == *stated)?;
-        Some((index, rules, issuer))
-    });
-    trusted.ok_or_else(|| Rejection::invalid_token("iss is not trusted here"))
+    entries.trusted(&stated).ok_or_else(|| Rejection::invalid_token("iss is not trusted here"))
 }
 
 /// RFC 9068 section 4, RFC 8725 section 3.11: what kind of JWT this is, by its own word.
@@ -71,4 +93,48 @@ fn check_type(header: &UnverifiedHeader<'_>, profile: Profile) -> Result<(), Rej
         (Profile::Rfc9068, _) => Err(Rejection::invalid_token("typ is not at+jwt: not an access token by RFC 9068")),
         (Profile::UntypedJwt, _) => Err(Rejection::invalid_token("typ names another kind of JWT")),
     }
+}
+
+fn find_key(entry: &Arc<Entry>, header: &UnverifiedHeader<'_>, now: Now) -> Result<Arc<VerifyingKey>, Unverified> {
+    let (kid, algorithm) = (header.kid.as_deref(), header.algorithm);
+    match entry.keys.lookup(kid, algorithm, now.monotonic) {
+        Lookup::Key(key) => Ok(key),
+        Lookup::Wait(arrival) => Err(Unverified::NeedsKey(MissingKey {
+            entry: entry.clone(),
+            kid: kid.map(str::to_owned),
+            algorithm,
+            arrival,
+        })),
+        Lookup::Refused(refusal) => Err(without_key(refusal, entry, kid).into()),
+    }
+}
+
+impl MissingKey {
+    /// How the wait for the key ended.
+    pub(crate) fn awaited(self, outcome: Result<Arc<VerifyingKey>, KeyRefusal>) -> Result<AwaitedKey, Rejection> {
+        match outcome {
+            Ok(key) => Ok(AwaitedKey { entry: self.entry, key }),
+            Err(refusal) => Err(without_key(refusal, &self.entry, self.kid.as_deref())),
+        }
+    }
+}
+
+fn without_key(refusal: KeyRefusal, entry: &Entry, kid: Option<&str>) -> Rejection {
+    let rejection = match refusal {
+        KeyRefusal::NoneFits => Rejection::invalid_token("no key of the issuer fits the token's header"),
+        KeyRefusal::NotInSet => Rejection::new(
+            RejectionKind::KeyNotFound,
+            Remediation::Refresh,
+            "the kid is not in the issuer's key set, fetched to make sure",
+        ),
+        KeyRefusal::Unresolved => Rejection::new(
+            RejectionKind::KeyUnresolved,
+            Remediation::Retry,
+            "unknown kid: the budget for fetches is spent, or the wait over",
+        ),
+        KeyRefusal::Unavailable(retry_after) => {
+            Rejection::unavailable(retry_after, "the issuer's keys are not to be had")
+        }
+    };
+    rejection.about(&entry.rules.name, kid)
 }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -12,7 +13,8 @@ use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::layer::RequireLayer;
-use super::state::MissingKey;
+use super::state::State;
+use crate::jwt::{MissingKey, Unverified};
 use crate::rejection::Rejection;
 use crate::token::AccessToken;
 
@@ -40,7 +42,7 @@ pin_project! {
 }
 
 /// Whether the token is good, and the head of the request it came with.
-type Verdict = (Result<AccessToken, Rejection>, Parts);
+type Verdict = (Result<Option<AccessToken>, Rejection>, Parts);
 
 /// A request whose key is being fetched. The one arm that is boxed.
 struct Waiting<S, B> {
@@ -62,17 +64,33 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
     pub(super) fn waiting(layer: RequireLayer, service: S, parts: Parts, body: B, missing: MissingKey) -> Self {
         let state = layer.state.clone();
         let verdict = Box::pin(async move {
-            let verdict = state.authenticate_later(&parts.headers, missing).await;
+            let verdict = authenticate_later(&state, &parts, missing).await;
             (verdict, parts)
         });
         Self { stage: Stage::Waiting { waiting: Some(Box::new(Waiting { verdict, layer, service, body })) } }
     }
 }
 
+/// Waits for the key, then verifies.
+async fn authenticate_later(
+    state: &State,
+    request: &Parts,
+    missing: MissingKey,
+) -> Result<Option<AccessToken>, Rejection> {
+    let outcome = missing.entry.keys.resolve(missing.kid.as_deref(), missing.algorithm, Some(missing.arrival)).await;
+    let awaited = missing.awaited(outcome)?;
+    state.authenticate(&request.headers, Some(awaited)).map_err(|unverified| match unverified {
+        Unverified::Rejected(rejection) => rejection,
+        Unverified::NeedsKey(_) => {
+            Rejection::unavailable(Duration::from_secs(1), "the issuer was replaced while its key was fetched")
+        }
+    })
+}
+
 impl<S: Service<Request<B>>, B> Waiting<S, B> {
     /// The verdict is there: on to the inner service, or not.
-    fn proceed(mut self, verdict: Result<AccessToken, Rejection>, mut parts: Parts) -> Stage<S, B> {
-        let authorized = verdict.and_then(|token| self.layer.authorize(Some(token), &mut parts));
+    fn proceed(mut self, verdict: Result<Option<AccessToken>, Rejection>, mut parts: Parts) -> Stage<S, B> {
+        let authorized = verdict.and_then(|token| self.layer.authorize(token, &mut parts));
         match authorized {
             Ok(()) => Stage::Passing { inner: self.service.call(Request::from_parts(parts, self.body)) },
             Err(rejection) => Stage::Refused { response: Some(Box::new(self.layer.respond(rejection, &parts))) },

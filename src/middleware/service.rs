@@ -9,7 +9,7 @@ use tower_service::Service;
 use super::body::ResponseBody;
 use super::future::RequireFuture;
 use super::layer::RequireLayer;
-use super::state::Delay;
+use crate::jwt::Unverified;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::token::AccessToken;
 
@@ -36,13 +36,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        match self.layer.state.authenticate(&parts.headers) {
+        match self.layer.state.authenticate(&parts.headers, None) {
             Ok(token) => match self.layer.authorize(token, &mut parts) {
                 Ok(()) => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
                 Err(rejection) => RequireFuture::refused(self.layer.respond(rejection, &parts)),
             },
-            Err(Delay::Rejected(rejection)) => RequireFuture::refused(self.layer.respond(rejection, &parts)),
-            Err(Delay::NeedsKey(missing)) => {
+            Err(Unverified::Rejected(rejection)) => RequireFuture::refused(self.layer.respond(rejection, &parts)),
+            Err(Unverified::NeedsKey(missing)) => {
                 // The service that was polled ready goes along; its clone stays.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);

@@ -18,7 +18,7 @@ impl Rules {
     /// # Errors
     ///
     /// The policy's own fault, or one that shows only beside this server's issuers.
-    pub(crate) fn compile(mut policy: Policy, entries: &[IssuerRules]) -> Result<Self, ConfigError> {
+    pub(crate) fn compile(mut policy: Policy, entries: &[&IssuerRules]) -> Result<Self, ConfigError> {
         let text = policy.to_string();
         if let Some(fault) = policy.fault {
             return Err(fault.at(format_args!("policy ({text})")));
@@ -64,7 +64,7 @@ fn source(alternative: &Alternative) -> Option<&crate::organization::Organizatio
     alternative.model.as_ref().and_then(Model::source)
 }
 
-fn check(alternative: &Alternative, entries: &[IssuerRules]) -> Result<(), ConfigError> {
+fn check(alternative: &Alternative, entries: &[&IssuerRules]) -> Result<(), ConfigError> {
     let Some(model) = &alternative.model else {
         return Err(ConfigError::new(format_args!(
             "a branch ({alternative}) does not say what the token is for: begin with resource(), organization(..) or authenticated()"
@@ -75,7 +75,7 @@ fn check(alternative: &Alternative, entries: &[IssuerRules]) -> Result<(), Confi
             "authenticated() takes tokens for anything here, so its scopes could be for anything: use resource() or organization(..)",
         ));
     }
-    let eligible = |rules: &&IssuerRules| match &alternative.issuer {
+    let eligible = |rules: &&&IssuerRules| match &alternative.issuer {
         Some(IssuerRule::Named(name)) => rules.name == *name,
         Some(IssuerRule::Any) | None => true,
     };
@@ -111,7 +111,7 @@ mod tests {
 
     fn compiled(policy: Policy, entries: &[&str]) -> Result<Rules, String> {
         let entries: Vec<_> = entries.iter().map(|name| IssuerRules::for_tests(name)).collect();
-        Rules::compile(policy, &entries).map_err(|error| error.to_string())
+        Rules::compile(policy, &entries.iter().collect::<Vec<_>>()).map_err(|error| error.to_string())
     }
 
     #[test]

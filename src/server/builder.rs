@@ -1,23 +1,22 @@
 //! From settings to a server: everything that can be wrong is found here.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Uri};
+use arc_swap::ArcSwap;
+use http::HeaderMap;
 
 use super::ResourceServer;
-use super::issuer::{Issuer, Keys};
+use super::checks::{check_range, metadata_url};
+use super::entry::{EntrySettings, Fetcher};
+use super::issuer::Issuer;
 use crate::challenge::{ChallengeSettings, Quotable};
 use crate::error::ConfigError;
-use crate::jwt::{IssuerRules, ORGANIZATION_URN, Profile};
-#[cfg(feature = "http-client")]
-use crate::keys::http_client::{ClientSettings, HttpClient};
-use crate::keys::{Fetch, KeyRules, KeySet, KeySource, KeyStore, Origin, is_loopback};
+use crate::jwt::Entries;
+use crate::keys::Fetch;
 use crate::middleware::{Answers, OnReject, RejectionBody, State};
 use crate::rejection::Rejection;
-use crate::signature::Algorithm;
 use crate::time::{Clock, SystemClock};
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
@@ -25,6 +24,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_TOKEN_BYTES: usize = 8 * 1024;
 const MAX_TOKEN_BYTES: usize = 1024 * 1024;
 const DEFAULT_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_MAX_ISSUERS: usize = 1024;
 const MAX_STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Builds a [`ResourceServer`]. Made by [`ResourceServer::builder`].
@@ -39,10 +39,9 @@ pub struct Builder {
     resource_metadata: Option<String>,
     on_reject: Option<OnReject>,
     clock: Arc<dyn Clock>,
-    fetch: Option<Arc<dyn Fetch>>,
+    fetcher: Fetcher,
     allow_http: bool,
-    #[cfg(feature = "http-client")]
-    client: ClientSettings,
+    max_issuers: usize,
 }
 
 impl Builder {
@@ -57,10 +56,9 @@ impl Builder {
             resource_metadata: None,
             on_reject: None,
             clock: Arc::new(SystemClock::new()),
-            fetch: None,
+            fetcher: Fetcher::default(),
             allow_http: false,
-            #[cfg(feature = "http-client")]
-            client: ClientSettings::default(),
+            max_issuers: DEFAULT_MAX_ISSUERS,
         }
     }
 
@@ -124,28 +122,28 @@ impl Builder {
 
     /// Fetches documents instead of the built-in client, whose settings are then of no effect.
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
-        self.fetch = Some(Arc::new(fetch));
+        self.fetcher.custom = Some(Arc::new(fetch));
         self
     }
 
     /// Trusts this root certificate (PEM, one or more) besides the platform's when documents are fetched.
     #[cfg(feature = "http-client")]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.client.root_certificates.push(pem.into());
+        self.fetcher.client.root_certificates.push(pem.into());
         self
     }
 
     /// Fetches documents through this proxy. The environment's proxy settings are never used.
     #[cfg(feature = "http-client")]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.client.proxy = Some(url.into());
+        self.fetcher.client.proxy = Some(url.into());
         self
     }
 
     /// The `User-Agent` of fetches. Default: `orgate/` and the version.
     #[cfg(feature = "http-client")]
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
-        self.client.user_agent = Some(user_agent.into());
+        self.fetcher.client.user_agent = Some(user_agent.into());
         self
     }
 
@@ -153,6 +151,12 @@ impl Builder {
     /// (Loopback needs no permission.)
     pub fn dangerous_allow_http(mut self) -> Self {
         self.allow_http = true;
+        self
+    }
+
+    /// The most issuer entries that this server may have, those added while it runs included. Default: 1024.
+    pub fn max_issuers(mut self, most: usize) -> Self {
+        self.max_issuers = most;
         self
     }
 
@@ -175,183 +179,25 @@ impl Builder {
             realm: Quotable::new("realm", realm)?,
             resource_metadata: self.resource_metadata.as_deref().map(metadata_url).transpose()?,
         };
-        let entries = self.issuers.iter().map(|issuer| self.rules(issuer)).collect::<Result<Vec<_>, _>>()?;
-        check_unique("issuer name", entries.iter().map(|rules| &*rules.name))?;
-        check_unique("issuer", entries.iter().flat_map(|rules| &rules.issuers).map(|issuer| &**issuer))?;
-        let fetch = self.fetcher()?;
-        let keys = self.issuers.iter().zip(&entries).map(|(issuer, rules)| self.store(issuer, rules, fetch.as_ref()));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let settings = EntrySettings {
+            resources: self.resources,
+            leeway: self.leeway,
+            stale_for: self.stale_for,
+            allow_http: self.allow_http,
+            most: self.max_issuers,
+            clock: self.clock.clone(),
+            fetcher: self.fetcher,
+        };
+        let entries =
+            self.issuers.iter().try_fold(Entries::default(), |entries, issuer| settings.add(&entries, issuer))?;
         let state = State {
-            entries: entries.into(),
-            keys,
+            entries: ArcSwap::from_pointee(entries),
             clock: self.clock,
             max_token_bytes: self.max_token_bytes,
             answers: Answers { challenge, on_reject: self.on_reject },
         };
-        Ok(ResourceServer { state: Arc::new(state) })
+        Ok(ResourceServer { state: Arc::new(state), settings: Arc::new(settings) })
     }
-
-    fn rules(&self, issuer: &Issuer) -> Result<IssuerRules, ConfigError> {
-        for url in &issuer.urls {
-            check_issuer(url, self.allow_http)?;
-        }
-        let resources = if issuer.resources.is_empty() { &self.resources } else { &issuer.resources };
-        for resource in resources {
-            check_resource(resource, issuer.profile)?;
-        }
-        if issuer.algorithms.is_empty() {
-            return Err(ConfigError::new(format_args!("issuer {:?}: an empty list of algorithms", issuer.urls)));
-        }
-        for claim in [&issuer.organization_claim, &issuer.scope_claim] {
-            if claim.is_empty() {
-                return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
-            }
-        }
-        let mut indicators = resources.iter().map(|resource| Arc::from(resource.as_str()));
-        let resource = indicators.next().ok_or_else(|| ConfigError::new("a server without a resource indicator"))?;
-        let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
-        Ok(IssuerRules {
-            name: name.into(),
-            issuers: issuer.urls.iter().map(|url| url.as_str().into()).collect(),
-            resource,
-            more_resources: indicators.collect(),
-            algorithms: issuer.algorithms.clone(),
-            profile: issuer.profile,
-            machine_marks: issuer.machine_marks.clone(),
-            organization_claim: issuer.organization_claim.clone(),
-            scope_claim: issuer.scope_claim.clone(),
-            scope_form: issuer.scope_form,
-            leeway: self.leeway,
-        })
-    }
-
-    fn store(
-        &self,
-        issuer: &Issuer,
-        rules: &IssuerRules,
-        fetch: Option<&Arc<dyn Fetch>>,
-    ) -> Result<KeyStore, ConfigError> {
-        let rsa_default = issuer.rsa_algorithm.unwrap_or(Algorithm::Rs256);
-        let stated_wrongly =
-            issuer.rsa_algorithm.filter(|algorithm| !algorithm.is_rsa() || !rules.algorithms.contains(algorithm));
-        if let Some(algorithm) = stated_wrongly {
-            return Err(ConfigError::new(format_args!(
-                "rsa_algorithm {algorithm}: not an allowed RSA algorithm of issuer {:?}",
-                rules.name
-            )));
-        }
-        let key_rules = KeyRules { algorithms: rules.algorithms.clone(), rsa_default };
-        let source = match &issuer.keys {
-            Keys::Json(json) => {
-                let (set, skipped) = KeySet::parse(json.as_bytes(), &key_rules).map_err(|reason| {
-                    ConfigError::new(format_args!("the key set of issuer {:?}: {reason}", rules.name))
-                })?;
-                if !skipped.is_empty() {
-                    tracing::warn!(target: "orgate", issuer = &*rules.name, skipped = skipped.join("; "), "keys that cannot be used");
-                }
-                return Ok(KeyStore::fixed(set, self.clock.clone()));
-            }
-            Keys::Url(url) => KeySource::Url(check_url("jwks_url", url, self.allow_http)?),
-            Keys::Discovery => {
-                let issuer = rules
-                    .issuers
-                    .first()
-                    .cloned()
-                    .ok_or_else(|| ConfigError::new("an issuer entry without an issuer"))?;
-                KeySource::Discovery { issuer }
-            }
-        };
-        let fetch = fetch.cloned().ok_or_else(|| {
-            ConfigError::new(format_args!(
-                "issuer {:?}: its keys must be fetched, and there is no client: enable the feature http-client, or use fetch(..)",
-                rules.name
-            ))
-        })?;
-        let origin = Origin { name: rules.name.clone(), source, rules: key_rules, fetch, allow_http: self.allow_http };
-        Ok(KeyStore::fetching(origin, self.stale_for, self.clock.clone()))
-    }
-
-    #[cfg(feature = "http-client")]
-    fn fetcher(&self) -> Result<Option<Arc<dyn Fetch>>, ConfigError> {
-        let fetches = self.issuers.iter().any(|issuer| !matches!(issuer.keys, Keys::Json(_)));
-        match &self.fetch {
-            Some(fetch) => Ok(Some(fetch.clone())),
-            None if fetches => Ok(Some(Arc::new(HttpClient::new(&self.client)?))),
-            None => Ok(None),
-        }
-    }
-
-    #[cfg(not(feature = "http-client"))]
-    #[allow(clippy::unnecessary_wraps)]
-    fn fetcher(&self) -> Result<Option<Arc<dyn Fetch>>, ConfigError> {
-        Ok(self.fetch.clone())
-    }
-}
-
-fn check_range(what: &str, value: Duration, most: Duration) -> Result<(), ConfigError> {
-    if value <= most { Ok(()) } else { Err(ConfigError::new(format_args!("{what} {value:?}: more than {most:?}"))) }
-}
-
-fn check_unique<'a>(what: &str, values: impl Iterator<Item = &'a str>) -> Result<(), ConfigError> {
-    let mut seen = HashSet::new();
-    for value in values {
-        if !seen.insert(value) {
-            return Err(ConfigError::new(format_args!("{what} {value:?} is there twice")));
-        }
-    }
-    Ok(())
-}
-
-/// An absolute `https` URL with a host; `http` on loopback, or where it was allowed.
-fn check_url(what: &str, text: &str, allow_http: bool) -> Result<Uri, ConfigError> {
-    let wrong = |why: &str| ConfigError::new(format_args!("{what} {text:?}: {why}"));
-    let url: Uri = text.parse().map_err(|_| wrong("not a URL"))?;
-    let authority = url.authority().ok_or_else(|| wrong("not an absolute URL"))?;
-    if authority.as_str().contains('@') || authority.host().is_empty() {
-        return Err(wrong("a host, and no user name, must be in it"));
-    }
-    if text.contains('#') {
-        return Err(wrong("it has a fragment"));
-    }
-    match url.scheme_str() {
-        Some("https") => Ok(url),
-        Some("http") if allow_http || is_loopback(&url) => Ok(url),
-        Some("http") => Err(wrong("plain http: use https (or dangerous_allow_http)")),
-        _ => Err(wrong("not an https URL")),
-    }
-}
-
-/// RFC 8414 section 2: no query and no fragment.
-fn check_issuer(text: &str, allow_http: bool) -> Result<(), ConfigError> {
-    let url = check_url("issuer", text, allow_http)?;
-    if url.query().is_some() {
-        return Err(ConfigError::new(format_args!("issuer {text:?}: it has a query")));
-    }
-    Ok(())
-}
-
-/// RFC 8707 section 2: an absolute URI without fragment. Issuers outside RFC 9068 name audiences as they like.
-fn check_resource(text: &str, profile: Profile) -> Result<(), ConfigError> {
-    let wrong = |why: &str| Err(ConfigError::new(format_args!("resource indicator {text:?}: {why}")));
-    if text.is_empty() || text.starts_with(ORGANIZATION_URN) {
-        return wrong("it is what an organization's audience looks like, or empty");
-    }
-    if profile == Profile::Rfc9068 {
-        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        if !is_scheme
-            || text.contains(|character: char| character == '#' || character.is_whitespace() || character.is_control())
-        {
-            return wrong("not an absolute URI without fragment (RFC 8707 section 2)");
-        }
-    }
-    Ok(())
-}
-
-fn metadata_url(text: &str) -> Result<Quotable, ConfigError> {
-    check_url("resource_metadata", text, false)?;
-    Quotable::new("resource_metadata", text)
 }
 
 impl fmt::Debug for Builder {

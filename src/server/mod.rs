@@ -1,6 +1,8 @@
 //! The handle to one API, its builder, and the settings of its issuers.
 
 mod builder;
+mod checks;
+mod entry;
 mod issuer;
 
 use std::fmt;
@@ -11,9 +13,11 @@ pub use builder::Builder;
 pub use issuer::Issuer;
 
 use crate::error::ConfigError;
-use crate::keys::{self, KeyStore, NotReady};
+use crate::jwt::IssuerRules;
+use crate::keys::{self, NotReady};
 use crate::middleware::{RequireLayer, State};
 use crate::policy::{Policy, Rules};
+use entry::EntrySettings;
 
 /// This API as an OAuth 2.0 resource server: whom it trusts, what it is called, and the keys that it holds.
 ///
@@ -22,6 +26,7 @@ use crate::policy::{Policy, Rules};
 #[derive(Clone)]
 pub struct ResourceServer {
     state: Arc<State>,
+    settings: Arc<EntrySettings>,
 }
 
 impl ResourceServer {
@@ -50,7 +55,9 @@ impl ResourceServer {
     ///
     /// When the policy is faulty, or does not fit the issuers and indicators of this server.
     pub fn require(&self, policy: Policy) -> Result<RequireLayer, ConfigError> {
-        Ok(RequireLayer::new(self.state.clone(), Rules::compile(policy, &self.state.entries)?))
+        let entries = self.state.entries.load();
+        let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
+        Ok(RequireLayer::new(self.state.clone(), Rules::compile(policy, &known)?))
     }
 
     /// An empty [`Guard`](crate::Guard): axum routes, each with its policy.
@@ -62,6 +69,38 @@ impl ResourceServer {
         crate::Guard::new(self.clone())
     }
 
+    /// Trusts one more issuer from now on: a tenant comes.
+    ///
+    /// Its tokens are taken only where a policy says `any_issuer()`, or `issued_by` its name (which such a policy can do once
+    /// the entry is there).
+    ///
+    /// # Errors
+    ///
+    /// When a setting must not run, the name or an `iss` value is taken, or there are [`Builder::max_issuers`] entries.
+    pub fn add_issuer(&self, issuer: impl Into<Issuer>) -> Result<(), ConfigError> {
+        let issuer = issuer.into();
+        let mut outcome = Ok(());
+        self.state.entries.rcu(|entries| match self.settings.add(entries, &issuer) {
+            Ok(more) => {
+                outcome = Ok(());
+                Arc::new(more)
+            }
+            Err(fault) => {
+                outcome = Err(fault);
+                entries.clone()
+            }
+        });
+        outcome
+    }
+
+    /// Trusts the issuer entry of this name no more: its tokens are refused from the next request on, and its keys are
+    /// gone. `false` if there is none.
+    #[allow(clippy::must_use_candidate)]
+    pub fn remove_issuer(&self, name: &str) -> bool {
+        let before = self.state.entries.rcu(|entries| entries.without(name).map_or_else(|| entries.clone(), Arc::new));
+        before.named(name).is_some()
+    }
+
     /// Fetches the keys of every issuer, for those who want to fail at boot rather than at the first request.
     ///
     /// Waits two seconds for each issuer at most, all of them at once.
@@ -70,9 +109,8 @@ impl ResourceServer {
     ///
     /// When an issuer has no keys by then. Requests will go on trying.
     pub fn ready(&self) -> impl Future<Output = Result<(), NotReady>> + Send + use<> {
-        let stores = self.state.keys.iter().cloned();
-        let names = self.state.entries.iter().map(|rules| rules.name.clone());
-        keys::all_ready(names.zip(stores).collect::<Vec<(Arc<str>, KeyStore)>>())
+        let entries = self.state.entries.load();
+        keys::all_ready(entries.iter().map(|entry| (entry.rules.name.clone(), entry.keys.clone())).collect())
     }
 }
 

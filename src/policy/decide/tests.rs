@@ -50,7 +50,7 @@ fn decide(
 ) -> Result<Option<String>, (RejectionKind, Remediation)> {
     let mut entry = IssuerRules::for_tests("main");
     entry.more_resources.push("https://api.example.com/billing".into());
-    let rules = Rules::compile(policy, &[entry]).unwrap();
+    let rules = Rules::compile(policy, &[&entry]).unwrap();
     let mut request = Request::new(()).into_parts().0;
     request.headers.insert("org", HeaderValue::from_static(requested));
     rules
@@ -195,7 +195,7 @@ fn checks_run_last_and_keep_their_error() {
     assert_eq!(called.load(std::sync::atomic::Ordering::Relaxed), 1);
 
     let rules =
-        Rules::compile(resource().check("quota", |_| Err("over quota")), &[IssuerRules::for_tests("main")]).unwrap();
+        Rules::compile(resource().check("quota", |_| Err("over quota")), &[&IssuerRules::for_tests("main")]).unwrap();
     let denial = rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).unwrap_err();
     assert_eq!(std::error::Error::source(&denial).unwrap().to_string(), "over quota");
 
@@ -242,7 +242,7 @@ fn hidden_denials_are_all_alike() {
 #[test]
 fn a_policy_that_names_no_issuer_means_the_only_one_there_was() {
     let kind = |policy: Policy| {
-        let rules = Rules::compile(policy, &[IssuerRules::for_tests("the only one")]).unwrap();
+        let rules = Rules::compile(policy, &[&IssuerRules::for_tests("the only one")]).unwrap();
         rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).map_err(|denial| denial.kind())
     };
     assert_eq!(kind(resource()), Err(RejectionKind::Denied));

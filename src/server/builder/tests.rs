@@ -1,4 +1,5 @@
 use super::*;
+use crate::signature::Algorithm;
 
 const ISSUER: &str = "https://tenant.logto.app/oidc";
 const API: &str = "https://api.example.com";
@@ -91,4 +92,18 @@ fn client_settings() {
     assert!(error(ResourceServer::builder(ISSUER, API).root_certificate("not pem")).contains("PEM"));
     assert!(error(ResourceServer::builder(ISSUER, API).proxy("::")).contains("::"));
     assert!(error(ResourceServer::builder(ISSUER, API).user_agent("a\nb")).contains("user agent"));
+}
+
+#[test]
+fn issuers_come_and_go() {
+    let server = ResourceServer::builder(Issuer::new(ISSUER).name("main"), API).max_issuers(2).build().unwrap();
+    let tenant = || Issuer::new("https://tenant.example").name("tenant");
+    assert!(server.require(crate::policy::resource().issued_by("tenant")).is_err());
+    server.add_issuer(tenant()).unwrap();
+    assert!(server.require(crate::policy::resource().issued_by("tenant")).is_ok());
+    assert!(server.add_issuer("https://third.example").unwrap_err().to_string().contains('2'));
+    assert!(server.remove_issuer("tenant"));
+    assert!(!server.remove_issuer("tenant"));
+    assert!(server.add_issuer(tenant().also_known_as(ISSUER)).unwrap_err().to_string().contains(ISSUER));
+    server.add_issuer(tenant()).unwrap();
 }

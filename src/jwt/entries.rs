@@ -1,0 +1,70 @@
+//! The trusted issuers: whose keys apply to a token, and by which rules it is read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::rules::IssuerRules;
+use crate::error::ConfigError;
+use crate::keys::KeyStore;
+
+/// One issuer entry: rules and keys.
+pub(crate) struct Entry {
+    pub(crate) rules: IssuerRules,
+    pub(crate) keys: KeyStore,
+}
+
+/// All entries, by every `iss` value that they are known by. A value: a change makes a new one.
+#[derive(Clone, Default)]
+pub(crate) struct Entries {
+    all: Vec<Arc<Entry>>,
+    by_issuer: HashMap<Arc<str>, Arc<Entry>>,
+}
+
+impl Entries {
+    /// # Errors
+    ///
+    /// When another entry has the name or one of the `iss` values.
+    pub(crate) fn with(&self, entry: Entry) -> Result<Self, ConfigError> {
+        let mut entries = self.clone();
+        let entry = Arc::new(entry);
+        if self.named(&entry.rules.name).is_some() {
+            return Err(ConfigError::new(format_args!("issuer name {:?} is there twice", entry.rules.name)));
+        }
+        for issuer in &entry.rules.issuers {
+            if entries.by_issuer.insert(issuer.clone(), entry.clone()).is_some() {
+                return Err(ConfigError::new(format_args!("issuer {issuer:?} is there twice")));
+            }
+        }
+        entries.all.push(entry);
+        Ok(entries)
+    }
+
+    /// Without the entry of that name; `None` if there is none.
+    pub(crate) fn without(&self, name: &str) -> Option<Self> {
+        self.named(name)?;
+        let others = |entry: &Arc<Entry>| *entry.rules.name != *name;
+        Some(Self {
+            all: self.all.iter().filter(|entry| others(entry)).cloned().collect(),
+            by_issuer: self
+                .by_issuer
+                .iter()
+                .filter(|(_, entry)| others(entry))
+                .map(|(iss, entry)| (iss.clone(), entry.clone()))
+                .collect(),
+        })
+    }
+
+    /// The entry that trusts this `iss` value, compared exactly.
+    pub(super) fn trusted(&self, issuer: &str) -> Option<(&Arc<str>, &Arc<Entry>)> {
+        self.by_issuer.get_key_value(issuer)
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Entry>> {
+        self.all.iter().find(|entry| *entry.rules.name == *name)
+    }
+
+    /// In the order in which they were added.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
+        self.all.iter()
+    }
+}

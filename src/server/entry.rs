@@ -1,0 +1,153 @@
+//! From the settings of an issuer to its entry: at start-up, and when a tenant comes while the server runs.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::checks::{check_issuer, check_resource, check_url};
+use super::issuer::{Issuer, Keys};
+use crate::error::ConfigError;
+use crate::jwt::{Entries, Entry, IssuerRules};
+#[cfg(feature = "http-client")]
+use crate::keys::http_client::{ClientSettings, HttpClient};
+use crate::keys::{Fetch, KeyRules, KeySet, KeySource, KeyStore, Origin};
+use crate::signature::Algorithm;
+use crate::time::Clock;
+
+/// What all entries of a server have in common.
+pub(super) struct EntrySettings {
+    pub(super) resources: Vec<String>,
+    pub(super) leeway: Duration,
+    pub(super) stale_for: Duration,
+    pub(super) allow_http: bool,
+    pub(super) most: usize,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) fetcher: Fetcher,
+}
+
+/// Who fetches documents: the application's own client, or the built-in one, made when it is first needed.
+#[derive(Default)]
+pub(super) struct Fetcher {
+    pub(super) custom: Option<Arc<dyn Fetch>>,
+    #[cfg(feature = "http-client")]
+    pub(super) client: ClientSettings,
+    made: OnceLock<Arc<dyn Fetch>>,
+}
+
+impl EntrySettings {
+    /// The entries with one more.
+    pub(super) fn add(&self, entries: &Entries, issuer: &Issuer) -> Result<Entries, ConfigError> {
+        if entries.iter().len() >= self.most {
+            return Err(ConfigError::new(format_args!(
+                "issuer {:?}: there are {} entries already",
+                issuer.urls, self.most
+            )));
+        }
+        let rules = self.rules(issuer)?;
+        let keys = self.keys(issuer, &rules)?;
+        entries.with(Entry { rules, keys })
+    }
+
+    fn rules(&self, issuer: &Issuer) -> Result<IssuerRules, ConfigError> {
+        for url in &issuer.urls {
+            check_issuer(url, self.allow_http)?;
+        }
+        let resources = if issuer.resources.is_empty() { &self.resources } else { &issuer.resources };
+        for resource in resources {
+            check_resource(resource, issuer.profile)?;
+        }
+        if issuer.algorithms.is_empty() {
+            return Err(ConfigError::new(format_args!("issuer {:?}: an empty list of algorithms", issuer.urls)));
+        }
+        if issuer.organization_claim.is_empty() || issuer.scope_claim.is_empty() {
+            return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
+        }
+        let mut indicators = resources.iter().map(|resource| Arc::from(resource.as_str()));
+        let resource = indicators.next().ok_or_else(|| ConfigError::new("a server without a resource indicator"))?;
+        let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
+        Ok(IssuerRules {
+            name: name.into(),
+            issuers: issuer.urls.iter().map(|url| url.as_str().into()).collect(),
+            resource,
+            more_resources: indicators.collect(),
+            algorithms: issuer.algorithms.clone(),
+            profile: issuer.profile,
+            machine_marks: issuer.machine_marks.clone(),
+            organization_claim: issuer.organization_claim.clone(),
+            scope_claim: issuer.scope_claim.clone(),
+            scope_form: issuer.scope_form,
+            leeway: self.leeway,
+        })
+    }
+
+    fn keys(&self, issuer: &Issuer, rules: &IssuerRules) -> Result<KeyStore, ConfigError> {
+        let key_rules = KeyRules { algorithms: rules.algorithms.clone(), rsa_default: rsa_default(issuer)? };
+        let source = match &issuer.keys {
+            Keys::Json(json) => {
+                let (set, skipped) = KeySet::parse(json.as_bytes(), &key_rules).map_err(|reason| {
+                    ConfigError::new(format_args!("the key set of issuer {:?}: {reason}", rules.name))
+                })?;
+                if !skipped.is_empty() {
+                    tracing::warn!(target: "orgate", issuer = &*rules.name, skipped = skipped.join("; "), "keys that cannot be used");
+                }
+                return Ok(KeyStore::fixed(set, self.clock.clone()));
+            }
+            Keys::Url(url) => KeySource::Url(check_url("jwks_url", url, self.allow_http)?),
+            Keys::Discovery => {
+                let issuer = rules
+                    .issuers
+                    .first()
+                    .cloned()
+                    .ok_or_else(|| ConfigError::new("an issuer entry without an issuer"))?;
+                KeySource::Discovery { issuer }
+            }
+        };
+        let fetch = self.fetcher.get(&rules.name)?;
+        let origin = Origin { name: rules.name.clone(), source, rules: key_rules, fetch, allow_http: self.allow_http };
+        Ok(KeyStore::fetching(origin, self.stale_for, self.clock.clone()))
+    }
+}
+
+/// What an RSA key without `alg` means. Only what was said aloud must be allowed: without RS256 such keys are skipped.
+fn rsa_default(issuer: &Issuer) -> Result<Algorithm, ConfigError> {
+    match issuer.rsa_algorithm {
+        None => Ok(Algorithm::Rs256),
+        Some(algorithm) if algorithm.is_rsa() && issuer.algorithms.contains(&algorithm) => Ok(algorithm),
+        Some(algorithm) => Err(ConfigError::new(format_args!(
+            "rsa_algorithm {algorithm}: not an allowed RSA algorithm of issuer {:?}",
+            issuer.urls
+        ))),
+    }
+}
+
+impl Fetcher {
+    fn get(&self, issuer: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
+        if let Some(fetch) = self.custom.as_ref().or(self.made.get()) {
+            return Ok(fetch.clone());
+        }
+        let made = self.make(issuer)?;
+        Ok(self.made.get_or_init(|| made).clone())
+    }
+
+    #[cfg(feature = "http-client")]
+    fn make(&self, _: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
+        Ok(Arc::new(HttpClient::new(&self.client)?))
+    }
+
+    #[cfg(not(feature = "http-client"))]
+    #[allow(clippy::unused_self)]
+    fn make(&self, issuer: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
+        Err(ConfigError::new(format_args!(
+            "issuer {issuer:?}: its keys must be fetched, and there is no client: enable the feature http-client, or use fetch(..)"
+        )))
+    }
+}
+
+impl fmt::Debug for EntrySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntrySettings")
+            .field("resources", &self.resources)
+            .field("most", &self.most)
+            .finish_non_exhaustive()
+    }
+}
