@@ -20,7 +20,7 @@ impl Rules {
     pub(crate) fn decide(&self, token: &AccessToken, request: &mut Parts) -> Result<Option<Organization>, Rejection> {
         let mut nearest: Option<Rejection> = None;
         for alternative in &self.alternatives {
-            match self.judge(alternative, token, request) {
+            match judge(alternative, token, request) {
                 Ok(organization) => return Ok(organization),
                 Err(denial) if denial.kind() == RejectionKind::Misconfigured => return Err(denial),
                 Err(denial) => {
@@ -34,50 +34,47 @@ impl Rules {
         let depends = matches!(denial.kind(), RejectionKind::WrongAudience | RejectionKind::WrongOrganization);
         Err(if self.hide_organization && depends { denial.into_hidden() } else { denial })
     }
+}
 
-    fn judge(
-        &self,
-        alternative: &Alternative,
-        token: &AccessToken,
-        request: &mut Parts,
-    ) -> Result<Option<Organization>, Rejection> {
-        let required = || alternative.required_scopes();
-        if let Some(IssuerRule::Named(name)) = &alternative.issuer
-            && *token.issuer_name() != **name
-        {
-            return Err(denied(format!("the route takes tokens of issuer {name}")));
-        }
-        let organization = match &alternative.model {
-            None => return Err(Rejection::misconfigured("a branch without a model")),
-            Some(model) => {
-                judge_model(model, token, request).map_err(|denial| denial.with_scopes(required(), Vec::new()))?
-            }
-        };
-        if alternative.kind.is_some_and(|kind| token.subject().kind() != kind) {
-            return Err(denied(format!("the subject is a {:?}", token.subject().kind())));
-        }
-        judge_claims(&alternative.claims, token)?;
-        let missing = missing_scopes(&alternative.scopes, token);
-        if !missing.is_empty() {
-            let denial = Rejection::new(
-                RejectionKind::InsufficientScope,
-                Remediation::RequestScope,
-                format!("lacks {missing:?}"),
-            );
-            return Err(denial.with_scopes(required(), missing));
-        }
-        for check in &alternative.checks {
-            let facts = Facts { token, organization: organization.as_ref(), request };
-            if let Err(reason) = check.run(&facts) {
-                let denial = denied(format!("check {:?} failed", check.name));
-                return Err(match reason {
-                    Some(error) => denial.with_source(error),
-                    None => denial,
-                });
-            }
-        }
-        Ok(organization)
+/// One branch: whose token, for what, by whom, with which scopes, and the application's own checks last.
+fn judge(
+    alternative: &Alternative,
+    token: &AccessToken,
+    request: &mut Parts,
+) -> Result<Option<Organization>, Rejection> {
+    let required = || alternative.required_scopes();
+    if let Some(IssuerRule::Named(name)) = &alternative.issuer
+        && *token.issuer_name() != **name
+    {
+        return Err(denied(format!("the route takes tokens of issuer {name}")));
     }
+    let organization = match &alternative.model {
+        None => return Err(Rejection::misconfigured("a branch without a model")),
+        Some(model) => {
+            judge_model(model, token, request).map_err(|denial| denial.with_scopes(required(), Vec::new()))?
+        }
+    };
+    if alternative.kind.is_some_and(|kind| token.subject().kind() != kind) {
+        return Err(denied(format!("the subject is a {:?}", token.subject().kind())));
+    }
+    judge_claims(&alternative.claims, token)?;
+    let missing = missing_scopes(&alternative.scopes, token);
+    if !missing.is_empty() {
+        let denial =
+            Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, format!("lacks {missing:?}"));
+        return Err(denial.with_scopes(required(), missing));
+    }
+    for check in &alternative.checks {
+        let facts = Facts { token, organization: organization.as_ref(), request };
+        if let Err(reason) = check.run(&facts) {
+            let denial = denied(format!("check {:?} failed", check.name));
+            return Err(match reason {
+                Some(error) => denial.with_source(error),
+                None => denial,
+            });
+        }
+    }
+    Ok(organization)
 }
 
 /// What the client can do something about comes before what it cannot.

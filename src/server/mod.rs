@@ -116,6 +116,6 @@ impl ResourceServer {
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServer").field("state", &self.state).finish()
+        f.debug_struct("ResourceServer").field("state", &self.state).field("settings", &self.settings).finish()
     }
 }
