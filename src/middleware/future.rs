@@ -5,15 +5,18 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::layer::RequireLayer;
-use super::state::MissingKey;
-use crate::rejection::Rejection;
+use super::state::{MissingKey, State};
+use crate::bearer;
+use crate::jwt;
+use crate::keys::KeyRefusal;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::token::AccessToken;
 
 pin_project! {
@@ -66,6 +69,23 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
             (verdict, parts)
         });
         Self { stage: Stage::Waiting { waiting: Some(Box::new(Waiting { verdict, layer, service, body })) } }
+    }
+}
+
+impl State {
+    /// The request's token, verified once its key has been waited for.
+    async fn authenticate_later(&self, headers: &HeaderMap, missing: MissingKey) -> Result<AccessToken, Rejection> {
+        let MissingKey { entry, kid, algorithm, arrival } = missing;
+        let kid = kid.as_deref();
+        let resolved = match self.keys.get(entry) {
+            Some(keys) => keys.resolve(kid, algorithm, Some(arrival)).await,
+            None => Err(KeyRefusal::NoneFits),
+        };
+        let key = resolved.map_err(|refusal| self.refused(refusal, entry, kid))?;
+        let token = bearer::find(headers, self.max_token_bytes)?;
+        let token = token
+            .ok_or_else(|| Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"))?;
+        jwt::verify(token, &self.entries, self.clock.now(), |_, _, _| Ok(key))
     }
 }
 

@@ -32,10 +32,10 @@ pub(super) enum Delay {
 
 /// The key that a token names and that is not there yet.
 pub(super) struct MissingKey {
-    entry: usize,
-    kid: Option<String>,
-    algorithm: Algorithm,
-    arrival: Arrival,
+    pub(super) entry: usize,
+    pub(super) kid: Option<String>,
+    pub(super) algorithm: Algorithm,
+    pub(super) arrival: Arrival,
 }
 
 impl From<Rejection> for Delay {
@@ -64,26 +64,7 @@ impl State {
         jwt::verify(token, &self.entries, now, find_key).map(Some)
     }
 
-    /// The same, once the missing key has been waited for.
-    pub(super) async fn authenticate_later(
-        &self,
-        headers: &HeaderMap,
-        missing: MissingKey,
-    ) -> Result<AccessToken, Rejection> {
-        let MissingKey { entry, kid, algorithm, arrival } = missing;
-        let kid = kid.as_deref();
-        let resolved = match self.keys.get(entry) {
-            Some(keys) => keys.resolve(kid, algorithm, Some(arrival)).await,
-            None => Err(KeyRefusal::NoneFits),
-        };
-        let key = resolved.map_err(|refusal| self.refused(refusal, entry, kid))?;
-        let token = bearer::find(headers, self.max_token_bytes)?;
-        let token = token
-            .ok_or_else(|| Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"))?;
-        jwt::verify(token, &self.entries, self.clock.now(), |_, _, _| Ok(key))
-    }
-
-    fn refused(&self, refusal: KeyRefusal, entry: usize, kid: Option<&str>) -> Rejection {
+    pub(super) fn refused(&self, refusal: KeyRefusal, entry: usize, kid: Option<&str>) -> Rejection {
         let rejection = match refusal {
             KeyRefusal::NoneFits => Rejection::invalid_token("no key of the issuer fits the token's header"),
             KeyRefusal::NotInSet => Rejection::new(

@@ -53,15 +53,6 @@ impl ResourceServer {
         Ok(RequireLayer::new(self.state.clone(), Rules::compile(policy, self.state.entries.clone())?))
     }
 
-    /// An empty [`Guard`](crate::Guard): axum routes, each with its policy.
-    #[cfg(feature = "axum")]
-    pub fn guard<S>(&self) -> crate::Guard<S>
-    where
-        S: Clone + Send + Sync + 'static,
-    {
-        crate::Guard::new(self.clone())
-    }
-
     /// Fetches the keys of every issuer, for those who want to fail at boot rather than at the first request.
     ///
     /// Waits two seconds for each issuer at most, all of them at once.
