@@ -25,6 +25,13 @@ pub struct Guard<S = ()> {
     fault: Option<ConfigError>,
 }
 
+impl ResourceServer {
+    /// An empty [`Guard`]: axum routes, each with its policy.
+    pub fn guard<S: Clone + Send + Sync + 'static>(&self) -> Guard<S> {
+        Guard::new(self.clone())
+    }
+}
+
 macro_rules! verbs {
     ($($(#[$doc:meta])+ $name:ident, $filter:ident;)+) => {$(
         $(#[$doc])+
@@ -39,7 +46,7 @@ macro_rules! verbs {
 }
 
 impl<S: Clone + Send + Sync + 'static> Guard<S> {
-    pub(crate) fn new(server: ResourceServer) -> Self {
+    fn new(server: ResourceServer) -> Self {
         Self { server, routes: Vec::new(), open_routers: Vec::new(), fallback: None, with: Vec::new(), fault: None }
     }
 

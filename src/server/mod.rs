@@ -60,15 +60,6 @@ impl ResourceServer {
         Ok(RequireLayer::new(self.state.clone(), Rules::compile(policy, &known)?))
     }
 
-    /// An empty [`Guard`](crate::Guard): axum routes, each with its policy.
-    #[cfg(feature = "axum")]
-    pub fn guard<S>(&self) -> crate::Guard<S>
-    where
-        S: Clone + Send + Sync + 'static,
-    {
-        crate::Guard::new(self.clone())
-    }
-
     /// Trusts one more issuer from now on: a tenant comes.
     ///
     /// Its tokens are taken only where a policy says `any_issuer()`, or `issued_by` its name (which such a policy can do once
