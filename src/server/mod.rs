@@ -1,6 +1,7 @@
 //! The handle to one API, its builder, and the settings of its issuers.
 
 mod builder;
+mod check;
 mod issuer;
 
 use std::fmt;
