@@ -11,3 +11,6 @@ mod verify;
 pub(crate) use rules::{ISSUER_DEFAULTS, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};
 pub(crate) use verify::verify;
+
+#[cfg(test)]
+mod vectors;
