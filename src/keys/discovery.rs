@@ -36,7 +36,7 @@ pub(crate) struct Origin {
 
 /// What a fetch brought.
 pub(crate) enum Fetched {
-    Set { set: KeySet, skipped: Vec<String>, version: Option<Version>, max_age: Option<Duration> },
+    Set { document: Document, skipped: Vec<String>, max_age: Option<Duration> },
     NotModified { max_age: Option<Duration> },
 }
 
@@ -46,6 +46,13 @@ impl Fetched {
             Self::Set { max_age, .. } | Self::NotModified { max_age } => *max_age,
         }
     }
+}
+
+/// A key set, and the text that it was read from.
+pub(crate) struct Document {
+    pub(crate) set: KeySet,
+    pub(crate) text: Bytes,
+    pub(crate) version: Option<Version>,
 }
 
 /// Which version of which document a key set was read from. An entity tag means nothing at another URL.
@@ -79,7 +86,8 @@ impl Origin {
                 let (set, skipped) = KeySet::parse(answer.body(), &self.rules)
                     .map_err(|reason| format!("key set at {url}: {reason}"))?;
                 let version = answer.headers().get(ETAG).map(|etag| Version { url, etag: etag.clone() });
-                Ok(Fetched::Set { set, skipped, version, max_age })
+                let document = Document { set, text: answer.into_body(), version };
+                Ok(Fetched::Set { document, skipped, max_age })
             }
             status => Err(format!("key set at {url}: status {status}")),
         }

@@ -131,6 +131,20 @@ impl KeySet {
         }
     }
 
+    /// Whether it holds this very key under this `kid`. Sets that were carried over can be asked.
+    fn holds(&self, key: &Key) -> bool {
+        self.keys.iter().any(|other| other.kid == key.kid && Arc::ptr_eq(&other.verifying, &key.verifying))
+    }
+
+    /// The `kid`s of the keys that `other` holds too (`shared`), or does not.
+    pub(crate) fn kids_shared(&self, other: &Self, shared: bool) -> Vec<String> {
+        self.keys
+            .iter()
+            .filter(|key| other.holds(key) == shared)
+            .filter_map(|key| key.kid.as_deref().map(str::to_owned))
+            .collect()
+    }
+
     pub(crate) fn kids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().filter_map(|key| key.kid.as_deref())
     }

@@ -4,20 +4,30 @@
 //! task per fetch does what it says. A request whose key is known never waits.
 
 mod discovery;
+mod event;
 mod fetch;
 #[cfg(feature = "http-client")]
 pub(crate) mod http_client;
 mod jwk;
+mod operate;
 mod ready;
+mod refresh;
 mod state;
+mod status;
 mod store;
 
-pub(crate) use discovery::{KeySource, Origin, is_loopback};
+pub(crate) use discovery::{Document, KeySource, Origin, is_loopback};
+pub use event::KeyEvent;
+pub(crate) use event::Watcher;
 pub use fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES};
 #[cfg(test)]
 pub(crate) use jwk::Selection;
 pub(crate) use jwk::{KeyRules, KeySet};
+pub use operate::RefreshError;
+pub(crate) use operate::refresh;
 pub use ready::NotReady;
 pub(crate) use ready::all_ready;
+pub(crate) use refresh::Life;
 pub(crate) use state::Arrival;
+pub use status::{KeySetState, KeySetStatus};
 pub(crate) use store::{KeyRefusal, KeyStore, Lookup};

@@ -6,14 +6,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::status::KeySetState;
+
+mod advice;
+mod budget;
+
+pub(crate) use advice::{Advice, Arrival, FlightId, Need, Note, Refresh, View};
+use budget::{Budget, FORCED_SPACING};
+
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60);
 const MIN_LIFETIME: Duration = Duration::from_secs(60);
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const REFRESH_AHEAD: f64 = 0.8;
 const JITTER: f64 = 0.1;
-const FORCED_BUDGET: u32 = 3;
-const FORCED_REFILL: Duration = Duration::from_secs(30);
-const FORCED_SPACING: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 const REFUSED_FOR: Duration = Duration::from_secs(30);
@@ -38,58 +43,28 @@ pub(crate) struct KeyState {
     /// Kids that a successful fetch did not bring, and until when that is believed.
     refused: HashMap<Box<str>, Duration>,
     flights: u64,
+    note: Option<Note>,
+    /// Until when no more is said about suppressed kids.
+    suppressed_until: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Held {
     flight: FlightId,
+    fetched_at: Duration,
     refresh_at: Duration,
     expires_at: Duration,
     stale_until: Duration,
     /// A fetch was tried since the life time ended, and failed.
     proven_stale: bool,
+    /// That it serves beyond its life time has been said.
+    noted_stale: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     id: FlightId,
     started: Duration,
-}
-
-/// Which fetch an outcome belongs to. The outcome of any but the current one is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FlightId(u64);
-
-/// When a request began to ask, in fetches: only one that started later can prove that a `kid` is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Arrival(u64);
-
-/// What a request needs of the set.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Need<'a> {
-    /// The set as it is has all that the request needs.
-    Held,
-    /// A `kid` that the set does not know.
-    Kid { kid: &'a str, arrival: Arrival },
-}
-
-/// What to do for that request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Advice {
-    /// Use the set.
-    Use,
-    /// Use the set, and start this fetch in the background.
-    UseAndFetch(FlightId),
-    /// Start this fetch and wait for it, [`MAX_WAIT`] at most.
-    Fetch(FlightId),
-    /// Wait for the fetch in flight, [`MAX_WAIT`] at most.
-    Wait,
-    /// The `kid` is not in a set that was fetched to make sure.
-    NotInSet,
-    /// The `kid` could not be looked up: the budget is spent, or the wait over.
-    Unresolved,
-    /// Nothing can be decided before this much time has passed.
-    Unavailable(Duration),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +82,11 @@ impl KeyState {
             flight: None,
             failures: 0,
             retry_at: Duration::ZERO,
-            forced: Budget { left: FORCED_BUDGET, counted_from: Duration::ZERO, last_start: None },
+            forced: Budget::full(),
             refused: HashMap::new(),
             flights: 0,
+            note: None,
+            suppressed_until: Duration::ZERO,
         }
     }
 
@@ -133,6 +110,12 @@ impl KeyState {
 
     /// A request asks.
     pub(crate) fn ask(&mut self, need: Need<'_>, now: Duration) -> Advice {
+        let advice = self.advise(need, now);
+        self.take_note(advice, now);
+        advice
+    }
+
+    fn advise(&mut self, need: Need<'_>, now: Duration) -> Advice {
         match (self.phase(now), need) {
             ((Phase::Fresh, Some(held)), Need::Held) => {
                 if now >= held.refresh_at && self.may_start(now) {
@@ -173,11 +156,73 @@ impl KeyState {
     }
 
     /// A request waited as long as it may.
-    pub(crate) fn give_up(&self, need: Need<'_>, now: Duration) -> Advice {
-        match (self.phase(now).0, need) {
+    pub(crate) fn give_up(&mut self, need: Need<'_>, now: Duration) -> Advice {
+        let advice = match (self.phase(now).0, need) {
             (Phase::Fresh | Phase::Expired, Need::Held) => Advice::Use,
             (Phase::Fresh, Need::Kid { .. }) => Advice::Unresolved,
             _ => Advice::Unavailable(self.retry_at.saturating_sub(now).max(FIRST_BACKOFF)),
+        };
+        self.take_note(advice, now);
+        advice
+    }
+
+    /// Keeps what is worth saying about an advice: the first stale use, and suppressed kids now and then.
+    fn take_note(&mut self, advice: Advice, now: Duration) {
+        match (advice, &mut self.held) {
+            (Advice::Use | Advice::UseAndFetch(_), Some(held)) if now >= held.expires_at && !held.noted_stale => {
+                held.noted_stale = true;
+                self.note = Some(Note::StaleServed { age: now.saturating_sub(held.fetched_at) });
+            }
+            (Advice::Unresolved, _) if now >= self.suppressed_until => {
+                self.suppressed_until = now.saturating_add(FORCED_SPACING);
+                self.note = Some(Note::KidSuppressed);
+            }
+            _ => {}
+        }
+    }
+
+    /// What there is to say since the last time.
+    pub(crate) fn note(&mut self) -> Option<Note> {
+        self.note.take()
+    }
+
+    /// A set of unknown age is there from the start: it serves once a fetch was tried and failed.
+    pub(crate) fn seed(&mut self, now: Duration) {
+        self.held = Some(Held {
+            flight: FlightId(0),
+            fetched_at: now,
+            refresh_at: now,
+            expires_at: now,
+            stale_until: now.saturating_add(self.stale_for),
+            proven_stale: false,
+            noted_stale: false,
+        });
+    }
+
+    /// Somebody wants a set that was asked for after `arrival`, back-off or not.
+    pub(crate) fn refresh(&mut self, arrival: Arrival, now: Duration) -> Refresh {
+        match self.flight {
+            _ if self.held.is_some_and(|held| held.flight.0 > arrival.0) => Refresh::Done,
+            Some(_) => Refresh::Wait,
+            None if self.flights > arrival.0 => Refresh::Failed,
+            None => Refresh::Fetch(self.start(now)),
+        }
+    }
+
+    /// How it looks from outside.
+    pub(crate) fn view(&self, now: Duration) -> View {
+        let (phase, held) = self.phase(now);
+        View {
+            state: match (phase, held) {
+                (Phase::Fresh, Some(held)) if now < held.refresh_at => KeySetState::Fresh,
+                (Phase::Fresh, _) => KeySetState::RefreshDue,
+                (Phase::Expired, _) => KeySetState::Stale,
+                (Phase::Empty, _) => KeySetState::Empty,
+            },
+            age: held.map(|held| now.saturating_sub(held.fetched_at)),
+            next_refresh: held.map_or(now, |held| held.refresh_at).max(self.retry_at).saturating_sub(now),
+            fetching: self.flight.is_some(),
+            failures: self.failures,
         }
     }
 
@@ -210,10 +255,12 @@ impl KeyState {
         let expires_at = now.saturating_add(lifetime);
         self.held = Some(Held {
             flight: flight.id,
+            fetched_at: now,
             refresh_at: now.saturating_add(ahead),
             expires_at,
             stale_until: expires_at.saturating_add(self.stale_for),
             proven_stale: false,
+            noted_stale: false,
         });
         self.failures = 0;
         self.retry_at = now;
@@ -251,32 +298,6 @@ impl KeyState {
 /// `0.9 ..= 1.1` for a jitter of `0.0 ..= 1.0`.
 fn spread(jitter: f64) -> f64 {
     1.0 + JITTER * (2.0 * jitter.clamp(0.0, 1.0) - 1.0)
-}
-
-/// Forced fetches: three, one more every 30 s, and 5 s between the starts of two.
-#[derive(Clone, Copy, Debug)]
-struct Budget {
-    left: u32,
-    counted_from: Duration,
-    last_start: Option<Duration>,
-}
-
-impl Budget {
-    fn take(&mut self, now: Duration) -> bool {
-        while self.left < FORCED_BUDGET && now >= self.counted_from.saturating_add(FORCED_REFILL) {
-            self.left += 1;
-            self.counted_from = self.counted_from.saturating_add(FORCED_REFILL);
-        }
-        if self.left == FORCED_BUDGET {
-            self.counted_from = now;
-        }
-        if self.left == 0 || self.last_start.is_some_and(|last| now < last.saturating_add(FORCED_SPACING)) {
-            return false;
-        }
-        self.left -= 1;
-        self.last_start = Some(now);
-        true
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::issuer::Issuer;
 use crate::challenge::{ChallengeSettings, Quotable};
 use crate::error::ConfigError;
 use crate::jwt::Entries;
-use crate::keys::Fetch;
+use crate::keys::{Fetch, KeyEvent, Life, Watcher};
 use crate::middleware::{Answers, OnReject, RejectionBody, State};
 use crate::rejection::Rejection;
 use crate::time::{Clock, SystemClock};
@@ -42,6 +42,7 @@ pub struct Builder {
     fetcher: Fetcher,
     allow_http: bool,
     max_issuers: usize,
+    watcher: Option<Watcher>,
 }
 
 impl Builder {
@@ -59,6 +60,7 @@ impl Builder {
             fetcher: Fetcher::default(),
             allow_http: false,
             max_issuers: DEFAULT_MAX_ISSUERS,
+            watcher: None,
         }
     }
 
@@ -111,6 +113,14 @@ impl Builder {
     /// On a route that hides its organization every denial looks the same to the hook, too.
     pub fn on_reject(mut self, hook: impl Fn(&Rejection, &HeaderMap) -> RejectionBody + Send + Sync + 'static) -> Self {
         self.on_reject = Some(Arc::new(hook));
+        self
+    }
+
+    /// Is told what happens to key sets: the name of the issuer entry, and the event.
+    ///
+    /// It is called from requests and from fetches, outside every lock, and must not block. A panic in it is caught.
+    pub fn on_key_event(mut self, watcher: impl Fn(&str, &KeyEvent) + Send + Sync + 'static) -> Self {
+        self.watcher = Some(Arc::new(watcher));
         self
     }
 
@@ -182,7 +192,7 @@ impl Builder {
         let settings = EntrySettings {
             resources: self.resources,
             leeway: self.leeway,
-            stale_for: self.stale_for,
+            life: Life { stale_for: self.stale_for, watcher: self.watcher },
             allow_http: self.allow_http,
             most: self.max_issuers,
             clock: self.clock.clone(),

@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 use crate::jwt::{Entries, Entry, IssuerRules};
 #[cfg(feature = "http-client")]
 use crate::keys::http_client::{ClientSettings, HttpClient};
-use crate::keys::{Fetch, KeyRules, KeySet, KeySource, KeyStore, Origin};
+use crate::keys::{Document, Fetch, KeyRules, KeySet, KeySource, KeyStore, Life, Origin};
 use crate::signature::Algorithm;
 use crate::time::Clock;
 
@@ -18,7 +18,7 @@ use crate::time::Clock;
 pub(super) struct EntrySettings {
     pub(super) resources: Vec<String>,
     pub(super) leeway: Duration,
-    pub(super) stale_for: Duration,
+    pub(super) life: Life,
     pub(super) allow_http: bool,
     pub(super) most: usize,
     pub(super) clock: Arc<dyn Clock>,
@@ -84,13 +84,8 @@ impl EntrySettings {
         let key_rules = KeyRules { algorithms: rules.algorithms.clone(), rsa_default: rsa_default(issuer)? };
         let source = match &issuer.keys {
             Keys::Json(json) => {
-                let (set, skipped) = KeySet::parse(json.as_bytes(), &key_rules).map_err(|reason| {
-                    ConfigError::new(format_args!("the key set of issuer {:?}: {reason}", rules.name))
-                })?;
-                if !skipped.is_empty() {
-                    tracing::warn!(target: "orgate", issuer = &*rules.name, skipped = skipped.join("; "), "keys that cannot be used");
-                }
-                return Ok(KeyStore::fixed(set, self.clock.clone()));
+                let document = given(json, &key_rules, &rules.name)?;
+                return Ok(KeyStore::fixed(document, self.clock.clone()));
             }
             Keys::Url(url) => KeySource::Url(check_url("jwks_url", url, self.allow_http)?),
             Keys::Discovery => {
@@ -102,10 +97,21 @@ impl EntrySettings {
                 KeySource::Discovery { issuer }
             }
         };
+        let seed = issuer.seed.as_deref().map(|json| given(json, &key_rules, &rules.name)).transpose()?;
         let fetch = self.fetcher.get(&rules.name)?;
         let origin = Origin { name: rules.name.clone(), source, rules: key_rules, fetch, allow_http: self.allow_http };
-        Ok(KeyStore::fetching(origin, self.stale_for, self.clock.clone()))
+        Ok(KeyStore::fetching(origin, &self.life, self.clock.clone(), seed))
     }
+}
+
+/// A key set from the configuration.
+fn given(json: &str, rules: &KeyRules, issuer: &str) -> Result<Document, ConfigError> {
+    let wrong = |reason| ConfigError::new(format_args!("the key set of issuer {issuer:?}: {reason}"));
+    let (set, skipped) = KeySet::parse(json.as_bytes(), rules).map_err(wrong)?;
+    if !skipped.is_empty() {
+        tracing::warn!(target: "orgate", issuer, skipped = skipped.join("; "), "keys that cannot be used");
+    }
+    Ok(Document { set, text: json.to_owned().into(), version: None })
 }
 
 /// What an RSA key without `alg` means. Only what was said aloud must be allowed: without RS256 such keys are skipped.

@@ -24,6 +24,7 @@ pub struct Issuer {
     pub(super) urls: Vec<String>,
     pub(super) name: Option<String>,
     pub(super) keys: Keys,
+    pub(super) seed: Option<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) rsa_algorithm: Option<Algorithm>,
     pub(super) profile: Profile,
@@ -49,6 +50,7 @@ impl Issuer {
             urls: vec![url.into()],
             name: None,
             keys: Keys::Discovery,
+            seed: None,
             algorithms: Algorithm::ALL.to_vec(),
             rsa_algorithm: None,
             profile: Profile::default(),
@@ -81,6 +83,14 @@ impl Issuer {
     /// The key set is this JSON document; nothing is ever fetched.
     pub fn jwks_json(mut self, json: impl Into<String>) -> Self {
         self.keys = Keys::Json(json.into());
+        self
+    }
+
+    /// A key set to start with, as [`ResourceServer::export_keys`](crate::ResourceServer::export_keys) gave it: with it a
+    /// server can start while the issuer cannot be reached. Its age is not known, so it counts as past its life time: it
+    /// serves once a fetch was tried and failed, as long as stale keys may.
+    pub fn seed_keys(mut self, json: impl Into<String>) -> Self {
+        self.seed = Some(json.into());
         self
     }
 

@@ -14,7 +14,7 @@ pub use issuer::Issuer;
 
 use crate::error::ConfigError;
 use crate::jwt::IssuerRules;
-use crate::keys::{self, NotReady};
+use crate::keys::{self, KeySetStatus, NotReady, RefreshError};
 use crate::middleware::{RequireLayer, State};
 use crate::policy::{Policy, Rules};
 use entry::EntrySettings;
@@ -102,6 +102,28 @@ impl ResourceServer {
     pub fn ready(&self) -> impl Future<Output = Result<(), NotReady>> + Send + use<> {
         let entries = self.state.entries.load();
         keys::all_ready(entries.iter().map(|entry| (entry.rules.name.clone(), entry.keys.clone())).collect())
+    }
+
+    /// Where the key set of each issuer entry stands: for a readiness probe, a dashboard, a test.
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeySetStatus> {
+        self.state.entries.load().iter().map(|entry| entry.keys.status(&entry.rules.name)).collect()
+    }
+
+    /// Fetches the keys of one issuer entry now, back-off or not, and waits for the outcome: twelve seconds at most.
+    ///
+    /// # Errors
+    ///
+    /// When there is no entry of that name, or the fetch failed; the keys that were there stay.
+    pub fn refresh_keys(&self, issuer_name: &str) -> impl Future<Output = Result<(), RefreshError>> + Send + use<> {
+        let entries = self.state.entries.load();
+        keys::refresh(issuer_name.to_owned(), entries.named(issuer_name).map(|entry| entry.keys.clone()))
+    }
+
+    /// The key set document in use, for [`Issuer::seed_keys`]. `None` if there is no entry of that name, or no set yet.
+    #[must_use]
+    pub fn export_keys(&self, issuer_name: &str) -> Option<String> {
+        self.state.entries.load().named(issuer_name)?.keys.export()
     }
 }
 

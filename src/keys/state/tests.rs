@@ -191,16 +191,17 @@ fn stale_keys_never_answer_for_an_unknown_kid() {
 
 #[test]
 fn the_waits_end() {
-    let kid = |machine: &Machine| {
-        machine.state.give_up(Need::Kid { kid: "a", arrival: machine.state.arrival() }, machine.now)
+    let kid = |machine: &mut Machine| {
+        let arrival = machine.state.arrival();
+        machine.state.give_up(Need::Kid { kid: "a", arrival }, machine.now)
     };
     let mut machine = Machine::empty();
     machine.fetch();
     assert_eq!(machine.state.give_up(Need::Held, START), Advice::Unavailable(s(1)));
-    assert_eq!(kid(&machine), Advice::Unavailable(s(1)));
-    let machine = Machine::fresh();
-    assert_eq!((machine.state.give_up(Need::Held, START), kid(&machine)), (Advice::Use, Advice::Unresolved));
-    let machine = machine.at(s(600));
+    assert_eq!(kid(&mut machine), Advice::Unavailable(s(1)));
+    let mut machine = Machine::fresh();
+    assert_eq!((machine.state.give_up(Need::Held, START), kid(&mut machine)), (Advice::Use, Advice::Unresolved));
+    let mut machine = machine.at(s(600));
     assert_eq!(machine.state.give_up(Need::Held, machine.now), Advice::Use);
 }
 

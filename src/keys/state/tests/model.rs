@@ -239,9 +239,10 @@ impl History {
         assert_eq!(format!("{:?}", self.state), before);
     }
 
-    fn give_up(&self) {
+    fn give_up(&mut self) {
+        let arrival = self.state.arrival();
         let held = self.state.give_up(Need::Held, self.now);
-        let kid = self.state.give_up(Need::Kid { kid: "x", arrival: self.state.arrival() }, self.now);
+        let kid = self.state.give_up(Need::Kid { kid: "x", arrival }, self.now);
         assert_eq!(held == Advice::Use, self.is_fresh() || self.is_stale());
         assert_eq!(kid == Advice::Unresolved, self.is_fresh());
         for advice in [held, kid] {

@@ -1,0 +1,50 @@
+//! What happens to key sets, for those who watch.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something happened to the key set of an issuer entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyEvent {
+    /// A set was fetched, or confirmed by a 304. A key that changed under its `kid` is both removed and added.
+    #[non_exhaustive]
+    Fetched {
+        /// `kid`s that were not there before.
+        added: Vec<String>,
+        /// `kid`s that are gone: what they signed is refused from now on.
+        removed: Vec<String>,
+        /// `kid`s whose keys are the same.
+        kept: Vec<String>,
+    },
+    /// A fetch failed, and the set that was there stays.
+    #[non_exhaustive]
+    Failed {
+        /// Why. It may hold URLs: it is for operators.
+        reason: String,
+        /// How long no other fetch is started.
+        retry_in: Duration,
+    },
+    /// A fetch succeeded after one or more had failed.
+    Recovered,
+    /// The set is past its life time, could not be refreshed, and serves. Said once for each such time.
+    #[non_exhaustive]
+    StaleServed {
+        /// How long ago it was fetched.
+        age: Duration,
+    },
+    /// Tokens name unknown `kid`s, and the budget for fetches is spent. Said every five seconds at most.
+    UnknownKidSuppressed,
+}
+
+/// A callback for key events: the name of the issuer entry, and what happened.
+pub(crate) type Watcher = Arc<dyn Fn(&str, &KeyEvent) + Send + Sync>;
+
+/// Calls the watcher. It is the application's code: a panic in it ends nothing here.
+pub(super) fn tell(watcher: Option<&Watcher>, issuer: &str, event: &KeyEvent) {
+    let Some(watcher) = watcher else { return };
+    if catch_unwind(AssertUnwindSafe(|| watcher(issuer, event))).is_err() {
+        tracing::error!(target: "orgate", issuer, "the callback for key events panicked");
+    }
+}

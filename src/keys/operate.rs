@@ -1,0 +1,103 @@
+//! What an operator can see and do: status, refresh by hand, export.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::refresh::{Inner, lock};
+use super::state::Refresh;
+use super::status::{KeySetState, KeySetStatus};
+use super::store::KeyStore;
+
+/// A refresh by hand joins a fetch that is under way and then makes its own: two limits, and a little.
+const REFRESH_LIMIT: Duration = Duration::from_secs(12);
+
+/// A refresh by hand did not bring a key set.
+#[derive(Clone, Debug)]
+pub struct RefreshError {
+    issuer: Arc<str>,
+    reason: String,
+}
+
+impl RefreshError {
+    fn new(issuer: &str, reason: impl Into<String>) -> Self {
+        Self { issuer: issuer.into(), reason: reason.into() }
+    }
+
+    /// The name of the issuer entry.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        &self.issuer
+    }
+}
+
+impl fmt::Display for RefreshError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the keys of issuer {:?} were not refreshed: {}", self.issuer, self.reason)
+    }
+}
+
+impl std::error::Error for RefreshError {}
+
+/// Refreshes one entry's keys, if there is such an entry.
+pub(crate) async fn refresh(issuer: String, store: Option<KeyStore>) -> Result<(), RefreshError> {
+    let store = store.ok_or_else(|| RefreshError::new(&issuer, "there is no such entry"))?;
+    store.refresh().await.map_err(|reason| RefreshError::new(&issuer, reason))
+}
+
+impl KeyStore {
+    pub(crate) fn status(&self, issuer: &Arc<str>) -> KeySetStatus {
+        let current = self.0.current.load();
+        let kids = current.as_ref().map(|current| current.document.set.kids().map(str::to_owned).collect());
+        let mut status = KeySetStatus {
+            issuer: issuer.clone(),
+            state: KeySetState::Fixed,
+            age: None,
+            key_ids: kids.unwrap_or_default(),
+            last_error: None,
+            next_refresh: None,
+            is_fetching: false,
+        };
+        if let Some(fetching) = &self.0.fetching {
+            let view = lock(&fetching.state).view(self.0.clock.now().monotonic);
+            status.state = view.state;
+            status.age = view.age;
+            status.next_refresh = Some(view.next_refresh);
+            status.is_fetching = view.fetching;
+            status.last_error = lock(&fetching.last_error).clone();
+            if view.state == KeySetState::Empty {
+                status.key_ids.clear();
+            }
+        }
+        status
+    }
+
+    /// The document that the keys in use were read from.
+    pub(crate) fn export(&self) -> Option<String> {
+        let current = self.0.current.load();
+        current.as_ref().map(|current| String::from_utf8_lossy(&current.document.text).into_owned())
+    }
+
+    /// Fetches the set now, back-off or not. One fetch at a time all the same.
+    pub(crate) async fn refresh(&self) -> Result<(), String> {
+        let Some(fetching) = &self.0.fetching else { return Ok(()) };
+        let arrival = lock(&fetching.state).arrival();
+        let mut landed = fetching.landed.subscribe();
+        let refreshing = async {
+            loop {
+                landed.mark_unchanged();
+                let step = lock(&fetching.state).refresh(arrival, self.0.clock.now().monotonic);
+                match step {
+                    Refresh::Done => return Ok(()),
+                    Refresh::Failed => return Err(lock(&fetching.last_error).clone().unwrap_or_default()),
+                    Refresh::Wait => {}
+                    Refresh::Fetch(flight) if Inner::start(&self.0, fetching, flight) => {}
+                    Refresh::Fetch(_) => return Err("there is no tokio runtime".to_owned()),
+                }
+                _ = landed.changed().await;
+            }
+        };
+        let outcome = tokio::time::timeout(REFRESH_LIMIT, refreshing).await;
+        outcome.unwrap_or_else(|_| Err(format!("no outcome within {} s", REFRESH_LIMIT.as_secs())))
+    }
+}

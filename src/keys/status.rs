@@ -1,0 +1,82 @@
+//! A key set as an operator sees it: for health checks, dashboards and tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the key set of one issuer entry stands.
+#[derive(Clone, Debug)]
+pub struct KeySetStatus {
+    pub(super) issuer: Arc<str>,
+    pub(super) state: KeySetState,
+    pub(super) age: Option<Duration>,
+    pub(super) key_ids: Vec<String>,
+    pub(super) last_error: Option<String>,
+    pub(super) next_refresh: Option<Duration>,
+    pub(super) is_fetching: bool,
+}
+
+/// The states of a key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeySetState {
+    /// There are no keys that may be used: nothing of this issuer can be verified.
+    Empty,
+    /// Within its life time.
+    Fresh,
+    /// Within its life time, and past the point from which a request starts a refresh in the background.
+    RefreshDue,
+    /// Past its life time. It serves while the issuer cannot be reached.
+    Stale,
+    /// Given in the configuration: it is never fetched.
+    Fixed,
+}
+
+impl KeySetStatus {
+    /// The name of the issuer entry.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Fresh, stale, and so on.
+    #[must_use]
+    pub fn state(&self) -> KeySetState {
+        self.state
+    }
+
+    /// Whether tokens of this issuer can be verified now.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.state != KeySetState::Empty
+    }
+
+    /// How long ago the set was fetched, or confirmed by a 304.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.age
+    }
+
+    /// The `kid`s of the usable keys.
+    #[must_use]
+    pub fn key_ids(&self) -> &[String] {
+        &self.key_ids
+    }
+
+    /// Why the last fetch failed; `None` after one that did not. It may hold URLs: it is for operators.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// In how much time a request may start the next fetch; `None` for a set that is never fetched.
+    #[must_use]
+    pub fn next_refresh(&self) -> Option<Duration> {
+        self.next_refresh
+    }
+
+    /// Whether a fetch is under way.
+    #[must_use]
+    pub fn is_fetching(&self) -> bool {
+        self.is_fetching
+    }
+}
