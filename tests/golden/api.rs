@@ -117,13 +117,6 @@ impl Answer {
         Self::Refused(Refused { rejection, status: parts.status, challenge, body })
     }
 
-    pub(crate) fn passed(&self) -> Option<&Seen> {
-        match self {
-            Self::Passed(seen) => Some(seen),
-            Self::Refused(_) => None,
-        }
-    }
-
     #[track_caller]
     pub(crate) fn seen(&self, what: &str) -> &Seen {
         match self {
