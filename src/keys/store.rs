@@ -96,6 +96,10 @@ impl KeyStore {
         let Some(fetching) = &self.0.fetching else {
             return self.settle(kid, algorithm);
         };
+        // Without a tokio runtime there is no timer to wait with.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return self.settle(kid, algorithm);
+        }
         let waiting = async {
             let mut landed = fetching.landed.subscribe();
             loop {
