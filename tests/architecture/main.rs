@@ -60,6 +60,8 @@ const ONLY_IN: [OnlyIn; 11] = [
             "keys/discovery.rs",
             "keys/http_client.rs",
             "keys/ready.rs",
+            "keys/operate.rs",
+            "keys/refresh.rs",
             "keys/store.rs",
             "middleware/future.rs",
             "router/",
@@ -69,7 +71,7 @@ const ONLY_IN: [OnlyIn; 11] = [
     OnlyIn {
         what: "a task is started",
         patterns: &[&["spawn"], &["spawn_blocking"], &["spawn_local"], &["spawn_on"]],
-        places: &["keys/ready.rs", "keys/store.rs", "testing/"],
+        places: &["keys/ready.rs", "keys/refresh.rs", "testing/"],
     },
     OnlyIn { what: "an access token is minted", patterns: &[&["::", "mint"]], places: &["jwt/verify.rs"] },
     OnlyIn {
