@@ -175,3 +175,6 @@ fn answer(selection: Option<&Selection<'_>>) -> Result<Arc<VerifyingKey>, KeyRef
         None => Err(KeyRefusal::Unresolved),
     }
 }
+
+#[cfg(test)]
+mod tests;
