@@ -166,6 +166,17 @@ enum Coding {
     Decoded,
 }
 
+const CODINGS: [Coding; 8] = [
+    Coding::Padded,
+    Coding::Standard,
+    Coding::StandardPadded,
+    Coding::LastBits,
+    Coding::Twice,
+    Coding::Hexadecimal,
+    Coding::Percent,
+    Coding::Decoded,
+];
+
 fn visible() -> impl Strategy<Value = u8> {
     // What an HTTP header can hold.
     prop_oneof![6 => 0x20..0x7f_u8, 1 => 0x80..=0xff_u8, 1 => Just(b'\t'), 2 => select(&b".-_=+/~ ,"[..])]
@@ -241,16 +252,6 @@ fn members() -> impl Strategy<Value = Change> {
 fn change() -> impl Strategy<Value = Change> {
     let part = || 0..3_usize;
     let index = any::<Index>;
-    let coding = select(vec![
-        Coding::Padded,
-        Coding::Standard,
-        Coding::StandardPadded,
-        Coding::LastBits,
-        Coding::Twice,
-        Coding::Hexadecimal,
-        Coding::Percent,
-        Coding::Decoded,
-    ]);
     let text = prop_oneof![
         (index(), visible()).prop_map(|(at, octet)| Change::Octet(at, octet)),
         (index(), prop::collection::vec(visible(), 1..6)).prop_map(|(at, octets)| Change::Insert(at, octets)),
@@ -265,7 +266,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => (part(), index()).prop_map(|(part, other)| Change::Swap(part, other)),
         1 => (part(), part()).prop_map(|(one, two)| Change::Exchange(one, two)),
         1 => part().prop_map(Change::Drop),
-        2 => (part(), coding).prop_map(|(part, coding)| Change::Recode(part, coding)),
+        2 => (part(), select(&CODINGS[..])).prop_map(|(part, coding)| Change::Recode(part, coding)),
         1 => (part(), any::<bool>()).prop_map(|(part, upper)| Change::Case(part, upper)),
         1 => select(vec![&b""[..], &[0], &[0; 64], &[0xff; 64], &[0; 96], &[0; 132], &[0; 256]]).prop_map(Change::Sign),
     ];
@@ -400,7 +401,7 @@ fn a_changed_token_is_refused() {
     let kinds = RefCell::new(BTreeSet::new());
     let changed = Cell::new(0);
     let strategy = (any::<Index>(), prop::collection::vec(change(), 1..4));
-    let outcome = runner(3000).run(&strategy, |(token, changes)| {
+    let outcome = runner(2000).run(&strategy, |(token, changes)| {
         let original = token.get(&world.tokens).clone().into_bytes();
         let mut token = original.clone();
         for change in &changes {
@@ -415,8 +416,24 @@ fn a_changed_token_is_refused() {
         world.refuses(&token)
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
-    assert!(changed.get() > 2500, "only {} of 3000 tokens were changed", changed.get());
+    assert!(changed.get() > 1600, "only {} of 2000 tokens were changed", changed.get());
     assert_eq!(kinds.borrow().len(), 19, "some kinds of change did nothing: {:?}", kinds.borrow());
+}
+
+#[test]
+fn a_token_has_one_spelling() {
+    let world = World::new();
+    let mut respelled = [0; CODINGS.len()];
+    for token in &world.tokens {
+        for part in 0..3 {
+            for (coding, respelled) in CODINGS.into_iter().zip(&mut respelled) {
+                let other = apply(token.clone().into_bytes(), &Change::Recode(part, coding), &world.tokens);
+                *respelled += u32::from(other != token.as_bytes());
+                world.refuses(&other).unwrap();
+            }
+        }
+    }
+    assert!(respelled.iter().all(|&count| count >= 18), "{respelled:?}");
 }
 
 /// The header and the claims are changed *before* they are signed: now it is not the signature that refuses.
@@ -427,7 +444,7 @@ fn a_signed_token_passes_only_where_its_claims_say_so() {
     let now = world.issuer.clock().now().unix.as_secs_f64();
     let (passed, refused) = (Cell::new(0), Cell::new(0));
     let strategy = (0..3_usize, prop::collection::vec(signed_change(), 1..4));
-    let outcome = runner(3000).run(&strategy, |(model, changes)| {
+    let outcome = runner(2000).run(&strategy, |(model, changes)| {
         let [header, payload] = changes.iter().fold(parts(&world.tokens[15 + model]), |[header, payload], change| {
             let token = format!("{}.{}.", encode(&header), encode(&payload));
             parts(&String::from_utf8(apply(token.into_bytes(), change, &world.tokens)).unwrap())
@@ -452,7 +469,7 @@ fn a_signed_token_passes_only_where_its_claims_say_so() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
-    assert!(passed.get() > 1000 && refused.get() > 1000, "{} passed, {} refused", passed.get(), refused.get());
+    assert!(passed.get() > 500 && refused.get() > 2000, "{} passed, {} refused", passed.get(), refused.get());
 }
 
 /// Changes of what is signed, and of the octets it is written with.
@@ -547,7 +564,7 @@ fn any_authorization_header() {
         prop::collection::vec(select(&b"abcXYZ019-_.=~+/"[..]), 0..80),
         prop::collection::vec(0x20..=0xff_u8, 8000..8400),
     ];
-    let outcome = runner(1500).run(&(select(schemes.to_vec()), rest, any::<bool>()), |(scheme, rest, twice)| {
+    let outcome = runner(800).run(&(select(schemes.to_vec()), rest, any::<bool>()), |(scheme, rest, twice)| {
         let rest: Vec<u8> = rest.into_iter().filter(|octet| *octet != 0x7f).collect();
         let value = HeaderValue::from_bytes(&[scheme.as_bytes(), &rest].concat()).unwrap();
         for route in ROUTES {
@@ -661,7 +678,7 @@ fn a_changed_key_set_verifies_nothing_else() {
         1 => (any::<Index>(), any::<Index>()).prop_map(KeyChange::Remove),
     ];
     let (built, passed) = (Cell::new(0), Cell::new(0));
-    let outcome = runner(600).run(&prop::collection::vec(change, 1..3), |changes| {
+    let outcome = runner(400).run(&prop::collection::vec(change, 1..3), |changes| {
         let mut changed = BTreeSet::new();
         let mut document = original.to_string().into_bytes();
         for change in &changes {
@@ -694,7 +711,7 @@ fn a_changed_key_set_verifies_nothing_else() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
-    assert!(built.get() > 200 && passed.get() > 800, "{} built, {} passed", built.get(), passed.get());
+    assert!(built.get() > 100 && passed.get() > 400, "{} built, {} passed", built.get(), passed.get());
 }
 
 /// One change to a key set: a member of one key, or the text as a whole.
