@@ -181,6 +181,9 @@ fn check_rsa_numbers(n: &[u8], e: &[u8]) -> Result<(), &'static str> {
         [first, ..] if n.len() * 8 - (first.leading_zeros() as usize) < 2048 => {
             return Err("the RSA modulus has less than 2048 bits");
         }
+        _ if has_roca_fingerprint(n) => {
+            return Err("the RSA modulus comes from a generator whose keys can be factored");
+        }
         _ => {}
     }
     match e {
@@ -191,6 +194,23 @@ fn check_rsa_numbers(n: &[u8], e: &[u8]) -> Result<(), &'static str> {
         _ => Ok(()),
     }
 }
+
+/// CVE-2017-15361: a generator whose primes are powers of 65537 modulo every small prime, and the modulus with them.
+/// Of all other moduli one in two hundred million looks like that.
+fn has_roca_fingerprint(n: &[u8]) -> bool {
+    const PRIMES: [u32; 38] = [
+        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107,
+        109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    PRIMES.iter().all(|&prime| {
+        let residue = n.iter().fold(0, |residue, &octet| (residue * 256 + u32::from(octet)) % prime);
+        let powers = std::iter::successors(Some(1), |power| Some(power * (65537 % prime) % prime));
+        powers.take(prime as usize).any(|power| power == residue)
+    })
+}
+
+#[cfg(test)]
+mod vectors;
 
 #[cfg(test)]
 mod tests {
@@ -221,6 +241,28 @@ mod tests {
         for bad in [&[][..], &[0, 3], &[1], &[4], &[1, 0, 0, 0, 1]] {
             assert!(check_rsa_numbers(&n, bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_rsa_modulus_that_can_be_factored() {
+        // 65537 to the 128th, which every power of it looks like.
+        let mut n = vec![1];
+        for _ in 0..128 {
+            let shifted: Vec<u8> = n.iter().copied().chain([0, 0]).collect();
+            let mut carry = 0;
+            let mut sum: Vec<u8> = Vec::new();
+            for at in 0..shifted.len() {
+                let low = n.len().checked_sub(at + 1).map_or(0, |at| n[at]);
+                let octets = u16::from(shifted[shifted.len() - 1 - at]) + u16::from(low) + carry;
+                sum.insert(0, octets.to_le_bytes()[0]);
+                carry = octets >> 8;
+            }
+            n = sum;
+        }
+        assert!(has_roca_fingerprint(&n));
+        assert!(check_rsa_numbers(&n, &[1, 0, 1]).is_err_and(|why| why.contains("factored")));
+        *n.last_mut().unwrap() += 2;
+        assert_eq!(check_rsa_numbers(&n, &[1, 0, 1]), Ok(()));
     }
 
     #[test]

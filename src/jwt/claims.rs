@@ -35,7 +35,7 @@ pub(super) fn judge(
     let subject = string(claims, "sub")?.filter(|sub| !sub.is_empty());
     let subject = subject.ok_or_else(|| Rejection::invalid_token("sub is missing or empty"))?;
     let (client, kind) = match rules.profile {
-        Profile::Rfc9068 => by_rfc9068(claims, &subject, &times)?,
+        Profile::Rfc9068 => by_rfc9068(claims, &subject, &times, rules)?,
         Profile::UntypedJwt => untyped(claims, &subject, rules)?,
     };
     let organization =
@@ -122,15 +122,20 @@ fn scopes(claims: &Object<'_>, rules: &IssuerRules) -> Result<ScopeList, Rejecti
 
 type ClientAndKind<'a> = (Option<Cow<'a, str>>, SubjectKind);
 
-/// RFC 9068 section 2.2. A machine's `sub` is its `client_id`.
-fn by_rfc9068<'a>(claims: &Object<'a>, subject: &str, times: &Times) -> Result<ClientAndKind<'a>, Rejection> {
+/// RFC 9068 section 2.2. A machine's `sub` is its `client_id`, or its issuer marks it.
+fn by_rfc9068<'a>(
+    claims: &Object<'a>,
+    subject: &str,
+    times: &Times,
+    rules: &IssuerRules,
+) -> Result<ClientAndKind<'a>, Rejection> {
     let client = string(claims, "client_id")?.filter(|client| !client.is_empty());
     let client = client
         .ok_or_else(|| Rejection::invalid_token("client_id is missing or empty: not an access token by RFC 9068"))?;
     if times.issued_at.is_none() {
         return Err(Rejection::invalid_token("iat is missing: not an access token by RFC 9068"));
     }
-    let kind = if *client == *subject { SubjectKind::Machine } else { SubjectKind::User };
+    let kind = if is_machine(claims, subject, &client, rules) { SubjectKind::Machine } else { SubjectKind::User };
     Ok((Some(client), kind))
 }
 
@@ -144,21 +149,22 @@ fn untyped<'a>(claims: &Object<'a>, subject: &str, rules: &IssuerRules) -> Resul
     }
     let kind = match &client {
         None => SubjectKind::Unknown,
-        Some(client) if **client == *subject => SubjectKind::Machine,
+        Some(client) if is_machine(claims, subject, client, rules) => SubjectKind::Machine,
         Some(_) if rules.machine_marks.is_empty() => SubjectKind::Unknown,
-        Some(_) if rules.machine_marks.iter().any(|mark| is_marked(claims, mark)) => SubjectKind::Machine,
         Some(_) => SubjectKind::User,
     };
     Ok((client, kind))
 }
 
-fn is_marked(claims: &Object<'_>, mark: &MachineMark) -> bool {
-    match mark {
+fn is_machine(claims: &Object<'_>, subject: &str, client: &str, rules: &IssuerRules) -> bool {
+    let is_marked = |mark: &MachineMark| match mark {
         MachineMark::Claim(name, value) => {
             claims.read::<Text<'_>>(name).is_ok_and(|text| text.is_some_and(|text| text.0 == **value))
         }
         MachineMark::Present(name) => claims.has(name),
-    }
+        MachineMark::SubjectIsClientPlus(suffix) => subject.strip_prefix(client).is_some_and(|rest| rest == suffix),
+    };
+    client == subject || rules.machine_marks.iter().any(is_marked)
 }
 
 fn string<'a>(claims: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {

@@ -13,3 +13,6 @@ pub(crate) use entries::{Entries, Entry};
 pub(crate) use rules::{ISSUER_DEFAULTS, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};
 pub(crate) use verify::{AwaitedKey, MissingKey, Unverified, verify};
+
+#[cfg(test)]
+mod vectors;

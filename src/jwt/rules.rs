@@ -32,10 +32,10 @@ pub enum ScopeForm {
     Array,
 }
 
-/// How a token of the profile [`UntypedJwt`](Profile::UntypedJwt) shows that it is a machine's.
+/// How a token shows that it is a machine's, where the issuer gives machines a `sub` that is not their client.
 ///
-/// `sub == client` is always such a sign. Issuers that give machines another `sub` mark them otherwise; unless an entry
-/// says how, a token whose `sub` is not its client is of an unknown kind, and neither `user()` nor `machine()` holds.
+/// `sub == client` is always such a sign. Without a mark, any other `sub` is a user's under RFC 9068, as with Logto; under
+/// [`UntypedJwt`](Profile::UntypedJwt) the kind is unknown, and neither `user()` nor `machine()` holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MachineMark {
@@ -43,6 +43,8 @@ pub enum MachineMark {
     Claim(String, String),
     /// This claim is present: `clientHost` (Keycloak's service accounts).
     Present(String),
+    /// `sub` is the client followed by this: `@clients` (Auth0, which has no `gty` under its RFC 9068 profile).
+    SubjectIsClientPlus(String),
 }
 
 /// One issuer entry, as verification sees it.

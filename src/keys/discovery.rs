@@ -36,24 +36,40 @@ pub(crate) struct Origin {
 
 /// What a fetch brought.
 pub(crate) enum Fetched {
-    Set { set: KeySet, skipped: Vec<String>, etag: Option<HeaderValue>, max_age: Option<Duration> },
+    Set { set: KeySet, skipped: Vec<String>, version: Option<Version>, max_age: Option<Duration> },
     NotModified { max_age: Option<Duration> },
 }
 
+impl Fetched {
+    pub(crate) const fn max_age(&self) -> Option<Duration> {
+        match self {
+            Self::Set { max_age, .. } | Self::NotModified { max_age } => *max_age,
+        }
+    }
+}
+
+/// Which version of which document a key set was read from. An entity tag means nothing at another URL.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    url: Uri,
+    etag: HeaderValue,
+}
+
 impl Origin {
-    /// Fetches the key set; `etag` belongs to the set that is held.
-    pub(crate) async fn fetch(&self, etag: Option<HeaderValue>) -> Result<Fetched, String> {
-        match tokio::time::timeout(FETCH_LIMIT, self.fetch_documents(etag)).await {
+    /// Fetches the key set; `held` is the version of the one that is held.
+    pub(crate) async fn fetch(&self, held: Option<Version>) -> Result<Fetched, String> {
+        match tokio::time::timeout(FETCH_LIMIT, self.fetch_documents(held)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(format!("no answer within {} s", FETCH_LIMIT.as_secs())),
         }
     }
 
-    async fn fetch_documents(&self, etag: Option<HeaderValue>) -> Result<Fetched, String> {
+    async fn fetch_documents(&self, held: Option<Version>) -> Result<Fetched, String> {
         let url = match &self.source {
             KeySource::Url(url) => url.clone(),
             KeySource::Discovery { issuer } => self.discover(issuer).await?,
         };
+        let etag = held.filter(|held| held.url == url).map(|held| held.etag);
         let conditional = etag.is_some();
         let answer = self.get(&url, etag).await?;
         let max_age = max_age(answer.headers());
@@ -62,7 +78,8 @@ impl Origin {
             StatusCode::OK => {
                 let (set, skipped) = KeySet::parse(answer.body(), &self.rules)
                     .map_err(|reason| format!("key set at {url}: {reason}"))?;
-                Ok(Fetched::Set { set, skipped, etag: answer.headers().get(ETAG).cloned(), max_age })
+                let version = answer.headers().get(ETAG).map(|etag| Version { url, etag: etag.clone() });
+                Ok(Fetched::Set { set, skipped, version, max_age })
             }
             status => Err(format!("key set at {url}: status {status}")),
         }

@@ -147,7 +147,7 @@ fn parse_key(object: &Object<'_>, raw: &str, rules: &KeyRules) -> Result<Verifyi
         ),
         None => None,
     };
-    let jwk: Jwk = serde_json::from_str(raw).map_err(|_| "a member is missing or has the wrong type".to_owned())?;
+    let jwk: Jwk = serde_json::from_str(raw).map_err(|_| "a member has the wrong type".to_owned())?;
     check_purpose(&jwk)?;
     let native = match &jwk.algorithm {
         AlgorithmParameters::EllipticCurve(ec) => {
@@ -166,7 +166,7 @@ fn parse_key(object: &Object<'_>, raw: &str, rules: &KeyRules) -> Result<Verifyi
         AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => Algorithm::EdDsa,
         AlgorithmParameters::RSA(_) => rules.rsa_default,
         AlgorithmParameters::OctetKey(_) => return Err("a symmetric key".to_owned()),
-        _ => return Err("an unknown key type or curve".to_owned()),
+        _ => return Err("an unknown key type or curve, or a member is missing".to_owned()),
     };
     let algorithm = stated.unwrap_or(native);
     if algorithm != native && !(algorithm.is_rsa() && native.is_rsa()) {
@@ -200,3 +200,6 @@ fn check_purpose(jwk: &Jwk) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ mod store;
 
 pub(crate) use discovery::{KeySource, Origin, is_loopback};
 pub use fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES};
+#[cfg(test)]
+pub(crate) use jwk::Selection;
 pub(crate) use jwk::{KeyRules, KeySet};
 pub use ready::NotReady;
 pub(crate) use ready::all_ready;

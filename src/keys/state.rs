@@ -20,6 +20,9 @@ const REFUSED_FOR: Duration = Duration::from_secs(30);
 const MAX_REFUSED: usize = 256;
 const MAX_REFUSED_KID: usize = 256;
 
+/// A fetch ends itself long before. One that is still out now runs on a runtime that nobody drives any more.
+const LOST_AFTER: Duration = Duration::from_secs(30);
+
 /// The longest that a request waits for a fetch.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(2);
 
@@ -142,7 +145,7 @@ impl KeyState {
             ((Phase::Expired, Some(held)), Need::Held) => match self.flight {
                 _ if held.proven_stale && self.may_start(now) => Advice::UseAndFetch(self.start(now)),
                 _ if held.proven_stale => Advice::Use,
-                Some(flight) if now < flight.started + MAX_WAIT => Advice::Wait,
+                Some(flight) if now < flight.started.saturating_add(MAX_WAIT) => Advice::Wait,
                 None if self.may_start(now) => Advice::Fetch(self.start(now)),
                 _ => Advice::Use,
             },
@@ -178,6 +181,11 @@ impl KeyState {
         }
     }
 
+    /// The fetch in flight, if no outcome of it can be hoped for. It is to be reported as failed.
+    pub(crate) fn lost(&self, now: Duration) -> Option<FlightId> {
+        self.flight.filter(|flight| now >= flight.started.saturating_add(LOST_AFTER)).map(|flight| flight.id)
+    }
+
     fn may_start(&self, now: Duration) -> bool {
         self.flight.is_none() && now >= self.retry_at
     }
@@ -199,11 +207,12 @@ impl KeyState {
         let Some(flight) = self.land(id) else { return false };
         let lifetime = max_age.filter(|age| (MIN_LIFETIME..=MAX_LIFETIME).contains(age)).unwrap_or(DEFAULT_LIFETIME);
         let ahead = lifetime.mul_f64(REFRESH_AHEAD * spread(jitter));
+        let expires_at = now.saturating_add(lifetime);
         self.held = Some(Held {
             flight: flight.id,
-            refresh_at: now + ahead,
-            expires_at: now + lifetime,
-            stale_until: (now + lifetime).saturating_add(self.stale_for),
+            refresh_at: now.saturating_add(ahead),
+            expires_at,
+            stale_until: expires_at.saturating_add(self.stale_for),
             proven_stale: false,
         });
         self.failures = 0;
@@ -218,7 +227,7 @@ impl KeyState {
         let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(5)).min(MAX_BACKOFF);
         let pause = doubled.mul_f64(spread(jitter));
         self.failures = self.failures.saturating_add(1);
-        self.retry_at = now + pause;
+        self.retry_at = now.saturating_add(pause);
         if let Some(held) = &mut self.held {
             held.proven_stale |= now >= held.expires_at;
         }
@@ -234,7 +243,7 @@ impl KeyState {
         }
         // A full memory forgets nobody: the budget still bounds what a new kid can cost.
         if self.refused.len() < MAX_REFUSED {
-            self.refused.entry(kid.into()).or_insert(now + REFUSED_FOR);
+            self.refused.entry(kid.into()).or_insert(now.saturating_add(REFUSED_FOR));
         }
     }
 }
@@ -254,14 +263,14 @@ struct Budget {
 
 impl Budget {
     fn take(&mut self, now: Duration) -> bool {
-        while self.left < FORCED_BUDGET && now >= self.counted_from + FORCED_REFILL {
+        while self.left < FORCED_BUDGET && now >= self.counted_from.saturating_add(FORCED_REFILL) {
             self.left += 1;
-            self.counted_from += FORCED_REFILL;
+            self.counted_from = self.counted_from.saturating_add(FORCED_REFILL);
         }
         if self.left == FORCED_BUDGET {
             self.counted_from = now;
         }
-        if self.left == 0 || self.last_start.is_some_and(|last| now < last + FORCED_SPACING) {
+        if self.left == 0 || self.last_start.is_some_and(|last| now < last.saturating_add(FORCED_SPACING)) {
             return false;
         }
         self.left -= 1;

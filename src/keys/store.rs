@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use http::HeaderValue;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::discovery::{Fetched, Origin};
+use super::discovery::{Fetched, Origin, Version};
 use super::jwk::{KeySet, Selection};
 use super::state::{Advice, Arrival, FlightId, KeyState, MAX_WAIT, Need};
 use crate::signature::{Algorithm, VerifyingKey};
@@ -37,7 +36,7 @@ struct Fetching {
 /// The set in use.
 struct Current {
     set: KeySet,
-    etag: Option<HeaderValue>,
+    version: Option<Version>,
     /// Until then the state machine need not be asked about a key that the set knows.
     unquestioned_until: Duration,
 }
@@ -77,7 +76,7 @@ impl KeyStore {
 
     /// A store whose set is given, once and for all.
     pub(crate) fn fixed(set: KeySet, clock: Arc<dyn Clock>) -> Self {
-        let current = Current { set, etag: None, unquestioned_until: Duration::MAX };
+        let current = Current { set, version: None, unquestioned_until: Duration::MAX };
         Self(Arc::new(Inner { current: ArcSwapOption::from_pointee(current), clock, fetching: None }))
     }
 
@@ -127,22 +126,26 @@ impl KeyStore {
     }
 
     fn ask(&self, kid: Option<&str>, algorithm: Algorithm, arrival: Option<Arrival>, now: Duration) -> Lookup {
-        let current = self.0.current.load();
-        let selection = current.as_ref().map(|current| current.set.select(kid, algorithm));
-        let unquestioned = current.as_ref().is_some_and(|current| now < current.unquestioned_until);
-        if unquestioned {
-            match selection {
-                Some(Selection::Key(key)) => return Lookup::Key(key.clone()),
-                Some(Selection::NoneFits) => return Lookup::Refused(KeyRefusal::NoneFits),
-                Some(Selection::UnknownKid) | None => {}
+        if let Some(current) = self.0.current.load().as_ref().filter(|current| now < current.unquestioned_until) {
+            match current.set.select(kid, algorithm) {
+                Selection::Key(key) => return Lookup::Key(key.clone()),
+                Selection::NoneFits => return Lookup::Refused(KeyRefusal::NoneFits),
+                Selection::UnknownKid => {}
             }
         }
         let Some(fetching) = &self.0.fetching else { return Lookup::Refused(KeyRefusal::NotInSet) };
-        let (advice, arrival) = {
-            let mut state = lock(&fetching.state);
-            let arrival = arrival.unwrap_or_else(|| state.arrival());
-            (state.ask(need(selection.as_ref(), kid, arrival), now), arrival)
-        };
+        let mut state = lock(&fetching.state);
+        if let Some(flight) = state.lost(now) {
+            drop(state);
+            self.0.land(fetching, flight, Err("the fetch did not come to an end".to_owned()));
+            state = lock(&fetching.state);
+        }
+        // Under the lock: advice about one set must not be followed with another.
+        let current = self.0.current.load();
+        let selection = current.as_ref().map(|current| current.set.select(kid, algorithm));
+        let arrival = arrival.unwrap_or_else(|| state.arrival());
+        let advice = state.ask(need(selection.as_ref(), kid, arrival), now);
+        drop(state);
         match advice {
             Advice::UseAndFetch(flight) => {
                 self.start(fetching, flight);
@@ -161,15 +164,11 @@ impl KeyStore {
     /// The answer when there is no time left to wait.
     fn settle(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Arc<VerifyingKey>, KeyRefusal> {
         let now = self.0.clock.now().monotonic;
+        let state = self.0.fetching.as_ref().map(|fetching| lock(&fetching.state));
         let current = self.0.current.load();
         let selection = current.as_ref().map(|current| current.set.select(kid, algorithm));
-        let advice = match &self.0.fetching {
-            Some(fetching) => {
-                let state = lock(&fetching.state);
-                state.give_up(need(selection.as_ref(), kid, state.arrival()), now)
-            }
-            None => Advice::Use,
-        };
+        let advice =
+            state.map_or(Advice::Use, |state| state.give_up(need(selection.as_ref(), kid, state.arrival()), now));
         let lookup = match advice {
             Advice::Use => answer(selection),
             Advice::Unresolved => Lookup::Refused(KeyRefusal::Unresolved),
@@ -189,12 +188,16 @@ impl KeyStore {
         let landing = Landing { store: Arc::downgrade(&self.0), flight: Some(flight) };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
         let origin = fetching.origin.clone();
-        let etag = self.0.current.load().as_ref().and_then(|current| current.etag.clone());
-        let task = runtime.spawn(async move {
-            let outcome = origin.fetch(etag).await;
+        let held = self.0.current.load().as_ref().and_then(|current| current.version.clone());
+        // Locked before it is spawned: it may land, and the next one start, before this one's handle is kept.
+        let mut task = lock(&fetching.task);
+        let spawned = runtime.spawn(async move {
+            let outcome = origin.fetch(held).await;
             landing.report(outcome);
         });
-        *lock(&fetching.task) = Some(task.abort_handle());
+        if let Some(lost) = task.replace(spawned.abort_handle()) {
+            lost.abort();
+        }
         true
     }
 }
@@ -230,7 +233,6 @@ impl Landing {
         let (Some(flight), Some(store)) = (self.flight.take(), self.store.upgrade()) else { return };
         if let Some(fetching) = &store.fetching {
             store.land(fetching, flight, outcome);
-            fetching.landed.send_replace(());
         }
     }
 }
@@ -243,43 +245,54 @@ impl Drop for Landing {
 
 impl Inner {
     fn land(&self, fetching: &Fetching, flight: FlightId, outcome: Result<Fetched, String>) {
-        let now = self.clock.now().monotonic;
         let issuer = &*fetching.origin.name;
-        let mut state = lock(&fetching.state);
-        let (max_age, fresh) = match outcome {
-            Ok(Fetched::Set { set, skipped, etag, max_age }) => {
+        match self.take_in(fetching, flight, outcome) {
+            Some(Landed::Refreshed { kids, skipped }) => {
+                tracing::debug!(target: "orgate", issuer, ?kids, "key set refreshed");
                 if !skipped.is_empty() {
                     tracing::debug!(target: "orgate", issuer, skipped = skipped.join("; "), "keys that cannot be used");
                 }
-                (max_age, Some((set, etag)))
             }
-            Ok(Fetched::NotModified { max_age }) => (max_age, None),
-            Err(reason) => {
-                if let Some(pause) = state.failed(flight, jitter(), now) {
-                    drop(state);
-                    tracing::warn!(target: "orgate", issuer, reason, retry_in_ms = pause.as_millis(), "key set not refreshed");
-                }
-                return;
+            Some(Landed::Failed { reason, pause }) => {
+                tracing::warn!(target: "orgate", issuer, reason, retry_in_ms = pause.as_millis(), "key set not refreshed");
             }
-        };
-        if !state.fetched(flight, max_age, jitter(), now) {
-            return;
+            None => {}
         }
-        // Still under the lock: whoever sees the new state must see the new set.
-        let old = self.current.load_full();
-        let unquestioned_until = state.unquestioned_until();
-        let (set, etag) = match (fresh, &old) {
-            (Some((mut set, etag)), old) => {
-                old.iter().for_each(|old| set.carry_over(&old.set));
-                (set, etag)
-            }
-            (None, Some(old)) => (old.set.clone(), old.etag.clone()),
-            (None, None) => return,
-        };
-        let kids: Vec<&str> = set.kids().collect();
-        tracing::debug!(target: "orgate", issuer, ?kids, "key set refreshed");
-        self.current.store(Some(Arc::new(Current { set, etag, unquestioned_until })));
+        fetching.landed.send_replace(());
     }
+
+    /// Everything that happens under the lock. `None`: it is not the fetch in flight.
+    fn take_in(&self, fetching: &Fetching, flight: FlightId, outcome: Result<Fetched, String>) -> Option<Landed> {
+        let now = self.clock.now().monotonic;
+        let mut state = lock(&fetching.state);
+        let fetched = match outcome {
+            Ok(fetched) => fetched,
+            Err(reason) => return state.failed(flight, jitter(), now).map(|pause| Landed::Failed { reason, pause }),
+        };
+        if !state.fetched(flight, fetched.max_age(), jitter(), now) {
+            return None;
+        }
+        let unquestioned_until = state.unquestioned_until();
+        let old = self.current.load_full();
+        let (set, version, skipped) = match (fetched, &old) {
+            (Fetched::Set { mut set, skipped, version, .. }, old) => {
+                old.iter().for_each(|old| set.carry_over(&old.set));
+                (set, version, skipped)
+            }
+            (Fetched::NotModified { .. }, Some(old)) => (old.set.clone(), old.version.clone(), Vec::new()),
+            (Fetched::NotModified { .. }, None) => return None,
+        };
+        let kids = set.kids().map(str::to_owned).collect();
+        // Still under the lock: whoever sees the new state must see the new set.
+        self.current.store(Some(Arc::new(Current { set, version, unquestioned_until })));
+        Some(Landed::Refreshed { kids, skipped })
+    }
+}
+
+/// What the log says about an outcome.
+enum Landed {
+    Refreshed { kids: Vec<String>, skipped: Vec<String> },
+    Failed { reason: String, pause: Duration },
 }
 
 impl Drop for Inner {

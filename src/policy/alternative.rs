@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::check::Check;
-use super::value::ClaimValue;
+use super::claim::ClaimValue;
 use crate::error::ConfigError;
 use crate::organization::OrganizationSource;
 use crate::scope::Scope;

@@ -6,8 +6,8 @@ use http::request::Parts;
 
 use super::alternative::{Alternative, IssuerRule, Model, ScopeRule};
 use super::check::Facts;
+use super::claim::{ClaimKind, ClaimValue};
 use super::rules::Rules;
-use super::value::{ClaimKind, ClaimValue};
 use crate::json::{Object, Text};
 use crate::jwt::ORGANIZATION_URN;
 use crate::organization::{Organization, OrganizationSource, Requested};

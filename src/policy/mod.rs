@@ -29,14 +29,16 @@
 
 mod alternative;
 mod check;
+mod claim;
 mod decide;
 mod rules;
 mod value;
 
 pub use crate::organization::{OrganizationSource, from_request, header, path, subdomain, token};
 pub use check::{CheckResult, Facts};
+pub use claim::ClaimValue;
 pub(crate) use rules::Rules;
 pub use value::{
-    ClaimValue, Policy, all_of, any_of, authenticated, check, claim, machine, optional, organization, resource,
-    resource_at, scope, user,
+    Policy, all_of, any_of, authenticated, check, claim, machine, optional, organization, resource, resource_at, scope,
+    user,
 };

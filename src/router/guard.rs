@@ -248,6 +248,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             }
         }
         for (index, open) in self.open_routers.iter().enumerate() {
+            path::check_open_prefix(&open.prefix)?;
             matcher.add(&format!("{}/{{*open_router_rest}}", open.prefix))?;
             let routes = self.routes.iter().map(|route| &route.path);
             let others = self

@@ -54,9 +54,37 @@ pub(super) fn join(prefix: &str, path: &str) -> String {
     if path == "/" { prefix.to_owned() } else { format!("{prefix}{path}") }
 }
 
-/// Whether `path` is `prefix` or below it.
+/// The whole prefix of an open router. A router may bring a fallback, which axum puts beside its own `/{*rest}`, and next
+/// to that no parameter can stand. (Such a prefix would also make every path of its form public.)
+pub(super) fn check_open_prefix(prefix: &str) -> Result<(), ConfigError> {
+    if prefix.starts_with("/{") && !prefix.starts_with("/{{") {
+        return Err(ConfigError::new(format_args!(
+            "prefix {prefix:?}: an open router cannot be below a prefix that begins with a parameter"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether `path` is `prefix` or below it, whatever the names of their parameters.
 pub(super) fn is_below(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    nameless(path).strip_prefix(&nameless(prefix)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The path with nothing between the braces: `/orgs/{}`.
+fn nameless(path: &str) -> String {
+    let mut shape = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, from_brace)) = rest.split_once('{') {
+        shape.push_str(before);
+        if let Some(escaped) = from_brace.strip_prefix('{') {
+            shape.push_str("{{");
+            rest = escaped;
+        } else {
+            shape.push_str("{}");
+            rest = from_brace.split_once('}').map_or("", |(_, after)| after);
+        }
+    }
+    shape + rest
 }
 
 /// Paths that may stand in one router: the same matcher that axum uses, fed in the same way.
@@ -99,6 +127,9 @@ mod tests {
         }
         assert_eq!((join("/a", "/"), join("/a", "/b")), ("/a".to_owned(), "/a/b".to_owned()));
         assert!(is_below("/a/b", "/a") && is_below("/a", "/a") && !is_below("/ab", "/a"));
+        assert!(is_below("/a/{b}/c", "/a/{x}") && is_below("/a/{b}", "/a/{x}") && !is_below("/a/b/c", "/a/{x}"));
+        assert!(check_open_prefix("/a/{b}").is_ok() && check_open_prefix("/{{a}}").is_ok());
+        assert!(check_open_prefix("/{a}").is_err() && check_open_prefix("/{a}/b").is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use http::HeaderMap;
 
 use super::ResourceServer;
-use super::checks::{check_range, metadata_url};
+use super::check::{check_range, metadata_url};
 use super::entry::{EntrySettings, Fetcher};
 use super::issuer::Issuer;
 use crate::challenge::{ChallengeSettings, Quotable};

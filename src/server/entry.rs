@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::checks::{check_issuer, check_resource, check_url};
+use super::check::{check_issuer, check_resource, check_url};
 use super::issuer::{Issuer, Keys};
 use crate::error::ConfigError;
 use crate::jwt::{Entries, Entry, IssuerRules};

@@ -104,7 +104,7 @@ impl Issuer {
         self
     }
 
-    /// How an untyped token shows that it is a machine's. With several, one is enough.
+    /// How a token shows that it is a machine's though its `sub` is not its client. With several, one is enough.
     pub fn machine_mark(mut self, mark: MachineMark) -> Self {
         self.machine_marks.push(mark);
         self

@@ -1,7 +1,7 @@
 //! The handle to one API, its builder, and the settings of its issuers.
 
 mod builder;
-mod checks;
+mod check;
 mod entry;
 mod issuer;
 

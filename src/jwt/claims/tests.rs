@@ -152,6 +152,21 @@ fn machines_by_rfc9068() {
 }
 
 #[test]
+fn marks_count_under_rfc9068_too() {
+    let marked = |mark| IssuerRules { machine_marks: vec![mark], ..rules() };
+    let kind = |changes: &[(&str, &str)], rules: &IssuerRules| with(changes, rules).unwrap().subject.kind();
+    let host = marked(MachineMark::Present("clientHost".into()));
+    assert_eq!(kind(&[("clientHost", "\"10.0.0.1\"")], &host), SubjectKind::Machine);
+    assert_eq!(kind(&[], &host), SubjectKind::User);
+    assert_eq!(kind(&[("sub", "\"app\"")], &host), SubjectKind::Machine);
+    let suffix = marked(MachineMark::SubjectIsClientPlus("@clients".into()));
+    assert_eq!(kind(&[("sub", "\"app@clients\"")], &suffix), SubjectKind::Machine);
+    for user in ["\"other@clients\"", "\"app@clients2\"", "\"x|app@clients\"", "\"@clients\""] {
+        assert_eq!(kind(&[("sub", user)], &suffix), SubjectKind::User, "{user}");
+    }
+}
+
+#[test]
 fn machines_of_untyped_tokens() {
     let untyped = IssuerRules { profile: Profile::UntypedJwt, ..rules() };
     let marked = IssuerRules {

@@ -1,1 +1,346 @@
+//! Each rule by itself, then all of them under random histories.
 
+mod model;
+
+use super::*;
+
+const START: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The jitter that changes nothing.
+const EVEN: f64 = 0.5;
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A state machine with its clock.
+struct Machine {
+    state: KeyState,
+    now: Duration,
+}
+
+impl Machine {
+    fn empty() -> Self {
+        Self { state: KeyState::new(DAY), now: START }
+    }
+
+    /// With a set fetched just now, for ten minutes.
+    fn fresh() -> Self {
+        let mut machine = Self::empty();
+        let flight = machine.fetch();
+        machine.arrive_with(flight, None);
+        machine
+    }
+
+    fn at(mut self, since_start: Duration) -> Self {
+        self.now = START + since_start;
+        self
+    }
+
+    fn held(&mut self) -> Advice {
+        self.state.ask(Need::Held, self.now)
+    }
+
+    fn kid(&mut self, kid: &str) -> Advice {
+        let arrival = self.state.arrival();
+        self.kid_since(kid, arrival)
+    }
+
+    fn kid_since(&mut self, kid: &str, arrival: Arrival) -> Advice {
+        self.state.ask(Need::Kid { kid, arrival }, self.now)
+    }
+
+    #[track_caller]
+    fn fetch(&mut self) -> FlightId {
+        let advice = self.held();
+        flight(advice)
+    }
+
+    #[track_caller]
+    fn arrive_with(&mut self, flight: FlightId, max_age: Option<Duration>) {
+        assert!(self.state.fetched(flight, max_age, EVEN, self.now));
+    }
+
+    #[track_caller]
+    fn fail(&mut self, flight: FlightId) -> Duration {
+        self.state.failed(flight, EVEN, self.now).expect("in flight")
+    }
+}
+
+#[track_caller]
+fn flight(advice: Advice) -> FlightId {
+    match advice {
+        Advice::Fetch(flight) | Advice::UseAndFetch(flight) => flight,
+        other => panic!("no fetch: {other:?}"),
+    }
+}
+
+#[test]
+fn the_first_request_fetches_and_the_others_wait() {
+    let mut machine = Machine::empty();
+    let flight = machine.fetch();
+    assert_eq!(machine.held(), Advice::Wait);
+    assert_eq!(machine.kid("a"), Advice::Wait);
+    machine.arrive_with(flight, None);
+    assert_eq!(machine.held(), Advice::Use);
+}
+
+#[test]
+fn max_age_counts_between_a_minute_and_a_day() {
+    let lifetime = |max_age| {
+        let mut machine = Machine::empty();
+        let flight = machine.fetch();
+        machine.arrive_with(flight, max_age);
+        let expires_at = machine.state.held.unwrap().expires_at;
+        assert_ne!(machine.state.phase(expires_at - Duration::from_nanos(1)).0, Phase::Expired);
+        assert_eq!(machine.state.phase(expires_at).0, Phase::Expired);
+        expires_at - START
+    };
+    for honoured in [s(60), s(61), s(3600), DAY] {
+        assert_eq!(lifetime(Some(honoured)), honoured);
+    }
+    for ignored in [None, Some(Duration::ZERO), Some(s(59)), Some(DAY + s(1)), Some(Duration::MAX)] {
+        assert_eq!(lifetime(ignored), s(600), "{ignored:?}");
+    }
+}
+
+#[test]
+fn a_refresh_begins_at_four_fifths_of_the_life_time_in_the_background() {
+    for (jitter, due) in [(0.0, s(432)), (EVEN, s(480)), (1.0, s(528)), (-7.0, s(432)), (7.0, s(528))] {
+        let mut machine = Machine::empty();
+        let first = machine.fetch();
+        assert!(machine.state.fetched(first, None, jitter, START));
+        let due = START + due;
+        let unquestioned = machine.state.unquestioned_until();
+        assert!(unquestioned.abs_diff(due) < Duration::from_micros(1), "{unquestioned:?}");
+        machine.now = unquestioned - Duration::from_nanos(1);
+        assert_eq!(machine.held(), Advice::Use);
+        machine.now = unquestioned;
+        assert!(matches!(machine.held(), Advice::UseAndFetch(_)));
+        assert_eq!(machine.held(), Advice::Use, "one refresh at a time");
+    }
+}
+
+#[test]
+fn a_failed_refresh_is_tried_again_after_the_back_off() {
+    let mut machine = Machine::fresh().at(s(500));
+    let flight = machine.fetch();
+    assert_eq!(machine.fail(flight), s(1));
+    assert_eq!(machine.held(), Advice::Use);
+    machine.now += s(1);
+    assert!(matches!(machine.held(), Advice::UseAndFetch(_)));
+}
+
+#[test]
+fn past_the_life_time_one_fetch_is_waited_for() {
+    let mut machine = Machine::fresh().at(s(600));
+    assert!(matches!(machine.held(), Advice::Fetch(_)));
+    assert_eq!(machine.held(), Advice::Wait);
+    machine.now += MAX_WAIT;
+    assert_eq!(machine.held(), Advice::Use, "two seconds were waited");
+
+    let mut machine = Machine::fresh().at(s(600));
+    let flight = machine.fetch();
+    machine.fail(flight);
+    assert_eq!(machine.held(), Advice::Use, "the fetch has failed");
+    machine.now += s(1);
+    assert!(matches!(machine.held(), Advice::UseAndFetch(_)), "no second wait");
+    assert_eq!(machine.held(), Advice::Use);
+}
+
+#[test]
+fn a_failure_shortly_before_the_end_of_the_life_time_counts_within_its_back_off() {
+    let mut machine = Machine::fresh().at(s(600) - Duration::from_millis(1));
+    let flight = machine.fetch();
+    machine.fail(flight);
+    machine.now = START + s(600);
+    assert_eq!(machine.held(), Advice::Use);
+    machine.now += s(1);
+    assert!(matches!(machine.held(), Advice::Fetch(_)));
+}
+
+#[test]
+fn stale_keys_have_an_end() {
+    for stale_for in [Duration::ZERO, s(1), DAY] {
+        let mut machine = Machine { state: KeyState::new(stale_for), now: START };
+        let flight = machine.fetch();
+        machine.arrive_with(flight, None);
+        machine.now += s(600);
+        let flight = machine.fetch();
+        machine.fail(flight);
+        machine.now = START + s(600) + stale_for - Duration::from_nanos(1);
+        if stale_for > Duration::ZERO {
+            assert!(matches!(machine.held(), Advice::Use | Advice::UseAndFetch(_)), "{stale_for:?}");
+        }
+        let mut machine = Machine { now: machine.now + Duration::from_nanos(1), ..machine };
+        assert!(!matches!(machine.held(), Advice::Use | Advice::UseAndFetch(_)), "{stale_for:?}");
+        assert!(matches!(machine.state.give_up(Need::Held, machine.now), Advice::Unavailable(_)));
+    }
+}
+
+#[test]
+fn stale_keys_never_answer_for_an_unknown_kid() {
+    let mut machine = Machine::fresh().at(s(600));
+    let flight = flight(machine.kid("a"));
+    assert_eq!(machine.kid("a"), Advice::Wait);
+    machine.fail(flight);
+    assert_eq!(machine.kid("a"), Advice::Unavailable(s(1)));
+    let need = Need::Kid { kid: "a", arrival: machine.state.arrival() };
+    assert_eq!(machine.state.give_up(need, machine.now), Advice::Unavailable(s(1)));
+}
+
+#[test]
+fn the_waits_end() {
+    let kid = |machine: &Machine| {
+        machine.state.give_up(Need::Kid { kid: "a", arrival: machine.state.arrival() }, machine.now)
+    };
+    let mut machine = Machine::empty();
+    machine.fetch();
+    assert_eq!(machine.state.give_up(Need::Held, START), Advice::Unavailable(s(1)));
+    assert_eq!(kid(&machine), Advice::Unavailable(s(1)));
+    let machine = Machine::fresh();
+    assert_eq!((machine.state.give_up(Need::Held, START), kid(&machine)), (Advice::Use, Advice::Unresolved));
+    let machine = machine.at(s(600));
+    assert_eq!(machine.state.give_up(Need::Held, machine.now), Advice::Use);
+}
+
+#[test]
+fn an_unknown_kid_is_looked_up_once_and_remembered_for_half_a_minute() {
+    let mut machine = Machine::fresh();
+    let arrival = machine.state.arrival();
+    let forced = flight(machine.kid_since("a", arrival));
+    assert_eq!(machine.kid_since("b", arrival), Advice::Wait);
+    assert_eq!(machine.held(), Advice::Use, "a known key never waits");
+    machine.arrive_with(forced, None);
+    assert_eq!(machine.kid_since("a", arrival), Advice::NotInSet);
+    assert_eq!(machine.kid("a"), Advice::NotInSet, "from memory");
+    machine.now += s(30) - Duration::from_nanos(1);
+    assert_eq!(machine.kid("a"), Advice::NotInSet);
+    machine.now += Duration::from_nanos(1);
+    let forced = flight(machine.kid("a"));
+    machine.arrive_with(forced, None);
+    assert!(machine.state.refused.is_empty());
+}
+
+#[test]
+fn a_successful_fetch_forgets_the_refused() {
+    let mut machine = Machine::fresh();
+    let arrival = machine.state.arrival();
+    let forced = flight(machine.kid_since("a", arrival));
+    machine.arrive_with(forced, None);
+    assert_eq!(machine.kid_since("a", arrival), Advice::NotInSet);
+    machine.now += s(5);
+    let forced = flight(machine.kid("b"));
+    machine.arrive_with(forced, None);
+    machine.now += s(5);
+    assert!(matches!(machine.kid("a"), Advice::Fetch(_)));
+}
+
+#[test]
+fn only_a_fetch_that_started_later_proves_that_a_kid_is_not_there() {
+    let mut machine = Machine::fresh().at(s(500));
+    let refresh = machine.fetch();
+    let arrival = machine.state.arrival();
+    assert_eq!(machine.kid_since("a", arrival), Advice::Wait);
+    machine.arrive_with(refresh, None);
+    let forced = flight(machine.kid_since("a", arrival));
+    machine.arrive_with(forced, None);
+    assert_eq!(machine.kid_since("a", arrival), Advice::NotInSet);
+}
+
+#[test]
+fn forced_fetches_have_a_budget() {
+    let mut machine = Machine::fresh();
+    let mut spend = |since_start: u64| {
+        machine.now = START + s(since_start);
+        let advice = machine.kid("a");
+        if let Advice::Fetch(flight) = advice {
+            machine.arrive_with(flight, None);
+        } else {
+            assert_eq!(advice, Advice::Unresolved);
+        }
+        matches!(advice, Advice::Fetch(_))
+    };
+    let spent: Vec<u64> = (0..150).filter(|second| spend(*second)).collect();
+    assert_eq!(spent, [0, 5, 10, 30, 60, 90, 120]);
+}
+
+#[test]
+fn a_failed_forced_fetch_is_an_outage() {
+    let mut machine = Machine::fresh();
+    let arrival = machine.state.arrival();
+    let forced = flight(machine.kid_since("a", arrival));
+    machine.fail(forced);
+    assert_eq!(machine.kid_since("a", arrival), Advice::Unavailable(s(1)));
+    assert_eq!(machine.kid("b"), Advice::Unavailable(s(1)));
+    assert_eq!(machine.held(), Advice::Use);
+}
+
+#[test]
+fn back_off_doubles_to_half_a_minute_and_ends_with_a_success() {
+    let mut machine = Machine::empty();
+    for expected in [1, 2, 4, 8, 16, 30, 30, 30] {
+        let flight = machine.fetch();
+        assert_eq!(machine.fail(flight), s(expected));
+        assert_eq!(machine.held(), Advice::Unavailable(s(expected)));
+        machine.now += s(expected);
+    }
+    let success = machine.fetch();
+    machine.arrive_with(success, None);
+    let forced = flight(machine.kid("a"));
+    assert_eq!(machine.fail(forced), s(1));
+    for (jitter, pause) in [(0.0, 900), (1.0, 1100)] {
+        let mut machine = Machine::empty();
+        let flight = machine.fetch();
+        let pause = Duration::from_millis(pause);
+        assert!(machine.state.failed(flight, jitter, START).unwrap().abs_diff(pause) < Duration::from_micros(1));
+    }
+}
+
+#[test]
+fn the_memory_of_refused_kids_is_bounded() {
+    let mut machine = Machine::fresh();
+    let arrival = machine.state.arrival();
+    let forced = flight(machine.kid("a"));
+    machine.arrive_with(forced, None);
+    assert_eq!(machine.kid_since(&"x".repeat(MAX_REFUSED_KID + 1), arrival), Advice::NotInSet);
+    assert!(machine.state.refused.is_empty(), "too long to be kept");
+    for number in 0..MAX_REFUSED + 10 {
+        assert_eq!(machine.kid_since(&number.to_string(), arrival), Advice::NotInSet);
+    }
+    assert_eq!(machine.state.refused.len(), MAX_REFUSED);
+    machine.now += REFUSED_FOR;
+    assert_eq!(machine.kid_since("later", arrival), Advice::NotInSet);
+    assert_eq!(machine.state.refused.len(), 1, "the old ones make room");
+}
+
+#[test]
+fn a_fetch_that_never_ends_is_given_up() {
+    let mut machine = Machine::empty();
+    let lost = machine.fetch();
+    machine.now += LOST_AFTER - Duration::from_nanos(1);
+    assert_eq!(machine.state.lost(machine.now), None);
+    machine.now += Duration::from_nanos(1);
+    assert_eq!(machine.state.lost(machine.now), Some(lost));
+    machine.fail(lost);
+    machine.now += s(1);
+    let next = machine.fetch();
+    assert!(!machine.state.fetched(lost, None, EVEN, machine.now));
+    assert_eq!(machine.state.failed(lost, EVEN, machine.now), None);
+    assert_eq!(machine.held(), Advice::Wait, "the outcome of another fetch changes nothing");
+    machine.arrive_with(next, None);
+}
+
+#[test]
+fn a_clock_at_its_end_does_no_harm() {
+    let mut machine = Machine { state: KeyState::new(Duration::MAX), now: Duration::MAX };
+    let flight = machine.fetch();
+    machine.fail(flight);
+    let flight = machine.fetch();
+    machine.arrive_with(flight, Some(DAY));
+    for kid in ["a", "b"] {
+        machine.kid(kid);
+    }
+    machine.state.lost(machine.now);
+    machine.held();
+}

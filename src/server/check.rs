@@ -1,4 +1,4 @@
-//! What a setting may be.
+//! What single settings must be like.
 
 use std::time::Duration;
 
