@@ -149,11 +149,11 @@ impl KeyStore {
         match advice {
             Advice::UseAndFetch(flight) => {
                 self.start(fetching, flight);
-                answer(selection)
+                answer(selection.as_ref())
             }
             Advice::Fetch(flight) if self.start(fetching, flight) => Lookup::Wait(arrival),
             Advice::Fetch(_) => Lookup::Refused(KeyRefusal::Unavailable(MAX_WAIT)),
-            Advice::Use => answer(selection),
+            Advice::Use => answer(selection.as_ref()),
             Advice::Wait => Lookup::Wait(arrival),
             Advice::NotInSet => Lookup::Refused(KeyRefusal::NotInSet),
             Advice::Unresolved => Lookup::Refused(KeyRefusal::Unresolved),
@@ -170,7 +170,7 @@ impl KeyStore {
         let advice =
             state.map_or(Advice::Use, |state| state.give_up(need(selection.as_ref(), kid, state.arrival()), now));
         let lookup = match advice {
-            Advice::Use => answer(selection),
+            Advice::Use => answer(selection.as_ref()),
             Advice::Unresolved => Lookup::Refused(KeyRefusal::Unresolved),
             Advice::Unavailable(retry_after) => Lookup::Refused(KeyRefusal::Unavailable(retry_after)),
             _ => Lookup::Refused(KeyRefusal::NotInSet),
@@ -209,9 +209,9 @@ fn need<'a>(selection: Option<&Selection<'_>>, kid: Option<&'a str>, arrival: Ar
     }
 }
 
-fn answer(selection: Option<Selection<'_>>) -> Lookup {
+fn answer(selection: Option<&Selection<'_>>) -> Lookup {
     match selection {
-        Some(Selection::Key(key)) => Lookup::Key(key.clone()),
+        Some(Selection::Key(key)) => Lookup::Key(Arc::clone(key)),
         Some(Selection::NoneFits) => Lookup::Refused(KeyRefusal::NoneFits),
         Some(Selection::UnknownKid) => Lookup::Refused(KeyRefusal::NotInSet),
         None => Lookup::Refused(KeyRefusal::Unresolved),
@@ -276,7 +276,9 @@ impl Inner {
         let old = self.current.load_full();
         let (set, version, skipped) = match (fetched, &old) {
             (Fetched::Set { mut set, skipped, version, .. }, old) => {
-                old.iter().for_each(|old| set.carry_over(&old.set));
+                if let Some(old) = old {
+                    set.carry_over(&old.set);
+                }
                 (set, version, skipped)
             }
             (Fetched::NotModified { .. }, Some(old)) => (old.set.clone(), old.version.clone(), Vec::new()),
