@@ -1,6 +1,9 @@
 //! How the crate is built: who may use whom, what stands in one place only, how long a file may be, and whose types
 //! are in public signatures. Read from the source, without what is compiled for tests only.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::needless_pass_by_value, clippy::similar_names, reason = "they read better here")]
+
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
