@@ -8,7 +8,7 @@ use std::fmt;
 use orgate::middleware::RejectionBody;
 use orgate::policy::{Facts, path, resource};
 use orgate::testing::TestIssuer;
-use orgate::{Guard, Organization, Rejection, ResourceServer};
+use orgate::{Guard, Organization, Rejection, ResourceServer, Scope};
 use serde_json::json;
 
 const API: &str = "https://api.example.com";
@@ -36,7 +36,7 @@ fn has_plan(facts: &Facts<'_>) -> Result<(), PlanTooSmall> {
 fn shape(rejection: &Rejection) -> RejectionBody {
     let own = rejection.source().and_then(|error| error.downcast_ref::<PlanTooSmall>());
     let message = own.map_or_else(|| rejection.kind().description().to_owned(), ToString::to_string);
-    let missing: Vec<&str> = rejection.missing_scopes().iter().map(|scope| scope.as_str()).collect();
+    let missing: Vec<&str> = rejection.missing_scopes().iter().map(Scope::as_str).collect();
     RejectionBody::json(&json!({
         "ok": false,
         "code": if own.is_some() { "plan_too_small" } else { rejection.remediation().as_str() },
