@@ -1,4 +1,13 @@
+// Where the README links to files, rustdoc links to pages: of two definitions the first one counts.
+//! [issuers]: Issuer
+//! [guard]: Guard
+//! [design]: _documentation::design
+//! [security]: _documentation::security
+//! [changelog]: _documentation::changelog
+//! [contributing]: _documentation::contributing
+//!
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bearer;
 mod challenge;
@@ -32,3 +41,21 @@ pub use scope::Scope;
 pub use server::{Builder, Issuer, ResourceServer};
 pub use signature::Algorithm;
 pub use token::{AccessToken, ClaimsError, Subject, SubjectKind};
+
+/// Pages to read, without code.
+pub mod _documentation {
+    #[doc = include_str!("../DESIGN.md")]
+    pub mod design {}
+
+    #[doc = include_str!("../SECURITY.md")]
+    pub mod security {}
+
+    #[doc = include_str!("../CHANGELOG.md")]
+    pub mod changelog {}
+
+    /// [design]: crate::_documentation::design
+    /// [changelog]: crate::_documentation::changelog
+    ///
+    #[doc = include_str!("../CONTRIBUTING.md")]
+    pub mod contributing {}
+}

@@ -15,6 +15,31 @@ pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// An implementation gets a `GET` request whose URL comes from configuration or from a trusted discovery document. It
 /// must not follow redirects, should stop reading a body beyond [`MAX_DOCUMENT_BYTES`], and returns whatever status it
 /// got: what a status means is decided by the caller, who also ends a fetch that takes longer than five seconds.
+///
+/// ```
+/// use std::{future::Future, pin::Pin};
+///
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use orgate::keys::{Fetch, FetchError};
+///
+/// /// Knows one document, and no network.
+/// struct Canned(&'static str);
+///
+/// impl Fetch for Canned {
+///     fn fetch(
+///         &self,
+///         request: Request<()>,
+///     ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
+///         Box::pin(async move {
+///             match request.uri().path() {
+///                 "/oidc/jwks" => Ok(Response::new(Bytes::from_static(self.0.as_bytes()))),
+///                 other => Err(FetchError::new(format!("{other} is not here"))),
+///             }
+///         })
+///     }
+/// }
+/// ```
 pub trait Fetch: Send + Sync + 'static {
     /// Sends the request and reads the whole answer.
     fn fetch(

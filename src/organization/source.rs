@@ -73,7 +73,19 @@ pub fn subdomain(domain: &str) -> OrganizationSource {
 
 /// The organization is what `find` makes of the request; `label` stands for it where the policy is printed.
 ///
-/// `None` and an empty id never pass.
+/// `None` and an empty id never pass. Where the query names the organization, say:
+///
+/// ```
+/// use orgate::policy::{from_request, resource};
+///
+/// let source = from_request("query org", |request| {
+///     let pairs = request.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+///     let mut ids = pairs.filter(|(key, _)| *key == "org").map(|(_, id)| id.to_owned());
+///     // Named twice, it is not clear which one the handler would read.
+///     ids.next().filter(|_| ids.next().is_none())
+/// });
+/// assert_eq!(resource().in_organization(source).to_string(), "resource in organization from query org");
+/// ```
 #[must_use]
 pub fn from_request(
     label: &str,

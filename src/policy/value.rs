@@ -50,7 +50,21 @@ pub fn authenticated() -> Policy {
     Policy::model(Model::Authenticated)
 }
 
-/// A request without a token passes too; a bad token is still 401, and one that does not meet `policy` 403.
+/// A request without a token passes too; a bad token is still 401, and one that does not meet `policy` 403. Credentials of
+/// another scheme than `Bearer` are no token.
+///
+/// ```
+/// use orgate::AccessToken;
+/// use orgate::policy::{optional, resource};
+///
+/// let policy = optional(resource().scope("read:products"));
+/// assert!(policy.is_optional());
+///
+/// async fn greet(token: Option<AccessToken>) -> String {
+///     token.map_or_else(|| "hello".to_owned(), |token| format!("hello {}", token.subject()))
+/// }
+/// # let _: axum::routing::MethodRouter = axum::routing::get(greet);
+/// ```
 pub fn optional(policy: Policy) -> Policy {
     Policy { optional: true, ..policy }
 }
@@ -66,6 +80,13 @@ pub fn all_of<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Policy {
 }
 
 /// The token has at least one of these scopes.
+///
+/// ```
+/// use orgate::policy::{any_of, resource};
+///
+/// let policy = resource().and(any_of(["read:orders", "admin"]));
+/// assert_eq!(policy.to_string(), "resource and any of [read:orders admin]");
+/// ```
 pub fn any_of<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Policy {
     Policy::scopes("any_of", scopes, ScopeRule::Any)
 }
@@ -81,6 +102,13 @@ pub fn machine() -> Policy {
 }
 
 /// The token has a top-level claim of exactly this value and type. An absent claim never matches.
+///
+/// ```
+/// use orgate::policy::{claim, resource};
+///
+/// let policy = resource().and(claim("plan", "pro")).and(claim("beta", true));
+/// assert_eq!(policy.to_string(), "resource and claim plan = \"pro\" and claim beta = true");
+/// ```
 pub fn claim(name: &str, value: impl Into<ClaimValue>) -> Policy {
     Policy::condition(Alternative { claims: vec![(name.into(), value.into())], ..Alternative::default() })
 }
@@ -246,6 +274,8 @@ impl Policy {
 
     /// Every denial that depends on the organization becomes one and the same 404: whether an organization exists cannot
     /// be told from the answers of this layer.
+    ///
+    /// A member whose token lacks a scope is still told so, with 403.
     pub fn hide_organization(self) -> Self {
         Self { hide_organization: true, ..self }
     }

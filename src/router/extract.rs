@@ -15,7 +15,22 @@ use crate::token::AccessToken;
 
 /// The claims of the verified token, parsed into a type of yours.
 ///
-/// Claims that do not fit are the server's fault, not the caller's, and never "absent": 500.
+/// Claims that do not fit are the server's fault, not the caller's, and never "absent": 500. What may be missing is an
+/// `Option` in your type.
+///
+/// ```
+/// use orgate::Claims;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Profile {
+///     plan: Option<String>,
+/// }
+///
+/// async fn show(Claims(profile): Claims<Profile>) -> String {
+///     profile.plan.unwrap_or_else(|| "free".to_owned())
+/// }
+/// # let _: axum::routing::MethodRouter = axum::routing::get(show);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "made to be taken apart in a handler's arguments")]
 pub struct Claims<T>(pub T);

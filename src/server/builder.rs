@@ -28,6 +28,20 @@ const DEFAULT_MAX_ISSUERS: usize = 1024;
 const MAX_STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Builds a [`ResourceServer`]. Made by [`ResourceServer::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::ResourceServer;
+///
+/// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
+///     .resource("https://api.example.com/billing") // for resource_at("https://api.example.com/billing")
+///     .resource_metadata("https://api.example.com/.well-known/oauth-protected-resource")
+///     .leeway(Duration::from_secs(10))
+///     .stale_for(Duration::from_secs(3600))
+///     .build()?;
+/// # _ = server;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[must_use]
 pub struct Builder {
     issuers: Vec<Issuer>,
@@ -110,7 +124,26 @@ impl Builder {
     /// Shapes the body of every refusal. It is given the rejection and the request's headers; status and headers of the
     /// answer, the challenge among them, are set afterwards and cannot be changed.
     ///
-    /// On a route that hides its organization every denial looks the same to the hook, too.
+    /// On a route that hides its organization every denial looks the same to the hook, too. A gRPC call has no body to shape:
+    /// the hook is not asked.
+    ///
+    /// ```
+    /// use orgate::{middleware::RejectionBody, ResourceServer};
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), orgate::ConfigError> {
+    /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
+    ///     .on_reject(|rejection, _request| {
+    ///         RejectionBody::json(&json!({
+    ///             "message": rejection.kind().description(),
+    ///             "hint": rejection.remediation().as_str(),
+    ///         }))
+    ///     })
+    ///     .build()?;
+    /// # _ = server;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_reject(mut self, hook: impl Fn(&Rejection, &HeaderMap) -> RejectionBody + Send + Sync + 'static) -> Self {
         self.on_reject = Some(Arc::new(hook));
         self
