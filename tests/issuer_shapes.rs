@@ -1,5 +1,7 @@
 //! Tokens of the shapes that other issuers give them, through the settings that the page "Other issuers" documents.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
+
 use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Request, Response, StatusCode};
