@@ -1,6 +1,7 @@
 //! Routes with their policies over axum: what is reached, what is not, and what does not start.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::format_push_string, clippy::large_stack_arrays, reason = "small ones")]
 
 mod web;
 

@@ -1,6 +1,7 @@
 //! Which organization a request is about, from every source, for every model.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::type_complexity, reason = "tables")]
 
 mod web;
 

@@ -42,6 +42,9 @@ impl<'a> UnverifiedHeader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     fn read(json: &str) -> Option<(Algorithm, Option<String>, Option<String>)> {
@@ -75,6 +78,75 @@ mod tests {
             r#"{"alg":"ES256","enc":"A256GCM"}"#,
         ] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    const NAMES: [&str; 13] =
+        ["alg", "typ", "kid", "crit", "enc", "zip", "b64", "jku", "jwk", "x5c", "Alg", r"al\u0067", "cty"];
+    const VALUES: [&str; 14] = [
+        r#""ES256""#,
+        r#""ES\u0032\u00356""#,
+        r#""Ed25519""#,
+        r#""es256""#,
+        r#""HS256""#,
+        r#""none""#,
+        r#""at+jwt""#,
+        r#""""#,
+        "null",
+        "1",
+        "true",
+        "[]",
+        r#"["ES256"]"#,
+        "{}",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Against the rules said in another way.
+        #[test]
+        fn is_read_by_the_rules(
+            alg in prop::option::weighted(0.8, select(&VALUES[..3])),
+            others in prop::collection::vec((select(&NAMES[..]), select(&VALUES[..])), 0..4),
+        ) {
+            let members: Vec<(&str, &str)> = alg.map(|alg| ("alg", alg)).into_iter().chain(others).collect();
+            let json: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            let json = format!("{{{}}}", json.join(","));
+
+            let all = |wanted: &str| -> Vec<serde_json::Value> {
+                let named = members.iter().filter(|(name, _)| name.replace(r"\u0067", "g") == wanted);
+                named.map(|(_, value)| serde_json::from_str(value).unwrap()).collect()
+            };
+            let expected = (|| {
+                let mut names: Vec<String> = members.iter().map(|(name, _)| name.replace(r"\u0067", "g")).collect();
+                names.sort();
+                let count = names.len();
+                names.dedup();
+                let critical = ["crit", "enc", "zip", "b64"].iter().any(|name| !all(name).is_empty());
+                let strings = ["kid", "typ"].iter().all(|name| all(name).iter().all(serde_json::Value::is_string));
+                match all("alg").first().and_then(serde_json::Value::as_str) {
+                    _ if names.len() != count || critical || !strings => None,
+                    Some("ES256") => Some(Algorithm::Es256),
+                    Some("Ed25519") => Some(Algorithm::EdDsa),
+                    _ => None,
+                }
+            })();
+            prop_assert_eq!(read(&json).map(|(algorithm, ..)| algorithm), expected, "{}", json);
+        }
+
+        #[test]
+        fn never_panics(
+            noise in prop::collection::vec(any::<u8>(), 0..120),
+            at in any::<prop::sample::Index>(),
+            octet in any::<u8>(),
+        ) {
+            let mut header = br#"{"alg":"ES384","typ":"application/at+jwt","kid":"\u006b"}"#.to_vec();
+            let at = at.index(header.len());
+            header[at] = octet;
+            let read = UnverifiedHeader::read(&header).ok();
+            let spelled = String::from_utf8_lossy(&header).contains("\"alg\":\"ES384\"");
+            prop_assert!(read.is_none_or(|header| spelled || header.algorithm != Algorithm::Es384));
+            prop_assert!(UnverifiedHeader::read(&noise).is_err(), "{:?}", noise);
         }
     }
 }

@@ -62,6 +62,10 @@ impl KeyStore {
             let current = self.0.current.load();
             return answer(current.as_ref().map(|current| current.document.set.select(kid, algorithm)).as_ref());
         };
+        // Without a tokio runtime there is no timer to wait with.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return self.settle(fetching, kid, algorithm);
+        }
         let waiting = async {
             let mut landed = fetching.landed.subscribe();
             loop {
@@ -171,3 +175,6 @@ fn answer(selection: Option<&Selection<'_>>) -> Result<Arc<VerifyingKey>, KeyRef
         None => Err(KeyRefusal::Unresolved),
     }
 }
+
+#[cfg(test)]
+mod tests;

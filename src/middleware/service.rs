@@ -39,16 +39,30 @@ where
         match self.layer.state.authenticate(&parts.headers, None) {
             Ok(token) => match self.layer.authorize(token, &mut parts) {
                 Ok(()) => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
-                Err(rejection) => RequireFuture::refused(self.layer.respond(rejection, &parts)),
+                Err(rejection) => self.refuse(rejection, &parts),
             },
-            Err(Unverified::Rejected(rejection)) => RequireFuture::refused(self.layer.respond(rejection, &parts)),
+            Err(Unverified::Rejected(rejection)) => self.refuse(rejection, &parts),
             Err(Unverified::NeedsKey(missing)) => {
-                // The service that was polled ready goes along; its clone stays.
-                let clone = self.inner.clone();
-                let ready = std::mem::replace(&mut self.inner, clone);
-                RequireFuture::waiting(self.layer.clone(), ready, parts, body, missing)
+                RequireFuture::waiting(self.layer.clone(), self.take_ready(), parts, body, missing)
             }
         }
+    }
+}
+
+impl<S: Clone> Require<S> {
+    /// The service that was polled ready; its clone stays.
+    fn take_ready(&mut self) -> S {
+        let clone = self.inner.clone();
+        std::mem::replace(&mut self.inner, clone)
+    }
+
+    /// Nobody calls the service that was polled ready: what it reserved is given back with it.
+    fn refuse<B>(&mut self, rejection: Rejection, parts: &Parts) -> RequireFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        drop(self.take_ready());
+        RequireFuture::refused(self.layer.respond(rejection, parts))
     }
 }
 

@@ -243,8 +243,8 @@ mod tests {
 
     #[test]
     fn comments_and_strings_are_no_code() {
-        let text = r###"a /* b /* c */ d */ // e
-            "f \" g" r#"h " i"# b'j' '\'' 'k: loop b"l" r"m\" n::o"###;
+        let text = r##"a /* b /* c */ d */ // e
+            "f \" g" r#"h " i"# b'j' '\'' 'k: loop b"l" r"m\" n::o"##;
         let expected = [
             "a",
             r#""f \" g""#,

@@ -1,6 +1,9 @@
 //! Every token that a real Logto 1.37 issued in one scenario, judged through the public API at its time of issue, with
 //! the keys that were published then.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::match_bool, clippy::redundant_closure_for_method_calls, reason = "they read better here")]
+
 mod api;
 mod corpus;
 mod verdicts;

@@ -45,7 +45,9 @@ let handle;
 
 const server = createServer((req, res) => {
   const [path] = req.url.split('?');
-  requests[path] = (requests[path] ?? 0) + 1;
+  const count = (name) => { requests[name] = (requests[name] ?? 0) + 1; };
+  count(path);
+  res.on('finish', () => { if (res.statusCode === 304) count(`${path} 304`); });
   if (path !== MOUNT && !path.startsWith(`${MOUNT}/`)) {
     res.writeHead(404).end();
     return;

@@ -142,10 +142,11 @@ const cases = {
   },
   'requests are counted by path': async () => {
     assert.deepEqual(await turn('/reset-requests'), {});
-    await jwks();
-    await fetch(`${issuer}/jwks?again`);
+    const { headers: { etag } } = (await once(get(`${issuer}/jwks`), 'response'))[0].resume();
+    (await once(get(`${issuer}/jwks?again`, { headers: { 'if-none-match': etag } }), 'response'))[0].resume();
     await token({});
-    assert.deepEqual(await turn('/requests', 'GET'), { '/oidc/jwks': 2, '/oidc/token': 1 });
+    const expected = { '/oidc/jwks': 2, '/oidc/jwks 304': 1, '/oidc/token': 1 };
+    assert.deepEqual(await turn('/requests', 'GET'), expected);
     assert.equal((await fetch(`${control}/nonsense`)).status, 404);
   },
   'exits when its stdin closes, having said one line': async () => {

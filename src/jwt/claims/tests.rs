@@ -1,4 +1,10 @@
+use std::cell::Cell;
 use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestRunner;
+use serde_json::{Map, Value, json};
 
 use super::*;
 
@@ -9,7 +15,7 @@ fn rules() -> IssuerRules {
     IssuerRules::for_tests("main")
 }
 
-fn base() -> serde_json::Map<String, serde_json::Value> {
+fn base() -> Map<String, Value> {
     let claims = serde_json::json!({
         "iss": "https://issuer.example", "sub": "user", "client_id": "app", "aud": API,
         "iat": NOW - 10.0, "exp": NOW + 3600.0, "scope": "a b",
@@ -182,5 +188,112 @@ fn machines_of_untyped_tokens() {
     assert_eq!(kind(&[("sub", "\"app@clients\""), ("gty", "\"client-credentials\"")], &marked), SubjectKind::Machine);
     for foreign in FOREIGN_CLAIMS {
         assert_eq!(with(&[(foreign, "\"x\"")], &untyped).map(drop), INVALID, "{foreign}");
+    }
+}
+
+/// RFC 9068's profile and this server's rules, said in another way.
+fn should_pass(claims: &Map<String, Value>) -> bool {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let absent_or = |name: &str, is: fn(&Value) -> bool| claims.get(name).is_none_or(is);
+    let number = |name: &str| claims.get(name).and_then(Value::as_f64);
+    let audience = match claims.get("aud") {
+        Some(Value::Array(values)) => values.clone(),
+        other => other.cloned().into_iter().collect(),
+    };
+    let served = |value: &Value| {
+        let value = value.as_str().unwrap_or_default();
+        value == API || value.starts_with("urn:logto:organization:") && value != "urn:logto:organization:"
+    };
+    number("exp").is_some_and(|exp| NOW < exp + 60.0)
+        && number("iat").is_some_and(|iat| iat <= NOW + 60.0)
+        && absent_or("nbf", |nbf| nbf.as_f64().is_some_and(|nbf| nbf <= NOW + 60.0))
+        && audience.iter().all(Value::is_string)
+        && audience.iter().any(served)
+        && text("sub")
+        && text("client_id")
+        && !claims.contains_key("cnf")
+        && ["jti", "scope", "organization_id"].iter().all(|name| absent_or(name, Value::is_string))
+        && absent_or("act", Value::is_object)
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let texts = select(vec![
+        API,
+        "https://api.example.com/",
+        "urn:logto:organization:o",
+        "urn:logto:organization:",
+        "",
+        "a b",
+        "o",
+    ]);
+    let leaf = prop_oneof![
+        texts.prop_map(Value::from),
+        (-120..120_i64).prop_map(|seconds| json!(NOW + seconds as f64)),
+        (-120..120_i64).prop_map(|seconds| json!(1_800_000_000 + seconds)),
+        select(vec![
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-1),
+            json!(u64::MAX),
+            json!(1e300),
+            json!({}),
+            json!([])
+        ]),
+    ];
+    leaf.prop_recursive(1, 4, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..3).prop_map(Value::from),
+            inner.prop_map(|value| json!({ "sub": value })),
+        ]
+    })
+}
+
+#[test]
+fn changed_claims_are_judged_by_the_rules() {
+    let names =
+        ["exp", "nbf", "iat", "sub", "client_id", "aud", "scope", "organization_id", "cnf", "act", "jti", "other"];
+    let changes = prop::collection::vec((select(names.to_vec()), prop::option::weighted(0.9, value())), 1..4);
+    let passed = Cell::new(0);
+    let config = ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() };
+    let outcome = TestRunner::new(config).run(&changes, |changes| {
+        let mut claims = base();
+        for (name, value) in changes {
+            match value {
+                Some(value) => _ = claims.insert(name.to_owned(), value),
+                None => _ = claims.remove(name),
+            }
+        }
+        let judged = judge_json(&Value::from(claims.clone()).to_string(), &rules());
+        prop_assert_eq!(judged.is_ok(), should_pass(&claims), "{:?}", claims);
+        if let Ok(verified) = judged {
+            passed.set(passed.get() + 1);
+            let audience: Vec<&str> = verified.audience.iter().map(|audience| &**audience).collect();
+            let stated = claims["aud"].as_array().map_or(vec![&claims["aud"]], |values| values.iter().collect());
+            prop_assert_eq!(audience, stated.into_iter().map(|value| value.as_str().unwrap()).collect::<Vec<_>>());
+            prop_assert_eq!(verified.organization.as_deref(), claims.get("organization_id").and_then(Value::as_str));
+            prop_assert_eq!(verified.expires_at.seconds(), claims["exp"].as_f64().unwrap());
+        }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+    assert!((200..3800).contains(&passed.get()), "{} of 4000 passed", passed.get());
+}
+
+#[test]
+fn a_changed_octet_never_panics_and_never_lengthens_a_life() {
+    let good = Value::from(base()).to_string().into_bytes();
+    let now = Now::new(Duration::from_secs_f64(NOW), Duration::ZERO);
+    let rules = rules();
+    for at in 0..good.len() {
+        for octet in [0, b' ', b'"', b'\\', b'0', b'9', b'e', b'-', b',', b'}', 0x80, 0xff] {
+            let mut changed = good.clone();
+            changed[at] = octet;
+            let Ok(object) = Object::parse(&changed) else { continue };
+            let Ok(verified) = judge(&object, &rules.issuers[0].clone(), &rules, now) else { continue };
+            let claims: Map<String, Value> = serde_json::from_slice(&changed).unwrap();
+            assert!(should_pass(&claims), "{claims:?}");
+            assert_eq!(Some(verified.expires_at.seconds()), claims["exp"].as_f64());
+        }
     }
 }

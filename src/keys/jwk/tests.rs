@@ -49,6 +49,7 @@ fn rsa() -> Value {
 }
 
 /// The key with these members set, or left out where they are null.
+#[allow(clippy::needless_pass_by_value, reason = "callers write json!(..) in place")]
 fn with(mut key: Value, changes: Value) -> Value {
     let members = key.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {

@@ -92,9 +92,9 @@ fn max_age_counts_between_a_minute_and_a_day() {
         let flight = machine.fetch();
         machine.arrive_with(flight, max_age);
         let expires_at = machine.state.held.unwrap().expires_at;
-        assert_ne!(machine.state.phase(expires_at - Duration::from_nanos(1)).0, Phase::Expired);
+        assert_ne!(machine.state.phase(expires_at.checked_sub(Duration::from_nanos(1)).unwrap()).0, Phase::Expired);
         assert_eq!(machine.state.phase(expires_at).0, Phase::Expired);
-        expires_at - START
+        expires_at.checked_sub(START).unwrap()
     };
     for honoured in [s(60), s(61), s(3600), DAY] {
         assert_eq!(lifetime(Some(honoured)), honoured);
@@ -113,7 +113,7 @@ fn a_refresh_begins_at_four_fifths_of_the_life_time_in_the_background() {
         let due = START + due;
         let unquestioned = machine.state.unquestioned_until();
         assert!(unquestioned.abs_diff(due) < Duration::from_micros(1), "{unquestioned:?}");
-        machine.now = unquestioned - Duration::from_nanos(1);
+        machine.now = unquestioned.checked_sub(Duration::from_nanos(1)).unwrap();
         assert_eq!(machine.held(), Advice::Use);
         machine.now = unquestioned;
         assert!(matches!(machine.held(), Advice::UseAndFetch(_)));
@@ -150,7 +150,7 @@ fn past_the_life_time_one_fetch_is_waited_for() {
 
 #[test]
 fn a_failure_shortly_before_the_end_of_the_life_time_counts_within_its_back_off() {
-    let mut machine = Machine::fresh().at(s(600) - Duration::from_millis(1));
+    let mut machine = Machine::fresh().at(s(600).checked_sub(Duration::from_millis(1)).unwrap());
     let flight = machine.fetch();
     machine.fail(flight);
     machine.now = START + s(600);
@@ -168,7 +168,7 @@ fn stale_keys_have_an_end() {
         machine.now += s(600);
         let flight = machine.fetch();
         machine.fail(flight);
-        machine.now = START + s(600) + stale_for - Duration::from_nanos(1);
+        machine.now = (START + s(600) + stale_for).checked_sub(Duration::from_nanos(1)).unwrap();
         if stale_for > Duration::ZERO {
             assert!(matches!(machine.held(), Advice::Use | Advice::UseAndFetch(_)), "{stale_for:?}");
         }
@@ -215,7 +215,7 @@ fn an_unknown_kid_is_looked_up_once_and_remembered_for_half_a_minute() {
     machine.arrive_with(forced, None);
     assert_eq!(machine.kid_since("a", arrival), Advice::NotInSet);
     assert_eq!(machine.kid("a"), Advice::NotInSet, "from memory");
-    machine.now += s(30) - Duration::from_nanos(1);
+    machine.now += s(30).checked_sub(Duration::from_nanos(1)).unwrap();
     assert_eq!(machine.kid("a"), Advice::NotInSet);
     machine.now += Duration::from_nanos(1);
     let forced = flight(machine.kid("a"));
@@ -252,7 +252,7 @@ fn only_a_fetch_that_started_later_proves_that_a_kid_is_not_there() {
 #[test]
 fn forced_fetches_have_a_budget() {
     let mut machine = Machine::fresh();
-    let mut spend = |since_start: u64| {
+    let mut buy = |since_start: u64| {
         machine.now = START + s(since_start);
         let advice = machine.kid("a");
         if let Advice::Fetch(flight) = advice {
@@ -262,7 +262,7 @@ fn forced_fetches_have_a_budget() {
         }
         matches!(advice, Advice::Fetch(_))
     };
-    let spent: Vec<u64> = (0..150).filter(|second| spend(*second)).collect();
+    let spent: Vec<u64> = (0..150).filter(|second| buy(*second)).collect();
     assert_eq!(spent, [0, 5, 10, 30, 60, 90, 120]);
 }
 
@@ -319,7 +319,7 @@ fn the_memory_of_refused_kids_is_bounded() {
 fn a_fetch_that_never_ends_is_given_up() {
     let mut machine = Machine::empty();
     let lost = machine.fetch();
-    machine.now += LOST_AFTER - Duration::from_nanos(1);
+    machine.now += LOST_AFTER.checked_sub(Duration::from_nanos(1)).unwrap();
     assert_eq!(machine.state.lost(machine.now), None);
     machine.now += Duration::from_nanos(1);
     assert_eq!(machine.state.lost(machine.now), Some(lost));

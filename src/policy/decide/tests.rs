@@ -43,11 +43,7 @@ fn minted(token: &Token) -> AccessToken {
     })
 }
 
-fn decide(
-    policy: Policy,
-    token: &Token,
-    requested: &'static str,
-) -> Result<Option<String>, (RejectionKind, Remediation)> {
+fn decide(policy: Policy, token: &Token, requested: &'static str) -> Decision {
     let mut entry = IssuerRules::for_tests("main");
     entry.more_resources.push("https://api.example.com/billing".into());
     let rules = Rules::compile(policy, &[&entry]).unwrap();
@@ -59,11 +55,11 @@ fn decide(
         .map_err(|denial| (denial.kind(), denial.remediation()))
 }
 
-const AUDIENCE: fn(Remediation) -> Result<Option<String>, (RejectionKind, Remediation)> =
-    |remediation| Err((RejectionKind::WrongAudience, remediation));
-const OTHER: Result<Option<String>, (RejectionKind, Remediation)> =
-    Err((RejectionKind::WrongOrganization, Remediation::OrganizationToken));
-const DENIED: Result<Option<String>, (RejectionKind, Remediation)> = Err((RejectionKind::Denied, Remediation::None));
+type Decision = Result<Option<String>, (RejectionKind, Remediation)>;
+
+const AUDIENCE: fn(Remediation) -> Decision = |remediation| Err((RejectionKind::WrongAudience, remediation));
+const OTHER: Decision = Err((RejectionKind::WrongOrganization, Remediation::OrganizationToken));
+const DENIED: Decision = Err((RejectionKind::Denied, Remediation::None));
 const SCOPE: Result<Option<String>, (RejectionKind, Remediation)> =
     Err((RejectionKind::InsufficientScope, Remediation::RequestScope));
 

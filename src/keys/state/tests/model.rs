@@ -128,7 +128,7 @@ impl History {
         let advice = self.state.ask(Need::Held, self.now);
         if self.is_fresh() {
             let (_, since, lifetime) = self.set.unwrap();
-            let age = self.now - since;
+            let age = self.now.checked_sub(since).unwrap();
             match advice {
                 Advice::UseAndFetch(_) => assert!(age >= lifetime.mul_f64(0.719), "a refresh too early: {age:?}"),
                 Advice::Use => assert!(age < lifetime.mul_f64(0.881) || !self.may_start(), "no refresh: {age:?}"),
@@ -202,7 +202,7 @@ impl History {
         assert!(self.forced.last().is_none_or(|last| self.now >= *last + s(5)), "two forced within 5 s");
         self.forced.push(self.now);
         for (at, first) in self.forced.iter().enumerate() {
-            let refilled = (self.now - *first).as_secs() / 30;
+            let refilled = self.now.checked_sub(*first).unwrap().as_secs() / 30;
             assert!(self.forced[at..].len() as u64 <= 3 + refilled, "the budget: {:?}", self.forced);
         }
     }
@@ -254,6 +254,7 @@ impl History {
         }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "an event happens once")]
     fn step(&mut self, event: Event) {
         match event {
             Event::Advance(by) => self.now += by,

@@ -1,0 +1,71 @@
+//! What only shows when threads meet; the rest is tested over HTTP.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::*;
+use crate::keys::discovery::KeySource;
+use crate::keys::fetch::{Fetch, FetchError};
+use crate::keys::jwk::KeyRules;
+use crate::time::SystemClock;
+
+/// Every document has one key more than the one before: `kid` 0, then 0 and 1, and so on.
+#[derive(Default)]
+struct Growing(AtomicU32);
+
+impl Fetch for Growing {
+    fn fetch(&self, _: Request<()>) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
+        let newest = self.0.fetch_add(1, Ordering::Relaxed);
+        let keys = (0..=newest).map(|kid| {
+            serde_json::json!({
+                "kty": "OKP", "kid": kid.to_string(), "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            })
+        });
+        let document = serde_json::json!({ "keys": keys.collect::<Vec<_>>() });
+        Box::pin(ready(Ok(Response::new(Bytes::from(document.to_string())))))
+    }
+}
+
+fn store() -> KeyStore {
+    let origin = Origin {
+        name: "issuer".into(),
+        source: KeySource::Url("https://issuer.example/jwks".parse().unwrap()),
+        rules: KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default: Algorithm::Rs256 },
+        fetch: Arc::new(Growing::default()),
+        allow_http: false,
+    };
+    let life = Life { stale_for: Duration::ZERO, watcher: None };
+    KeyStore::fetching(origin, &life, Arc::new(SystemClock::new()), None)
+}
+
+/// Asks again and again while something is fetched, as many requests do that arrive meanwhile.
+fn ask_until_settled(store: &KeyStore, kid: &str, arrival: Option<Arrival>) -> Result<(), KeyRefusal> {
+    loop {
+        match store.ask(Some(kid), Algorithm::EdDsa, arrival, store.0.clock.now().monotonic) {
+            Lookup::Key(_) => return Ok(()),
+            Lookup::Refused(refusal) => return Err(refusal),
+            Lookup::Wait(_) => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn advice_is_followed_with_the_set_that_it_is_about() {
+    for _ in 0..300 {
+        let store = store();
+        let Lookup::Wait(_) = store.lookup(Some("0"), Algorithm::EdDsa, Duration::ZERO) else { panic!("no set yet") };
+        let asking = store.clone();
+        let first = tokio::task::spawn_blocking(move || ask_until_settled(&asking, "0", None));
+        assert_eq!(first.await.unwrap(), Ok(()), "the first set");
+        let Lookup::Wait(since) = store.lookup(Some("1"), Algorithm::EdDsa, store.0.clock.now().monotonic) else {
+            panic!("a new kid")
+        };
+        let asking = store.clone();
+        let second = tokio::task::spawn_blocking(move || ask_until_settled(&asking, "1", Some(since)));
+        assert_eq!(second.await.unwrap(), Ok(()), "the second set");
+    }
+}

@@ -1,0 +1,11 @@
+//! Where keys come from and how long they live, over real HTTP: a test issuer in front, a guarded route behind.
+
+mod answers;
+mod custom;
+mod first_use;
+mod outage;
+mod refresh;
+mod rotation;
+mod sources;
+mod support;
+mod transport;

@@ -1,0 +1,165 @@
+//! A guarded route, what it answers, and what is logged meanwhile.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::routing::get;
+use axum::{Router, response::Response};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use orgate::policy::authenticated;
+use orgate::testing::{TestClock, TestIssuer};
+use orgate::{Builder, ResourceServer};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+use tracing::subscriber::DefaultGuard;
+
+pub(crate) const API: &str = "https://api.example.com";
+
+/// A server that trusts the issuer and ages with it.
+pub(crate) fn builder(issuer: &TestIssuer) -> Builder {
+    ResourceServer::builder(issuer.url(), API).clock(issuer.clock())
+}
+
+/// A token that outlives every test.
+pub(crate) fn token(issuer: &TestIssuer) -> String {
+    issuer.resource_token(API).mint()
+}
+
+/// A good token but for its `kid`, which is not checked against anything but key sets.
+pub(crate) fn with_kid(token: &str, kid: &str) -> String {
+    use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+    let (_, rest) = token.split_once('.').unwrap();
+    let header = serde_json::json!({ "alg": "ES384", "typ": "at+jwt", "kid": kid }).to_string();
+    format!("{}.{rest}", BASE64_URL_SAFE_NO_PAD.encode(header))
+}
+
+/// Life times, back-offs and budgets pass; tokens do not age.
+pub(crate) fn pass(clock: &TestClock, seconds: u64) {
+    clock.advance_monotonic(Duration::from_secs(seconds));
+}
+
+#[derive(Clone)]
+pub(crate) struct Api(Router);
+
+impl Api {
+    pub(crate) fn new(builder: Builder) -> Self {
+        Self::of(&builder.build().unwrap())
+    }
+
+    pub(crate) fn of(server: &ResourceServer) -> Self {
+        let guard = server.guard().route("/", get(|| async { "passed" }), authenticated().any_issuer());
+        Self(guard.into_router().unwrap())
+    }
+
+    pub(crate) async fn get(&self, token: impl AsRef<str>) -> Answer {
+        let authorization = format!("Bearer {}", token.as_ref());
+        let request = Request::get("/").header("authorization", authorization).body(Body::empty()).unwrap();
+        Answer::read(self.0.clone().oneshot(request).await.unwrap()).await
+    }
+}
+
+/// What a client sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) remediation: Option<String>,
+    /// Whether there is a challenge with `error="invalid_token"`.
+    pub(crate) invalid_token: bool,
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let header = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap());
+        let remediation = if head.status == StatusCode::OK {
+            assert_eq!(body, "passed");
+            None
+        } else {
+            let problem: Value = serde_json::from_slice(&body).unwrap();
+            Some(problem["remediation"].as_str().unwrap().to_owned())
+        };
+        assert_eq!(header("www-authenticate").is_some(), head.status == StatusCode::UNAUTHORIZED);
+        Self {
+            status: head.status.as_u16(),
+            remediation,
+            invalid_token: header("www-authenticate").is_some_and(|value| value.contains(r#"error="invalid_token""#)),
+            retry_after: header("retry-after").map(|value| value.parse().unwrap()),
+        }
+    }
+
+    pub(crate) fn is_ok(&self) -> bool {
+        self.status == 200
+    }
+
+    pub(crate) fn is_401(&self, remediation: &str) -> bool {
+        self.status == 401
+            && self.invalid_token
+            && self.retry_after.is_none()
+            && self.remediation.as_deref() == Some(remediation)
+    }
+
+    pub(crate) fn is_503(&self) -> bool {
+        self.status == 503
+            && self.retry_after.is_some_and(|seconds| (1..=33).contains(&seconds))
+            && self.remediation.as_deref() == Some("retry")
+    }
+}
+
+/// What this thread logs while the value lives.
+pub(crate) struct Log {
+    text: watch::Receiver<String>,
+    _guard: DefaultGuard,
+}
+
+pub(crate) const REFRESHED: &str = "key set refreshed";
+pub(crate) const FAILED: &str = "key set not refreshed";
+
+impl Log {
+    pub(crate) fn start() -> Self {
+        let (sender, text) = watch::channel(String::new());
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter("orgate=debug")
+            .with_ansi(false)
+            .with_writer(move || Lines(sender.clone()))
+            .finish();
+        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.text.borrow().matches(what).count()
+    }
+
+    pub(crate) fn contains(&self, what: &str) -> bool {
+        self.count(what) > 0
+    }
+
+    /// Waits until this was logged so many times.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, what: &'static str, count: usize) -> impl Future<Output = ()> + use<> {
+        let mut text = self.text.clone();
+        let caller = std::panic::Location::caller();
+        async move {
+            let logged = text.wait_for(|text| text.matches(what).count() >= count);
+            let outcome = tokio::time::timeout(Duration::from_secs(20), logged).await.map(|_| ());
+            assert!(outcome.is_ok(), "{what:?} was not logged {count} times: {caller}");
+        }
+    }
+}
+
+struct Lines(watch::Sender<String>);
+
+impl io::Write for Lines {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.send_modify(|text| text.push_str(&String::from_utf8_lossy(octets)));
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! The built-in client: TLS and proxies.
+
+use std::io;
+use std::process::Command;
+use std::sync::Arc;
+
+use orgate::testing::{Endpoint, TestIssuer};
+use orgate::{Issuer, ResourceServer};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs};
+
+use crate::support::{API, Api, builder, token};
+
+/// An issuer behind TLS: `https://localhost:{port}`, with the keys of a test issuer.
+struct SecureIssuer {
+    url: String,
+    root: String,
+}
+
+impl SecureIssuer {
+    async fn start(issuer: &TestIssuer) -> Self {
+        let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let metadata = json!({ "issuer": url, "jwks_uri": format!("{url}/jwks") }).to_string();
+        let (acceptor, jwks) = (TlsAcceptor::from(Arc::new(config)), issuer.jwks_json());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // A client that does not trust the certificate ends the handshake.
+                _ = answer(&acceptor, stream, &metadata, &jwks).await;
+            }
+        });
+        Self { url, root: authority.pem() }
+    }
+}
+
+async fn answer(acceptor: &TlsAcceptor, stream: TcpStream, metadata: &str, jwks: &str) -> io::Result<()> {
+    let mut stream = acceptor.accept(stream).await?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let document = if head.starts_with(b"GET /jwks ") { jwks } else { metadata };
+    let answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{document}", document.len());
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+#[tokio::test]
+async fn a_private_root_certificate() {
+    let issuer = TestIssuer::start().await;
+    let secure = SecureIssuer::start(&issuer).await;
+    let token = issuer.resource_token(API).issuer(&*secure.url).mint();
+    let builder = || ResourceServer::builder(&*secure.url, API).clock(issuer.clock());
+    assert!(Api::new(builder()).get(&token).await.is_503(), "an unknown authority");
+    let other = SecureIssuer::start(&issuer).await;
+    assert!(Api::new(builder().root_certificate(&*other.root)).get(&token).await.is_503(), "another authority");
+    let trusting = Api::new(builder().root_certificate(&*other.root).root_certificate(&*secure.root));
+    assert!(trusting.get(&token).await.is_ok());
+    let both = Api::new(builder().root_certificate(format!("{}{}", other.root, secure.root)));
+    assert!(both.get(&token).await.is_ok());
+    let by_address = secure.url.replace("localhost", "127.0.0.1");
+    let misnamed = ResourceServer::builder(Issuer::new(&*secure.url).jwks_url(format!("{by_address}/jwks")), API);
+    let misnamed = misnamed.clock(issuer.clock()).root_certificate(&*secure.root);
+    assert!(Api::new(misnamed).get(&token).await.is_503(), "the certificate names another host");
+}
+
+#[tokio::test]
+async fn a_proxy_that_was_asked_for() {
+    let proxy = TestIssuer::start().await;
+    let address = proxy.url().strip_suffix("/oidc").unwrap();
+    let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_url("http://127.0.0.1:1/oidc/jwks");
+    let token = proxy.resource_token(API).issuer("http://127.0.0.1:1/oidc").mint();
+    let direct = ResourceServer::builder(entry, API).clock(proxy.clock());
+    let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_url("http://127.0.0.1:1/oidc/jwks");
+    let proxied = ResourceServer::builder(entry, API).clock(proxy.clock()).proxy(address);
+    assert!(Api::new(direct).get(&token).await.is_503());
+    assert!(Api::new(proxied).get(&token).await.is_ok());
+    assert_eq!(proxy.requests(Endpoint::Keys), 1);
+}
+
+/// Environment variables are the process's: this one starts the next one in a process of its own.
+#[test]
+fn a_proxy_of_the_environment_is_not_used() {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "transport::in_an_environment_with_a_proxy", "--ignored"]);
+    for name in ["NO_PROXY", "no_proxy"] {
+        child.env_remove(name);
+    }
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, "http://127.0.0.1:1");
+    }
+    let output = child.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "started by a_proxy_of_the_environment_is_not_used"]
+async fn in_an_environment_with_a_proxy() {
+    let issuer = TestIssuer::start().await;
+    assert!(Api::new(builder(&issuer)).get(token(&issuer)).await.is_ok());
+}
