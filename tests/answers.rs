@@ -34,14 +34,14 @@ fn routes(api: &Api) -> Guard {
     let source = || path("org");
     api.server
         .guard()
-        .get("/resource", ok, resource().scope("read").scope("write"))
-        .get("/organization/{org}", ok, organization(source()).scope("read"))
-        .get("/within/{org}", ok, resource().in_organization(source()).any_of(["read", "write"]))
-        .get("/hidden/{org}", ok, organization(source()).scope("read").hide_organization())
-        .get("/machine", ok, resource().machine())
-        .get("/claim", ok, resource().claim("plan", "pro"))
-        .get("/check", ok, resource().check("teapot", |_| false))
-        .get("/extractor", |_: Organization| async { "unreached" }, resource())
+        .any("/resource", ok, resource().scope("read").scope("write"))
+        .any("/organization/{org}", ok, organization(source()).scope("read"))
+        .any("/within/{org}", ok, resource().in_organization(source()).any_of(["read", "write"]))
+        .any("/hidden/{org}", ok, organization(source()).scope("read").hide_organization())
+        .any("/machine", ok, resource().machine())
+        .any("/claim", ok, resource().claim("plan", "pro"))
+        .any("/check", ok, resource().check("teapot", |_| false))
+        .any("/extractor", |_: Organization| async { "unreached" }, resource())
 }
 
 struct Row {
@@ -254,6 +254,10 @@ fn rows(api: &Api) -> Vec<Row> {
 
 fn with(target: &str, authorization: &[String], content_type: Option<&str>) -> http::Request<axum::body::Body> {
     let mut request = request("GET", target, None);
+    if content_type.is_some_and(|content_type| content_type.starts_with("application/grpc")) {
+        *request.method_mut() = http::Method::POST;
+        *request.version_mut() = http::Version::HTTP_2;
+    }
     for value in authorization {
         request.headers_mut().append("authorization", value.parse().unwrap());
     }
@@ -351,7 +355,7 @@ fn is_unavailable(answer: &Answer, seconds: std::ops::RangeInclusive<u64>) {
 #[tokio::test]
 async fn what_cannot_be_decided_is_503() {
     let api = Api::start().await;
-    let app = api.server.guard().get("/", ok, resource()).into_router().unwrap();
+    let app = api.server.guard().any("/", ok, resource()).into_router().unwrap();
     let token = api.token("");
     api.issuer.take_down();
     is_unavailable(&api.ask(&app, "GET", "/", Some(&token)).await, 1..=2);
@@ -376,8 +380,7 @@ async fn what_cannot_be_decided_is_503() {
     let unknown = api.issuer.resource_token(RESOURCE).signed_with_unknown_key().mint();
     is_unavailable(&api.ask(&app, "GET", "/", Some(&unknown)).await, 1..=2);
     assert_eq!(api.ask(&app, "GET", "/", Some(&token)).await.body, "ok");
-    let mut grpc = request("GET", "/", Some(&unknown));
-    grpc.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    let grpc = with("/", &[format!("Bearer {unknown}")], Some("application/grpc"));
     let answer = api.send(&app, grpc).await;
     assert_eq!((answer.status, answer.header("grpc-status")), (200, Some("14")));
     assert!(answer.header("retry-after").is_some());
@@ -459,7 +462,7 @@ async fn a_hook_shapes_the_body_and_nothing_else() {
     let app = api
         .server
         .guard()
-        .get("/scope", ok, resource().scope("read"))
+        .any("/scope", ok, resource().scope("read"))
         .get("/quota", ok, resource().check("quota", |_| Err::<(), _>(Quota(7))))
         .get("/hidden", ok, organization(token()).hide_organization())
         .into_router()
@@ -500,9 +503,7 @@ async fn a_hook_shapes_the_body_and_nothing_else() {
         (404, &json!("Hidden"), &json!(null))
     );
     // A gRPC answer has no body to shape.
-    let mut grpc = request("GET", "/scope", None);
-    grpc.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
-    assert_eq!(api.send(&app, grpc).await.body, "");
+    assert_eq!(api.send(&app, with("/scope", &[], Some("application/grpc"))).await.body, "");
 }
 
 #[derive(Deserialize)]

@@ -141,7 +141,13 @@ impl Fetching {
             KeyEvent::StaleServed { age } => {
                 tracing::warn!(target: "orgate", issuer, age_s = age.as_secs(), "stale keys serve");
             }
-            event => tracing::debug!(target: "orgate", issuer, ?event, "key set"),
+            KeyEvent::Fetched { added, removed, kept } => {
+                tracing::debug!(target: "orgate", issuer, ?added, ?removed, ?kept, "key set refreshed");
+            }
+            KeyEvent::Recovered => tracing::info!(target: "orgate", issuer, "key set recovered"),
+            KeyEvent::UnknownKidSuppressed => {
+                tracing::debug!(target: "orgate", issuer, "unknown kids are not looked up")
+            }
         }
         tell(self.watcher.as_ref(), issuer, event);
     }
