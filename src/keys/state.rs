@@ -216,7 +216,6 @@ impl KeyState {
             proven_stale: false,
         });
         self.failures = 0;
-        self.retry_at = now;
         self.refused.clear();
         true
     }
