@@ -263,7 +263,6 @@ impl KeyState {
             noted_stale: false,
         });
         self.failures = 0;
-        self.retry_at = now;
         self.refused.clear();
         true
     }

@@ -103,6 +103,24 @@ async fn a_client_that_panics() {
     assert!(api.get(named(&issuer)).await.is_ok());
 }
 
+struct Hanging;
+
+impl Fetch for Hanging {
+    fn fetch(&self, _: Request<()>) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs() {
+    let (issuer, log) = (TestIssuer::start().await, Log::start());
+    let api = Api::new(ResourceServer::builder(ISSUER, API).clock(issuer.clock()).fetch(Hanging));
+    assert!(api.get(named(&issuer)).await.is_503());
+    assert_eq!(log.count(FAILED), 0, "two seconds are over, five are not");
+    log.wait_for("no answer within 5 s", 1).await;
+    assert!(api.get(named(&issuer)).await.is_503());
+}
+
 #[tokio::test]
 async fn limits_hold_for_every_client() {
     let issuer = TestIssuer::start().await;

@@ -53,6 +53,28 @@ fn ask_until_settled(store: &KeyStore, kid: &str, arrival: Option<Arrival>) -> R
     }
 }
 
+#[tokio::test]
+async fn a_refresh_keeps_the_identity_of_unchanged_keys() {
+    let store = store();
+    let key = async |kid| store.resolve(Some(kid), Algorithm::EdDsa, None).await.unwrap();
+    let before = key("0").await;
+    key("1").await;
+    assert!(Arc::ptr_eq(&before, &key("0").await));
+    assert!(store.0.current.load().as_ref().is_some_and(|current| current.set.kids().count() == 2));
+}
+
+#[test]
+fn outside_a_runtime_nothing_can_be_fetched_and_nothing_wedges() {
+    let store = store();
+    let now = store.0.clock.now().monotonic;
+    for now in [now, now, now + Duration::from_secs(2)] {
+        assert!(matches!(store.lookup(None, Algorithm::EdDsa, now), Lookup::Refused(KeyRefusal::Unavailable(_))));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _inside = runtime.enter();
+    assert!(matches!(store.lookup(None, Algorithm::EdDsa, now + Duration::from_secs(60)), Lookup::Wait(_)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn advice_is_followed_with_the_set_that_it_is_about() {
     for _ in 0..300 {
