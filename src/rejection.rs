@@ -169,11 +169,13 @@ impl Rejection {
 
 impl fmt::Debug for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejection")
-            .field("kind", &self.0.kind)
-            .field("remediation", &self.0.remediation)
-            .field("detail", &self.0.detail)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("Rejection");
+        debug.field("kind", &self.0.kind).field("remediation", &self.0.remediation);
+        // A hook may print this, and hidden denials must look alike to it.
+        if self.0.kind != RejectionKind::Hidden {
+            debug.field("detail", &self.0.detail);
+        }
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -225,6 +227,7 @@ mod tests {
             .with_scopes(scope.clone(), scope)
             .into_hidden();
         assert_eq!((hidden.status(), hidden.remediation()), (StatusCode::NOT_FOUND, Remediation::None));
+        assert!(!format!("{hidden:?}").contains("detail"));
         assert!(hidden.required_scopes().is_empty() && hidden.missing_scopes().is_empty());
     }
 }

@@ -35,8 +35,11 @@ impl fmt::Display for NotReady {
 
 impl std::error::Error for NotReady {}
 
-/// Waits for all at once: each wait is bounded by its store.
+/// Waits for all at once: each wait is bounded by its store. Outside a tokio runtime nothing can be waited for.
 pub(crate) async fn all_ready(stores: Vec<(Arc<str>, KeyStore)>) -> Result<(), NotReady> {
+    if let (Err(_), Some((issuer, _))) = (tokio::runtime::Handle::try_current(), stores.first()) {
+        return Err(NotReady { issuer: issuer.clone(), retry_after: Duration::from_secs(1) });
+    }
     // The first poll of each starts its fetch; then they are waited for in turn.
     let mut waits: Vec<_> =
         stores.into_iter().map(|(issuer, store)| (issuer, tokio::spawn(async move { store.ready().await }))).collect();

@@ -263,6 +263,7 @@ impl KeyState {
             noted_stale: false,
         });
         self.failures = 0;
+        self.retry_at = now;
         self.refused.clear();
         true
     }

@@ -25,6 +25,8 @@ pub(crate) type OnReject = Arc<dyn Fn(&Rejection, &HeaderMap) -> RejectionBody +
 pub(crate) struct Answers {
     pub(crate) challenge: ChallengeSettings,
     pub(crate) on_reject: Option<OnReject>,
+    /// Whether a gRPC call is answered in gRPC's way, with HTTP status 200.
+    pub(crate) grpc: bool,
 }
 
 /// The body of a refusal, as an `on_reject` hook shapes it.
@@ -95,7 +97,7 @@ impl Answers {
     pub(crate) fn respond(&self, rejection: Rejection, request: &Parts, policy: &str) -> Response<Bytes> {
         log(&rejection, policy);
         let rejection = rejection.challenged_by(&self.challenge);
-        let response = if is_grpc(request) {
+        let response = if self.grpc && is_grpc(request) {
             grpc(&rejection)
         } else {
             http(&rejection, &request.headers, self.on_reject.as_ref())

@@ -57,6 +57,7 @@ pub struct Builder {
     allow_http: bool,
     max_issuers: usize,
     watcher: Option<Watcher>,
+    grpc: bool,
 }
 
 impl Builder {
@@ -75,6 +76,7 @@ impl Builder {
             allow_http: false,
             max_issuers: DEFAULT_MAX_ISSUERS,
             watcher: None,
+            grpc: true,
         }
     }
 
@@ -146,6 +148,14 @@ impl Builder {
     /// ```
     pub fn on_reject(mut self, hook: impl Fn(&Rejection, &HeaderMap) -> RejectionBody + Send + Sync + 'static) -> Self {
         self.on_reject = Some(Arc::new(hook));
+        self
+    }
+
+    /// Refuses gRPC calls with a plain HTTP status too, instead of HTTP 200 and a `grpc-status`.
+    ///
+    /// For a service that a proxy asks whether to let a request in (forward auth, `ext_authz`): there 200 means yes.
+    pub fn plain_http_answers(mut self) -> Self {
+        self.grpc = false;
         self
     }
 
@@ -237,7 +247,7 @@ impl Builder {
             entries: ArcSwap::from_pointee(entries),
             clock: self.clock,
             max_token_bytes: self.max_token_bytes,
-            answers: Answers { challenge, on_reject: self.on_reject },
+            answers: Answers { challenge, on_reject: self.on_reject, grpc: self.grpc },
         };
         Ok(ResourceServer { state: Arc::new(state), settings: Arc::new(settings) })
     }

@@ -345,3 +345,53 @@ fn a_clock_at_its_end_does_no_harm() {
     machine.state.lost(machine.now);
     machine.held();
 }
+
+#[test]
+fn a_refresh_by_hand_waits_for_a_fetch_of_its_own_and_ends_a_back_off() {
+    let mut state = KeyState::new(Duration::ZERO);
+    let Advice::Fetch(first) = state.ask(Need::Held, s(1)) else { panic!("the first fetch") };
+    let arrival = state.arrival();
+    assert_eq!(state.refresh(arrival, s(1)), Refresh::Wait);
+    assert!(state.fetched(first, None, 0.5, s(1)));
+    let Refresh::Fetch(second) = state.refresh(arrival, s(1)) else { panic!("a fetch after its arrival") };
+    state.failed(second, 0.5, s(1));
+    assert_eq!(state.refresh(arrival, s(1)), Refresh::Failed);
+    let arrival = state.arrival();
+    let unknown = Need::Kid { kid: "a", arrival };
+    assert_eq!(state.ask(unknown, s(1)), Advice::Unavailable(s(1)));
+    let Refresh::Fetch(third) = state.refresh(arrival, s(1)) else { panic!("a back-off does not stop a hand") };
+    assert!(state.fetched(third, None, 0.5, s(1)));
+    assert_eq!(state.refresh(arrival, s(1)), Refresh::Done);
+    let unknown = Need::Kid { kid: "b", arrival: state.arrival() };
+    assert!(matches!(state.ask(unknown, s(1)), Advice::Fetch(_)), "the back-off is over");
+}
+
+#[test]
+fn a_seed_serves_once_a_fetch_was_tried_and_failed() {
+    let mut state = KeyState::new(s(100));
+    state.seed(s(1));
+    assert_eq!(state.view(s(1)).state, KeySetState::Stale);
+    let Advice::Fetch(first) = state.ask(Need::Held, s(1)) else { panic!("it is tried first") };
+    state.failed(first, 0.5, s(2));
+    assert_eq!((state.ask(Need::Held, s(2)), state.note()), (Advice::Use, Some(Note::StaleServed { age: s(1) })));
+    assert_eq!((state.ask(Need::Held, s(2)), state.note()), (Advice::Use, None), "said once");
+    assert!(matches!(state.ask(Need::Held, s(101)), Advice::Fetch(_)), "beyond the bound there are no keys");
+    assert_eq!(state.view(s(101)).state, KeySetState::Empty);
+}
+
+#[test]
+fn suppressed_kids_are_mentioned_now_and_then() {
+    let mut state = KeyState::new(s(100));
+    let Advice::Fetch(first) = state.ask(Need::Held, s(1)) else { panic!("the first fetch") };
+    state.fetched(first, None, 0.5, s(1));
+    let mut notes = 0;
+    for tenth in 0..100_u32 {
+        let now = s(1) + Duration::from_millis(100) * tenth;
+        let need = Need::Kid { kid: &tenth.to_string(), arrival: state.arrival() };
+        if let Advice::Fetch(forced) = state.ask(need, now) {
+            state.fetched(forced, None, 0.5, now);
+        }
+        notes += u32::from(state.note() == Some(Note::KidSuppressed));
+    }
+    assert_eq!(notes, 2, "in ten seconds");
+}

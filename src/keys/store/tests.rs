@@ -60,7 +60,7 @@ async fn a_refresh_keeps_the_identity_of_unchanged_keys() {
     let before = key("0").await;
     key("1").await;
     assert!(Arc::ptr_eq(&before, &key("0").await));
-    assert!(store.0.current.load().as_ref().is_some_and(|current| current.set.kids().count() == 2));
+    assert!(store.0.current.load().as_ref().is_some_and(|current| current.document.set.kids().count() == 2));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::rejection::{RejectionKind, Remediation};
 
 fn answers(on_reject: Option<OnReject>) -> Answers {
     let realm = Quotable::new("realm", "https://api.example.com").unwrap();
-    Answers { challenge: ChallengeSettings { realm, resource_metadata: None }, on_reject }
+    Answers { challenge: ChallengeSettings { realm, resource_metadata: None }, on_reject, grpc: true }
 }
 
 fn request() -> Parts {
@@ -92,6 +92,13 @@ fn a_content_type_alone_makes_no_grpc_call() {
         }),
         200
     );
+}
+
+#[test]
+fn a_server_that_a_proxy_asks_never_says_200() {
+    let answers = Answers { grpc: false, ..answers(None) };
+    let rejection = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "x");
+    assert_eq!(answers.respond(rejection, &grpc_request(), "policy").status(), 401);
 }
 
 #[test]
