@@ -30,6 +30,7 @@ pub(super) enum PathValue {
     /// Two parameters have the name.
     Twice,
     /// A parameter is not UTF-8 when decoded. No handler can read it either.
+    #[cfg(feature = "axum")]
     Unreadable,
 }
 

@@ -107,6 +107,7 @@ impl OrganizationSource {
     }
 
     /// The path parameter that must be on every route this source is used on.
+    #[cfg(feature = "axum")]
     pub(crate) fn path_parameter(&self) -> Option<&str> {
         match &self.kind {
             Kind::Path(name) => Some(name),
@@ -122,6 +123,7 @@ impl OrganizationSource {
             Kind::Token => return Ok(Requested::OfToken),
             Kind::Path(name) => match path_value(parts, name) {
                 PathValue::Value(value) => Some(value),
+                #[cfg(feature = "axum")]
                 PathValue::Unreadable => None,
                 PathValue::Absent => return Err(no_parameter(name)),
                 PathValue::Twice => {
