@@ -446,7 +446,7 @@ async fn a_hook_shapes_the_body_and_nothing_else() {
                 "kind": format!("{:?}", rejection.kind()),
                 "status": rejection.status().as_u16(),
                 "challenge": rejection.challenge().map(|value| value.to_str().unwrap()),
-                "missing": rejection.missing_scopes().iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+                "missing": rejection.missing_scopes().iter().map(orgate::Scope::as_str).collect::<Vec<_>>(),
                 "quota": quota.map(|quota| quota.0),
                 "language": headers.get("accept-language").map(|value| value.to_str().unwrap()),
             });
@@ -658,6 +658,7 @@ impl Log {
         Self
     }
 
+    #[allow(clippy::unused_self, reason = "only a log that was started has events")]
     fn ours(&self) -> Vec<Event> {
         EVENTS.with_borrow(|events| events.iter().filter(|event| event.target == "orgate").cloned().collect())
     }

@@ -36,7 +36,7 @@ pub(crate) struct Origin {
 
 /// What a fetch brought.
 pub(crate) enum Fetched {
-    Set { document: Document, skipped: Vec<String>, max_age: Option<Duration> },
+    Set { document: Box<Document>, skipped: Vec<String>, max_age: Option<Duration> },
     NotModified { max_age: Option<Duration> },
 }
 
@@ -86,7 +86,7 @@ impl Origin {
                 let (set, skipped) = KeySet::parse(answer.body(), &self.rules)
                     .map_err(|reason| format!("key set at {url}: {reason}"))?;
                 let version = answer.headers().get(ETAG).map(|etag| Version { url, etag: etag.clone() });
-                let document = Document { set, text: answer.into_body(), version };
+                let document = Box::new(Document { set, text: answer.into_body(), version });
                 Ok(Fetched::Set { document, skipped, max_age })
             }
             status => Err(format!("key set at {url}: status {status}")),

@@ -64,7 +64,7 @@ impl KeyStore {
             status.age = view.age;
             status.next_refresh = Some(view.next_refresh);
             status.is_fetching = view.fetching;
-            status.last_error = lock(&fetching.last_error).clone();
+            status.last_error.clone_from(&lock(&fetching.last_error));
             if view.state == KeySetState::Empty {
                 status.key_ids.clear();
             }

@@ -86,7 +86,9 @@ impl Inner {
         let events = self.take_in(fetching, flight, outcome);
         // Those who wait go on before anybody is told.
         fetching.landed.send_replace(());
-        events.iter().for_each(|event| fetching.tell(event));
+        for event in &events {
+            fetching.tell(event);
+        }
     }
 
     /// Everything that happens under the lock. No events: it is not the fetch in flight.
@@ -113,7 +115,7 @@ impl Inner {
                     document.set.carry_over(&old.set);
                 }
                 fetching.log_skipped(&skipped);
-                Arc::new(document)
+                Arc::from(document)
             }
             (Fetched::NotModified { .. }, Some(old)) => old.clone(),
             (Fetched::NotModified { .. }, None) => return Vec::new(),
@@ -146,7 +148,7 @@ impl Fetching {
             }
             KeyEvent::Recovered => tracing::info!(target: "orgate", issuer, "key set recovered"),
             KeyEvent::UnknownKidSuppressed => {
-                tracing::debug!(target: "orgate", issuer, "unknown kids are not looked up")
+                tracing::debug!(target: "orgate", issuer, "unknown kids are not looked up");
             }
         }
         tell(self.watcher.as_ref(), issuer, event);

@@ -18,11 +18,12 @@ use crate::support::{API, Api, FAILED, Log, REFRESHED, pass, token};
 const ISSUER: &str = "https://issuer.example/oidc";
 
 type Outcome = Result<Response<Bytes>, FetchError>;
+type Answer = dyn Fn(&str, &HeaderMap) -> Outcome + Send + Sync;
 
 /// A client made of a function from URL and headers to an answer; it remembers what it was asked.
 #[derive(Clone)]
 struct Scripted {
-    answer: Arc<dyn Fn(&str, &HeaderMap) -> Outcome + Send + Sync>,
+    answer: Arc<Answer>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 

@@ -1,5 +1,13 @@
 //! Where keys come from and how long they live, over real HTTP: a test issuer in front, a guarded route behind.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::pedantic,
+    reason = "a test fails by a panic"
+)]
+
 mod answers;
 mod custom;
 mod first_use;
