@@ -11,9 +11,11 @@
 mod answers;
 mod custom;
 mod first_use;
+mod operate;
 mod outage;
 mod refresh;
 mod rotation;
 mod sources;
 mod support;
+mod tenants;
 mod transport;
