@@ -14,7 +14,13 @@ use crate::scope::ScopeList;
 /// A cheap clone. Only the verifier can make one, so to hold one is to know that. It is in the extensions of a request
 /// that passed a policy, and an axum extractor.
 #[derive(Clone)]
-pub struct AccessToken(Arc<Verified>);
+pub struct AccessToken(Arc<Minted>);
+
+struct Minted {
+    verified: Verified,
+    /// The claims set, as it was signed.
+    payload: Box<[u8]>,
+}
 
 /// What a verifier established. Whoever calls [`AccessToken::mint`] vouches for it.
 pub(crate) struct Verified {
@@ -30,85 +36,83 @@ pub(crate) struct Verified {
     pub(crate) expires_at: NumericDate,
     pub(crate) issued_at: Option<NumericDate>,
     pub(crate) not_before: Option<NumericDate>,
-    /// The claims set, as it was signed.
-    pub(crate) payload: Box<[u8]>,
 }
 
 impl AccessToken {
-    pub(crate) fn mint(verified: Verified) -> Self {
-        Self(Arc::new(verified))
+    pub(crate) fn mint(verified: Verified, payload: impl Into<Box<[u8]>>) -> Self {
+        Self(Arc::new(Minted { verified, payload: payload.into() }))
     }
 
     /// The `iss` claim: one of the values that its issuer entry trusts.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.0.verified.issuer
     }
 
     /// The name of the issuer entry that verified this token.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
-        self.0.subject.issuer_name()
+        self.0.verified.subject.issuer_name()
     }
 
     /// Who this token speaks for.
     #[must_use]
     pub fn subject(&self) -> &Subject {
-        &self.0.subject
+        &self.0.verified.subject
     }
 
     /// The client that the token was issued to; `None` only under the profile `untyped_jwt`.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.0.client_id.as_deref()
+        self.0.verified.client_id.as_deref()
     }
 
     /// The `jti` claim.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.0.token_id.as_deref()
+        self.0.verified.token_id.as_deref()
     }
 
     /// The scopes, in the order of the token.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.0.scopes.iter()
+        self.0.verified.scopes.iter()
     }
 
     /// Whether the token holds exactly this scope. What the scope is *for*, the audience and the organization say: a
     /// handler should rely on its policy rather than ask again.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
-        self.0.scopes.contains(scope)
+        self.0.verified.scopes.contains(scope)
     }
 
     /// The `aud` claim, one value or more.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
-        self.0.audience.iter().map(|audience| &**audience)
+        self.0.verified.audience.iter().map(|audience| &**audience)
     }
 
     /// The organization claim (`organization_id`) as the token states it. Which organization *the request* is about,
     /// and that the two are the same, is what [`Organization`](crate::Organization) says.
     #[must_use]
     pub fn organization_claim(&self) -> Option<&str> {
-        self.0.organization.as_deref()
+        self.0.verified.organization.as_deref()
     }
 
     /// The `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end here.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        self.0.expires_at.to_system_time()
+        self.0.verified.expires_at.to_system_time()
     }
 
     /// The `iat` claim.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.0.issued_at.map(NumericDate::to_system_time)
+        self.0.verified.issued_at.map(NumericDate::to_system_time)
     }
 
     /// The `nbf` claim.
     #[must_use]
     pub fn not_before(&self) -> Option<SystemTime> {
-        self.0.not_before.map(NumericDate::to_system_time)
+        self.0.verified.not_before.map(NumericDate::to_system_time)
     }
 
     /// Parses the claims into a type of yours. Each call parses anew.
@@ -121,7 +125,7 @@ impl AccessToken {
     }
 
     pub(crate) fn resource(&self) -> &str {
-        &self.0.resource
+        &self.0.verified.resource
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
@@ -131,7 +135,7 @@ impl AccessToken {
 
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessToken").field("issuer", &self.0.issuer).finish_non_exhaustive()
+        f.debug_struct("AccessToken").field("issuer", &self.0.verified.issuer).finish_non_exhaustive()
     }
 }
 

@@ -52,7 +52,6 @@ pub(super) fn judge(
         expires_at: times.expires_at,
         issued_at: times.issued_at,
         not_before: times.not_before,
-        payload: Box::default(),
     })
 }
 

@@ -10,7 +10,7 @@ mod segments;
 mod verify;
 
 pub(crate) use entries::{Entries, Entry};
-pub(crate) use rules::{ISSUER_DEFAULTS, IssuerRules, ORGANIZATION_URN};
+pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};
 pub(crate) use verify::{AwaitedKey, MissingKey, Unverified, verify};
 

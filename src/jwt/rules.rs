@@ -66,7 +66,8 @@ pub(crate) struct IssuerRules {
 }
 
 /// The names that Logto and RFC 8693 use.
-pub(crate) const ISSUER_DEFAULTS: (&str, &str) = ("organization_id", "scope");
+pub(crate) const DEFAULT_ORGANIZATION_CLAIM: &str = "organization_id";
+pub(crate) const DEFAULT_SCOPE_CLAIM: &str = "scope";
 
 impl IssuerRules {
     /// Whether an `aud` value names something that this server serves.
@@ -90,8 +91,8 @@ impl IssuerRules {
             algorithms: Algorithm::ALL.to_vec(),
             profile: Profile::Rfc9068,
             machine_marks: Vec::new(),
-            organization_claim: ISSUER_DEFAULTS.0.into(),
-            scope_claim: ISSUER_DEFAULTS.1.into(),
+            organization_claim: DEFAULT_ORGANIZATION_CLAIM.into(),
+            scope_claim: DEFAULT_SCOPE_CLAIM.into(),
             scope_form: ScopeForm::Text,
             leeway: Duration::from_secs(60),
         }

@@ -70,13 +70,15 @@ pub(crate) fn verify(
         Some(awaited) if Arc::ptr_eq(&awaited.entry, entry) => awaited.key,
         _ => find_key(entry, &header, now)?,
     };
-    if !key.verify(segments.signing_input.as_bytes(), &segments.signature) || key.algorithm() != header.algorithm {
+    if key.algorithm() != header.algorithm {
+        return Err(about(Rejection::invalid_token("the key is for another algorithm")).into());
+    }
+    if !key.verify(segments.signing_input.as_bytes(), &segments.signature) {
         return Err(about(Rejection::invalid_token("the signature is wrong")).into());
     }
 
-    let mut verified = claims::judge(&unverified, issuer, rules, now).map_err(about)?;
-    verified.payload = segments.payload.into();
-    Ok(AccessToken::mint(verified))
+    let verified = claims::judge(&unverified, issuer, rules, now).map_err(about)?;
+    Ok(AccessToken::mint(verified, segments.payload))
 }
 
 /// The entry that trusts the unverified `iss`: it picks whose keys apply, and nothing else.

@@ -1,16 +1,16 @@
 //! From an issuer to its key set: discovery (`OpenID` Connect Discovery 1.0, RFC 8414), then the set itself.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use super::fetch::{Fetch, MAX_DOCUMENT_BYTES};
 use super::jwk::{KeyRules, KeySet};
+use super::url::{self, PlainHttp, is_loopback};
 use crate::json::Object;
 
 /// Both documents together must be there by then, whatever the client's own limits are.
@@ -115,14 +115,13 @@ impl Origin {
             return Err(format!("its issuer is {stated:?}, not {issuer:?} (RFC 8414 section 3.3)"));
         }
         let stated = metadata.string("jwks_uri").map_err(|error| error.to_string())?.ok_or("there is no jwks_uri")?;
-        let url: Uri = stated.parse().map_err(|_| format!("jwks_uri {stated:?} is not a URL"))?;
         // A remote issuer must not point at this machine: plain http on loopback is for issuers that are there themselves.
-        let local = issuer.parse::<Uri>().is_ok_and(|issuer| is_loopback(&issuer));
-        if is_secure(&url) || self.allow_http && is_http(&url) || local && is_http(&url) && is_loopback(&url) {
-            Ok(url)
-        } else {
-            Err(format!("jwks_uri {stated:?} is not an absolute https URL"))
-        }
+        let plain = match issuer.parse::<Uri>() {
+            _ if self.allow_http => PlainHttp::Anywhere,
+            Ok(issuer) if is_loopback(&issuer) => PlainHttp::OnLoopback,
+            _ => PlainHttp::Never,
+        };
+        url::parse(&stated, plain).map_err(|why| format!("jwks_uri {stated:?}: {why}"))
     }
 
     async fn get(&self, url: &Uri, etag: Option<HeaderValue>) -> Result<Response<Bytes>, String> {
@@ -152,23 +151,6 @@ fn metadata_urls(issuer: &str) -> Result<[Uri; 2], String> {
     parts.path_and_query = Some(path.parse::<PathAndQuery>().map_err(not_a_url)?);
     let oauth = Uri::from_parts(parts).map_err(|_| format!("issuer {issuer:?} is not a URL"))?;
     Ok([openid, oauth])
-}
-
-fn is_secure(url: &Uri) -> bool {
-    url.scheme() == Some(&Scheme::HTTPS) && url.host().is_some_and(|host| !host.is_empty())
-}
-
-fn is_http(url: &Uri) -> bool {
-    url.scheme() == Some(&Scheme::HTTP) && url.host().is_some_and(|host| !host.is_empty())
-}
-
-/// `localhost`, 127.0.0.0/8 or `[::1]`: this machine.
-pub(crate) fn is_loopback(url: &Uri) -> bool {
-    let Some(host) = url.host() else { return false };
-    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
-        || v6.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()))
 }
 
 /// `max-age`, unless another directive says that the answer must not be reused.
@@ -211,28 +193,6 @@ mod tests {
             ]
         );
         assert!(metadata_urls("not a url").is_err());
-    }
-
-    #[test]
-    fn loopback_is_this_machine_only() {
-        for yes in [
-            "http://localhost:1",
-            "http://LOCALHOST",
-            "http://127.0.0.1:80/x",
-            "http://127.9.9.9",
-            "http://[::1]:8080/",
-        ] {
-            assert!(is_loopback(&yes.parse().unwrap()), "{yes}");
-        }
-        for no in [
-            "http://localhost.evil.example",
-            "http://127.0.0.1.example",
-            "http://10.0.0.1",
-            "http://[::2]",
-            "/relative",
-        ] {
-            assert!(!is_loopback(&no.parse().unwrap()), "{no}");
-        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub enum KeyEvent {
         /// `kid`s whose keys are the same.
         kept: Vec<String>,
     },
-    /// A fetch failed, and the set that was there stays.
+    /// A fetch failed. The set that was there, if any, stays.
     #[non_exhaustive]
     Failed {
         /// Why. It may hold URLs: it is for operators.
@@ -31,8 +31,8 @@ pub enum KeyEvent {
     /// The set is past its life time, could not be refreshed, and serves. Said once for each such time.
     #[non_exhaustive]
     StaleServed {
-        /// How long ago it was fetched.
-        age: Duration,
+        /// How long ago it was fetched; `None` for a seed, whose age is not known.
+        age: Option<Duration>,
     },
     /// Tokens name unknown `kid`s, and the budget for fetches is spent. Said every five seconds at most.
     UnknownKidSuppressed,

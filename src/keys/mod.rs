@@ -15,8 +15,9 @@ mod refresh;
 mod state;
 mod status;
 mod store;
+pub(crate) mod url;
 
-pub(crate) use discovery::{Document, KeySource, Origin, is_loopback};
+pub(crate) use discovery::{Document, KeySource, Origin};
 pub use event::KeyEvent;
 pub(crate) use event::Watcher;
 pub use fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES};

@@ -35,18 +35,21 @@ impl fmt::Display for NotReady {
 
 impl std::error::Error for NotReady {}
 
-/// Waits for all at once: each wait is bounded by its store. Outside a tokio runtime nothing can be waited for.
+/// Waits for all at once: each wait is bounded by its store. Outside a tokio runtime there is nothing to wait with.
 pub(crate) async fn all_ready(stores: Vec<(Arc<str>, KeyStore)>) -> Result<(), NotReady> {
-    if let (Err(_), Some((issuer, _))) = (tokio::runtime::Handle::try_current(), stores.first()) {
-        return Err(NotReady { issuer: issuer.clone(), retry_after: Duration::from_secs(1) });
-    }
-    // The first poll of each starts its fetch; then they are waited for in turn.
-    let mut waits: Vec<_> =
-        stores.into_iter().map(|(issuer, store)| (issuer, tokio::spawn(async move { store.ready().await }))).collect();
-    for (issuer, wait) in waits.drain(..) {
-        if let Err(retry_after) = wait.await.unwrap_or(Err(Duration::from_secs(1))) {
-            return Err(NotReady { issuer, retry_after });
+    let checked =
+        |issuer, outcome: Result<(), Duration>| outcome.map_err(|retry_after| NotReady { issuer, retry_after });
+    if tokio::runtime::Handle::try_current().is_err() {
+        for (issuer, store) in stores {
+            checked(issuer, store.ready().await)?;
         }
+        return Ok(());
+    }
+    // Each is started before the first is waited for.
+    let wait = |(issuer, store): (_, KeyStore)| (issuer, tokio::spawn(async move { store.ready().await }));
+    let waits: Vec<_> = stores.into_iter().map(wait).collect();
+    for (issuer, wait) in waits {
+        checked(issuer, wait.await.unwrap_or(Err(Duration::from_secs(1))))?;
     }
     Ok(())
 }

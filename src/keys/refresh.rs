@@ -141,7 +141,7 @@ impl Fetching {
                 tracing::warn!(target: "orgate", issuer, reason, retry_in_ms = retry_in.as_millis(), "key set not refreshed");
             }
             KeyEvent::StaleServed { age } => {
-                tracing::warn!(target: "orgate", issuer, age_s = age.as_secs(), "stale keys serve");
+                tracing::warn!(target: "orgate", issuer, age_s = age.map(|age| age.as_secs()), "stale keys serve");
             }
             KeyEvent::Fetched { added, removed, kept } => {
                 tracing::debug!(target: "orgate", issuer, ?added, ?removed, ?kept, "key set refreshed");

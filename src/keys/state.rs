@@ -51,7 +51,8 @@ pub(crate) struct KeyState {
 #[derive(Clone, Copy, Debug)]
 struct Held {
     flight: FlightId,
-    fetched_at: Duration,
+    /// `None`: a seed, of unknown age.
+    fetched_at: Option<Duration>,
     refresh_at: Duration,
     expires_at: Duration,
     stale_until: Duration,
@@ -111,7 +112,7 @@ impl KeyState {
     /// A request asks.
     pub(crate) fn ask(&mut self, need: Need<'_>, now: Duration) -> Advice {
         let advice = self.advise(need, now);
-        self.take_note(advice, now);
+        self.note_stale(advice, now);
         advice
     }
 
@@ -152,7 +153,14 @@ impl KeyState {
         if now < self.retry_at {
             return Advice::Unavailable(self.retry_at.saturating_sub(now));
         }
-        if self.forced.take(now) { Advice::Fetch(self.start(now)) } else { Advice::Unresolved }
+        if self.forced.take(now) {
+            return Advice::Fetch(self.start(now));
+        }
+        if now >= self.suppressed_until {
+            self.suppressed_until = now.saturating_add(FORCED_SPACING);
+            self.note = Some(Note::KidSuppressed);
+        }
+        Advice::Unresolved
     }
 
     /// A request waited as long as it may.
@@ -162,22 +170,16 @@ impl KeyState {
             (Phase::Fresh, Need::Kid { .. }) => Advice::Unresolved,
             _ => Advice::Unavailable(self.retry_at.saturating_sub(now).max(FIRST_BACKOFF)),
         };
-        self.take_note(advice, now);
+        self.note_stale(advice, now);
         advice
     }
 
-    /// Keeps what is worth saying about an advice: the first stale use, and suppressed kids now and then.
-    fn take_note(&mut self, advice: Advice, now: Duration) {
-        match (advice, &mut self.held) {
-            (Advice::Use | Advice::UseAndFetch(_), Some(held)) if now >= held.expires_at && !held.noted_stale => {
-                held.noted_stale = true;
-                self.note = Some(Note::StaleServed { age: now.saturating_sub(held.fetched_at) });
-            }
-            (Advice::Unresolved, _) if now >= self.suppressed_until => {
-                self.suppressed_until = now.saturating_add(FORCED_SPACING);
-                self.note = Some(Note::KidSuppressed);
-            }
-            _ => {}
+    /// The first use of a set beyond its life time is worth saying.
+    fn note_stale(&mut self, advice: Advice, now: Duration) {
+        let uses = matches!(advice, Advice::Use | Advice::UseAndFetch(_));
+        if let Some(held) = self.held.as_mut().filter(|held| uses && now >= held.expires_at && !held.noted_stale) {
+            held.noted_stale = true;
+            self.note = Some(Note::StaleServed { age: held.fetched_at.map(|at| now.saturating_sub(at)) });
         }
     }
 
@@ -190,7 +192,7 @@ impl KeyState {
     pub(crate) fn seed(&mut self, now: Duration) {
         self.held = Some(Held {
             flight: FlightId(0),
-            fetched_at: now,
+            fetched_at: None,
             refresh_at: now,
             expires_at: now,
             stale_until: now.saturating_add(self.stale_for),
@@ -219,7 +221,7 @@ impl KeyState {
                 (Phase::Expired, _) => KeySetState::Stale,
                 (Phase::Empty, _) => KeySetState::Empty,
             },
-            age: held.map(|held| now.saturating_sub(held.fetched_at)),
+            age: held.and_then(|held| held.fetched_at).map(|at| now.saturating_sub(at)),
             next_refresh: held.map_or(now, |held| held.refresh_at).max(self.retry_at).saturating_sub(now),
             fetching: self.flight.is_some(),
             failures: self.failures,
@@ -255,7 +257,7 @@ impl KeyState {
         let expires_at = now.saturating_add(lifetime);
         self.held = Some(Held {
             flight: flight.id,
-            fetched_at: now,
+            fetched_at: Some(now),
             refresh_at: now.saturating_add(ahead),
             expires_at,
             stale_until: expires_at.saturating_add(self.stale_for),

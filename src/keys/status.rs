@@ -25,7 +25,8 @@ pub enum KeySetState {
     Fresh,
     /// Within its life time, and past the point from which a request starts a refresh in the background.
     RefreshDue,
-    /// Past its life time. It serves while the issuer cannot be reached.
+    /// Past its life time, for want of requests or of an issuer that answers. The next request tries a fetch first, and it
+    /// serves if that fails.
     Stale,
     /// Given in the configuration: it is never fetched.
     Fixed,
@@ -50,7 +51,7 @@ impl KeySetStatus {
         self.state != KeySetState::Empty
     }
 
-    /// How long ago the set was fetched, or confirmed by a 304.
+    /// How long ago the set was fetched, or confirmed by a 304. `None` without a set, and for a seed.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age

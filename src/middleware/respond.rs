@@ -180,6 +180,7 @@ fn log(rejection: &Rejection, policy: &str) {
                 issuer = rejection.issuer(),
                 kid = rejection.kid().map(tracing::field::debug),
                 detail = rejection.detail(),
+                source = std::error::Error::source(rejection).map(tracing::field::display),
                 "request refused"
             )
         };

@@ -91,7 +91,8 @@ pub fn from_request(
     label: &str,
     find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
 ) -> OrganizationSource {
-    OrganizationSource { kind: Kind::Closure(label.into(), Arc::new(find)), fault: None }
+    let fault = label.is_empty().then(|| ConfigError::new("from_request(\"\"): the label is missing"));
+    OrganizationSource { kind: Kind::Closure(label.into(), Arc::new(find)), fault }
 }
 
 /// Whatever organization the token is for. The request names none; the handler learns it from

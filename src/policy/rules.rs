@@ -103,8 +103,8 @@ fn check(alternative: &Alternative, entries: &[&IssuerRules]) -> Result<(), Conf
 #[cfg(test)]
 mod tests {
     use super::super::{
-        all_of, any_of, authenticated, claim, header, machine, optional, organization, path, resource, resource_at,
-        scope, token, user,
+        all_of, any_of, authenticated, claim, from_request, header, machine, optional, organization, path, resource,
+        resource_at, scope, token, user,
     };
     use super::*;
     use crate::jwt::IssuerRules;
@@ -138,6 +138,9 @@ mod tests {
             (organization(path("")), "path(\"\")"),
             (resource().in_organization(header("a b")), "a b"),
             (resource().hide_organization(), "hide_organization"),
+            (resource().claim("", "x"), "claim(\"\")"),
+            (resource().check("", |_| true), "check(\"\")"),
+            (organization(from_request("", |_| None)), "from_request(\"\")"),
             (resource().or(resource().scope("")), "\"\""),
         ] {
             let error = compiled(policy, &["main"]).unwrap_err();

@@ -110,6 +110,9 @@ pub fn machine() -> Policy {
 /// assert_eq!(policy.to_string(), "resource and claim plan = \"pro\" and claim beta = true");
 /// ```
 pub fn claim(name: &str, value: impl Into<ClaimValue>) -> Policy {
+    if name.is_empty() {
+        return Policy::faulty(ConfigError::new("claim(\"\"): the name of a claim is missing"));
+    }
     Policy::condition(Alternative { claims: vec![(name.into(), value.into())], ..Alternative::default() })
 }
 
@@ -122,6 +125,9 @@ pub fn claim(name: &str, value: impl Into<ClaimValue>) -> Policy {
 /// assert_eq!(policy.to_string(), "resource and check \"internal client\"");
 /// ```
 pub fn check<R: CheckResult>(name: &str, run: impl Fn(&Facts<'_>) -> R + Send + Sync + 'static) -> Policy {
+    if name.is_empty() {
+        return Policy::faulty(ConfigError::new("check(\"\"): the name of a check is missing"));
+    }
     Policy::condition(Alternative { checks: vec![Check::new(name, run)], ..Alternative::default() })
 }
 

@@ -8,12 +8,12 @@ use arc_swap::ArcSwap;
 use http::HeaderMap;
 
 use super::ResourceServer;
-use super::check::{check_range, metadata_url};
+use super::check::{check_range, check_resource, metadata_url};
 use super::entry::{EntrySettings, Fetcher};
 use super::issuer::Issuer;
 use crate::challenge::{ChallengeSettings, Quotable};
 use crate::error::ConfigError;
-use crate::jwt::Entries;
+use crate::jwt::{Entries, Profile};
 use crate::keys::{Fetch, KeyEvent, Life, Watcher};
 use crate::middleware::{Answers, OnReject, RejectionBody, State};
 use crate::rejection::Rejection;
@@ -226,6 +226,9 @@ impl Builder {
                 "max_token_bytes {}: not in 1 ..= {MAX_TOKEN_BYTES}",
                 self.max_token_bytes
             )));
+        }
+        for resource in &self.resources {
+            check_resource(resource, Profile::UntypedJwt)?;
         }
         let realm = self.realm.as_deref().or(self.resources.first().map(String::as_str)).unwrap_or_default();
         let challenge = ChallengeSettings {

@@ -7,29 +7,15 @@ use http::Uri;
 use crate::challenge::Quotable;
 use crate::error::ConfigError;
 use crate::jwt::{ORGANIZATION_URN, Profile};
-use crate::keys::is_loopback;
+use crate::keys::url::{self, PlainHttp};
 
 pub(super) fn check_range(what: &str, value: Duration, most: Duration) -> Result<(), ConfigError> {
     if value <= most { Ok(()) } else { Err(ConfigError::new(format_args!("{what} {value:?}: more than {most:?}"))) }
 }
 
-/// An absolute `https` URL with a host; `http` on loopback, or where it was allowed.
 pub(super) fn check_url(what: &str, text: &str, allow_http: bool) -> Result<Uri, ConfigError> {
-    let wrong = |why: &str| ConfigError::new(format_args!("{what} {text:?}: {why}"));
-    let url: Uri = text.parse().map_err(|_| wrong("not a URL"))?;
-    let authority = url.authority().ok_or_else(|| wrong("not an absolute URL"))?;
-    if authority.as_str().contains('@') || authority.host().is_empty() {
-        return Err(wrong("a host, and no user name, must be in it"));
-    }
-    if text.contains('#') {
-        return Err(wrong("it has a fragment"));
-    }
-    match url.scheme_str() {
-        Some("https") => Ok(url),
-        Some("http") if allow_http || is_loopback(&url) => Ok(url),
-        Some("http") => Err(wrong("plain http: use https (or dangerous_allow_http)")),
-        _ => Err(wrong("not an https URL")),
-    }
+    let plain = if allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
+    url::parse(text, plain).map_err(|why| ConfigError::new(format_args!("{what} {text:?}: {why}")))
 }
 
 /// RFC 8414 section 2: no query and no fragment.
@@ -58,6 +44,11 @@ pub(super) fn check_resource(text: &str, profile: Profile) -> Result<(), ConfigE
         }
     }
     Ok(())
+}
+
+/// A name that is printed, compared or looked up must not be empty.
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), ConfigError> {
+    if name.is_empty() { Err(ConfigError::new(format_args!("{what}: an empty name"))) } else { Ok(()) }
 }
 
 pub(super) fn metadata_url(text: &str) -> Result<Quotable, ConfigError> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::check::{check_issuer, check_resource, check_url};
+use super::check::{check_issuer, check_name, check_resource, check_url};
 use super::issuer::{Issuer, Keys};
 use crate::error::ConfigError;
 use crate::jwt::{Entries, Entry, IssuerRules};
@@ -64,6 +64,7 @@ impl EntrySettings {
         }
         let mut indicators = resources.iter().map(|resource| Arc::from(resource.as_str()));
         let resource = indicators.next().ok_or_else(|| ConfigError::new("a server without a resource indicator"))?;
+        check_name("issuer", issuer.name.as_deref().unwrap_or("default"))?;
         let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
         Ok(IssuerRules {
             name: name.into(),
@@ -83,6 +84,12 @@ impl EntrySettings {
     fn keys(&self, issuer: &Issuer, rules: &IssuerRules) -> Result<KeyStore, ConfigError> {
         let key_rules = KeyRules { algorithms: rules.algorithms.clone(), rsa_default: rsa_default(issuer)? };
         let source = match &issuer.keys {
+            Keys::Json(_) if issuer.seed.is_some() => {
+                return Err(ConfigError::new(format_args!(
+                    "issuer {:?}: seed_keys beside jwks_json, which is never fetched",
+                    rules.name
+                )));
+            }
             Keys::Json(json) => {
                 let document = given(json, &key_rules, &rules.name)?;
                 return Ok(KeyStore::fixed(document, self.clock.clone()));

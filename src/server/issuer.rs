@@ -1,6 +1,6 @@
 //! The settings of one issuer.
 
-use crate::jwt::{ISSUER_DEFAULTS, MachineMark, Profile, ScopeForm};
+use crate::jwt::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, MachineMark, Profile, ScopeForm};
 use crate::signature::Algorithm;
 
 /// One issuer entry: a key set with one or more `iss` values, and how its tokens are read.
@@ -56,8 +56,8 @@ impl Issuer {
             profile: Profile::default(),
             machine_marks: Vec::new(),
             resources: Vec::new(),
-            organization_claim: ISSUER_DEFAULTS.0.to_owned(),
-            scope_claim: ISSUER_DEFAULTS.1.to_owned(),
+            organization_claim: DEFAULT_ORGANIZATION_CLAIM.to_owned(),
+            scope_claim: DEFAULT_SCOPE_CLAIM.to_owned(),
             scope_form: ScopeForm::default(),
         }
     }

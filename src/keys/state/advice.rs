@@ -52,7 +52,7 @@ pub(crate) enum Refresh {
 /// What is worth saying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Note {
-    StaleServed { age: Duration },
+    StaleServed { age: Option<Duration> },
     KidSuppressed,
 }
 

@@ -370,10 +370,10 @@ fn a_refresh_by_hand_waits_for_a_fetch_of_its_own_and_ends_a_back_off() {
 fn a_seed_serves_once_a_fetch_was_tried_and_failed() {
     let mut state = KeyState::new(s(100));
     state.seed(s(1));
-    assert_eq!(state.view(s(1)).state, KeySetState::Stale);
+    assert_eq!((state.view(s(1)).state, state.view(s(5)).age), (KeySetState::Stale, None));
     let Advice::Fetch(first) = state.ask(Need::Held, s(1)) else { panic!("it is tried first") };
     state.failed(first, 0.5, s(2));
-    assert_eq!((state.ask(Need::Held, s(2)), state.note()), (Advice::Use, Some(Note::StaleServed { age: s(1) })));
+    assert_eq!((state.ask(Need::Held, s(2)), state.note()), (Advice::Use, Some(Note::StaleServed { age: None })));
     assert_eq!((state.ask(Need::Held, s(2)), state.note()), (Advice::Use, None), "said once");
     assert!(matches!(state.ask(Need::Held, s(101)), Advice::Fetch(_)), "beyond the bound there are no keys");
     assert_eq!(state.view(s(101)).state, KeySetState::Empty);

@@ -27,20 +27,22 @@ const ACME: Token = Token { audience: &["urn:logto:organization:acme"], ..GLOBAL
 const API_IN_ACME: Token = Token { organization: Some("acme"), ..GLOBAL };
 
 fn minted(token: &Token) -> AccessToken {
-    AccessToken::mint(Verified {
-        issuer: "https://issuer.example".into(),
-        subject: Subject::new("main".into(), "subject".into(), token.kind),
-        resource: API.into(),
-        client_id: None,
-        token_id: None,
-        scopes: ScopeList::from_text(token.scope),
-        audience: token.audience.iter().map(|audience| (*audience).into()).collect(),
-        organization: token.organization.map(Into::into),
-        expires_at: NumericDate::new(1.0).unwrap(),
-        issued_at: None,
-        not_before: None,
-        payload: token.payload.as_bytes().into(),
-    })
+    AccessToken::mint(
+        Verified {
+            issuer: "https://issuer.example".into(),
+            subject: Subject::new("main".into(), "subject".into(), token.kind),
+            resource: API.into(),
+            client_id: None,
+            token_id: None,
+            scopes: ScopeList::from_text(token.scope),
+            audience: token.audience.iter().map(|audience| (*audience).into()).collect(),
+            organization: token.organization.map(Into::into),
+            expires_at: NumericDate::new(1.0).unwrap(),
+            issued_at: None,
+            not_before: None,
+        },
+        token.payload.as_bytes(),
+    )
 }
 
 fn decide(policy: Policy, token: &Token, requested: &'static str) -> Decision {

@@ -107,3 +107,12 @@ fn issuers_come_and_go() {
     assert!(server.add_issuer(tenant().also_known_as(ISSUER)).unwrap_err().to_string().contains(ISSUER));
     server.add_issuer(tenant()).unwrap();
 }
+
+#[test]
+fn nothing_is_silently_ignored() {
+    let own = || Issuer::new(ISSUER).resource("https://own.example");
+    assert!(error(ResourceServer::builder(own(), "")).contains("\"\""));
+    assert!(error(ResourceServer::builder(own().name(""), API)).contains("empty name"));
+    let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    assert!(error(ResourceServer::builder(own().jwks_json(set).seed_keys(set), API)).contains("seed_keys"));
+}
