@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Algorithm::EdDsa,
     ]);
     if setting("CORPUS_TYP_MODE")? == "lenient" {
-        issuer = issuer.untyped_jwt();
+        issuer = issuer.untyped_jwt().organization_tokens();
     }
     let wall = env::var("CORPUS_NOW").is_ok().then(|| seconds("CORPUS_NOW")).transpose()?;
     let server = ResourceServer::builder(issuer, setting("CORPUS_RESOURCE")?)

@@ -26,8 +26,8 @@ struct Minted {
 pub(crate) struct Verified {
     pub(crate) issuer: Arc<str>,
     pub(crate) subject: Subject,
-    /// The indicator that is "this API" in tokens of its issuer entry.
-    pub(crate) resource: Arc<str>,
+    /// The resource indicators of its issuer entry; the first one is "this API".
+    pub(crate) resources: Arc<[Arc<str>]>,
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) scopes: ScopeList,
@@ -124,8 +124,9 @@ impl AccessToken {
         serde_json::from_slice(&self.0.payload).map_err(|error| ClaimsError(Arc::new(error)))
     }
 
-    pub(crate) fn resource(&self) -> &str {
-        &self.0.verified.resource
+    /// The indicators that the token's issuer entry may speak for; the first one is "this API".
+    pub(crate) fn resources(&self) -> &[Arc<str>] {
+        &self.0.verified.resources
     }
 
     pub(crate) fn payload(&self) -> &[u8] {

@@ -468,8 +468,13 @@ fn a_signed_token_passes_only_where_its_claims_say_so() {
             passed.set(passed.get() + 1);
             prop_assert!(names_once(&header) && names_once(&payload), "a member that is named twice");
             let said = format!("{} {}", String::from_utf8_lossy(&header), String::from_utf8_lossy(&payload));
-            let header: Value = serde_json::from_slice(&header).unwrap();
-            let claims: Value = serde_json::from_slice(&payload).unwrap();
+            // What is not looked at may be a number that this model cannot hold.
+            let (Ok(header), Ok(claims)) =
+                (serde_json::from_slice::<Value>(&header), serde_json::from_slice::<Value>(&payload))
+            else {
+                prop_assert!(said.contains("e+30") || said.contains("e30"), "{}", said);
+                continue;
+            };
             prop_assert!(is_access_token(&header, &kid), "{}", said);
             prop_assert!(is_valid(&claims, world.issuer.url(), now), "{}", said);
             prop_assert!(may_pass(&claims, route), "{} on {}", said, route);

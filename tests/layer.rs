@@ -232,13 +232,17 @@ async fn a_permit_is_held_by_the_request_and_no_longer() {
     let (mut one, mut two) = (service.clone(), service);
     let waiting = tokio::spawn(one.ready().await.unwrap().call(bare(Some(&token))));
     api.issuer.wait_for_requests(Endpoint::Keys, 1).await;
-    // The one permit is with the request that waits for the keys.
-    assert!(
-        poll_fn(|context| Poll::Ready(Service::<Request<Full<Bytes>>>::poll_ready(&mut two, context)))
-            .await
-            .is_pending()
-    );
+    // A request that waits for the keys reserves nothing meanwhile, and gets the permit when it may pass.
+    let mut free = async |service: &mut _| {
+        poll_fn(|context| Poll::Ready(Service::<Request<Full<Bytes>>>::poll_ready(service, context))).await.is_ready()
+    };
+    assert!(free(&mut two).await);
     api.issuer.release();
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(!waiting.is_finished(), "the permit is reserved for the other one");
+    }
+    drop(std::mem::replace(&mut two, one.clone()));
     assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
     let response = two.ready().await.unwrap().call(bare(Some(&token))).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -246,8 +250,7 @@ async fn a_permit_is_held_by_the_request_and_no_longer() {
     // A refused request gives the permit back, though the service that refused it lives on.
     let mut three = two.clone();
     assert_eq!(two.ready().await.unwrap().call(bare(None)).await.unwrap().status(), 401);
-    let free = poll_fn(|context| Poll::Ready(Service::<Request<Full<Bytes>>>::poll_ready(&mut three, context))).await;
-    assert!(free.is_ready(), "a refused request keeps a permit of the inner service");
+    assert!(free(&mut three).await, "a refused request keeps a permit of the inner service");
 }
 
 fn added<S, F, R>(_: &S) -> usize

@@ -43,7 +43,7 @@ pub(super) fn judge(
     Ok(Verified {
         issuer: issuer.clone(),
         subject: Subject::new(rules.name.clone(), subject.into(), kind),
-        resource: rules.resource.clone(),
+        resources: rules.resources.clone(),
         client_id: client.map(Into::into),
         token_id: string(claims, "jti")?.map(Into::into),
         scopes: scopes(claims, rules)?,
@@ -99,7 +99,10 @@ fn audience(claims: &Object<'_>, rules: &IssuerRules) -> Result<Vec<Box<str>>, R
         _ => claims.get("aud").map_err(wrong_type)?.unwrap_or_default(),
     };
     if !values.iter().any(|value| rules.serves(&value.0)) {
-        return Err(Rejection::invalid_token("aud names nothing that this server serves"));
+        return Err(Rejection::invalid_token(format!(
+            "aud names nothing that this server serves, which is {:?}",
+            rules.resources
+        )));
     }
     Ok(values.into_iter().map(|value| value.0.into()).collect())
 }

@@ -52,10 +52,10 @@ pub enum MachineMark {
 pub(crate) struct IssuerRules {
     pub(crate) name: Arc<str>,
     pub(crate) issuers: Vec<Arc<str>>,
-    /// The resource indicator that is "this API" in its tokens.
-    pub(crate) resource: Arc<str>,
-    /// The other resource indicators that its tokens may name.
-    pub(crate) more_resources: Vec<Arc<str>>,
+    /// The resource indicators that its tokens may name; the first one is "this API".
+    pub(crate) resources: Arc<[Arc<str>]>,
+    /// Whether its tokens may be for an organization.
+    pub(crate) organization_tokens: bool,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) profile: Profile,
     pub(crate) machine_marks: Vec<MachineMark>,
@@ -73,11 +73,11 @@ impl IssuerRules {
     /// Whether an `aud` value names something that this server serves.
     pub(crate) fn serves(&self, audience: &str) -> bool {
         let organization = audience.strip_prefix(ORGANIZATION_URN);
-        organization.is_some_and(|id| !id.is_empty()) || self.has_resource(audience)
+        (self.organization_tokens && organization.is_some_and(|id| !id.is_empty())) || self.has_resource(audience)
     }
 
     pub(crate) fn has_resource(&self, indicator: &str) -> bool {
-        *self.resource == *indicator || self.more_resources.iter().any(|resource| **resource == *indicator)
+        self.resources.iter().any(|resource| **resource == *indicator)
     }
 
     /// An entry with every default.
@@ -86,8 +86,8 @@ impl IssuerRules {
         Self {
             name: name.into(),
             issuers: vec!["https://issuer.example".into()],
-            resource: "https://api.example.com".into(),
-            more_resources: Vec::new(),
+            resources: Arc::from([Arc::from("https://api.example.com")]),
+            organization_tokens: true,
             algorithms: Algorithm::ALL.to_vec(),
             profile: Profile::Rfc9068,
             machine_marks: Vec::new(),

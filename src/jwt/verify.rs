@@ -85,7 +85,11 @@ pub(crate) fn verify(
 fn trusted_entry<'a>(claims: &Object<'_>, entries: &'a Entries) -> Result<(&'a Arc<str>, &'a Arc<Entry>), Rejection> {
     let stated = claims.string("iss").map_err(|error| Rejection::invalid_token(error.to_string()))?;
     let stated = stated.ok_or_else(|| Rejection::invalid_token("iss is missing"))?;
-    entries.trusted(&stated).ok_or_else(|| Rejection::invalid_token("iss is not trusted here"))
+    entries.trusted(&stated).ok_or_else(|| {
+        let trusted: Vec<&str> =
+            entries.iter().flat_map(|entry| &entry.rules.issuers).take(5).map(|issuer| &**issuer).collect();
+        Rejection::invalid_token(format!("iss is not trusted here, as {trusted:?} are"))
+    })
 }
 
 /// RFC 9068 section 4, RFC 8725 section 3.11: what kind of JWT this is, by its own word.

@@ -10,6 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Proxy};
 
 use super::fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES};
+use super::url::without_user;
 use crate::error::ConfigError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,7 +46,8 @@ impl HttpClient {
                 certificates.into_iter().fold(builder, |builder, certificate| builder.tls_certs_merge([certificate]));
         }
         if let Some(url) = &settings.proxy {
-            let proxy = Proxy::all(url).map_err(|error| ConfigError::new(format_args!("proxy {url:?}: {error}")))?;
+            let proxy = Proxy::all(url)
+                .map_err(|error| ConfigError::new(format_args!("proxy {:?}: {error}", without_user(url))))?;
             builder = builder.proxy(proxy);
         }
         builder.build().map(Self).map_err(|error| {

@@ -60,8 +60,9 @@ impl KeySet {
         for (index, raw) in keys.into_iter().enumerate() {
             let object = Object::parse(raw.get().as_bytes());
             let kid = object.as_ref().ok().and_then(|object| object.string("kid").ok().flatten());
+            let named = format!("key {index} (kid {:?})", kid.as_deref().map(start_of));
             if object.as_ref().is_ok_and(|object| object.has("d")) {
-                return Err(format!("key {index} (kid {kid:?}) is a private key: whoever read this document can sign"));
+                return Err(format!("{named} is a private key: whoever read this document can sign"));
             }
             let verifying =
                 object.map_err(|error| error.to_string()).and_then(|object| parse_key(&object, raw.get(), rules));
@@ -70,7 +71,7 @@ impl KeySet {
                     parsed.keys.push(Key { kid: kid.map(|kid| kid.as_ref().into()), verifying: Arc::new(verifying) });
                 }
                 Err(reason) => {
-                    skipped.push(format!("key {index} (kid {kid:?}): {reason}"));
+                    skipped.push(format!("{named}: {reason}"));
                     parsed.unusable.extend(kid.map(|kid| Box::from(kid.as_ref())));
                 }
             }
@@ -90,7 +91,8 @@ impl KeySet {
                 key.kid.is_some() && other.kid == key.kid && other.verifying.has_same_type(&key.verifying)
             };
             if all.iter().filter(rivals).any(|other| !other.verifying.is_same_key(&key.verifying)) {
-                skipped.push(format!("key with kid {:?}: another key of its type has the same kid", key.kid));
+                let kid = key.kid.as_deref().map(start_of);
+                skipped.push(format!("key with kid {kid:?}: another key of its type has the same kid"));
                 self.unusable.extend(key.kid.clone());
             } else if !all
                 .iter()
@@ -150,6 +152,11 @@ impl KeySet {
     }
 }
 
+/// As much of an issuer's text as belongs into a message.
+fn start_of(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
 fn parse_key(object: &Object<'_>, raw: &str, rules: &KeyRules) -> Result<VerifyingKey, String> {
     let wrong = |error: crate::json::JsonError| error.to_string();
     object.string("kid").map_err(wrong)?;
@@ -157,7 +164,7 @@ fn parse_key(object: &Object<'_>, raw: &str, rules: &KeyRules) -> Result<Verifyi
     let stated = match object.string("alg").map_err(wrong)? {
         Some(name) => Some(
             Algorithm::from_name(&name)
-                .ok_or_else(|| format!("alg {name:?} is not a signature algorithm for tokens"))?,
+                .ok_or_else(|| format!("alg {:?} is not a signature algorithm for tokens", start_of(&name)))?,
         ),
         None => None,
     };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::refresh::{Inner, lock};
+use super::refresh::{Fetching, Inner, lock};
 use super::state::Refresh;
 use super::status::{KeySetState, KeySetStatus};
 use super::store::KeyStore;
@@ -59,7 +59,8 @@ impl KeyStore {
             is_fetching: false,
         };
         if let Some(fetching) = &self.0.fetching {
-            let view = lock(&fetching.state).view(self.0.clock.now().monotonic);
+            let now = self.0.clock.now().monotonic;
+            let view = lock(&fetching.state).view(now);
             status.state = view.state;
             status.age = view.age;
             status.next_refresh = Some(view.next_refresh);
@@ -72,8 +73,13 @@ impl KeyStore {
         status
     }
 
-    /// The document that the keys in use were read from.
+    /// The document that the keys in use were read from. Keys that may be used no more are not handed out.
     pub(crate) fn export(&self) -> Option<String> {
+        let now = self.0.clock.now().monotonic;
+        let usable = |fetching: &Fetching| lock(&fetching.state).view(now).state != KeySetState::Empty;
+        if !self.0.fetching.as_ref().is_none_or(usable) {
+            return None;
+        }
         let current = self.0.current.load();
         current.as_ref().map(|current| String::from_utf8_lossy(&current.document.text).into_owned())
     }
@@ -81,12 +87,16 @@ impl KeyStore {
     /// Fetches the set now, back-off or not. One fetch at a time all the same.
     pub(crate) async fn refresh(&self) -> Result<(), String> {
         let Some(fetching) = &self.0.fetching else { return Ok(()) };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err("there is no tokio runtime".to_owned());
+        }
         let arrival = lock(&fetching.state).arrival();
         let mut landed = fetching.landed.subscribe();
         let refreshing = async {
             loop {
                 landed.mark_unchanged();
-                let step = lock(&fetching.state).refresh(arrival, self.0.clock.now().monotonic);
+                let now = self.0.clock.now().monotonic;
+                let step = lock(&fetching.state).refresh(arrival, now);
                 match step {
                     Refresh::Done => return Ok(()),
                     Refresh::Failed => return Err(lock(&fetching.last_error).clone().unwrap_or_default()),

@@ -83,47 +83,73 @@ impl Inner {
     }
 
     pub(super) fn land(&self, fetching: &Fetching, flight: FlightId, outcome: Result<Fetched, String>) {
-        let events = self.take_in(fetching, flight, outcome);
-        // Those who wait go on before anybody is told.
+        let now = self.clock.now().monotonic;
+        let landed = self.take_in(fetching, flight, outcome, now);
+        // Those who wait go on before anybody is told. Nobody is told under a lock.
         fetching.landed.send_replace(());
-        for event in &events {
+        fetching.log_skipped(&landed.skipped);
+        for event in &landed.events {
             fetching.tell(event);
         }
     }
 
-    /// Everything that happens under the lock. No events: it is not the fetch in flight.
-    fn take_in(&self, fetching: &Fetching, flight: FlightId, outcome: Result<Fetched, String>) -> Vec<KeyEvent> {
-        let now = self.clock.now().monotonic;
+    /// Everything that happens under the lock, where nobody else's code runs. Nothing, if it is not the fetch in flight.
+    fn take_in(
+        &self,
+        fetching: &Fetching,
+        flight: FlightId,
+        outcome: Result<Fetched, String>,
+        now: Duration,
+    ) -> Landed {
         let mut state = lock(&fetching.state);
         let recovered = state.view(now).failures > 0;
         let fetched = match outcome {
             Ok(fetched) => fetched,
-            Err(reason) => {
-                let Some(retry_in) = state.failed(flight, jitter(), now) else { return Vec::new() };
+            Err(mut reason) => {
+                shorten(&mut reason);
+                let Some(retry_in) = state.failed(flight, jitter(), now) else { return Landed::default() };
                 *lock(&fetching.last_error) = Some(reason.clone());
-                return vec![KeyEvent::Failed { reason, retry_in }];
+                return Landed { events: vec![KeyEvent::Failed { reason, retry_in }], skipped: Vec::new() };
             }
         };
-        if !state.fetched(flight, fetched.max_age(), jitter(), now) {
-            return Vec::new();
-        }
-        *lock(&fetching.last_error) = None;
+        let max_age = fetched.max_age();
         let old = self.current.load_full().map(|current| current.document.clone());
-        let document = match (fetched, &old) {
+        let (document, skipped) = match (fetched, &old) {
             (Fetched::Set { mut document, skipped, .. }, _) => {
                 if let Some(old) = &old {
                     document.set.carry_over(&old.set);
                 }
-                fetching.log_skipped(&skipped);
-                Arc::from(document)
+                (Arc::from(document), skipped)
             }
-            (Fetched::NotModified { .. }, Some(old)) => old.clone(),
-            (Fetched::NotModified { .. }, None) => return Vec::new(),
+            (Fetched::NotModified { .. }, Some(old)) => (old.clone(), Vec::new()),
+            (Fetched::NotModified { .. }, None) => return Landed::default(),
         };
-        let event = compared(old.as_ref().map(|old| &old.set), &document.set);
-        // Still under the lock: whoever sees the new state must see the new set.
-        self.current.store(Some(Arc::new(Current { document, unquestioned_until: state.unquestioned_until() })));
-        if recovered { vec![event, KeyEvent::Recovered] } else { vec![event] }
+        if !state.fetched(flight, max_age, jitter(), now) {
+            return Landed::default();
+        }
+        // At once, and still under the lock: whoever sees the new state must see the new set.
+        let unquestioned_until = state.unquestioned_until();
+        self.current.store(Some(Arc::new(Current { document: document.clone(), unquestioned_until })));
+        *lock(&fetching.last_error) = None;
+        let mut events = vec![compared(old.as_ref().map(|old| &old.set), &document.set)];
+        events.extend(recovered.then_some(KeyEvent::Recovered));
+        Landed { events, skipped }
+    }
+}
+
+/// What there is to say about an outcome.
+#[derive(Default)]
+struct Landed {
+    events: Vec<KeyEvent>,
+    skipped: Vec<String>,
+}
+
+/// An issuer writes part of the reason, as much of it as it likes.
+fn shorten(reason: &mut String) {
+    const MOST: usize = 1024;
+    if let Some((at, _)) = reason.char_indices().nth(MOST) {
+        reason.truncate(at);
+        reason.push_str(" ...");
     }
 }
 
@@ -164,7 +190,9 @@ impl Fetching {
 
     fn log_skipped(&self, skipped: &[String]) {
         if !skipped.is_empty() {
-            tracing::debug!(target: "orgate", issuer = &*self.origin.name, skipped = skipped.join("; "), "keys that cannot be used");
+            let mut joined = skipped.join("; ");
+            shorten(&mut joined);
+            tracing::debug!(target: "orgate", issuer = &*self.origin.name, skipped = joined, "keys that cannot be used");
         }
     }
 }

@@ -35,6 +35,16 @@ pub(crate) fn parse(text: &str, plain: PlainHttp) -> Result<Uri, &'static str> {
     }
 }
 
+/// For messages: what stands before an `@` may be a password.
+pub(crate) fn without_user(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    match rest.rsplit_once('@') {
+        Some((_, host)) if scheme.is_empty() => format!("...@{host}"),
+        Some((_, host)) => format!("{scheme}://...@{host}"),
+        None => text.to_owned(),
+    }
+}
+
 /// `localhost`, 127.0.0.0/8 or `[::1]`: this machine.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let Some(host) = url.host() else { return false };
@@ -69,6 +79,13 @@ mod tests {
         let allowed = |text| [Never, OnLoopback, Anywhere].map(|plain| parse(text, plain).is_ok());
         assert_eq!(allowed("http://127.0.0.1:1/jwks"), [false, true, true]);
         assert_eq!(allowed("http://keys.example/jwks"), [false, false, true]);
+    }
+
+    #[test]
+    fn passwords_are_not_printed() {
+        assert_eq!(without_user("http://user:s3cret@proxy.example:1/x"), "http://...@proxy.example:1/x");
+        assert_eq!(without_user("user:s3cret@proxy.example"), "...@proxy.example");
+        assert_eq!(without_user("https://proxy.example/"), "https://proxy.example/");
     }
 
     #[test]

@@ -49,7 +49,9 @@ struct Waiting<S, B> {
     verdict: Pin<Box<dyn Future<Output = Verdict> + Send>>,
     layer: RequireLayer,
     service: S,
-    body: B,
+    body: Option<B>,
+    /// The request that may pass, until the service is ready for it.
+    passing: Option<Request<B>>,
 }
 
 impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
@@ -67,7 +69,11 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
             let verdict = authenticate_later(&state, &parts, missing).await;
             (verdict, parts)
         });
-        Self { stage: Stage::Waiting { waiting: Some(Box::new(Waiting { verdict, layer, service, body })) } }
+        Self {
+            stage: Stage::Waiting {
+                waiting: Some(Box::new(Waiting { verdict, layer, service, body: Some(body), passing: None })),
+            },
+        }
     }
 }
 
@@ -88,12 +94,26 @@ async fn authenticate_later(
 }
 
 impl<S: Service<Request<B>>, B> Waiting<S, B> {
-    /// The verdict is there: on to the inner service, or not.
-    fn proceed(mut self, verdict: Result<Option<AccessToken>, Rejection>, mut parts: Parts) -> Stage<S, B> {
-        let authorized = verdict.and_then(|token| self.layer.authorize(token, &mut parts));
-        match authorized {
-            Ok(()) => Stage::Passing { inner: self.service.call(Request::from_parts(parts, self.body)) },
-            Err(rejection) => Stage::Refused { response: Some(Box::new(self.layer.respond(rejection, &parts))) },
+    /// What comes after the wait, once that can be told.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stage<S, B>, S::Error>> {
+        if self.passing.is_none() {
+            let (verdict, mut parts) = ready!(self.verdict.as_mut().poll(cx));
+            let authorized = verdict.and_then(|token| self.layer.authorize(token, &mut parts));
+            match (authorized, self.body.take()) {
+                (Ok(()), Some(body)) => self.passing = Some(Request::from_parts(parts, body)),
+                (Ok(()), None) => return Poll::Pending,
+                (Err(rejection), _) => {
+                    let response = Some(Box::new(self.layer.respond(rejection, &parts)));
+                    return Poll::Ready(Ok(Stage::Refused { response }));
+                }
+            }
+        }
+        if let Err(error) = ready!(self.service.poll_ready(cx)) {
+            return Poll::Ready(Err(error));
+        }
+        match self.passing.take() {
+            Some(request) => Poll::Ready(Ok(Stage::Passing { inner: self.service.call(request) })),
+            None => Poll::Pending,
         }
     }
 }
@@ -121,9 +141,10 @@ where
                 }
                 StageProjection::Waiting { waiting } => {
                     let Some(pending) = waiting.as_mut() else { return Poll::Pending };
-                    let (verdict, parts) = ready!(pending.verdict.as_mut().poll(cx));
-                    let Some(done) = waiting.take() else { return Poll::Pending };
-                    let next = done.proceed(verdict, parts);
+                    let next = match ready!(pending.poll_next(cx)) {
+                        Ok(next) => next,
+                        Err(error) => return Poll::Ready(Err(error)),
+                    };
                     stage.set(next);
                 }
             }

@@ -140,9 +140,10 @@ fn finish(mut response: Response<Bytes>, rejection: Rejection) -> Response<Bytes
 /// let a request in must not be talked into a 200 by a header of the caller's.
 fn is_grpc(request: &Parts) -> bool {
     let content_type = request.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let Some(subtype) = content_type.strip_prefix(b"application/grpc") else { return false };
-    let over_http2 = request.version >= Version::HTTP_2;
-    request.method == Method::POST && (subtype.starts_with(b"-web") || over_http2)
+    let Some(rest) = content_type.strip_prefix(b"application/grpc") else { return false };
+    let rest = rest.strip_prefix(b"-web-text").or_else(|| rest.strip_prefix(b"-web")).unwrap_or(rest);
+    let ends = matches!(rest.first(), None | Some(b'+' | b';'));
+    ends && request.method == Method::POST && request.version >= Version::HTTP_2
 }
 
 /// A trailers-only answer: the status is in the headers, and there is no body.

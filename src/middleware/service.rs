@@ -1,6 +1,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
@@ -10,6 +11,7 @@ use super::body::ResponseBody;
 use super::future::RequireFuture;
 use super::layer::RequireLayer;
 use crate::jwt::Unverified;
+use crate::organization::Organization;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::token::AccessToken;
 
@@ -43,7 +45,9 @@ where
             },
             Err(Unverified::Rejected(rejection)) => self.refuse(rejection, &parts),
             Err(Unverified::NeedsKey(missing)) => {
-                RequireFuture::waiting(self.layer.clone(), self.take_ready(), parts, body, missing)
+                // Nothing stays reserved while a stranger's key is looked for: the service is made ready again afterwards.
+                drop(self.take_ready());
+                RequireFuture::waiting(self.layer.clone(), self.inner.clone(), parts, body, missing)
             }
         }
     }
@@ -69,6 +73,9 @@ impl<S: Clone> Require<S> {
 impl RequireLayer {
     /// Judges the policy, and puts what was found into the request's extensions.
     pub(super) fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts) -> Result<(), Rejection> {
+        // What another layer found further out was for its own policy.
+        parts.extensions.remove::<AccessToken>();
+        parts.extensions.remove::<Organization>();
         let Some(token) = token else {
             if self.rules.is_optional() {
                 return Ok(());
@@ -76,6 +83,10 @@ impl RequireLayer {
             return Err(Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"));
         };
         let organization = self.rules.decide(&token, parts)?;
+        // From here on a log of the headers does not show it.
+        if let Some(authorization) = parts.headers.get_mut(AUTHORIZATION) {
+            authorization.set_sensitive(true);
+        }
         parts.extensions.insert(token);
         if let Some(organization) = organization {
             parts.extensions.insert(organization);

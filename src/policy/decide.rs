@@ -133,10 +133,17 @@ fn judge_model(model: &Model, token: &AccessToken, request: &mut Parts) -> Resul
     }
 }
 
-/// The indicator is among the audience, and no organization beside it: the scopes would belong to either.
+/// The indicator is among the audience and one that the token's issuer may speak for, and no organization stands beside it:
+/// the scopes would belong to either.
 fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Rejection> {
-    let indicator = indicator.unwrap_or(token.resource());
-    if !token.audience().any(|audience| audience == indicator) {
+    let own = token.resources().iter().find(|own| indicator.is_none_or(|indicator| *indicator == ***own));
+    let Some(own) = own else {
+        return Err(wrong_audience(
+            Remediation::ResourceToken,
+            "the token's issuer does not speak for the resource of the route",
+        ));
+    };
+    if !token.audience().any(|audience| *audience == **own) {
         return Err(wrong_audience(Remediation::ResourceToken, "aud does not name the resource of the route"));
     }
     if token.audience().any(|audience| audience.starts_with(ORGANIZATION_URN)) {

@@ -15,7 +15,7 @@ pub(super) fn check_range(what: &str, value: Duration, most: Duration) -> Result
 
 pub(super) fn check_url(what: &str, text: &str, allow_http: bool) -> Result<Uri, ConfigError> {
     let plain = if allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
-    url::parse(text, plain).map_err(|why| ConfigError::new(format_args!("{what} {text:?}: {why}")))
+    url::parse(text, plain).map_err(|why| ConfigError::new(format_args!("{what} {:?}: {why}", url::without_user(text))))
 }
 
 /// RFC 8414 section 2: no query and no fragment.

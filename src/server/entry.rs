@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::check::{check_issuer, check_name, check_resource, check_url};
 use super::issuer::{Issuer, Keys};
 use crate::error::ConfigError;
-use crate::jwt::{Entries, Entry, IssuerRules};
+use crate::jwt::{Entries, Entry, IssuerRules, Profile};
 #[cfg(feature = "http-client")]
 use crate::keys::http_client::{ClientSettings, HttpClient};
 use crate::keys::{Document, Fetch, KeyRules, KeySet, KeySource, KeyStore, Life, Origin};
@@ -62,15 +62,13 @@ impl EntrySettings {
         if issuer.organization_claim.is_empty() || issuer.scope_claim.is_empty() {
             return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
         }
-        let mut indicators = resources.iter().map(|resource| Arc::from(resource.as_str()));
-        let resource = indicators.next().ok_or_else(|| ConfigError::new("a server without a resource indicator"))?;
         check_name("issuer", issuer.name.as_deref().unwrap_or("default"))?;
         let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
         Ok(IssuerRules {
             name: name.into(),
             issuers: issuer.urls.iter().map(|url| url.as_str().into()).collect(),
-            resource,
-            more_resources: indicators.collect(),
+            resources: resources.iter().map(|resource| Arc::from(resource.as_str())).collect(),
+            organization_tokens: issuer.organization_tokens || issuer.profile == Profile::Rfc9068,
             algorithms: issuer.algorithms.clone(),
             profile: issuer.profile,
             machine_marks: issuer.machine_marks.clone(),

@@ -30,6 +30,7 @@ pub struct Issuer {
     pub(super) profile: Profile,
     pub(super) machine_marks: Vec<MachineMark>,
     pub(super) resources: Vec<String>,
+    pub(super) organization_tokens: bool,
     pub(super) organization_claim: String,
     pub(super) scope_claim: String,
     pub(super) scope_form: ScopeForm,
@@ -56,6 +57,7 @@ impl Issuer {
             profile: Profile::default(),
             machine_marks: Vec::new(),
             resources: Vec::new(),
+            organization_tokens: false,
             organization_claim: DEFAULT_ORGANIZATION_CLAIM.to_owned(),
             scope_claim: DEFAULT_SCOPE_CLAIM.to_owned(),
             scope_form: ScopeForm::default(),
@@ -88,7 +90,7 @@ impl Issuer {
 
     /// A key set to start with, as [`ResourceServer::export_keys`](crate::ResourceServer::export_keys) gave it: with it a
     /// server can start while the issuer cannot be reached. Its age is not known, so it counts as past its life time: it
-    /// serves once a fetch was tried and failed, as long as stale keys may.
+    /// serves once a fetch was tried and failed, as long as stale keys may. Each time it is seeded that bound starts anew.
     pub fn seed_keys(mut self, json: impl Into<String>) -> Self {
         self.seed = Some(json.into());
         self
@@ -124,6 +126,16 @@ impl Issuer {
     /// means for them.
     pub fn resource(mut self, indicator: impl Into<String>) -> Self {
         self.resources.push(indicator.into());
+        self
+    }
+
+    /// Takes organization tokens (`aud` = `urn:logto:organization:{id}`) under [`Profile::UntypedJwt`] too. By RFC 9068 they
+    /// always are.
+    ///
+    /// The audience of an ID token is a client's id: where clients may choose theirs, an untyped ID token could look like an
+    /// organization's.
+    pub fn organization_tokens(mut self) -> Self {
+        self.organization_tokens = true;
         self
     }
 

@@ -62,7 +62,9 @@ async fn every_token_as_an_untyped_one() {
     let application = corpus::scenario().apps["orders-web"].id.clone();
     let id_token = row("id_token");
     assert_eq!(id_token.text("aud"), Some(&*application));
-    let api = |keys: &str| Api::new(issuer(keys).untyped_jwt().resource(RESOURCE).resource(&application));
+    let api = |keys: &str| {
+        Api::new(issuer(keys).untyped_jwt().organization_tokens().resource(RESOURCE).resource(&application))
+    };
     judge_all(api, |who| if who == Who::User { Who::Nobody(DENIED) } else { who }).await;
 }
 

@@ -109,6 +109,14 @@ fn audience_is_compared_exactly() {
 }
 
 #[test]
+fn untyped_tokens_are_for_organizations_only_where_that_was_said() {
+    let untyped = IssuerRules { profile: Profile::UntypedJwt, organization_tokens: false, ..rules() };
+    let change = [("aud", r#""urn:logto:organization:o""#)];
+    assert_eq!(with(&change, &untyped).map(drop), INVALID);
+    assert_eq!(with(&change, &IssuerRules { organization_tokens: true, ..untyped }).map(drop), Ok(()));
+}
+
+#[test]
 fn wrong_types_are_refused_and_never_absent() {
     for (name, bad) in [
         ("sub", "1"),

@@ -85,13 +85,18 @@ fn a_content_type_alone_makes_no_grpc_call() {
         changed(|request| _ = request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"))),
         401
     );
-    assert_eq!(
-        changed(|request| {
-            request.version = Version::HTTP_11;
-            request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc-web+proto"));
-        }),
-        200
-    );
+    let typed = |content_type| {
+        let mut request = grpc_request();
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        status(&request)
+    };
+    for call in ["application/grpc", "application/grpc;x=y", "application/grpc-web+proto", "application/grpc-web-text"]
+    {
+        assert_eq!(typed(call), 200, "{call}");
+    }
+    for other in ["application/grpcx", "application/grpc-webx", "application/grpc-", "text/plain"] {
+        assert_eq!(typed(other), 401, "{other}");
+    }
 }
 
 #[test]

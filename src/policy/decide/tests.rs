@@ -12,8 +12,11 @@ use crate::scope::ScopeList;
 use crate::token::{NumericDate, Subject, SubjectKind, Verified};
 
 const API: &str = "https://api.example.com";
+const BILLING: &str = "https://api.example.com/billing";
 
 struct Token {
+    /// What the token's issuer may speak for.
+    own: &'static [&'static str],
     audience: &'static [&'static str],
     organization: Option<&'static str>,
     scope: &'static str,
@@ -21,8 +24,14 @@ struct Token {
     payload: &'static str,
 }
 
-const GLOBAL: Token =
-    Token { audience: &[API], organization: None, scope: "a b", kind: SubjectKind::User, payload: "{}" };
+const GLOBAL: Token = Token {
+    own: &[API, BILLING],
+    audience: &[API],
+    organization: None,
+    scope: "a b",
+    kind: SubjectKind::User,
+    payload: "{}",
+};
 const ACME: Token = Token { audience: &["urn:logto:organization:acme"], ..GLOBAL };
 const API_IN_ACME: Token = Token { organization: Some("acme"), ..GLOBAL };
 
@@ -31,7 +40,7 @@ fn minted(token: &Token) -> AccessToken {
         Verified {
             issuer: "https://issuer.example".into(),
             subject: Subject::new("main".into(), "subject".into(), token.kind),
-            resource: API.into(),
+            resources: token.own.iter().map(|own| (*own).into()).collect(),
             client_id: None,
             token_id: None,
             scopes: ScopeList::from_text(token.scope),
@@ -47,7 +56,7 @@ fn minted(token: &Token) -> AccessToken {
 
 fn decide(policy: Policy, token: &Token, requested: &'static str) -> Decision {
     let mut entry = IssuerRules::for_tests("main");
-    entry.more_resources.push("https://api.example.com/billing".into());
+    entry.resources = Arc::from([API.into(), BILLING.into()]);
     let rules = Rules::compile(policy, &[&entry]).unwrap();
     let mut request = Request::new(()).into_parts().0;
     request.headers.insert("org", HeaderValue::from_static(requested));
@@ -245,4 +254,16 @@ fn a_policy_that_names_no_issuer_means_the_only_one_there_was() {
     };
     assert_eq!(kind(resource()), Err(RejectionKind::Denied));
     assert_eq!(kind(resource().any_issuer()), Ok(None));
+}
+
+#[test]
+fn an_issuer_speaks_for_its_own_indicators_only() {
+    let both = Token { own: &[API], audience: &[API, BILLING], ..GLOBAL };
+    assert_eq!(decide(resource(), &both, ""), Ok(None));
+    assert_eq!(decide(resource_at(BILLING), &both, ""), AUDIENCE(Remediation::ResourceToken));
+    let in_acme = Token { organization: Some("acme"), ..both };
+    assert_eq!(
+        decide(resource_at(BILLING).in_organization(of_token()), &in_acme, ""),
+        AUDIENCE(Remediation::ResourceToken)
+    );
 }
