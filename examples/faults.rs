@@ -5,7 +5,7 @@
 //! ```
 //!
 //! It prints a line for each phase: requests with good tokens, how many were wrongly refused, how many bad ones were
-//! wrongly accepted, the latency of the good ones, and the fetches made. Load and server share the machine, so each phase
+//! wrongly accepted, the latency of the good ones, and the requests that the issuer got. Load and server share the machine, so each phase
 //! also measures the same load against an unguarded route that answers 401. It ends with an error if an answer was wrong.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -49,10 +49,12 @@ struct Run {
     issuer: TestIssuer,
     server: ResourceServer,
     base: String,
+    started: Instant,
     wrong: usize,
 }
 
 #[tokio::main]
+#[allow(clippy::disallowed_methods, reason = "the load runs in real time")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let issuer = TestIssuer::start().await;
     let entry = Issuer::new(issuer.url()).name("issuer");
@@ -67,11 +69,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(async move { axum::serve(listener, app).await });
     server.ready().await?;
 
-    let mut run = Run { issuer, server, base, wrong: 0 };
+    let mut run = Run { issuer, server, base, started: Instant::now(), wrong: 0 };
     println!("{GOOD_RATE} good and {} bad requests a second; latencies in microseconds", GOOD_RATE / 4);
     println!(
         "{:24} {:>6} {:>8} {:>6} {:>9} {:>7} {:>7} {:>7} {:>9} {:>8} {:>8}",
-        "phase", "good", "refused", "bad", "accepted", "p50", "p99", "worst", "p99 open", "flood/s", "fetches"
+        "phase", "good", "refused", "bad", "accepted", "p50", "p99", "worst", "p99 open", "flood/s", "requests"
     );
     run.phases().await?;
     if run.wrong > 0 {
@@ -139,12 +141,14 @@ impl Run {
 
     /// Runs the load while `happens` does, first against the guarded route, then the same load against the open one.
     async fn phase(&mut self, name: &str, flood: bool, happens: impl AsyncFnOnce(&Live<'_>)) {
-        let before = self.issuer.requests(Endpoint::Keys);
+        let before = self.issuer.requests(Endpoint::All);
+        let started = self.elapsed();
         let guarded = Load::start(&self.base, "/guarded", StatusCode::OK, flood, self.tokens());
         happens(&Live { issuer: &self.issuer, server: &self.server, tokens: &guarded.tokens }).await;
         tokio::time::sleep(PHASE).await;
         let tally = guarded.end().await;
-        let fetches = self.issuer.requests(Endpoint::Keys) - before;
+        let seconds = (self.elapsed() - started).as_secs().max(1);
+        let fetches = self.issuer.requests(Endpoint::All) - before;
         let open = Load::start(&self.base, "/unguarded", StatusCode::UNAUTHORIZED, flood, self.tokens());
         tokio::time::sleep(PHASE).await;
         let beside = open.end().await;
@@ -158,8 +162,13 @@ impl Run {
             "{name:24} {:>6} {refused:>8} {:>6} {accepted:>9} {p50:>7} {p99:>7} {worst:>7} {p99_open:>9} {:>8} {fetches:>8}",
             count(&tally.good),
             count(&tally.bad),
-            count(&tally.flood) / usize::try_from(PHASE.as_secs()).unwrap_or(1),
+            count(&tally.flood) as u64 / seconds,
         );
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the load runs in real time")]
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     fn tokens(&self) -> Tokens {

@@ -20,7 +20,7 @@ impl Scope {
             Ok(Self(text.into()))
         } else {
             Err(ConfigError::new(format_args!(
-                "scope {text:?} is not a scope-token: one or more characters of printable ASCII, no space, quote or backslash (RFC 6749 section 3.3)"
+                "scope {text:?} is not a scope-token: one or more characters of printable ASCII, no space, quote or backslash (RFC 6749 section 3.3); for several scopes use all_of or any_of"
             )))
         }
     }

@@ -163,9 +163,14 @@ fn rows(api: &Api) -> Vec<Row> {
             "/organization/acme",
             bearer(&api.organization_token("other", "read")),
             Some(
-                ", error=\"insufficient_scope\", error_description=\"The access token was not issued for this organization.\", scope=\"read\"",
+                ", error=\"insufficient_scope\", error_description=\"The request names no organization, or the token is not for it.\", scope=\"read\"",
             ),
-            forbidden("The access token was not issued for this organization.", "organization_token", &["read"], &[]),
+            forbidden(
+                "The request names no organization, or the token is not for it.",
+                "organization_token",
+                &["read"],
+                &[],
+            ),
             K::WrongOrganization,
         ),
         row(
@@ -173,10 +178,10 @@ fn rows(api: &Api) -> Vec<Row> {
             "/within/acme",
             bearer(&good),
             Some(
-                ", error=\"insufficient_scope\", error_description=\"The access token was not issued for this organization.\", scope=\"read write\"",
+                ", error=\"insufficient_scope\", error_description=\"The request names no organization, or the token is not for it.\", scope=\"read write\"",
             ),
             forbidden(
-                "The access token was not issued for this organization.",
+                "The request names no organization, or the token is not for it.",
                 "organization_token",
                 &["read", "write"],
                 &[],

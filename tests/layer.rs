@@ -233,7 +233,7 @@ async fn a_permit_is_held_by_the_request_and_no_longer() {
     let waiting = tokio::spawn(one.ready().await.unwrap().call(bare(Some(&token))));
     api.issuer.wait_for_requests(Endpoint::Keys, 1).await;
     // A request that waits for the keys reserves nothing meanwhile, and gets the permit when it may pass.
-    let mut free = async |service: &mut _| {
+    let free = async |service: &mut _| {
         poll_fn(|context| Poll::Ready(Service::<Request<Full<Bytes>>>::poll_ready(service, context))).await.is_ready()
     };
     assert!(free(&mut two).await);
@@ -251,6 +251,40 @@ async fn a_permit_is_held_by_the_request_and_no_longer() {
     let mut three = two.clone();
     assert_eq!(two.ready().await.unwrap().call(bare(None)).await.unwrap().status(), 401);
     assert!(free(&mut three).await, "a refused request keeps a permit of the inner service");
+}
+
+/// Two servers, one around the other: what the outer one found is not what the inner one judged.
+#[tokio::test]
+async fn what_an_outer_layer_found_does_not_get_past_an_inner_one() {
+    let (outer, inner) = (Api::start().await, Api::start().await);
+    let seen = service_fn(|request: Request<Full<Bytes>>| async move {
+        let found = request.extensions().get::<AccessToken>().map(|token| token.issuer().to_owned());
+        let organization = request.extensions().get::<Organization>().is_some();
+        let sensitive = request.headers().get("authorization").is_none_or(http::HeaderValue::is_sensitive);
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(format!("{found:?} {organization} {sensitive}"))))
+    });
+    let keep_outer = inner.server.require(orgate::policy::optional(resource())).unwrap();
+    let swap = inner.token("");
+    let both = outer.server.require(organization(token())).unwrap().layer(tower::util::MapRequest::new(
+        keep_outer.layer(seen),
+        move |mut request: Request<Full<Bytes>>| {
+            if request.headers().contains_key("x-anonymous") {
+                request.headers_mut().remove("authorization");
+            } else {
+                request.headers_mut().insert("authorization", format!("Bearer {swap}").parse().unwrap());
+            }
+            request
+        },
+    ));
+    let mut request = bare(Some(&outer.organization_token("acme", "")));
+    let answer = both.clone().oneshot(request.clone()).await.unwrap();
+    let text = |answer: Response<_>| async move {
+        let answer: Response<orgate::middleware::ResponseBody<orgate::middleware::ResponseBody<Full<Bytes>>>> = answer;
+        String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    };
+    assert_eq!(text(answer).await, format!("Some({:?}) false true", inner.issuer.url()));
+    request.headers_mut().insert("x-anonymous", "1".parse().unwrap());
+    assert_eq!(text(both.oneshot(request).await.unwrap()).await, "None false true");
 }
 
 fn added<S, F, R>(_: &S) -> usize

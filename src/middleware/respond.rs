@@ -95,7 +95,7 @@ struct Problem<'a> {
 impl Answers {
     /// Logs the refusal and answers it.
     pub(crate) fn respond(&self, rejection: Rejection, request: &Parts, policy: &str) -> Response<Bytes> {
-        log(&rejection, policy);
+        log(&rejection, policy, Some(&request.method));
         let rejection = rejection.challenged_by(&self.challenge);
         let response = if self.grpc && is_grpc(request) {
             grpc(&rejection)
@@ -109,7 +109,7 @@ impl Answers {
 /// The answer of an extractor on a route without a layer.
 #[cfg(feature = "axum")]
 pub(crate) fn respond_unlayered(rejection: Rejection) -> Response<Bytes> {
-    log(&rejection, "none");
+    log(&rejection, "none", None);
     let response = http(&rejection, &HeaderMap::new(), None);
     finish(response, rejection)
 }
@@ -171,13 +171,14 @@ fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// The detail goes here and nowhere else. No subject, no token.
-fn log(rejection: &Rejection, policy: &str) {
+fn log(rejection: &Rejection, policy: &str, method: Option<&Method>) {
     macro_rules! refused {
         ($level:ident) => {
             tracing::$level!(
                 target: "orgate",
                 kind = ?rejection.kind(),
                 policy,
+                method = method.map(tracing::field::display),
                 issuer = rejection.issuer(),
                 kid = rejection.kid().map(tracing::field::debug),
                 detail = rejection.detail(),

@@ -33,12 +33,14 @@ mod claim;
 mod decide;
 mod rules;
 mod value;
+mod words;
 
 pub use crate::organization::{OrganizationSource, from_request, header, path, subdomain, token};
 pub use check::{CheckResult, Facts};
 pub use claim::ClaimValue;
 pub(crate) use rules::Rules;
-pub use value::{
-    Policy, all_of, any_of, authenticated, check, claim, machine, optional, organization, resource, resource_at, scope,
-    user,
+pub use value::Policy;
+pub use words::{
+    all_of, any_issuer, any_of, authenticated, check, claim, issued_by, machine, optional, organization, resource,
+    resource_at, scope, user,
 };

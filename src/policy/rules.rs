@@ -19,10 +19,10 @@ impl Rules {
     ///
     /// The policy's own fault, or one that shows only beside this server's issuers.
     pub(crate) fn compile(mut policy: Policy, entries: &[&IssuerRules]) -> Result<Self, ConfigError> {
-        let text = policy.to_string();
-        if let Some(fault) = policy.fault {
-            return Err(fault.at(format_args!("policy ({text})")));
+        if let Some(fault) = policy.fault.take() {
+            return Err(fault.at(format_args!("policy ({policy})")));
         }
+        let text = policy.to_string();
         for alternative in &mut policy.alternatives {
             check(alternative, entries).map_err(|fault| fault.at(format_args!("policy ({text})")))?;
             // A branch that says nothing means the one entry that there is now, whatever comes to stand beside it.

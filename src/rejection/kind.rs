@@ -87,7 +87,7 @@ impl RejectionKind {
             Self::KeyNotFound => "The access token was signed with a key that is no longer published.",
             Self::KeyUnresolved => "The key of the access token is not known yet: try again.",
             Self::WrongAudience => "The access token was issued for another kind of resource.",
-            Self::WrongOrganization => "The access token was not issued for this organization.",
+            Self::WrongOrganization => "The request names no organization, or the token is not for it.",
             Self::InsufficientScope => "The access token lacks a required scope.",
             Self::Denied => "The access token does not allow this.",
             Self::Hidden => "There is nothing here.",

@@ -105,8 +105,8 @@ fn parse<T: DeserializeOwned>(token: &AccessToken) -> Result<Claims<T>, Rejectio
 
 fn unlayered(extractor: &str) -> Rejection {
     Rejection::misconfigured(format!(
-        "the extractor {extractor}, on a route that no policy protects: add the route through Guard, or put require(policy) around it \
-         (or extract Option<{extractor}> where a request may come without a token)"
+        "the extractor {extractor}, and the request brought no verified token: where the route is open or its policy optional, extract \
+         Option<{extractor}>; where no policy protects it, add it through Guard or put require(policy) around it"
     ))
 }
 

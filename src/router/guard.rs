@@ -242,7 +242,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
                 .find(|other| other.path == route.path && other.methods.collide(route.methods));
             if let Some(twin) = twin {
                 return Err(ConfigError::new(format_args!(
-                    "path {:?}: {} and {} take the same methods",
+                    "path {:?}: {} and {} take the same methods (open(..) and route(..) take all of them: see on(..) and open_on(..))",
                     route.path, twin.methods, route.methods
                 )));
             }

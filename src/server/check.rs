@@ -21,6 +21,11 @@ pub(super) fn check_url(what: &str, text: &str, allow_http: bool) -> Result<Uri,
 /// RFC 8414 section 2: no query and no fragment.
 pub(super) fn check_issuer(text: &str, allow_http: bool) -> Result<(), ConfigError> {
     let url = check_url("issuer", text, allow_http)?;
+    if text.contains("/.well-known/") {
+        return Err(ConfigError::new(format_args!(
+            "issuer {text:?}: give the issuer itself, not its metadata document"
+        )));
+    }
     if url.query().is_some() {
         return Err(ConfigError::new(format_args!("issuer {text:?}: it has a query")));
     }
@@ -30,8 +35,11 @@ pub(super) fn check_issuer(text: &str, allow_http: bool) -> Result<(), ConfigErr
 /// RFC 8707 section 2: an absolute URI without fragment. Issuers outside RFC 9068 name audiences as they like.
 pub(super) fn check_resource(text: &str, profile: Profile) -> Result<(), ConfigError> {
     let wrong = |why: &str| Err(ConfigError::new(format_args!("resource indicator {text:?}: {why}")));
-    if text.is_empty() || text.starts_with(ORGANIZATION_URN) {
-        return wrong("it is what an organization's audience looks like, or empty");
+    if text.is_empty() {
+        return wrong("it is empty");
+    }
+    if text.starts_with(ORGANIZATION_URN) {
+        return wrong("it is what an organization's audience looks like");
     }
     if profile == Profile::Rfc9068 {
         let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);

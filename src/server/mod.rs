@@ -92,7 +92,10 @@ impl ResourceServer {
         before.named(name).is_some()
     }
 
-    /// Fetches the keys of every issuer, for those who want to fail at boot rather than at the first request.
+    /// Ready to verify: fetches the keys of every issuer that has none, or none that are fresh, unless it did so just now.
+    ///
+    /// For a readiness probe, and for those who want to fail at boot rather than at the first request. It is `Ok` while stale
+    /// keys serve.
     ///
     /// Waits two seconds for each issuer at most, all of them at once.
     ///
@@ -104,7 +107,8 @@ impl ResourceServer {
         keys::all_ready(entries.iter().map(|entry| (entry.rules.name.clone(), entry.keys.clone())).collect())
     }
 
-    /// Where the key set of each issuer entry stands: for a readiness probe, a dashboard, a test.
+    /// Where the key set of each issuer entry stands: for a dashboard or a test. It only looks: without requests nothing is
+    /// fetched, so a readiness probe should await [`ready`](Self::ready) instead.
     #[must_use]
     pub fn keys(&self) -> Vec<KeySetStatus> {
         self.state.entries.load().iter().map(|entry| entry.keys.status(&entry.rules.name)).collect()

@@ -1,5 +1,6 @@
 //! What an operator sees and can do: status, events, refresh by hand, seed and export.
 
+use std::future::Future as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -249,4 +250,68 @@ async fn an_exported_set_starts_a_server_without_its_issuer() {
 
     let wrong = ResourceServer::builder(Issuer::new(issuer.url()).seed_keys("{}"), API).build().unwrap_err();
     assert!(wrong.to_string().contains(issuer.url()), "{wrong}");
+}
+
+#[tokio::test]
+async fn keys_that_may_be_used_no_more_are_not_exported() {
+    let issuer = TestIssuer::start().await;
+    let server = builder(&issuer).stale_for(Duration::from_secs(60)).build().unwrap();
+    server.ready().await.unwrap();
+    pass(&issuer.clock(), 630);
+    assert!(server.export_keys(issuer.url()).is_some(), "stale");
+    pass(&issuer.clock(), 60);
+    assert_eq!(server.export_keys(issuer.url()), None, "beyond the bound");
+}
+
+#[test]
+fn outside_a_runtime_a_refresh_says_so() {
+    let issuer_url = "http://127.0.0.1:1/oidc";
+    let server = ResourceServer::builder(issuer_url, API).build().unwrap();
+    let mut refresh = std::pin::pin!(server.refresh_keys(issuer_url));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(Err(error)) = refresh.as_mut().poll(&mut context) else { panic!("an error at once") };
+    assert!(error.to_string().contains("runtime"), "{error}");
+    let fixed = Issuer::new(issuer_url)
+        .jwks_json(r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
+    let fixed = ResourceServer::builder(fixed, API).build().unwrap();
+    let mut ready = std::pin::pin!(fixed.ready());
+    assert!(matches!(ready.as_mut().poll(&mut context), std::task::Poll::Ready(Ok(()))), "there is nothing to fetch");
+}
+
+/// A subscriber that looks at the server while it is told something.
+struct Curious(Arc<Mutex<Option<ResourceServer>>>, Arc<std::sync::atomic::AtomicUsize>);
+
+impl tracing::Subscriber for Curious {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "orgate"
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        if let Some(server) = &*self.0.lock().unwrap() {
+            self.1.fetch_add(server.keys().len(), std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_log_may_look_at_the_keys() {
+    let issuer = TestIssuer::start().await;
+    issuer.publish(serde_json::json!({ "kty": "oct", "kid": "odd", "k": "AAAA" }));
+    let server = builder(&issuer).build().unwrap();
+    let looks = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let subscriber = Curious(Arc::new(Mutex::new(Some(server.clone()))), looks.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let api = Api::of(&server);
+    assert!(api.get(token(&issuer)).await.is_ok());
+    issuer.fail_next(Endpoint::Keys, Fault::Garbage);
+    assert!(server.refresh_keys(issuer.url()).await.is_err());
+    assert!(api.get("bad").await.status == 401);
+    let looks = looks.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(looks >= 4, "a set, its odd key, a failure and a refusal were told: {looks}");
 }

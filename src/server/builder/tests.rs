@@ -18,6 +18,7 @@ fn issuers_are_https_urls() {
         "http://tenant.logto.app/oidc",
         "https://",
         "https://x.example/oidc?a=b",
+        "https://x.example/.well-known/openid-configuration",
         "https://x.example/oidc#f",
         "https://x.example/ oidc",
     ] {
