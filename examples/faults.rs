@@ -147,7 +147,7 @@ impl Run {
         happens(&Live { issuer: &self.issuer, server: &self.server, tokens: &guarded.tokens }).await;
         tokio::time::sleep(PHASE).await;
         let tally = guarded.end().await;
-        let seconds = (self.elapsed() - started).as_secs().max(1);
+        let seconds = self.elapsed().saturating_sub(started).as_secs().max(1);
         let fetches = self.issuer.requests(Endpoint::All) - before;
         let open = Load::start(&self.base, "/unguarded", StatusCode::UNAUTHORIZED, flood, self.tokens());
         tokio::time::sleep(PHASE).await;

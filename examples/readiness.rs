@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use orgate::keys::{KeyEvent, KeySetStatus};
+use orgate::keys::KeyEvent;
 use orgate::policy::resource;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 use orgate::{Issuer, ResourceServer};
@@ -41,11 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let base = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    println!("Before the first key is fetched:");
-    probe(&base).await?;
-
-    println!("Fetched at start-up, by server.ready():");
-    server.ready().await?;
+    println!("The first probe fetches the keys:");
     probe(&base).await?;
 
     println!("The issuer is down, and the keys are past their life time of ten minutes:");
@@ -60,21 +56,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     issuer.clock().advance(Duration::from_secs(24 * 60 * 60));
     probe(&base).await?;
 
-    println!("It is back, and somebody asks for its keys by hand:");
+    println!("It is back, and somebody asks for its keys by hand, without waiting for the back-off:");
     issuer.recover();
     server.refresh_keys("customers").await?;
     probe(&base).await?;
     Ok(())
 }
 
-/// Ready while the tokens of every issuer can be verified. (With tenants that come and go, one that is down should not
-/// take the whole server out of rotation: then look at the issuers that matter.)
+/// Ready while the tokens of every issuer can be verified: `ready()` fetches what is due, and `keys()` only looks. (With
+/// tenants that come and go, one that is down should not take the whole server out of rotation: then look at the issuers
+/// that matter.)
 async fn ready(State(server): State<ResourceServer>) -> (StatusCode, Json<Value>) {
-    let keys = server.keys();
-    let status =
-        if keys.iter().all(KeySetStatus::is_usable) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if server.ready().await.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // `last_error` may hold URLs: it belongs to the log, not here.
-    let body = keys.iter().map(|set| {
+    let body = server.keys().into_iter().map(|set| {
         json!({
             "issuer": set.issuer_name(),
             "state": format!("{:?}", set.state()),
