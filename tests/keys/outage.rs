@@ -14,7 +14,16 @@ async fn whatever_a_refresh_brings_the_old_set_stays() {
     let (api, token) = (Api::new(builder(&issuer)), token(&issuer));
     assert!(api.get(&token).await.is_ok());
     let not_keys = Fault::Body(r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#.to_owned());
+    let set: serde_json::Value = serde_json::from_str(&issuer.jwks_json()).unwrap();
+    let mut private = set.clone();
+    private["keys"][0]["d"] = "AAAA".into();
+    let private = Fault::Body(private.to_string());
+    let twice = Fault::Body(format!(r#"{{"keys":{},"keys":[]}}"#, set["keys"]));
+    let one_too_long = Fault::Body(padded(&issuer.jwks_json(), 256 * 1024 + 1));
     let faults = [
+        (Endpoint::Keys, private, "is a private key"),
+        (Endpoint::Keys, twice, "unique member names"),
+        (Endpoint::Keys, one_too_long, "the document has more than 262144 bytes"),
         (Endpoint::Keys, Fault::Status(500), "status 500"),
         (Endpoint::Keys, Fault::Status(204), "status 204"),
         (Endpoint::Keys, Fault::Status(404), "status 404"),
@@ -49,6 +58,18 @@ async fn whatever_a_refresh_brings_the_old_set_stays() {
     }
     assert_eq!(elsewhere.requests(Endpoint::All), 0, "no redirect is followed");
     assert_eq!(log.count("WARN"), log.count(FAILED));
+}
+
+/// A document of exactly so many octets.
+fn padded(json: &str, length: usize) -> String {
+    format!("{json}{}", " ".repeat(length - json.len()))
+}
+
+#[tokio::test]
+async fn a_document_may_have_256_kib() {
+    let issuer = TestIssuer::start().await;
+    issuer.fail_next(Endpoint::Keys, Fault::Body(padded(&issuer.jwks_json(), 256 * 1024)));
+    assert!(Api::new(builder(&issuer)).get(token(&issuer)).await.is_ok());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use futures_util::future::join;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 
-use crate::support::{Api, Log, REFRESHED, builder, pass, token, with_kid};
+use crate::support::{API, Api, Log, REFRESHED, builder, pass, token, with_kid};
 
 #[tokio::test]
 async fn the_first_request_after_a_rotation_passes() {
@@ -93,4 +93,52 @@ async fn other_numbers_under_the_same_kid() {
     log.wait_for(REFRESHED, 2).await;
     assert!(api.get(&old).await.is_401("authenticate"));
     assert!(api.get(token(&issuer)).await.is_ok());
+}
+
+/// The flood spends the budget all the time; still the new key is found within half a minute, and the old one never waits.
+#[tokio::test]
+async fn a_rotation_in_the_middle_of_a_flood() {
+    let issuer = TestIssuer::start().await;
+    let (api, old) = (Api::new(builder(&issuer)), token(&issuer));
+    assert!(api.get(&old).await.is_ok());
+    let mut found_after = None;
+    for second in 0..60 {
+        pass(&issuer.clock(), 1);
+        for number in 0..20 {
+            assert_eq!(api.get(with_kid(&old, &format!("kid-{second}-{number}"))).await.status, 401);
+        }
+        let requests = issuer.requests(Endpoint::Keys);
+        assert!(api.get(&old).await.is_ok());
+        assert_eq!(issuer.requests(Endpoint::Keys), requests, "a known key asks for nothing");
+        if second == 20 {
+            issuer.rotate();
+        }
+        if second > 20 && found_after.is_none() && api.get(token(&issuer)).await.is_ok() {
+            found_after = Some(second - 20);
+        }
+    }
+    assert!(found_after.is_some_and(|seconds| seconds <= 30), "{found_after:?}");
+    assert!(issuer.requests(Endpoint::Keys) <= 1 + 3 + 2, "the first fetch, the budget, and one more every 30 s");
+}
+
+/// One host, two issuers, one `kid`: a key belongs to the entry that it was fetched for.
+#[tokio::test]
+async fn no_kid_crosses_over_on_one_host() {
+    let issuer = TestIssuer::start().await;
+    let other = "https://other.example";
+    let server = orgate::ResourceServer::builder(orgate::Issuer::new(issuer.url()).name("one"), API)
+        .issuer(orgate::Issuer::new(other).name("two").jwks_url(issuer.jwks_url()))
+        .clock(issuer.clock())
+        .build()
+        .unwrap();
+    let api = Api::of(&server);
+    let of_two = issuer.resource_token(API).issuer(other).mint();
+    assert!(api.get(token(&issuer)).await.is_ok() && api.get(&of_two).await.is_ok());
+    assert_eq!(issuer.requests(Endpoint::Keys), 2, "each has its own set");
+    issuer.replace_key_keeping_kid();
+    server.refresh_keys("one").await.unwrap();
+    let new = |url: &str| issuer.resource_token(API).issuer(url).mint();
+    assert!(api.get(new(issuer.url())).await.is_ok());
+    assert_eq!(api.get(new(other)).await.status, 401, "the second entry still has the key that it fetched");
+    assert!(api.get(&of_two).await.is_ok());
 }
