@@ -15,6 +15,8 @@ enum Event {
     /// A request that was told to wait asks again.
     AskAgain(prop::sample::Index),
     GiveUp,
+    /// Somebody asks for a new set by hand, or asks again.
+    ByHand(Option<prop::sample::Index>),
     Fetched {
         max_age: Option<u64>,
         jitter: f64,
@@ -43,6 +45,7 @@ fn event() -> impl Strategy<Value = Event> {
         5 => (0..6_u8).prop_map(Event::AskKid),
         3 => any::<prop::sample::Index>().prop_map(Event::AskAgain),
         1 => Just(Event::GiveUp),
+        1 => prop::option::of(any::<prop::sample::Index>()).prop_map(Event::ByHand),
         3 => (max_age, 0.0..1.0).prop_map(|(max_age, jitter)| Event::Fetched { max_age, jitter }),
         2 => (0.0..1.0).prop_map(|jitter| Event::Failed { jitter }),
         1 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(flight, good)| Event::Late { flight, good }),
@@ -66,22 +69,30 @@ struct History {
     /// When a kid was proven to be absent by a fetch, since the newest set.
     proven: HashMap<String, Duration>,
     waiting: Vec<(String, Arrival, u64)>,
+    /// Those who asked by hand, and how many fetches had started then.
+    hands: Vec<(Arrival, u64)>,
 }
 
 impl History {
-    fn new(stale_for: Duration) -> Self {
+    fn new(stale_for: Duration, seeded: bool) -> Self {
+        let mut state = KeyState::new(stale_for);
+        if seeded {
+            state.seed(START);
+        }
         Self {
-            state: KeyState::new(stale_for),
+            state,
             now: START,
             stale_for,
             starts: Vec::new(),
             in_flight: None,
             forced: Vec::new(),
-            set: None,
+            // A seed is no fetch's, and past its life time from the start.
+            set: seeded.then_some((0, START, Duration::ZERO)),
             failures_in_a_row: 0,
             last_failure: None,
             proven: HashMap::new(),
             waiting: Vec::new(),
+            hands: Vec::new(),
         }
     }
 
@@ -119,6 +130,11 @@ impl History {
 
     fn started(&mut self, flight: FlightId) {
         assert!(self.may_start(), "one fetch at a time, and none inside the back-off");
+        self.flies(flight);
+    }
+
+    fn flies(&mut self, flight: FlightId) {
+        assert!(self.in_flight.is_none(), "one fetch at a time");
         self.starts.push(self.now);
         assert_eq!(flight.0, self.starts.len() as u64);
         self.in_flight = Some(flight.0);
@@ -207,6 +223,26 @@ impl History {
         }
     }
 
+    /// A back-off does not stop a hand; it gets a set that was asked for after it came, or the failure of that fetch.
+    fn by_hand(&mut self, arrival: Arrival, fetches: u64) {
+        let newest = self.set.map_or(0, |(flight, ..)| flight);
+        match self.state.refresh(arrival, self.now) {
+            Refresh::Done => assert!(newest > fetches),
+            Refresh::Wait => {
+                assert!(newest <= fetches && self.in_flight.is_some());
+                self.hands.push((arrival, fetches));
+            }
+            Refresh::Failed => {
+                assert!(newest <= fetches && self.in_flight.is_none() && self.starts.len() as u64 > fetches)
+            }
+            Refresh::Fetch(flight) => {
+                assert!(newest <= fetches && self.starts.len() as u64 == fetches);
+                self.flies(flight);
+                self.hands.push((arrival, fetches));
+            }
+        }
+    }
+
     fn fetched(&mut self, max_age: Option<u64>, jitter: f64) {
         let Some(flight) = self.in_flight.take() else { return };
         assert!(self.state.fetched(FlightId(flight), max_age.map(Duration::from_secs), jitter, self.now));
@@ -270,6 +306,11 @@ impl History {
                 }
             }
             Event::GiveUp => self.give_up(),
+            Event::ByHand(Some(index)) if !self.hands.is_empty() => {
+                let (arrival, fetches) = self.hands.swap_remove(index.index(self.hands.len()));
+                self.by_hand(arrival, fetches);
+            }
+            Event::ByHand(_) => self.by_hand(self.state.arrival(), self.starts.len() as u64),
             Event::Fetched { max_age, jitter } => self.fetched(max_age, jitter),
             Event::Failed { jitter } => self.failed(jitter),
             Event::Late { flight, good } => self.late(flight.index(self.starts.len() + 2) as u64, good),
@@ -288,9 +329,10 @@ proptest! {
     #[test]
     fn every_history_keeps_the_rules(
         stale_for in prop_oneof![Just(Duration::ZERO), Just(s(90)), Just(DAY)],
+        seeded in any::<bool>(),
         events in prop::collection::vec(event(), 1..120),
     ) {
-        let mut history = History::new(stale_for);
+        let mut history = History::new(stale_for, seeded);
         for event in events {
             history.step(event);
         }
