@@ -5,8 +5,9 @@
 //! ```
 //!
 //! It prints a line for each phase: requests with good tokens, how many were wrongly refused, how many bad ones were
-//! wrongly accepted, the latency of the good ones, and the requests that the issuer got. Load and server share the machine, so each phase
-//! also measures the same load against an unguarded route that answers 401. It ends with an error if an answer was wrong.
+//! wrongly accepted, the latency of the good ones, and the requests that the issuer got. Load and server share the
+//! machine, so each phase also measures the same load against an unguarded route that answers 401. It ends with an error
+//! if an answer was wrong.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -55,18 +55,47 @@ mod markers {
     assert_impl_all!(RejectionBody: Clone, Send, Sync);
     assert_impl_all!(RequireLayer: Clone, Send, Sync);
     assert_impl_all!(Require<axum::Router>: Clone, Send, Sync);
-    assert_impl_all!(RequireFuture<axum::routing::Route, axum::body::Body>: Send);
     assert_impl_all!(ResponseBody<String>: Send, Sync);
     assert_impl_all!(keys::FetchError: Send, Sync, std::error::Error);
     assert_impl_all!(keys::NotReady: Clone, Send, Sync, std::error::Error);
-    assert_impl_all!(time::SystemClock: Copy, Send, Sync);
-    assert_impl_all!(testing::TestIssuer: Send, Sync);
-    assert_impl_all!(testing::TestClock: Clone, Send, Sync);
+    assert_impl_all!(keys::RefreshError: Clone, Send, Sync, std::error::Error);
+    assert_impl_all!(RequireFuture<axum::routing::Route, axum::body::Body>: Send);
 
-    const fn owned<T: 'static>() {}
-    const _: () = (owned::<ResourceServer>(), owned::<Guard>(), owned::<Policy>(), owned::<RequireLayer>()).3;
-    const _: () = (owned::<AccessToken>(), owned::<Organization>(), owned::<Rejection>(), owned::<ConfigError>()).3;
-    const _: () = (owned::<Require<axum::Router>>(), owned::<ResponseBody<String>>(), owned::<PathParams>()).2;
+    const fn shared<T: Send + Sync + 'static>() {}
+    macro_rules! shared {
+        ($($public:ty),+ $(,)?) => { const _: () = { $(shared::<$public>();)+ }; };
+    }
+    shared!(
+        ResourceServer,
+        Builder,
+        Issuer,
+        Guard,
+        Policy,
+        OrganizationSource,
+        ClaimValue,
+        Facts<'static>,
+        AccessToken,
+        Subject
+    );
+    shared!(SubjectKind, Organization, PathParams, Claims<String>, ClaimsError, ConfigError, Rejection, RejectionKind);
+    shared!(Remediation, ErrorCode, Scope, Algorithm, Profile, ScopeForm, MachineMark, RejectionBody, RequireLayer);
+    shared!(
+        Require<axum::Router>,
+        ResponseBody<String>,
+        keys::FetchError,
+        keys::NotReady,
+        keys::RefreshError,
+        keys::KeyEvent
+    );
+    shared!(
+        keys::KeySetStatus,
+        keys::KeySetState,
+        time::Now,
+        time::SystemClock,
+        testing::TestIssuer,
+        testing::TestClock
+    );
+    shared!(testing::TestIssuerBuilder, testing::TokenBuilder, testing::Fault, testing::Endpoint);
 }
 
 async fn whom(token: AccessToken) -> String {

@@ -50,7 +50,7 @@ fn seen(answer: &Answer) -> (u16, Vec<(String, Vec<u8>)>, String) {
 fn is_wrong_organization(answer: &Answer) {
     assert_eq!(answer.status, 403, "{answer:?}");
     let expected = "Bearer realm=\"https://api.example.com\", error=\"insufficient_scope\", \
-                    error_description=\"The access token was not issued for this organization.\", scope=\"x\"";
+                    error_description=\"The request names no organization, or the token is not for it.\", scope=\"x\"";
     assert_eq!(answer.challenge(), Some(expected));
     assert_eq!(answer.json()["remediation"], "organization_token");
     assert_eq!(answer.rejection.as_ref().unwrap().kind(), RejectionKind::WrongOrganization);

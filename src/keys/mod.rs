@@ -28,7 +28,7 @@ pub use operate::RefreshError;
 pub(crate) use operate::refresh;
 pub use ready::NotReady;
 pub(crate) use ready::all_ready;
-pub(crate) use refresh::Life;
+pub(crate) use refresh::RefreshSettings;
 pub(crate) use state::Arrival;
 pub use status::{KeySetState, KeySetStatus};
 pub(crate) use store::{KeyRefusal, KeyStore, Lookup};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::refresh::{Fetching, Inner, lock};
+use super::refresh::{Fetching, Shared, lock};
 use super::state::Refresh;
 use super::status::{KeySetState, KeySetStatus};
 use super::store::KeyStore;
@@ -101,7 +101,7 @@ impl KeyStore {
                     Refresh::Done => return Ok(()),
                     Refresh::Failed => return Err(lock(&fetching.last_error).clone().unwrap_or_default()),
                     Refresh::Wait => {}
-                    Refresh::Fetch(flight) if Inner::start(&self.0, fetching, flight) => {}
+                    Refresh::Fetch(flight) if Shared::start(&self.0, fetching, flight) => {}
                     Refresh::Fetch(_) => return Err("there is no tokio runtime".to_owned()),
                 }
                 _ = landed.changed().await;

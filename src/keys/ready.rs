@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::store::KeyStore;
 
-/// An issuer has no keys yet.
+/// An issuer has no keys yet. Of several, the first one is named.
 #[derive(Clone, Debug)]
 pub struct NotReady {
     issuer: Arc<str>,

@@ -16,7 +16,7 @@ use super::state::{FlightId, KeyState, Note};
 use crate::time::Clock;
 
 /// What all clones of a store share.
-pub(super) struct Inner {
+pub(super) struct Shared {
     pub(super) current: ArcSwapOption<Current>,
     pub(super) clock: Arc<dyn Clock>,
     /// `None`: the set was given, there is nothing to fetch.
@@ -40,13 +40,18 @@ pub(super) struct Current {
     pub(super) unquestioned_until: Duration,
 }
 
-impl Inner {
+impl Shared {
     pub(super) fn fixed(document: Document, clock: Arc<dyn Clock>) -> Self {
         let current = Current { document: Arc::new(document), unquestioned_until: Duration::MAX };
         Self { current: ArcSwapOption::from_pointee(current), clock, fetching: None }
     }
 
-    pub(super) fn fetching(origin: Origin, life: &Life, clock: Arc<dyn Clock>, seed: Option<Document>) -> Self {
+    pub(super) fn fetching(
+        origin: Origin,
+        life: &RefreshSettings,
+        clock: Arc<dyn Clock>,
+        seed: Option<Document>,
+    ) -> Self {
         let mut state = KeyState::new(life.stale_for);
         if seed.is_some() {
             state.seed(clock.now().monotonic);
@@ -153,8 +158,8 @@ fn shorten(reason: &mut String) {
     }
 }
 
-/// What an entry's keys have in common with those of others.
-pub(crate) struct Life {
+/// How the sets of all entries of a server live.
+pub(crate) struct RefreshSettings {
     pub(crate) stale_for: Duration,
     pub(crate) watcher: Option<Watcher>,
 }
@@ -210,7 +215,7 @@ fn compared(old: Option<&KeySet>, new: &KeySet) -> KeyEvent {
 
 /// The end of one fetch. Dropped without a report (a panic, an abort), it reports a failure.
 struct Landing {
-    store: Weak<Inner>,
+    store: Weak<Shared>,
     flight: Option<FlightId>,
 }
 
@@ -233,7 +238,7 @@ impl Drop for Landing {
     }
 }
 
-impl Drop for Inner {
+impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(task) = self.fetching.as_ref().and_then(|fetching| lock(&fetching.task).take()) {
             task.abort();
@@ -247,7 +252,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A number in `0.0..1.0`; it spreads refreshes and protects nothing.
-#[allow(clippy::cast_precision_loss)]
+#[allow(clippy::cast_precision_loss, reason = "53 bits fit")]
 fn jitter() -> f64 {
     (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -1,4 +1,4 @@
-//! A key set as an operator sees it: for health checks, dashboards and tests.
+//! A key set as an operator sees it: for dashboards and tests. A readiness probe awaits `ResourceServer::ready`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,16 @@ pub struct KeySetStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeySetState {
-    /// There are no keys that may be used: nothing of this issuer can be verified.
+    /// There are no keys that may be used. Before the first request (or `ready`) that is no fault; with `last_error()` a fetch
+    /// failed.
     Empty,
     /// Within its life time.
     Fresh,
     /// Within its life time, and past the point from which a request starts a refresh in the background.
     RefreshDue,
-    /// Past its life time, for want of requests or of an issuer that answers. The next request tries a fetch first, and it
-    /// serves if that fails.
+    /// Past its life time. With `last_error()` the issuer could not be reached; without, nobody has asked since. The next
+    /// request tries a fetch first, and the set serves if that fails. Alert on
+    /// [`KeyEvent::StaleServed`](super::KeyEvent::StaleServed), not on this state.
     Stale,
     /// Given in the configuration: it is never fetched.
     Fixed,

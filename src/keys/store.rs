@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::discovery::{Document, Origin};
 use super::jwk::Selection;
-use super::refresh::{Fetching, Inner, Life, lock};
+use super::refresh::{Fetching, RefreshSettings, Shared, lock};
 use super::state::{Advice, Arrival, MAX_WAIT, Need};
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Clock;
 
 /// The keys of one issuer entry.
 #[derive(Clone)]
-pub(crate) struct KeyStore(pub(super) Arc<Inner>);
+pub(crate) struct KeyStore(pub(super) Arc<Shared>);
 
 /// What a store answers at once.
 pub(crate) enum Lookup {
@@ -37,13 +37,18 @@ pub(crate) enum KeyRefusal {
 
 impl KeyStore {
     /// A store that fetches its set, on first use. The seed serves until then, if a fetch was tried and failed.
-    pub(crate) fn fetching(origin: Origin, life: &Life, clock: Arc<dyn Clock>, seed: Option<Document>) -> Self {
-        Self(Arc::new(Inner::fetching(origin, life, clock, seed)))
+    pub(crate) fn fetching(
+        origin: Origin,
+        life: &RefreshSettings,
+        clock: Arc<dyn Clock>,
+        seed: Option<Document>,
+    ) -> Self {
+        Self(Arc::new(Shared::fetching(origin, life, clock, seed)))
     }
 
     /// A store whose set is given, once and for all.
     pub(crate) fn fixed(document: Document, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner::fixed(document, clock)))
+        Self(Arc::new(Shared::fixed(document, clock)))
     }
 
     /// The key for a token's header, if it can be told without waiting.
@@ -64,7 +69,7 @@ impl KeyStore {
         };
         // Without a tokio runtime there is no timer to wait with.
         if tokio::runtime::Handle::try_current().is_err() {
-            return self.settle(fetching, kid, algorithm);
+            return self.without_waiting(fetching, kid, algorithm);
         }
         let waiting = async {
             let mut landed = fetching.landed.subscribe();
@@ -83,7 +88,7 @@ impl KeyStore {
         };
         match tokio::time::timeout(MAX_WAIT, waiting).await {
             Ok(outcome) => outcome,
-            Err(_) => self.settle(fetching, kid, algorithm),
+            Err(_) => self.without_waiting(fetching, kid, algorithm),
         }
     }
 
@@ -121,15 +126,15 @@ impl KeyStore {
         fetching.say(note);
         match advice {
             Advice::Wait => return Lookup::Wait(arrival),
-            Advice::Fetch(flight) if Inner::start(&self.0, fetching, flight) => return Lookup::Wait(arrival),
-            Advice::UseAndFetch(flight) => _ = Inner::start(&self.0, fetching, flight),
+            Advice::Fetch(flight) if Shared::start(&self.0, fetching, flight) => return Lookup::Wait(arrival),
+            Advice::UseAndFetch(flight) => _ = Shared::start(&self.0, fetching, flight),
             _ => {}
         }
         follow(advice, selection.as_ref()).map_or_else(Lookup::Refused, Lookup::Key)
     }
 
     /// The answer when there is no time left to wait.
-    fn settle(
+    fn without_waiting(
         &self,
         fetching: &Fetching,
         kid: Option<&str>,

@@ -1,15 +1,23 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::Response;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
 use tower_layer::Layer;
 
 use super::service::Require;
 use super::state::State;
+use crate::organization::Organization;
 use crate::policy::Rules;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::token::AccessToken;
 
 /// Requires a policy of every request. Made by [`ResourceServer::require`](crate::ResourceServer::require).
 ///
-/// A request that passes reaches the inner service with an [`AccessToken`](crate::AccessToken) and, where the policy has
-/// one, an [`Organization`](crate::Organization) in its extensions.
+/// A request that passes reaches the inner service with an [`AccessToken`] and, where the policy has one, an
+/// [`Organization`] in its extensions, in place of whatever another layer had put there. `Authorization` is marked as
+/// sensitive by then.
 #[derive(Clone, Debug)]
 pub struct RequireLayer {
     pub(super) state: Arc<State>,
@@ -32,5 +40,34 @@ impl<S> Layer<S> for RequireLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         Require { inner, layer: self.clone() }
+    }
+}
+
+impl RequireLayer {
+    /// Judges the policy, and puts what was found into the request's extensions.
+    pub(super) fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts) -> Result<(), Rejection> {
+        // What another layer found further out was for its own policy.
+        parts.extensions.remove::<AccessToken>();
+        parts.extensions.remove::<Organization>();
+        let Some(token) = token else {
+            if self.rules.is_optional() {
+                return Ok(());
+            }
+            return Err(Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"));
+        };
+        let organization = self.rules.decide(&token, parts)?;
+        // From here on a log of the headers does not show it.
+        if let Some(authorization) = parts.headers.get_mut(AUTHORIZATION) {
+            authorization.set_sensitive(true);
+        }
+        parts.extensions.insert(token);
+        if let Some(organization) = organization {
+            parts.extensions.insert(organization);
+        }
+        Ok(())
+    }
+
+    pub(super) fn respond(&self, rejection: Rejection, request: &Parts) -> Response<Bytes> {
+        self.state.answers.respond(rejection, request, self.rules.text())
     }
 }

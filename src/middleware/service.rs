@@ -1,7 +1,6 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
@@ -11,9 +10,7 @@ use super::body::ResponseBody;
 use super::future::RequireFuture;
 use super::layer::RequireLayer;
 use crate::jwt::Unverified;
-use crate::organization::Organization;
-use crate::rejection::{Rejection, RejectionKind, Remediation};
-use crate::token::AccessToken;
+use crate::rejection::Rejection;
 
 /// A service behind a policy. Made by [`RequireLayer`].
 #[derive(Clone, Debug)]
@@ -67,34 +64,5 @@ impl<S: Clone> Require<S> {
     {
         drop(self.take_ready());
         RequireFuture::refused(self.layer.respond(rejection, parts))
-    }
-}
-
-impl RequireLayer {
-    /// Judges the policy, and puts what was found into the request's extensions.
-    pub(super) fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts) -> Result<(), Rejection> {
-        // What another layer found further out was for its own policy.
-        parts.extensions.remove::<AccessToken>();
-        parts.extensions.remove::<Organization>();
-        let Some(token) = token else {
-            if self.rules.is_optional() {
-                return Ok(());
-            }
-            return Err(Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"));
-        };
-        let organization = self.rules.decide(&token, parts)?;
-        // From here on a log of the headers does not show it.
-        if let Some(authorization) = parts.headers.get_mut(AUTHORIZATION) {
-            authorization.set_sensitive(true);
-        }
-        parts.extensions.insert(token);
-        if let Some(organization) = organization {
-            parts.extensions.insert(organization);
-        }
-        Ok(())
-    }
-
-    pub(super) fn respond(&self, rejection: Rejection, request: &Parts) -> Response<Bytes> {
-        self.state.answers.respond(rejection, request, self.rules.text())
     }
 }

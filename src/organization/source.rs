@@ -42,6 +42,8 @@ pub(crate) enum Requested {
 }
 
 /// The organization is the path parameter `{name}`, as the handler will read it: decoded, also through `nest`.
+///
+/// In a `Guard`, a route without it is a [`ConfigError`](crate::ConfigError); behind a bare layer it is a 500.
 #[must_use]
 pub fn path(name: &str) -> OrganizationSource {
     let fault = name.is_empty().then(|| ConfigError::new("path(\"\"): the name of a path parameter is missing"));
@@ -50,7 +52,7 @@ pub fn path(name: &str) -> OrganizationSource {
 
 /// The organization is the value of this request header, which must be there exactly once.
 ///
-/// Answers then differ by that header: a cache in front needs `Vary` with its name.
+/// Answers then differ by that header: a cache in front needs `Vary` with its name, and CORS must allow it.
 #[must_use]
 pub fn header(name: &str) -> OrganizationSource {
     if let Ok(name) = HeaderName::try_from(name) {

@@ -141,16 +141,12 @@ impl fmt::Display for IssuerRule {
 
 impl fmt::Display for ScopeRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (word, scopes) = match self {
-            Self::All(scopes) | Self::Any(scopes) if scopes.len() == 1 => ("scope ", scopes),
-            Self::All(scopes) => ("all of [", scopes),
-            Self::Any(scopes) => ("any of [", scopes),
-        };
-        f.write_str(word)?;
-        for (index, scope) in scopes.iter().enumerate() {
-            write!(f, "{}{scope}", if index == 0 { "" } else { " " })?;
+        let words = self.scopes().iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
+        match self {
+            Self::All(scopes) | Self::Any(scopes) if scopes.len() == 1 => write!(f, "scope {words}"),
+            Self::All(_) => write!(f, "all of [{words}]"),
+            Self::Any(_) => write!(f, "any of [{words}]"),
         }
-        f.write_str(if word.ends_with('[') { "]" } else { "" })
     }
 }
 

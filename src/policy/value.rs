@@ -175,7 +175,7 @@ impl Policy {
     /// Every denial that depends on the organization becomes one and the same 404: whether an organization exists cannot
     /// be told from the answers of this layer.
     ///
-    /// A member whose token lacks a scope is still told so, with 403.
+    /// A member whose token lacks a scope is still told so, with 403: its token is for this organization already.
     pub fn hide_organization(self) -> Self {
         Self { hide_organization: true, ..self }
     }

@@ -13,7 +13,7 @@ pub fn resource() -> Policy {
     Policy::model(Model::Resource(None))
 }
 
-/// As [`resource`], for another of this server's resource indicators.
+/// As [`resource`], for another of this server's resource indicators: one that the token's own issuer entry speaks for.
 pub fn resource_at(indicator: &str) -> Policy {
     Policy::model(Model::Resource(Some(indicator.into())))
 }
@@ -32,7 +32,7 @@ pub fn authenticated() -> Policy {
 }
 
 /// A request without a token passes too; a bad token is still 401, and one that does not meet `policy` 403. Credentials of
-/// another scheme than `Bearer` are no token.
+/// another scheme than `Bearer` are no token. The handler takes `Option<AccessToken>`.
 ///
 /// ```
 /// use orgate::AccessToken;

@@ -111,7 +111,7 @@ pub enum Remediation {
     FixRequest,
     /// Drop the cached token and get a new one, without a sign-in.
     Refresh,
-    /// Sign in again with consent.
+    /// Sign in again with consent. Reserved: nothing sends it yet.
     Reconsent,
     /// Ask for the missing scope in the token request.
     RequestScope,

@@ -106,7 +106,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
 
     /// A public router below a prefix, under which the guard then has no route of its own.
     pub fn open_router(mut self, prefix: &str, router: Router<S>) -> Self {
-        self.note(path::check_prefix(prefix));
+        self.keep_fault(path::check_prefix(prefix));
         self.open_routers.push(OpenRouter { prefix: prefix.to_owned(), router });
         self
     }
@@ -139,16 +139,18 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
 
     /// The routes of both. What `with` added to the other guard stays with its routes.
     pub fn merge(self, other: Self) -> Self {
-        self.take_in("", other)
+        self.absorb("", other)
     }
 
     /// The routes of another guard below a prefix. Handlers see the whole path, and the parameters of the prefix too.
     pub fn nest(mut self, prefix: &str, other: Self) -> Self {
-        self.note(path::check_prefix(prefix));
+        self.keep_fault(path::check_prefix(prefix));
         if other.fallback.is_some() {
-            self.note(Err(ConfigError::new(format_args!("prefix {prefix:?}: a nested guard cannot have a fallback"))));
+            self.keep_fault(Err(ConfigError::new(format_args!(
+                "prefix {prefix:?}: a nested guard cannot have a fallback"
+            ))));
         }
-        self.take_in(prefix, other)
+        self.absorb(prefix, other)
     }
 
     /// The router, each route behind its policy.
@@ -164,7 +166,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             return Err(fault);
         }
         self.check_paths()?;
-        self.settle();
+        self.apply_with();
         let mut router = Router::new();
         for route in self.routes {
             let path = route.path.clone();
@@ -185,43 +187,43 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
     }
 
     fn add(mut self, path: &str, methods: Methods, endpoint: MethodRouter<S>, access: Access) -> Self {
-        self.note(path::check(path));
+        self.keep_fault(path::check(path));
         self.routes.push(Route { path: path.to_owned(), methods, endpoint, access });
         self
     }
 
     fn set_fallback(mut self, endpoint: MethodRouter<S>, access: Access) -> Self {
         if self.fallback.replace((endpoint, access)).is_some() {
-            self.note(Err(ConfigError::new("there are two fallbacks")));
+            self.keep_fault(Err(ConfigError::new("there are two fallbacks")));
         }
         self
     }
 
     /// Keeps the first fault.
-    fn note(&mut self, outcome: Result<(), ConfigError>) {
+    fn keep_fault(&mut self, outcome: Result<(), ConfigError>) {
         self.fault = self.fault.take().or(outcome.err());
     }
 
     /// Moves what `with` said into the routes.
-    fn settle(&mut self) {
+    fn apply_with(&mut self) {
         for policy in self.with.drain(..) {
             self.routes.iter_mut().for_each(|route| route.access.and(&policy));
             self.fallback.iter_mut().for_each(|(_, access)| access.and(&policy));
         }
     }
 
-    fn take_in(mut self, prefix: &str, mut other: Self) -> Self {
-        other.settle();
+    fn absorb(mut self, prefix: &str, mut other: Self) -> Self {
+        other.apply_with();
         self.fault = self.fault.take().or(other.fault);
         let below = |path: &str| if prefix.is_empty() { path.to_owned() } else { path::join(prefix, path) };
         for route in other.routes {
             let path = below(&route.path);
-            self.note(path::check(&path));
+            self.keep_fault(path::check(&path));
             self.routes.push(Route { path, ..route });
         }
         for open in other.open_routers {
             let prefix = below(&open.prefix);
-            self.note(path::check_prefix(&prefix));
+            self.keep_fault(path::check_prefix(&prefix));
             self.open_routers.push(OpenRouter { prefix, ..open });
         }
         match other.fallback {
@@ -271,18 +273,18 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
 /// The route table: a line for each route with methods, path and policy, for a start-up log or a snapshot test.
 impl<S: Clone + Send + Sync + 'static> fmt::Display for Guard<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut settled = self.clone();
-        settled.settle();
-        let routes = settled
+        let mut applied = self.clone();
+        applied.apply_with();
+        let routes = applied
             .routes
             .iter()
             .map(|route| (route.methods.to_string(), route.path.clone(), route.access.to_string()));
-        let open = settled
+        let open = applied
             .open_routers
             .iter()
             .map(|open| ("*".to_owned(), format!("{}/**", open.prefix), "open router".to_owned()));
         let fallback =
-            settled.fallback.iter().map(|(_, access)| ("*".to_owned(), "(fallback)".to_owned(), access.to_string()));
+            applied.fallback.iter().map(|(_, access)| ("*".to_owned(), "(fallback)".to_owned(), access.to_string()));
         let lines: Vec<_> = routes.chain(open).chain(fallback).collect();
         let width = |column: fn(&(String, String, String)) -> usize| lines.iter().map(column).max().unwrap_or(0);
         let (methods_width, path_width) = (width(|line| line.0.len()), width(|line| line.1.len()));

@@ -14,7 +14,7 @@ use super::issuer::Issuer;
 use crate::challenge::{ChallengeSettings, Quotable};
 use crate::error::ConfigError;
 use crate::jwt::{Entries, Profile};
-use crate::keys::{Fetch, KeyEvent, Life, Watcher};
+use crate::keys::{Fetch, KeyEvent, RefreshSettings, Watcher};
 use crate::middleware::{Answers, OnReject, RejectionBody, State};
 use crate::rejection::Rejection;
 use crate::time::{Clock, SystemClock};
@@ -80,13 +80,15 @@ impl Builder {
         }
     }
 
-    /// Another issuer entry. Policies must then say `issued_by(name)` or `any_issuer()`.
+    /// Another issuer entry. Each policy must then say `issued_by(name)` or `any_issuer()`; `guard.with(..)` says it for all
+    /// routes.
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
         self.issuers.push(issuer.into());
         self
     }
 
-    /// Another resource indicator of this server, for [`resource_at`](crate::policy::resource_at).
+    /// Another resource indicator of this server, for [`resource_at`](crate::policy::resource_at). It applies to
+    /// entries without a `resource(..)` of their own.
     pub fn resource(mut self, indicator: impl Into<String>) -> Self {
         self.resources.push(indicator.into());
         self
@@ -153,7 +155,9 @@ impl Builder {
 
     /// Refuses gRPC calls with a plain HTTP status too, instead of HTTP 200 and a `grpc-status`.
     ///
-    /// For a service that a proxy asks whether to let a request in (forward auth, `ext_authz`): there 200 means yes.
+    /// Without it, a `POST` over HTTP/2 with content type `application/grpc`, `application/grpc-web` or
+    /// `application/grpc-web-text` is refused with HTTP 200. It must be used in a service that a proxy asks whether to let a
+    /// request in (nginx `auth_request`, Traefik ForwardAuth, Envoy `ext_authz`): there 200 means yes.
     pub fn plain_http_answers(mut self) -> Self {
         self.grpc = false;
         self
@@ -238,9 +242,9 @@ impl Builder {
         let settings = EntrySettings {
             resources: self.resources,
             leeway: self.leeway,
-            life: Life { stale_for: self.stale_for, watcher: self.watcher },
+            life: RefreshSettings { stale_for: self.stale_for, watcher: self.watcher },
             allow_http: self.allow_http,
-            most: self.max_issuers,
+            max_issuers: self.max_issuers,
             clock: self.clock.clone(),
             fetcher: self.fetcher,
         };

@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 use crate::jwt::{Entries, Entry, IssuerRules, Profile};
 #[cfg(feature = "http-client")]
 use crate::keys::http_client::{ClientSettings, HttpClient};
-use crate::keys::{Document, Fetch, KeyRules, KeySet, KeySource, KeyStore, Life, Origin};
+use crate::keys::{Document, Fetch, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
 use crate::signature::Algorithm;
 use crate::time::Clock;
 
@@ -18,9 +18,9 @@ use crate::time::Clock;
 pub(super) struct EntrySettings {
     pub(super) resources: Vec<String>,
     pub(super) leeway: Duration,
-    pub(super) life: Life,
+    pub(super) life: RefreshSettings,
     pub(super) allow_http: bool,
-    pub(super) most: usize,
+    pub(super) max_issuers: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) fetcher: Fetcher,
 }
@@ -37,10 +37,10 @@ pub(super) struct Fetcher {
 impl EntrySettings {
     /// The entries with one more.
     pub(super) fn add(&self, entries: &Entries, issuer: &Issuer) -> Result<Entries, ConfigError> {
-        if entries.iter().len() >= self.most {
+        if entries.iter().len() >= self.max_issuers {
             return Err(ConfigError::new(format_args!(
                 "issuer {:?}: there are {} entries already",
-                issuer.urls, self.most
+                issuer.urls, self.max_issuers
             )));
         }
         let rules = self.rules(issuer)?;
@@ -89,7 +89,7 @@ impl EntrySettings {
                 )));
             }
             Keys::Json(json) => {
-                let document = given(json, &key_rules, &rules.name)?;
+                let document = configured_set(json, &key_rules, &rules.name)?;
                 return Ok(KeyStore::fixed(document, self.clock.clone()));
             }
             Keys::Url(url) => KeySource::Url(check_url("jwks_url", url, self.allow_http)?),
@@ -102,7 +102,7 @@ impl EntrySettings {
                 KeySource::Discovery { issuer }
             }
         };
-        let seed = issuer.seed.as_deref().map(|json| given(json, &key_rules, &rules.name)).transpose()?;
+        let seed = issuer.seed.as_deref().map(|json| configured_set(json, &key_rules, &rules.name)).transpose()?;
         let fetch = self.fetcher.get(&rules.name)?;
         let origin = Origin { name: rules.name.clone(), source, rules: key_rules, fetch, allow_http: self.allow_http };
         Ok(KeyStore::fetching(origin, &self.life, self.clock.clone(), seed))
@@ -110,7 +110,7 @@ impl EntrySettings {
 }
 
 /// A key set from the configuration.
-fn given(json: &str, rules: &KeyRules, issuer: &str) -> Result<Document, ConfigError> {
+fn configured_set(json: &str, rules: &KeyRules, issuer: &str) -> Result<Document, ConfigError> {
     let wrong = |reason| ConfigError::new(format_args!("the key set of issuer {issuer:?}: {reason}"));
     let (set, skipped) = KeySet::parse(json.as_bytes(), rules).map_err(wrong)?;
     if !skipped.is_empty() {
@@ -146,7 +146,7 @@ impl Fetcher {
     }
 
     #[cfg(not(feature = "http-client"))]
-    #[allow(clippy::unused_self)]
+    #[allow(clippy::unused_self, reason = "as with the feature http-client")]
     fn make(&self, issuer: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
         Err(ConfigError::new(format_args!(
             "issuer {issuer:?}: its keys must be fetched, and there is no client: enable the feature http-client, or use fetch(..)"
@@ -158,7 +158,7 @@ impl fmt::Debug for EntrySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EntrySettings")
             .field("resources", &self.resources)
-            .field("most", &self.most)
+            .field("max_issuers", &self.max_issuers)
             .finish_non_exhaustive()
     }
 }

@@ -110,7 +110,8 @@ impl Issuer {
         self
     }
 
-    /// For an issuer that does not follow RFC 9068: [`Profile::UntypedJwt`].
+    /// For an issuer that does not follow RFC 9068: [`Profile::UntypedJwt`]. Organization tokens are then taken only with
+    /// [`organization_tokens`](Self::organization_tokens).
     pub fn untyped_jwt(mut self) -> Self {
         self.profile = Profile::UntypedJwt;
         self
@@ -123,7 +124,7 @@ impl Issuer {
     }
 
     /// A resource indicator that this issuer's tokens name, instead of the server's. The first one is what `resource()`
-    /// means for them.
+    /// means for them. They confine the entry: `resource_at(x)` takes its tokens only if `x` is one of them.
     pub fn resource(mut self, indicator: impl Into<String>) -> Self {
         self.resources.push(indicator.into());
         self

@@ -51,6 +51,9 @@ impl ResourceServer {
     /// # }
     /// ```
     ///
+    /// Around an axum router that is there already it goes by `.route_layer(..)`; `.layer(..)` would also judge paths that do
+    /// not exist. A layer does not know its route: a `path("org")` that the route lacks is a 500 and a line in the log.
+    ///
     /// # Errors
     ///
     /// When the policy is faulty, or does not fit the issuers and indicators of this server.
@@ -62,8 +65,9 @@ impl ResourceServer {
 
     /// Trusts one more issuer from now on: a tenant comes.
     ///
-    /// Its tokens are taken only where a policy says `any_issuer()`, or `issued_by` its name (which such a policy can do once
-    /// the entry is there).
+    /// Its tokens are taken only where a policy says `any_issuer()`, or `issued_by` its name. To name an
+    /// entry that is not there yet is a [`ConfigError`]. A policy that says neither means the single entry there was when it
+    /// was made.
     ///
     /// # Errors
     ///
@@ -86,7 +90,9 @@ impl ResourceServer {
 
     /// Trusts the issuer entry of this name no more: its tokens are refused from the next request on, and its keys are
     /// gone. `false` if there is none.
-    #[allow(clippy::must_use_candidate)]
+    ///
+    /// Policies bind names: an entry added later under the same name takes its place in them.
+    #[allow(clippy::must_use_candidate, reason = "gone is gone, whether it was there or not")]
     pub fn remove_issuer(&self, name: &str) -> bool {
         let before = self.state.entries.rcu(|entries| entries.without(name).map_or_else(|| entries.clone(), Arc::new));
         before.named(name).is_some()
@@ -124,7 +130,8 @@ impl ResourceServer {
         keys::refresh(issuer_name.to_owned(), entries.named(issuer_name).map(|entry| entry.keys.clone()))
     }
 
-    /// The key set document in use, for [`Issuer::seed_keys`]. `None` if there is no entry of that name, or no set yet.
+    /// The key set document in use, for [`Issuer::seed_keys`]. `None` if there is no entry of that name, or no set that may
+    /// be used.
     #[must_use]
     pub fn export_keys(&self, issuer_name: &str) -> Option<String> {
         self.state.entries.load().named(issuer_name)?.keys.export()

@@ -160,6 +160,14 @@ fn scopes_have_one_form_for_each_setting() {
 }
 
 #[test]
+fn what_stands_inside_act_is_history() {
+    let act =
+        r#"{"sub":"actor","exp":1,"aud":"https://other.example","iss":"https://other.example","act":{"sub":"x"}}"#;
+    let verified = with(&[("act", act)], &rules()).unwrap();
+    assert_eq!((verified.subject.id(), &*verified.issuer), ("user", "https://issuer.example"));
+}
+
+#[test]
 fn machines_by_rfc9068() {
     assert_eq!(with(&[], &rules()).unwrap().subject.kind(), SubjectKind::User);
     assert_eq!(with(&[("sub", "\"app\"")], &rules()).unwrap().subject.kind(), SubjectKind::Machine);

@@ -38,7 +38,7 @@ fn store() -> KeyStore {
         fetch: Arc::new(Growing::default()),
         allow_http: false,
     };
-    let life = Life { stale_for: Duration::ZERO, watcher: None };
+    let life = RefreshSettings { stale_for: Duration::ZERO, watcher: None };
     KeyStore::fetching(origin, &life, Arc::new(SystemClock::new()), None)
 }
 

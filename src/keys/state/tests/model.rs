@@ -233,7 +233,7 @@ impl History {
                 self.hands.push((arrival, fetches));
             }
             Refresh::Failed => {
-                assert!(newest <= fetches && self.in_flight.is_none() && self.starts.len() as u64 > fetches)
+                assert!(newest <= fetches && self.in_flight.is_none() && self.starts.len() as u64 > fetches);
             }
             Refresh::Fetch(flight) => {
                 assert!(newest <= fetches && self.starts.len() as u64 == fetches);
