@@ -22,6 +22,7 @@ mod rejection;
 #[cfg(feature = "axum")]
 mod router;
 mod scope;
+mod scoped;
 mod server;
 mod signature;
 #[cfg(feature = "testing")]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub struct Now {
     /// Wall time, as the duration since the Unix epoch. Claims (`exp`, `nbf`, `iat`) are judged by it.
     pub unix: Duration,
-    /// Time that only moves forward, since an arbitrary origin. RefreshSettings times, back-offs and budgets are judged by it.
+    /// Time that only moves forward, since an arbitrary origin. Life times, back-offs and budgets are judged by it.
     pub monotonic: Duration,
 }
 

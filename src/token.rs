@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 
 use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
 
 /// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
 ///
@@ -164,8 +165,7 @@ impl std::error::Error for ClaimsError {}
 /// Equality and hash are over both, `Display` is the id.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    issuer_name: Arc<str>,
-    id: Arc<str>,
+    id: ScopedId,
     kind: SubjectKind,
 }
 
@@ -183,19 +183,23 @@ pub enum SubjectKind {
 
 impl Subject {
     pub(crate) fn new(issuer_name: Arc<str>, id: Arc<str>, kind: SubjectKind) -> Self {
-        Self { issuer_name, id, kind }
+        Self { id: ScopedId { issuer_name, id }, kind }
     }
 
     /// The `sub` claim.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        &self.id.id
     }
 
     /// The name of the issuer entry.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
-        &self.issuer_name
+        &self.id.issuer_name
+    }
+
+    pub(crate) fn issuer(&self) -> &Arc<str> {
+        &self.id.issuer_name
     }
 
     /// User, machine, or unknown.
@@ -207,13 +211,13 @@ impl Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.id)
+        self.id.fmt(f)
     }
 }
 
 impl PartialEq for Subject {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.issuer_name == other.issuer_name
+        self.id == other.id
     }
 }
 
@@ -221,7 +225,7 @@ impl Eq for Subject {}
 
 impl Hash for Subject {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.issuer_name, &self.id).hash(state);
+        self.id.hash(state);
     }
 }
 

@@ -5,8 +5,9 @@ mod source;
 mod subdomain;
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
 pub(crate) use source::Requested;
@@ -16,47 +17,30 @@ pub use source::{OrganizationSource, from_request, header, path, subdomain, toke
 ///
 /// An id means something only together with the issuer entry it came from: equality and hash are over both. `Display`
 /// is the id. It is in the extensions of a request that passed a policy with an organization, and an axum extractor.
-#[derive(Clone, Debug)]
-pub struct Organization {
-    issuer_name: Arc<str>,
-    id: Arc<str>,
-}
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Organization(ScopedId);
 
 impl Organization {
     /// Only for a policy that found the two equal.
-    pub(crate) fn verified(issuer_name: &str, id: &str) -> Self {
-        Self { issuer_name: issuer_name.into(), id: id.into() }
+    pub(crate) fn verified(issuer_name: Arc<str>, id: &str) -> Self {
+        Self(ScopedId { issuer_name, id: id.into() })
     }
 
     /// The organization's id. Never empty.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        &self.0.id
     }
 
     /// The name of the issuer entry that the organization belongs to.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
-        &self.issuer_name
+        &self.0.issuer_name
     }
 }
 
 impl fmt::Display for Organization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.id)
-    }
-}
-
-impl PartialEq for Organization {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.issuer_name == other.issuer_name
-    }
-}
-
-impl Eq for Organization {}
-
-impl Hash for Organization {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.issuer_name, &self.id).hash(state);
+        self.0.fmt(f)
     }
 }

@@ -164,7 +164,7 @@ fn same_organization(
         Requested::Unclear => false,
     };
     if same && !id.is_empty() {
-        return Ok(Some(Organization::verified(token.issuer_name(), id)));
+        return Ok(Some(Organization::verified(token.subject().issuer().clone(), id)));
     }
     let detail = match requested {
         Requested::Unclear => format!("the request names no organization ({source})"),

@@ -13,7 +13,7 @@ use source::{Source, Token, crate_sources};
 /// A module uses floors below its own, and its own folder. The ground floor is a vocabulary, and itself in order.
 const FLOORS: [&[&str]; 11] = [
     &["error", "json", "signature", "time"],
-    &["scope"],
+    &["scope", "scoped"],
     &["challenge"],
     &["rejection"],
     &["bearer", "keys", "token"],
