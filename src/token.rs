@@ -99,6 +99,15 @@ impl AccessToken {
     }
 
     /// The `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end here.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// async fn until_the_token_ends(token: orgate::AccessToken) {
+    ///     let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+    ///     tokio::time::sleep(left).await;
+    /// }
+    /// ```
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.0.verified.expires_at.to_system_time()

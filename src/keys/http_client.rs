@@ -15,6 +15,8 @@ use crate::error::ConfigError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Both documents go over one connection. The next fetch is minutes away, and by then it may be dead without a sign.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What can be set about the default client.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,7 @@ impl HttpClient {
             .redirect(Policy::none())
             .no_proxy()
             .pool_max_idle_per_host(1)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(user_agent);
         for pem in &settings.root_certificates {
             let certificates = Certificate::from_pem_bundle(pem)

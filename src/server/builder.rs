@@ -165,7 +165,21 @@ impl Builder {
 
     /// Is told what happens to key sets: the name of the issuer entry, and the event.
     ///
-    /// It is called from requests and from fetches, outside every lock, and must not block. A panic in it is caught.
+    /// It is called from requests and from fetches, outside every lock, and must not block. A panic in it is caught. What it
+    /// holds lives as long as the server does, so it should not hold a clone of the server.
+    ///
+    /// ```
+    /// use orgate::{ResourceServer, keys::KeyEvent};
+    ///
+    /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
+    ///     .on_key_event(|issuer, event| match event {
+    ///         KeyEvent::Failed { reason, .. } => eprintln!("keys of {issuer} were not refreshed: {reason}"),
+    ///         KeyEvent::StaleServed { age, .. } => eprintln!("stale keys of {issuer} serve, age {age:?}"),
+    ///         _ => {}
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), orgate::ConfigError>(())
+    /// ```
     pub fn on_key_event(mut self, watcher: impl Fn(&str, &KeyEvent) + Send + Sync + 'static) -> Self {
         self.watcher = Some(Arc::new(watcher));
         self

@@ -91,6 +91,23 @@ impl Issuer {
     /// A key set to start with, as [`ResourceServer::export_keys`](crate::ResourceServer::export_keys) gave it: with it a
     /// server can start while the issuer cannot be reached. Its age is not known, so it counts as past its life time: it
     /// serves once a fetch was tried and failed, as long as stale keys may. Each time it is seeded that bound starts anew.
+    ///
+    /// ```no_run
+    /// use orgate::{Issuer, ResourceServer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut issuer = Issuer::new("https://tenant.logto.app/oidc").name("customers");
+    /// if let Ok(saved) = std::fs::read_to_string("keys.json") {
+    ///     issuer = issuer.seed_keys(saved);
+    /// }
+    /// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
+    /// // Later, when the server shuts down:
+    /// if let Some(keys) = server.export_keys("customers") {
+    ///     std::fs::write("keys.json", keys)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn seed_keys(mut self, json: impl Into<String>) -> Self {
         self.seed = Some(json.into());
         self

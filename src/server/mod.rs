@@ -69,6 +69,19 @@ impl ResourceServer {
     /// entry that is not there yet is a [`ConfigError`]. A policy that says neither means the single entry there was when it
     /// was made.
     ///
+    /// ```
+    /// # use orgate::{policy::{any_issuer, resource}, Issuer, ResourceServer};
+    /// # fn main() -> Result<(), orgate::ConfigError> {
+    /// # let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
+    /// let every_tenant = server.require(resource().and(any_issuer()))?;
+    /// server.add_issuer(Issuer::new("https://acme.example/oidc").name("acme"))?;
+    /// let acme_only = server.require(resource().issued_by("acme"))?;
+    /// assert!(server.remove_issuer("acme"));
+    /// # _ = (every_tenant, acme_only);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// When a setting must not run, the name or an `iss` value is taken, or there are [`Builder::max_issuers`] entries.
