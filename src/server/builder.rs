@@ -129,8 +129,8 @@ impl Builder {
     /// answer, the challenge among them, are set afterwards and cannot be changed.
     ///
     /// On a route that hides its organization every denial looks the same to the hook, too.
-    /// What an extractor refuses on its own, a fault of the wiring, does not pass here: it is a plain problem body with 500. A gRPC call has no body to shape:
-    /// the hook is not asked.
+    /// A gRPC call has no body to shape: the hook is not asked. What an extractor refuses on its own, a fault of the wiring,
+    /// does not pass here: it is a plain problem body with 500.
     ///
     /// ```
     /// use orgate::{middleware::RejectionBody, ResourceServer};
