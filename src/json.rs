@@ -57,6 +57,11 @@ impl<'a> Object<'a> {
         self.raw(name).is_some()
     }
 
+    /// Whether a member is exactly this string.
+    pub(crate) fn is_text(&self, name: &str, value: &str) -> bool {
+        self.read::<Text<'_>>(name).is_ok_and(|text| text.is_some_and(|text| text.0 == value))
+    }
+
     /// A member of type `T`; absent is `None`, another type is an error.
     pub(crate) fn get<T: Deserialize<'a>>(&self, name: &'static str) -> Result<Option<T>, JsonError> {
         self.read(name).map_err(|()| JsonError::WrongType(name))

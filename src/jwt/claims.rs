@@ -160,9 +160,7 @@ fn untyped<'a>(claims: &Object<'a>, subject: &str, rules: &IssuerRules) -> Resul
 
 fn is_machine(claims: &Object<'_>, subject: &str, client: &str, rules: &IssuerRules) -> bool {
     let is_marked = |mark: &MachineMark| match mark {
-        MachineMark::Claim(name, value) => {
-            claims.read::<Text<'_>>(name).is_ok_and(|text| text.is_some_and(|text| text.0 == **value))
-        }
+        MachineMark::Claim(name, value) => claims.is_text(name, value),
         MachineMark::Present(name) => claims.has(name),
         MachineMark::SubjectIsClientPlus(suffix) => subject.strip_prefix(client).is_some_and(|rest| rest == suffix),
     };

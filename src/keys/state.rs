@@ -244,19 +244,21 @@ impl KeyState {
         id
     }
 
-    fn land(&mut self, id: FlightId) -> Option<Flight> {
-        self.flight.take_if(|flight| flight.id == id)
+    fn land(&mut self, id: FlightId) -> bool {
+        self.flight.take_if(|flight| flight.id == id).is_some()
     }
 
     /// A fetch brought a set, or the news that the set has not changed. `false`: it is not the fetch in flight, and what
     /// it brought must not be used.
     pub(crate) fn fetched(&mut self, id: FlightId, max_age: Option<Duration>, jitter: f64, now: Duration) -> bool {
-        let Some(flight) = self.land(id) else { return false };
+        if !self.land(id) {
+            return false;
+        }
         let lifetime = max_age.filter(|age| (MIN_LIFETIME..=MAX_LIFETIME).contains(age)).unwrap_or(DEFAULT_LIFETIME);
         let ahead = lifetime.mul_f64(REFRESH_AHEAD * spread(jitter));
         let expires_at = now.saturating_add(lifetime);
         self.held = Some(Held {
-            flight: flight.id,
+            flight: id,
             fetched_at: Some(now),
             refresh_at: now.saturating_add(ahead),
             expires_at,
@@ -272,7 +274,9 @@ impl KeyState {
 
     /// A fetch failed, or ended without an outcome. `None`: it is not the fetch in flight.
     pub(crate) fn failed(&mut self, id: FlightId, jitter: f64, now: Duration) -> Option<Duration> {
-        self.land(id)?;
+        if !self.land(id) {
+            return None;
+        }
         let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(5)).min(MAX_BACKOFF);
         let pause = doubled.mul_f64(spread(jitter));
         self.failures = self.failures.saturating_add(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::discovery::{Document, Origin};
 use super::jwk::Selection;
 use super::refresh::{Fetching, RefreshSettings, Shared, lock};
-use super::state::{Advice, Arrival, MAX_WAIT, Need};
+use super::state::{Advice, Arrival, KeyState, MAX_WAIT, Need};
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Clock;
 
@@ -110,27 +110,19 @@ impl KeyStore {
             }
         }
         let Some(fetching) = &self.0.fetching else { return Lookup::Refused(KeyRefusal::NotInSet) };
-        let mut state = lock(&fetching.state);
-        if let Some(flight) = state.lost(now) {
-            drop(state);
+        let lost = lock(&fetching.state).lost(now);
+        if let Some(flight) = lost {
             self.0.land(fetching, flight, Err("the fetch did not come to an end".to_owned()));
-            state = lock(&fetching.state);
         }
-        // Under the lock: advice about one set must not be followed with another.
-        let current = self.0.current.load();
-        let selection = current.as_ref().map(|current| current.document.set.select(kid, algorithm));
-        let arrival = arrival.unwrap_or_else(|| state.arrival());
-        let advice = state.ask(need(selection.as_ref(), kid, arrival), now);
-        let note = state.note();
-        drop(state);
-        fetching.say(note);
+        let (advice, arrival, answer) =
+            self.consult(fetching, kid, algorithm, arrival, |state, need| state.ask(need, now));
         match advice {
             Advice::Wait => return Lookup::Wait(arrival),
             Advice::Fetch(flight) if Shared::start(&self.0, fetching, flight) => return Lookup::Wait(arrival),
             Advice::UseAndFetch(flight) => _ = Shared::start(&self.0, fetching, flight),
             _ => {}
         }
-        follow(advice, selection.as_ref()).map_or_else(Lookup::Refused, Lookup::Key)
+        answer.map_or_else(Lookup::Refused, Lookup::Key)
     }
 
     /// The answer when there is no time left to wait.
@@ -141,15 +133,28 @@ impl KeyStore {
         algorithm: Algorithm,
     ) -> Result<Arc<VerifyingKey>, KeyRefusal> {
         let now = self.0.clock.now().monotonic;
+        self.consult(fetching, kid, algorithm, None, |state, need| state.give_up(need, now)).2
+    }
+
+    /// What the state machine advises, when the request arrived, and what that means for one that does not wait.
+    fn consult(
+        &self,
+        fetching: &Fetching,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        arrival: Option<Arrival>,
+        advise: impl FnOnce(&mut KeyState, Need<'_>) -> Advice,
+    ) -> (Advice, Arrival, Result<Arc<VerifyingKey>, KeyRefusal>) {
         let mut state = lock(&fetching.state);
+        // Under the lock: advice about one set must not be followed with another.
         let current = self.0.current.load();
         let selection = current.as_ref().map(|current| current.document.set.select(kid, algorithm));
-        let arrival = state.arrival();
-        let advice = state.give_up(need(selection.as_ref(), kid, arrival), now);
+        let arrival = arrival.unwrap_or_else(|| state.arrival());
+        let advice = advise(&mut state, need(selection.as_ref(), kid, arrival));
         let note = state.note();
         drop(state);
         fetching.say(note);
-        follow(advice, selection.as_ref())
+        (advice, arrival, follow(advice, selection.as_ref()))
     }
 }
 

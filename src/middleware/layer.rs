@@ -33,17 +33,7 @@ impl RequireLayer {
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }
-}
 
-impl<S> Layer<S> for RequireLayer {
-    type Service = Require<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Require { inner, layer: self.clone() }
-    }
-}
-
-impl RequireLayer {
     /// Judges the policy, and puts what was found into the request's extensions.
     pub(super) fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts) -> Result<(), Rejection> {
         // What another layer found further out was for its own policy.
@@ -69,5 +59,13 @@ impl RequireLayer {
 
     pub(super) fn respond(&self, rejection: Rejection, request: &Parts) -> Response<Bytes> {
         self.state.answers.respond(rejection, request, self.rules.text())
+    }
+}
+
+impl<S> Layer<S> for RequireLayer {
+    type Service = Require<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Require { inner, layer: self.clone() }
     }
 }

@@ -8,7 +8,7 @@ use super::alternative::{Alternative, IssuerRule, Model, ScopeRule};
 use super::check::Facts;
 use super::claim::{ClaimKind, ClaimValue};
 use super::rules::Rules;
-use crate::json::{Object, Text};
+use crate::json::Object;
 use crate::jwt::ORGANIZATION_URN;
 use crate::organization::{Organization, OrganizationSource, Requested};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
@@ -187,9 +187,7 @@ fn judge_claims(claims: &[(std::sync::Arc<str>, ClaimValue)], token: &AccessToke
 
 fn holds(claims: &Object<'_>, name: &str, value: &ClaimValue) -> bool {
     match &value.0 {
-        ClaimKind::Text(text) => {
-            claims.read::<Text<'_>>(name).is_ok_and(|found| found.is_some_and(|found| found.0 == **text))
-        }
+        ClaimKind::Text(text) => claims.is_text(name, text),
         ClaimKind::Bool(value) => claims.read::<bool>(name).is_ok_and(|found| found == Some(*value)),
         ClaimKind::Integer(value) => claims.read::<i64>(name).is_ok_and(|found| found == Some(*value)),
     }

@@ -62,8 +62,8 @@ impl EntrySettings {
         if issuer.organization_claim.is_empty() || issuer.scope_claim.is_empty() {
             return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
         }
-        check_name("issuer", issuer.name.as_deref().unwrap_or("default"))?;
         let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
+        check_name("issuer", &name)?;
         Ok(IssuerRules {
             name: name.into(),
             issuers: issuer.urls.iter().map(|url| url.as_str().into()).collect(),
