@@ -108,26 +108,28 @@ impl Shared {
     ) -> Landed {
         let mut state = lock(&fetching.state);
         let recovered = state.view(now).failures > 0;
-        let fetched = match outcome {
-            Ok(fetched) => fetched,
+        let old = self.current.load_full().map(|current| current.document.clone());
+        let brought = outcome.and_then(|fetched| {
+            let max_age = fetched.max_age();
+            match (fetched, &old) {
+                (Fetched::Set { mut document, skipped, .. }, _) => {
+                    if let Some(old) = &old {
+                        document.set.carry_over(&old.set);
+                    }
+                    Ok((Arc::from(document), skipped, max_age))
+                }
+                (Fetched::NotModified { .. }, Some(old)) => Ok((old.clone(), Vec::new(), max_age)),
+                (Fetched::NotModified { .. }, None) => Err("a 304, and no set that it could confirm".to_owned()),
+            }
+        });
+        let (document, skipped, max_age) = match brought {
+            Ok(brought) => brought,
             Err(mut reason) => {
                 shorten(&mut reason);
                 let Some(retry_in) = state.failed(flight, jitter(), now) else { return Landed::default() };
                 *lock(&fetching.last_error) = Some(reason.clone());
                 return Landed { events: vec![KeyEvent::Failed { reason, retry_in }], skipped: Vec::new() };
             }
-        };
-        let max_age = fetched.max_age();
-        let old = self.current.load_full().map(|current| current.document.clone());
-        let (document, skipped) = match (fetched, &old) {
-            (Fetched::Set { mut document, skipped, .. }, _) => {
-                if let Some(old) = &old {
-                    document.set.carry_over(&old.set);
-                }
-                (Arc::from(document), skipped)
-            }
-            (Fetched::NotModified { .. }, Some(old)) => (old.clone(), Vec::new()),
-            (Fetched::NotModified { .. }, None) => return Landed::default(),
         };
         if !state.fetched(flight, max_age, jitter(), now) {
             return Landed::default();
