@@ -12,6 +12,7 @@
 mod bearer;
 mod challenge;
 mod error;
+pub mod fetch;
 mod json;
 mod jwt;
 pub mod keys;

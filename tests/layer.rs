@@ -56,7 +56,7 @@ mod markers {
     assert_impl_all!(RequireLayer: Clone, Send, Sync);
     assert_impl_all!(Require<axum::Router>: Clone, Send, Sync);
     assert_impl_all!(ResponseBody<String>: Send, Sync);
-    assert_impl_all!(keys::FetchError: Send, Sync, std::error::Error);
+    assert_impl_all!(fetch::FetchError: Send, Sync, std::error::Error);
     assert_impl_all!(keys::NotReady: Clone, Send, Sync, std::error::Error);
     assert_impl_all!(keys::RefreshError: Clone, Send, Sync, std::error::Error);
     assert_impl_all!(RequireFuture<axum::routing::Route, axum::body::Body>: Send);
@@ -82,7 +82,7 @@ mod markers {
     shared!(
         Require<axum::Router>,
         ResponseBody<String>,
-        keys::FetchError,
+        fetch::FetchError,
         keys::NotReady,
         keys::RefreshError,
         keys::KeyEvent

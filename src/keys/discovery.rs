@@ -8,11 +8,13 @@ use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
-use super::fetch::{Fetch, MAX_DOCUMENT_BYTES};
 use super::jwk::{KeyRules, KeySet};
-use super::url::{self, PlainHttp, is_loopback};
+use crate::fetch::Fetch;
+use crate::fetch::url::{self, PlainHttp, is_loopback};
 use crate::json::Object;
 
+/// The largest discovery document or key set that is read.
+const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// Both documents together must be there by then, whatever the client's own limits are.
 const FETCH_LIMIT: Duration = Duration::from_secs(5);
 
@@ -125,14 +127,14 @@ impl Origin {
     }
 
     async fn get(&self, url: &Uri, etag: Option<HeaderValue>) -> Result<Response<Bytes>, String> {
-        let mut request = Request::new(());
+        let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = url.clone();
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));
         if let Some(etag) = etag {
             request.headers_mut().insert(IF_NONE_MATCH, etag);
         }
-        let answer = self.fetch.fetch(request).await.map_err(|error| format!("{url}: {error}"))?;
+        let answer = self.fetch.fetch(request, MAX_DOCUMENT_BYTES).await.map_err(|error| format!("{url}: {error}"))?;
         if answer.body().len() > MAX_DOCUMENT_BYTES {
             return Err(format!("{url}: more than {MAX_DOCUMENT_BYTES} bytes"));
         }

@@ -5,9 +5,6 @@
 
 mod discovery;
 mod event;
-mod fetch;
-#[cfg(feature = "http-client")]
-pub(crate) mod http_client;
 mod jwk;
 mod operate;
 mod ready;
@@ -15,12 +12,10 @@ mod refresh;
 mod state;
 mod status;
 mod store;
-pub(crate) mod url;
 
 pub(crate) use discovery::{Document, KeySource, Origin};
 pub use event::KeyEvent;
 pub(crate) use event::Watcher;
-pub use fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES};
 #[cfg(test)]
 pub(crate) use jwk::Selection;
 pub(crate) use jwk::{KeyRules, KeySet};

@@ -13,8 +13,9 @@ use super::entry::{EntrySettings, Fetcher};
 use super::issuer::Issuer;
 use crate::challenge::{ChallengeSettings, Quotable};
 use crate::error::ConfigError;
+use crate::fetch::Fetch;
 use crate::jwt::{Entries, Profile};
-use crate::keys::{Fetch, KeyEvent, RefreshSettings, Watcher};
+use crate::keys::{KeyEvent, RefreshSettings, Watcher};
 use crate::middleware::{Answers, OnReject, RejectionBody, State};
 use crate::rejection::Rejection;
 use crate::time::{Clock, SystemClock};
@@ -192,7 +193,7 @@ impl Builder {
         self
     }
 
-    /// Fetches documents instead of the built-in client, whose settings are then of no effect.
+    /// Asks other servers instead of the built-in client, whose settings are then of no effect.
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
         self.fetcher.custom = Some(Arc::new(fetch));
         self

@@ -6,8 +6,8 @@ use http::Uri;
 
 use crate::challenge::Quotable;
 use crate::error::ConfigError;
+use crate::fetch::url::{self, PlainHttp};
 use crate::jwt::{ORGANIZATION_URN, Profile};
-use crate::keys::url::{self, PlainHttp};
 
 pub(super) fn check_range(what: &str, value: Duration, most: Duration) -> Result<(), ConfigError> {
     if value <= most { Ok(()) } else { Err(ConfigError::new(format_args!("{what} {value:?}: more than {most:?}"))) }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::check::{check_issuer, check_name, check_resource, check_url};
 use super::issuer::{Issuer, Keys};
 use crate::error::ConfigError;
-use crate::jwt::{Entries, Entry, IssuerRules, Profile};
+use crate::fetch::Fetch;
 #[cfg(feature = "http-client")]
-use crate::keys::http_client::{ClientSettings, HttpClient};
-use crate::keys::{Document, Fetch, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
+use crate::fetch::http_client::{ClientSettings, HttpClient};
+use crate::jwt::{Entries, Entry, IssuerRules, Profile};
+use crate::keys::{Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
 use crate::signature::Algorithm;
 use crate::time::Clock;
 

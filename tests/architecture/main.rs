@@ -13,7 +13,7 @@ use source::{Source, Token, crate_sources};
 /// A module uses floors below its own, and its own folder. The ground floor is a vocabulary, and itself in order.
 const FLOORS: [&[&str]; 11] = [
     &["error", "json", "signature", "time"],
-    &["scope", "scoped"],
+    &["fetch", "scope", "scoped"],
     &["challenge"],
     &["rejection"],
     &["bearer", "keys", "token"],
@@ -48,7 +48,7 @@ const ONLY_IN: [OnlyIn; 11] = [
     OnlyIn {
         what: "a response is built",
         patterns: &[&["Response", "::", "new"], &["Response", "::", "builder"], &["status_mut"]],
-        places: &["keys/http_client.rs", "middleware/respond.rs", "testing/"],
+        places: &["fetch/http_client.rs", "middleware/respond.rs", "testing/"],
     },
     OnlyIn {
         what: "a status is chosen, or told from others",
@@ -61,7 +61,7 @@ const ONLY_IN: [OnlyIn; 11] = [
         patterns: &[&["async"], &["Future", "for"], &["fn", "poll", "("], &["poll_fn"]],
         places: &[
             "keys/discovery.rs",
-            "keys/http_client.rs",
+            "fetch/http_client.rs",
             "keys/ready.rs",
             "keys/operate.rs",
             "keys/refresh.rs",

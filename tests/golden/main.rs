@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::http::{Request, Response, StatusCode};
-use orgate::keys::{Fetch, FetchError};
+use orgate::fetch::{Fetch, FetchError};
 use orgate::policy::{authenticated, resource, resource_at};
 use orgate::testing::TestClock;
 use orgate::{Claims, Issuer, ResourceServer, SubjectKind};
@@ -311,7 +311,8 @@ struct Recorded {
 impl Fetch for Recorded {
     fn fetch(
         &self,
-        request: Request<()>,
+        request: Request<Bytes>,
+        _: usize,
     ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
         let (status, body) = match &*request.uri().to_string() {
             "http://localhost:3001/oidc/.well-known/openid-configuration" => (StatusCode::OK, corpus::discovery()),

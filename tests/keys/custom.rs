@@ -9,7 +9,7 @@ use futures_util::future::FutureExt as _;
 use http::header::{ACCEPT, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, Request, Response, StatusCode};
 use orgate::ResourceServer;
-use orgate::keys::{Fetch, FetchError};
+use orgate::fetch::{Fetch, FetchError};
 use orgate::testing::{Endpoint, TestIssuer};
 use serde_json::json;
 
@@ -38,7 +38,7 @@ impl Scripted {
 }
 
 impl Fetch for Scripted {
-    fn fetch(&self, request: Request<()>) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
+    fn fetch(&self, request: Request<Bytes>, _: usize) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
         assert_eq!((request.method().as_str(), request.headers().contains_key(ACCEPT)), ("GET", true));
         let url = request.uri().to_string();
         self.asked.lock().unwrap().push(url.clone());
@@ -107,7 +107,7 @@ async fn a_client_that_panics() {
 struct Hanging;
 
 impl Fetch for Hanging {
-    fn fetch(&self, _: Request<()>) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
+    fn fetch(&self, _: Request<Bytes>, _: usize) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
         Box::pin(std::future::pending())
     }
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use super::*;
+use crate::fetch::{Fetch, FetchError};
 use crate::keys::discovery::KeySource;
-use crate::keys::fetch::{Fetch, FetchError};
 use crate::keys::jwk::KeyRules;
 use crate::time::SystemClock;
 
@@ -18,7 +18,11 @@ use crate::time::SystemClock;
 struct Growing(AtomicU32);
 
 impl Fetch for Growing {
-    fn fetch(&self, _: Request<()>) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
+    fn fetch(
+        &self,
+        _: Request<Bytes>,
+        _: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
         let newest = self.0.fetch_add(1, Ordering::Relaxed);
         let keys = (0..=newest).map(|kid| {
             serde_json::json!({

@@ -9,8 +9,8 @@ use http::{Request, Response};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Proxy};
 
-use super::fetch::{Fetch, FetchError, MAX_DOCUMENT_BYTES};
 use super::url::without_user;
+use super::{Fetch, FetchError};
 use crate::error::ConfigError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,23 +58,24 @@ impl HttpClient {
         })
     }
 
-    async fn get(&self, request: Request<()>) -> Result<Response<Bytes>, FetchError> {
-        let (parts, ()) = request.into_parts();
+    async fn send(&self, request: Request<Bytes>, max_bytes: usize) -> Result<Response<Bytes>, FetchError> {
+        let (parts, body) = request.into_parts();
         let mut answer = self
             .0
             .request(parts.method, parts.uri.to_string())
             .headers(parts.headers)
+            .body(body)
             .send()
             .await
             .map_err(FetchError::new)?;
-        let mut body = BytesMut::new();
+        let mut read = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(FetchError::new)? {
-            if body.len() + chunk.len() > MAX_DOCUMENT_BYTES {
-                return Err(FetchError::new(format!("the document has more than {MAX_DOCUMENT_BYTES} bytes")));
+            if read.len() + chunk.len() > max_bytes {
+                return Err(FetchError::new(format!("the answer has more than {max_bytes} bytes")));
             }
-            body.extend_from_slice(&chunk);
+            read.extend_from_slice(&chunk);
         }
-        let mut response = Response::new(body.freeze());
+        let mut response = Response::new(read.freeze());
         *response.status_mut() = answer.status();
         *response.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(response)
@@ -84,8 +85,9 @@ impl HttpClient {
 impl Fetch for HttpClient {
     fn fetch(
         &self,
-        request: Request<()>,
+        request: Request<Bytes>,
+        max_bytes: usize,
     ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
-        Box::pin(self.get(request))
+        Box::pin(self.send(request, max_bytes))
     }
 }

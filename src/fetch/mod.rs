@@ -1,4 +1,8 @@
-//! How a document is fetched: one small trait, so that anybody can bring an HTTP client of their own.
+//! How a server asks other servers: one small trait, so that anybody can bring an HTTP client of their own.
+
+#[cfg(feature = "http-client")]
+pub(crate) mod http_client;
+pub(crate) mod url;
 
 use std::fmt;
 use std::future::Future;
@@ -7,21 +11,19 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{Request, Response};
 
-/// The largest discovery document or key set that is read, in bytes.
-pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
-
-/// Fetches one document. The default is a `reqwest` client (feature `http-client`).
+/// Sends one request. The default is a `reqwest` client (feature `http-client`).
 ///
-/// An implementation gets a `GET` request whose URL comes from configuration or from a trusted discovery document. It
-/// must not follow redirects, should stop reading a body beyond [`MAX_DOCUMENT_BYTES`], and returns whatever status it
-/// got: what a status means is decided by the caller, who also ends a fetch that takes longer than five seconds.
+/// An implementation gets a request whose URL comes from configuration or from a trusted discovery document: a `GET` for
+/// documents and keys, a `POST` with a body where something is asked. It must not follow redirects, should stop reading an
+/// answer beyond `max_bytes`, and returns whatever status it got: what a status means is decided by the caller, who also
+/// ends a request that takes too long. Headers and bodies may hold credentials: they belong into no log.
 ///
 /// ```
 /// use std::{future::Future, pin::Pin};
 ///
 /// use bytes::Bytes;
 /// use http::{Request, Response};
-/// use orgate::keys::{Fetch, FetchError};
+/// use orgate::fetch::{Fetch, FetchError};
 ///
 /// /// Knows one document, and no network.
 /// struct Canned(&'static str);
@@ -29,7 +31,8 @@ pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// impl Fetch for Canned {
 ///     fn fetch(
 ///         &self,
-///         request: Request<()>,
+///         request: Request<Bytes>,
+///         _max_bytes: usize,
 ///     ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
 ///         Box::pin(async move {
 ///             match request.uri().path() {
@@ -44,11 +47,12 @@ pub trait Fetch: Send + Sync + 'static {
     /// Sends the request and reads the whole answer.
     fn fetch(
         &self,
-        request: Request<()>,
+        request: Request<Bytes>,
+        max_bytes: usize,
     ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>>;
 }
 
-/// Why a document could not be fetched. Its text goes to the log, never into an answer.
+/// Why there is no answer. Its text goes to the log, never into an answer.
 #[derive(Debug)]
 pub struct FetchError(Box<dyn std::error::Error + Send + Sync>);
 
