@@ -5,6 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
 use crate::scope::ScopeList;
@@ -19,8 +21,9 @@ pub struct AccessToken(Arc<Minted>);
 
 struct Minted {
     verified: Verified,
-    /// The claims set, as it was signed.
-    payload: Box<[u8]>,
+    /// The token as it came, a JWS in compact form: what a cache of verified tokens compares, and where the claims are
+    /// read when somebody asks for more than is in `verified`. It is shown to nobody.
+    jws: Arc<[u8]>,
 }
 
 /// What a verifier established. Whoever calls [`AccessToken::mint`] vouches for it.
@@ -34,14 +37,20 @@ pub(crate) struct Verified {
     pub(crate) scopes: ScopeList,
     pub(crate) audience: Vec<Box<str>>,
     pub(crate) organization: Option<Box<str>>,
+    pub(crate) times: Times,
+}
+
+/// When a token ends, when it was issued, and when it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
     pub(crate) expires_at: NumericDate,
-    pub(crate) issued_at: Option<NumericDate>,
     pub(crate) not_before: Option<NumericDate>,
+    pub(crate) issued_at: Option<NumericDate>,
 }
 
 impl AccessToken {
-    pub(crate) fn mint(verified: Verified, payload: impl Into<Box<[u8]>>) -> Self {
-        Self(Arc::new(Minted { verified, payload: payload.into() }))
+    pub(crate) fn mint(verified: Verified, jws: impl Into<Arc<[u8]>>) -> Self {
+        Self(Arc::new(Minted { verified, jws: jws.into() }))
     }
 
     /// The `iss` claim: one of the values that its issuer entry trusts.
@@ -110,19 +119,19 @@ impl AccessToken {
     /// ```
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        self.0.verified.expires_at.to_system_time()
+        self.0.verified.times.expires_at.to_system_time()
     }
 
     /// The `iat` claim.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.0.verified.issued_at.map(NumericDate::to_system_time)
+        self.0.verified.times.issued_at.map(NumericDate::to_system_time)
     }
 
     /// The `nbf` claim.
     #[must_use]
     pub fn not_before(&self) -> Option<SystemTime> {
-        self.0.verified.not_before.map(NumericDate::to_system_time)
+        self.0.verified.times.not_before.map(NumericDate::to_system_time)
     }
 
     /// Parses the claims into a type of yours. Each call parses anew.
@@ -131,7 +140,7 @@ impl AccessToken {
     ///
     /// When the claims do not fit `T`.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
-        serde_json::from_slice(&self.0.payload).map_err(|error| ClaimsError(Arc::new(error)))
+        serde_json::from_slice(&self.payload()).map_err(|error| ClaimsError(Arc::new(error)))
     }
 
     /// The indicators that the token's issuer entry may speak for; the first one is "this API".
@@ -139,8 +148,19 @@ impl AccessToken {
         &self.0.verified.resources
     }
 
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.0.payload
+    pub(crate) fn times(&self) -> &Times {
+        &self.0.verified.times
+    }
+
+    pub(crate) fn jws(&self) -> &Arc<[u8]> {
+        &self.0.jws
+    }
+
+    /// The claims set, as it was signed.
+    pub(crate) fn payload(&self) -> Vec<u8> {
+        let payload = self.0.jws.split(|&byte| byte == b'.').nth(1).unwrap_or_default();
+        // It was decoded before it was verified.
+        URL_SAFE_NO_PAD.decode(payload).unwrap_or_default()
     }
 }
 

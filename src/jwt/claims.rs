@@ -4,27 +4,29 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::json::{JsonError, Object, Text};
-use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::rejection::Rejection;
 use crate::scope::ScopeList;
 use crate::time::Now;
-use crate::token::{NumericDate, Subject, SubjectKind, Verified};
+use crate::token::{Subject, SubjectKind, Times, Verified};
 
 use super::rules::{IssuerRules, MachineMark, Profile, ScopeForm};
+use super::times;
 
 /// Claims that mark another kind of JWT: ID tokens, logout tokens, security events.
 const FOREIGN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
 /// Where issuers that do not follow RFC 9068 name the client.
 const CLIENT_CLAIMS: [&str; 4] = ["client_id", "azp", "appid", "cid"];
 
-/// Judges claims whose signature has been verified. `issuer` is the trusted value that `iss` was found equal to.
+/// Judges claims whose signature has been verified. `issuer` is the trusted value that `iss` was found equal to, `times`
+/// are those of the claims.
 pub(super) fn judge(
     claims: &Object<'_>,
     issuer: &Arc<str>,
+    times: Times,
     rules: &IssuerRules,
     now: Now,
 ) -> Result<Verified, Rejection> {
-    let times = Times::read(claims)?;
-    times.judge(rules, now)?;
+    times::judge(&times, rules.leeway, now)?;
     let audience = audience(claims, rules)?;
     if claims.has("cnf") {
         return Err(Rejection::invalid_token("cnf: a sender-constrained token, and nothing here can check it"));
@@ -49,47 +51,8 @@ pub(super) fn judge(
         scopes: scopes(claims, rules)?,
         audience,
         organization: organization.map(|text| text.0.into()),
-        expires_at: times.expires_at,
-        issued_at: times.issued_at,
-        not_before: times.not_before,
+        times,
     })
-}
-
-/// `exp`, `nbf` and `iat`.
-struct Times {
-    expires_at: NumericDate,
-    not_before: Option<NumericDate>,
-    issued_at: Option<NumericDate>,
-}
-
-impl Times {
-    fn read(claims: &Object<'_>) -> Result<Self, Rejection> {
-        let date = |name| match claims.get::<f64>(name).map_err(wrong_type)? {
-            None => Ok(None),
-            Some(seconds) => NumericDate::new(seconds)
-                .map(Some)
-                .ok_or_else(|| Rejection::invalid_token(format!("{name} is no date"))),
-        };
-        let expires_at = date("exp")?.ok_or_else(|| Rejection::invalid_token("exp is missing"))?;
-        Ok(Self { expires_at, not_before: date("nbf")?, issued_at: date("iat")? })
-    }
-
-    /// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
-    fn judge(&self, rules: &IssuerRules, now: Now) -> Result<(), Rejection> {
-        let (now, leeway) = (now.unix.as_secs_f64(), rules.leeway.as_secs_f64());
-        let late = now - self.expires_at.seconds();
-        if late >= leeway {
-            let detail = format!("expired {late:.0} s ago, leeway {leeway} s");
-            return Err(Rejection::new(RejectionKind::ExpiredToken, Remediation::Refresh, detail));
-        }
-        for (name, date) in [("nbf", self.not_before), ("iat", self.issued_at)] {
-            let early = date.map_or(0.0, |date| date.seconds() - now);
-            if early > leeway {
-                return Err(Rejection::invalid_token(format!("{name} is {early:.0} s ahead, leeway {leeway} s")));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// `aud`: a string or an array of strings (RFC 7519 section 4.1.3), one of which this server serves.

@@ -2,13 +2,16 @@
 //!
 //! One function, [`verify`], reads top to bottom as a token is judged; everything it calls is synchronous and pure.
 
+mod cache;
 mod claims;
 mod entries;
 mod header;
 mod rules;
 mod segments;
+mod times;
 mod verify;
 
+pub(crate) use cache::VerifiedTokens;
 pub(crate) use entries::{Entries, Entry};
 pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};

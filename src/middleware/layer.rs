@@ -6,6 +6,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use tower_layer::Layer;
 
+use super::known::{Known, Undecided};
 use super::service::Require;
 use super::state::State;
 use crate::organization::Organization;
@@ -34,8 +35,14 @@ impl RequireLayer {
         &self.rules
     }
 
+    /// Decides, as far as that is possible with what is known.
+    pub(super) fn decide(&self, request: &mut Parts, known: &mut Known) -> Result<(), Undecided> {
+        let token = self.state.authenticate(&request.headers, known)?;
+        self.authorize(token, request).map_err(Undecided::Rejected)
+    }
+
     /// Judges the policy, and puts what was found into the request's extensions.
-    pub(super) fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts) -> Result<(), Rejection> {
+    fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts) -> Result<(), Rejection> {
         // What another layer found further out was for its own policy.
         parts.extensions.remove::<AccessToken>();
         parts.extensions.remove::<Organization>();

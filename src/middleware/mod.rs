@@ -5,7 +5,9 @@
 
 mod body;
 mod future;
+mod known;
 mod layer;
+mod permits;
 mod respond;
 mod service;
 mod state;
@@ -13,6 +15,7 @@ mod state;
 pub use body::ResponseBody;
 pub use future::RequireFuture;
 pub use layer::RequireLayer;
+pub(crate) use permits::{PermitSettings, Permits};
 pub use respond::RejectionBody;
 #[cfg(feature = "axum")]
 pub(crate) use respond::respond_unlayered;

@@ -6,29 +6,56 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 
+use super::known::{Known, Undecided, Wait};
+use super::permits::Permits;
 use super::respond::Answers;
 use crate::bearer;
-use crate::jwt::{self, AwaitedKey, Entries, Unverified};
+use crate::jwt::{self, Entries, Unverified, VerifiedTokens};
 use crate::time::Clock;
 use crate::token::AccessToken;
 
 pub(crate) struct State {
     /// Read on every request; replaced as a whole when an issuer comes or goes.
     pub(crate) entries: ArcSwap<Entries>,
+    pub(crate) verified: VerifiedTokens,
+    pub(crate) permits: Permits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_token_bytes: usize,
     pub(crate) answers: Answers,
 }
 
 impl State {
-    /// The request's token, verified; `None` when it carries none. `awaited` is the key that an earlier try lacked.
+    /// The request's token, verified; `None` when it carries none.
     pub(super) fn authenticate(
         &self,
         headers: &HeaderMap,
-        awaited: Option<AwaitedKey>,
-    ) -> Result<Option<AccessToken>, Unverified> {
-        let Some(token) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
-        jwt::verify(token, &self.entries.load(), self.clock.now(), awaited).map(Some)
+        known: &mut Known,
+    ) -> Result<Option<AccessToken>, Undecided> {
+        if let Some(token) = &known.token {
+            return Ok(Some(token.clone()));
+        }
+        let Some(credentials) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
+        let (entries, now) = (self.entries.load(), self.clock.now());
+        // Taken out: whoever waits on need not hold it.
+        let permit = known.permit.take();
+        if let Some(token) = self.verified.get(credentials.as_bytes(), &entries, now)? {
+            return Ok(Some(token));
+        }
+        let permit = || permit.or_else(|| self.permits.try_acquire());
+        let proven = jwt::verify(credentials.token()?, &entries, now, known.key.as_ref(), permit)?;
+        let token = proven.token.clone();
+        self.verified.insert(proven);
+        Ok(Some(token))
+    }
+}
+
+impl From<Unverified> for Undecided {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Rejected(rejection) => Self::Rejected(rejection),
+            Unverified::NeedsKey(missing) => Self::Waits(Wait::Key(missing)),
+            Unverified::NeedsPermit => Self::Waits(Wait::Permit),
+        }
     }
 }
 

@@ -178,7 +178,8 @@ fn judge_claims(claims: &[(std::sync::Arc<str>, ClaimValue)], token: &AccessToke
     if claims.is_empty() {
         return Ok(());
     }
-    let object = Object::parse(token.payload()).map_err(|error| denied(error.to_string()))?;
+    let payload = token.payload();
+    let object = Object::parse(&payload).map_err(|error| denied(error.to_string()))?;
     match claims.iter().find(|(name, value)| !holds(&object, name, value)) {
         None => Ok(()),
         Some((name, _)) => Err(denied(format!("claim {name} has not the required value"))),

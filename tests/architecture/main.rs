@@ -67,6 +67,8 @@ const ONLY_IN: [OnlyIn; 11] = [
             "keys/refresh.rs",
             "keys/store.rs",
             "middleware/future.rs",
+            "middleware/known.rs",
+            "middleware/permits.rs",
             "router/",
             "testing/",
         ],
@@ -303,15 +305,25 @@ fn imported(source: &Source, crates: &BTreeSet<String>) -> BTreeSet<String> {
     names
 }
 
-/// Every `pub` item as far as it is a promise, and the head of every `impl`.
+/// Every `pub` item as far as it is a promise, and the head of every `impl`, unless it is for a type of this file that is
+/// not public.
 fn public_signatures(tokens: &[Token]) -> Vec<&[Token]> {
+    let private: BTreeSet<&str> = tokens
+        .windows(3)
+        .filter(|window| &*window[0].text != "pub" && matches!(&*window[1].text, "struct" | "enum"))
+        .map(|window| &*window[2].text)
+        .collect();
     let mut signatures = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         let before = at.checked_sub(1).map_or("", |before| &tokens[before].text);
         let after = tokens.get(at + 1).map_or("", |after| &after.text);
         let rest = &tokens[at..];
         if token.text == "impl" && matches!(before, "" | "}" | ";" | "]" | "{") {
-            signatures.push(until(rest, &["{"]));
+            let head = until(rest, &["{"]);
+            let implementor = head.iter().rposition(|token| token.text == "for").and_then(|at| head.get(at + 1));
+            if implementor.is_none_or(|name| !private.contains(&&*name.text)) {
+                signatures.push(head);
+            }
         }
         if token.text != "pub" || after == "(" {
             continue;
@@ -475,6 +487,7 @@ mod catches {
             "pub const A: Option<serde_json::Value> = None;",
             "pub use reqwest::Client;",
             "use reqwest::Error; impl From<Error> for A { }",
+            "use reqwest::Error; pub struct A; impl From<Error> for A { }",
         ] {
             assert_eq!(signature_violations(&Source::read("a.rs", text), &foreign).len(), 1, "{text}");
         }
@@ -485,6 +498,7 @@ mod catches {
             "pub(crate) fn a() -> serde_json::Value { }",
             "fn a() -> serde_json::Value { }",
             "pub fn a() -> Result<u8, std::io::Error> { }",
+            "use reqwest::Error; struct A; impl From<Error> for A { }",
         ] {
             assert_eq!(signature_violations(&Source::read("a.rs", text), &foreign), [""; 0], "{text}");
         }

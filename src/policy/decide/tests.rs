@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Request};
 
 use super::super::{
@@ -9,7 +11,7 @@ use super::super::{
 use super::*;
 use crate::jwt::IssuerRules;
 use crate::scope::ScopeList;
-use crate::token::{NumericDate, Subject, SubjectKind, Verified};
+use crate::token::{NumericDate, Subject, SubjectKind, Times, Verified};
 
 const API: &str = "https://api.example.com";
 const BILLING: &str = "https://api.example.com/billing";
@@ -46,11 +48,9 @@ fn minted(token: &Token) -> AccessToken {
             scopes: ScopeList::from_text(token.scope),
             audience: token.audience.iter().map(|audience| (*audience).into()).collect(),
             organization: token.organization.map(Into::into),
-            expires_at: NumericDate::new(1.0).unwrap(),
-            issued_at: None,
-            not_before: None,
+            times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },
-        token.payload.as_bytes(),
+        format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).into_bytes(),
     )
 }
 

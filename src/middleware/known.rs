@@ -1,0 +1,57 @@
+//! What is known about a request so far, and what is still to be waited for.
+
+use std::time::Duration;
+
+use super::permits::Permit;
+use super::state::State;
+use crate::jwt::{AwaitedKey, MissingKey};
+use crate::rejection::Rejection;
+use crate::token::AccessToken;
+
+/// A request is decided in one go from what is at hand. Where that is not enough, what is missing is waited for, put in
+/// here, and the decision is made again.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) token: Option<AccessToken>,
+    pub(super) key: Option<AwaitedKey>,
+    pub(super) permit: Option<Permit>,
+}
+
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a request is not let through, or not yet.
+pub(super) enum Undecided {
+    Rejected(Rejection),
+    Waits(Wait),
+}
+
+/// What is missing.
+pub(super) enum Wait {
+    Key(MissingKey),
+    Permit,
+}
+
+impl From<Rejection> for Undecided {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl Known {
+    /// Waits for what is missing. Every wait has a limit of its own.
+    pub(super) async fn gather(&mut self, wait: Wait, state: &State) -> Result<(), Rejection> {
+        match wait {
+            Wait::Key(_) if self.key.is_some() => {
+                let detail = "the issuer was replaced while its key was fetched";
+                return Err(Rejection::unavailable(RETRY_AFTER, detail));
+            }
+            Wait::Key(missing) => {
+                let arrival = Some(missing.arrival);
+                let outcome = missing.entry.keys.resolve(missing.kid.as_deref(), missing.algorithm, arrival).await;
+                self.key = Some(missing.awaited(outcome)?);
+            }
+            Wait::Permit => self.permit = Some(state.permits.acquire().await?),
+        }
+        Ok(())
+    }
+}
