@@ -36,7 +36,9 @@ pub(crate) struct Verified {
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) scopes: ScopeList,
     pub(crate) audience: Vec<Box<str>>,
-    pub(crate) organization: Option<Box<str>>,
+    pub(crate) organization: Option<Arc<str>>,
+    /// The organization that the audience is, if it is one and nothing else.
+    pub(crate) audience_organization: Option<Arc<str>>,
     pub(crate) times: Times,
 }
 
@@ -146,6 +148,14 @@ impl AccessToken {
     /// The indicators that the token's issuer entry may speak for; the first one is "this API".
     pub(crate) fn resources(&self) -> &[Arc<str>] {
         &self.0.verified.resources
+    }
+
+    pub(crate) fn claimed_organization(&self) -> Option<&Arc<str>> {
+        self.0.verified.organization.as_ref()
+    }
+
+    pub(crate) fn audience_organization(&self) -> Option<&Arc<str>> {
+        self.0.verified.audience_organization.as_ref()
     }
 
     pub(crate) fn times(&self) -> &Times {

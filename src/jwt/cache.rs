@@ -11,8 +11,8 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::entries::{Entries, Entry};
 use super::times;
+use super::verify::Unverified;
 use crate::keys::Lookup;
-use crate::rejection::Rejection;
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
 use crate::token::AccessToken;
@@ -66,8 +66,8 @@ impl VerifiedTokens {
     ///
     /// # Errors
     ///
-    /// When its time is over, or has not come.
-    pub(crate) fn get(&self, token: &[u8], entries: &Entries, now: Now) -> Result<Option<AccessToken>, Rejection> {
+    /// When its time is over, or has not come, or its key must be fetched first.
+    pub(crate) fn get(&self, token: &[u8], entries: &Entries, now: Now) -> Result<Option<AccessToken>, Unverified> {
         let Some(cache) = &self.0 else { return Ok(None) };
         let Some(proven) = cache.get(token) else { return Ok(None) };
         let Proven { token: verified, proof } = &*proven;
@@ -75,14 +75,17 @@ impl VerifiedTokens {
         if Weak::as_ptr(&proof.entry) != Arc::as_ptr(entry) {
             return Ok(None);
         }
+        let kid = proof.kid.as_deref();
         // Asked as if it were new, so that a hit drives the refresh ahead as well, and waits where it must.
-        match entry.keys.lookup(proof.kid.as_deref(), proof.algorithm, now.monotonic) {
+        match entry.keys.lookup(kid, proof.algorithm, now.monotonic) {
             Lookup::Key(key) if Weak::as_ptr(&proof.key) == Arc::as_ptr(&key) => {}
-            _ => return Ok(None),
+            // Asked twice, it would take this for another request.
+            Lookup::Wait(arrival) => return Err(Unverified::needs_key(entry, kid, proof.algorithm, arrival)),
+            Lookup::Key(_) | Lookup::Refused(_) => return Ok(None),
         }
         if let Err(rejection) = times::judge(verified.times(), entry.rules.leeway, now) {
             cache.remove(token);
-            return Err(rejection.about(&entry.rules.name, proof.kid.as_deref()));
+            return Err(rejection.about(&entry.rules.name, kid).into());
         }
         Ok(Some(verified.clone()))
     }

@@ -9,7 +9,7 @@ use crate::scope::ScopeList;
 use crate::time::Now;
 use crate::token::{Subject, SubjectKind, Times, Verified};
 
-use super::rules::{IssuerRules, MachineMark, Profile, ScopeForm};
+use super::rules::{IssuerRules, MachineMark, ORGANIZATION_URN, Profile, ScopeForm};
 use super::times;
 
 /// Claims that mark another kind of JWT: ID tokens, logout tokens, security events.
@@ -49,6 +49,10 @@ pub(super) fn judge(
         client_id: client.map(Into::into),
         token_id: string(claims, "jti")?.map(Into::into),
         scopes: scopes(claims, rules)?,
+        audience_organization: match &*audience {
+            [only] => only.strip_prefix(ORGANIZATION_URN).map(Into::into),
+            _ => None,
+        },
         audience,
         organization: organization.map(|text| text.0.into()),
         times,

@@ -125,13 +125,14 @@ fn find_key(entry: &Arc<Entry>, header: &UnverifiedHeader<'_>, now: Now) -> Resu
     let (kid, algorithm) = (header.kid.as_deref(), header.algorithm);
     match entry.keys.lookup(kid, algorithm, now.monotonic) {
         Lookup::Key(key) => Ok(key),
-        Lookup::Wait(arrival) => Err(Unverified::NeedsKey(MissingKey {
-            entry: entry.clone(),
-            kid: kid.map(str::to_owned),
-            algorithm,
-            arrival,
-        })),
+        Lookup::Wait(arrival) => Err(Unverified::needs_key(entry, kid, algorithm, arrival)),
         Lookup::Refused(refusal) => Err(without_key(refusal, entry, kid).into()),
+    }
+}
+
+impl Unverified {
+    pub(super) fn needs_key(entry: &Arc<Entry>, kid: Option<&str>, algorithm: Algorithm, arrival: Arrival) -> Self {
+        Self::NeedsKey(MissingKey { entry: entry.clone(), kid: kid.map(str::to_owned), algorithm, arrival })
     }
 }
 

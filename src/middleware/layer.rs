@@ -30,6 +30,10 @@ impl RequireLayer {
         Self { state, rules: Arc::new(rules) }
     }
 
+    pub(crate) fn around<S>(self, inner: S) -> Require<S> {
+        Require { inner, layer: self }
+    }
+
     #[cfg(feature = "axum")]
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
@@ -73,6 +77,6 @@ impl<S> Layer<S> for RequireLayer {
     type Service = Require<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Require { inner, layer: self.clone() }
+        self.clone().around(inner)
     }
 }

@@ -38,7 +38,10 @@ impl State {
         let (entries, now) = (self.entries.load(), self.clock.now());
         // Taken out: whoever waits on need not hold it.
         let permit = known.permit.take();
-        if let Some(token) = self.verified.get(credentials.as_bytes(), &entries, now)? {
+        // A key that was waited for must be put to use.
+        if known.key.is_none()
+            && let Some(token) = self.verified.get(credentials.as_bytes(), &entries, now)?
+        {
             return Ok(Some(token));
         }
         let permit = || permit.or_else(|| self.permits.try_acquire());

@@ -22,8 +22,8 @@ pub struct Organization(ScopedId);
 
 impl Organization {
     /// Only for a policy that found the two equal.
-    pub(crate) fn verified(issuer_name: Arc<str>, id: &str) -> Self {
-        Self(ScopedId { issuer_name, id: id.into() })
+    pub(crate) fn verified(issuer_name: Arc<str>, id: Arc<str>) -> Self {
+        Self(ScopedId { issuer_name, id })
     }
 
     /// The organization's id. Never empty.

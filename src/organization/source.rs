@@ -30,11 +30,13 @@ enum Kind {
     Token,
 }
 
-/// What the request says.
-#[derive(Debug, PartialEq, Eq)]
+/// Which organization the request names, beside the token's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Requested {
-    /// It names this organization; the id is not empty.
-    Named(String),
+    /// The same one.
+    Same,
+    /// Another one.
+    Other,
     /// It names none, or not clearly.
     Unclear,
     /// The route takes whatever organization the token is for.
@@ -118,14 +120,21 @@ impl OrganizationSource {
         }
     }
 
+    /// Reads the request, and compares what it names with `id`. An empty id is none.
+    ///
     /// # Errors
     ///
     /// When the layer cannot know what the handler would read: a fault of the wiring.
-    pub(crate) fn read(&self, parts: &mut Parts) -> Result<Requested, Rejection> {
-        let found = match &self.kind {
-            Kind::Token => return Ok(Requested::OfToken),
-            Kind::Path(name) => match path_value(parts, name) {
-                PathValue::Value(value) => Some(value),
+    pub(crate) fn compare(&self, parts: &mut Parts, id: &str) -> Result<Requested, Rejection> {
+        let compare = |named: &str| match named {
+            "" => Requested::Unclear,
+            named if named == id => Requested::Same,
+            _ => Requested::Other,
+        };
+        let compared = match &self.kind {
+            Kind::Token => Some(Requested::OfToken),
+            Kind::Path(name) => match path_value(parts, name, compare) {
+                PathValue::Value(compared) => Some(compared),
                 #[cfg(feature = "axum")]
                 PathValue::Unreadable => None,
                 PathValue::Absent => return Err(no_parameter(name)),
@@ -138,14 +147,14 @@ impl OrganizationSource {
             Kind::Header(name) => {
                 let mut values = parts.headers.get_all(name).iter();
                 match (values.next(), values.next()) {
-                    (Some(value), None) => value.to_str().ok().map(str::to_owned),
+                    (Some(value), None) => value.to_str().ok().map(compare),
                     _ => None,
                 }
             }
-            Kind::Subdomain(domain) => label_below(parts, domain),
-            Kind::Closure(_, find) => find(parts),
+            Kind::Subdomain(domain) => label_below(parts, domain).as_deref().map(compare),
+            Kind::Closure(_, find) => find(parts).as_deref().map(compare),
         };
-        Ok(found.filter(|id| !id.is_empty()).map_or(Requested::Unclear, Requested::Named))
+        Ok(compared.unwrap_or(Requested::Unclear))
     }
 }
 
@@ -195,37 +204,39 @@ mod tests {
     fn header_exactly_once() {
         let source = header("Organization-Id");
         let mut parts = parts();
-        assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
         parts.headers.insert("organization-id", HeaderValue::from_static("acme"));
-        assert_eq!(source.read(&mut parts).unwrap(), Requested::Named("acme".into()));
+        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Same);
         parts.headers.append("organization-id", HeaderValue::from_static("acme"));
-        assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
         for bad in [&b""[..], b"\xff"] {
             parts.headers.insert("organization-id", HeaderValue::from_bytes(bad).unwrap());
-            assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+            assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
         }
     }
 
     #[test]
     fn a_path_without_parameters_is_a_fault_of_the_wiring() {
-        assert!(path("org").read(&mut parts()).is_err());
+        assert!(path("org").compare(&mut parts(), "acme").is_err());
     }
 
     #[test]
     fn a_path_parameter_from_any_router() {
         let mut parts = parts();
         parts.extensions.insert(PathParams::new([("org", "acme"), ("id", "1"), ("id", "2"), ("none", "")]));
-        assert_eq!(path("org").read(&mut parts).unwrap(), Requested::Named("acme".into()));
-        assert_eq!(path("none").read(&mut parts).unwrap(), Requested::Unclear);
-        assert!(path("id").read(&mut parts).is_err(), "twice");
-        assert!(path("other").read(&mut parts).is_err(), "absent");
+        assert_eq!(path("org").compare(&mut parts, "acme").unwrap(), Requested::Same);
+        assert_eq!(path("none").compare(&mut parts, "acme").unwrap(), Requested::Unclear);
+        assert_eq!(path("org").compare(&mut parts, "acm").unwrap(), Requested::Other);
+        assert_eq!(path("none").compare(&mut parts, "").unwrap(), Requested::Unclear);
+        assert!(path("id").compare(&mut parts, "acme").is_err(), "twice");
+        assert!(path("other").compare(&mut parts, "acme").is_err(), "absent");
     }
 
     #[test]
     fn a_closure_and_the_token() {
         let source = from_request("second label", |_| Some(String::new()));
-        assert_eq!(source.read(&mut parts()).unwrap(), Requested::Unclear);
-        assert_eq!(token().read(&mut parts()).unwrap(), Requested::OfToken);
+        assert_eq!(source.compare(&mut parts(), "acme").unwrap(), Requested::Unclear);
+        assert_eq!(token().compare(&mut parts(), "acme").unwrap(), Requested::OfToken);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whether a verified token may do what a route does: a pure function of `(token, request, rules)`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::request::Parts;
 
@@ -109,14 +110,12 @@ fn judge_model(model: &Model, token: &AccessToken, request: &mut Parts) -> Resul
             }
         }
         Model::Organization(source) => {
-            let requested = source.read(request)?;
-            let mut audience = token.audience();
-            let id = match (audience.next(), audience.next()) {
-                (Some(only), None) => only.strip_prefix(ORGANIZATION_URN),
-                _ => None,
-            };
+            let id = token.audience_organization();
+            let requested = source.compare(request, id.map_or("", |id| id))?;
             match id {
-                Some(id) if token.organization_claim().is_none() => same_organization(&requested, id, source, token),
+                Some(id) if token.organization_claim().is_none() => {
+                    same_organization(requested, Some(id), source, token)
+                }
                 Some(_) => Err(wrong_audience(
                     Remediation::OrganizationToken,
                     "an organization token that names an organization in a claim too",
@@ -125,10 +124,9 @@ fn judge_model(model: &Model, token: &AccessToken, request: &mut Parts) -> Resul
             }
         }
         Model::ResourceInOrganization(indicator, source) => {
-            let requested = source.read(request)?;
+            let requested = source.compare(request, token.organization_claim().unwrap_or_default())?;
             judge_resource(indicator.as_deref(), token)?;
-            let id = token.organization_claim().unwrap_or_default();
-            same_organization(&requested, id, source, token)
+            same_organization(requested, token.claimed_organization(), source, token)
         }
     }
 }
@@ -153,28 +151,24 @@ fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Re
 }
 
 fn same_organization(
-    requested: &Requested,
-    id: &str,
+    requested: Requested,
+    id: Option<&Arc<str>>,
     source: &OrganizationSource,
     token: &AccessToken,
 ) -> Result<Option<Organization>, Rejection> {
-    let same = match requested {
-        Requested::Named(requested) => requested == id,
-        Requested::OfToken => true,
-        Requested::Unclear => false,
-    };
-    if same && !id.is_empty() {
-        return Ok(Some(Organization::verified(token.subject().issuer().clone(), id)));
-    }
-    let detail = match requested {
-        Requested::Unclear => format!("the request names no organization ({source})"),
-        _ if id.is_empty() => "the token is for no organization".to_owned(),
+    let id = id.filter(|id| !id.is_empty());
+    let detail = match (requested, id) {
+        (Requested::Same | Requested::OfToken, Some(id)) => {
+            return Ok(Some(Organization::verified(token.subject().issuer().clone(), id.clone())));
+        }
+        (Requested::Unclear, _) => format!("the request names no organization ({source})"),
+        (_, None) => "the token is for no organization".to_owned(),
         _ => format!("the request's organization ({source}) is not the token's"),
     };
     Err(Rejection::new(RejectionKind::WrongOrganization, Remediation::OrganizationToken, detail))
 }
 
-fn judge_claims(claims: &[(std::sync::Arc<str>, ClaimValue)], token: &AccessToken) -> Result<(), Rejection> {
+fn judge_claims(claims: &[(Arc<str>, ClaimValue)], token: &AccessToken) -> Result<(), Rejection> {
     if claims.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 mod extract;
 mod guard;
+mod handler;
 mod methods;
 mod path;
 mod route;

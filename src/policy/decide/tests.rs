@@ -48,6 +48,10 @@ fn minted(token: &Token) -> AccessToken {
             scopes: ScopeList::from_text(token.scope),
             audience: token.audience.iter().map(|audience| (*audience).into()).collect(),
             organization: token.organization.map(Into::into),
+            audience_organization: match token.audience {
+                [only] => only.strip_prefix(ORGANIZATION_URN).map(Into::into),
+                _ => None,
+            },
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },
         format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).into_bytes(),
