@@ -16,6 +16,8 @@ pub mod fetch;
 mod json;
 mod jwt;
 pub mod keys;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod middleware;
 mod organization;
 pub mod policy;

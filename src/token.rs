@@ -241,6 +241,11 @@ impl Subject {
         &self.id.issuer_name
     }
 
+    #[cfg(feature = "live")]
+    pub(crate) fn shared_id(&self) -> &Arc<str> {
+        &self.id.id
+    }
+
     /// User, machine, or unknown.
     #[must_use]
     pub fn kind(&self) -> SubjectKind {

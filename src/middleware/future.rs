@@ -63,10 +63,17 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
         Self { stage: Stage::Refused { response: Some(Box::new(response)) } }
     }
 
-    pub(super) fn waiting(layer: RequireLayer, service: S, mut parts: Parts, body: B, wait: Wait) -> Self {
+    pub(super) fn waiting(
+        layer: RequireLayer,
+        service: S,
+        mut parts: Parts,
+        body: B,
+        wait: Wait,
+        known: Known,
+    ) -> Self {
         let deciding = layer.clone();
         let verdict = Box::pin(async move {
-            let verdict = decide_later(&deciding, &mut parts, wait).await;
+            let verdict = decide_later(&deciding, &mut parts, wait, known).await;
             (verdict, parts)
         });
         Self {
@@ -78,8 +85,12 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
 }
 
 /// Decides, however long it takes: every wait has its limit, and so has their number.
-async fn decide_later(layer: &RequireLayer, request: &mut Parts, mut wait: Wait) -> Result<(), Rejection> {
-    let mut known = Known::default();
+async fn decide_later(
+    layer: &RequireLayer,
+    request: &mut Parts,
+    mut wait: Wait,
+    mut known: Known,
+) -> Result<(), Rejection> {
     for _ in 0..MOST_WAITS {
         known.gather(wait, &layer.state).await?;
         match layer.decide(request, &mut known) {

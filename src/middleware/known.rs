@@ -5,6 +5,10 @@ use std::time::Duration;
 use super::permits::Permit;
 use super::state::State;
 use crate::jwt::{AwaitedKey, MissingKey};
+#[cfg(feature = "live")]
+use crate::live::Ticket;
+#[cfg(feature = "live")]
+use crate::policy::{Waited, WantedPermissions};
 use crate::rejection::Rejection;
 use crate::token::AccessToken;
 
@@ -15,6 +19,11 @@ pub(super) struct Known {
     pub(super) token: Option<AccessToken>,
     pub(super) key: Option<AwaitedKey>,
     pub(super) permit: Option<Permit>,
+    /// When the request arrived, in the order of fetches.
+    #[cfg(feature = "live")]
+    pub(super) arrival: Option<Ticket>,
+    #[cfg(feature = "live")]
+    pub(super) permissions: Vec<Waited>,
 }
 
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -29,6 +38,8 @@ pub(super) enum Undecided {
 pub(super) enum Wait {
     Key(MissingKey),
     Permit,
+    #[cfg(feature = "live")]
+    Permissions(Box<WantedPermissions>),
 }
 
 impl From<Rejection> for Undecided {
@@ -51,6 +62,12 @@ impl Known {
                 self.key = Some(missing.awaited(outcome)?);
             }
             Wait::Permit => self.permit = Some(state.permits.acquire().await?),
+            #[cfg(feature = "live")]
+            Wait::Permissions(wanted) => {
+                let WantedPermissions { source, query, need } = *wanted;
+                let outcome = state.live.permissions.resolve(&source, &query, need).await;
+                self.permissions.push(Waited { query, outcome });
+            }
         }
         Ok(())
     }

@@ -42,28 +42,42 @@ impl RequireLayer {
     /// Decides, as far as that is possible with what is known.
     pub(super) fn decide(&self, request: &mut Parts, known: &mut Known) -> Result<(), Undecided> {
         let token = self.state.authenticate(&request.headers, known)?;
-        self.authorize(token, request).map_err(Undecided::Rejected)
+        self.authorize(token, request, known)
     }
 
     /// Judges the policy, and puts what was found into the request's extensions.
-    fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts) -> Result<(), Rejection> {
+    fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts, known: &mut Known) -> Result<(), Undecided> {
         // What another layer found further out was for its own policy.
         parts.extensions.remove::<AccessToken>();
         parts.extensions.remove::<Organization>();
+        #[cfg(feature = "live")]
+        parts.extensions.remove::<crate::policy::PermissionDrift>();
         let Some(token) = token else {
             if self.rules.is_optional() {
                 return Ok(());
             }
-            return Err(Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token"));
+            let missing = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token");
+            return Err(missing.into());
         };
-        let organization = self.rules.decide(&token, parts)?;
+        let granted = match self.state.judge(&self.rules, &token, parts, known) {
+            Ok(granted) => granted,
+            Err(unsettled) => {
+                // Not verified again after a wait.
+                known.token = Some(token);
+                return Err(unsettled.into());
+            }
+        };
         // From here on a log of the headers does not show it.
         if let Some(authorization) = parts.headers.get_mut(AUTHORIZATION) {
             authorization.set_sensitive(true);
         }
         parts.extensions.insert(token);
-        if let Some(organization) = organization {
+        if let Some(organization) = granted.organization {
             parts.extensions.insert(organization);
+        }
+        #[cfg(feature = "live")]
+        if let Some(drift) = granted.drift {
+            parts.extensions.insert(drift);
         }
         Ok(())
     }

@@ -21,4 +21,6 @@ pub use respond::RejectionBody;
 pub(crate) use respond::respond_unlayered;
 pub(crate) use respond::{Answers, OnReject};
 pub use service::Require;
+#[cfg(feature = "live")]
+pub(crate) use state::Live;
 pub(crate) use state::State;

@@ -35,13 +35,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        match self.layer.decide(&mut parts, &mut Known::default()) {
+        let mut known = Known::default();
+        match self.layer.decide(&mut parts, &mut known) {
             Ok(()) => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
             Err(Undecided::Rejected(rejection)) => self.refuse(rejection, &parts),
             Err(Undecided::Waits(wait)) => {
                 // Nothing stays reserved meanwhile: the service is made ready again afterwards.
                 drop(self.take_ready());
-                RequireFuture::waiting(self.layer.clone(), self.inner.clone(), parts, body, wait)
+                RequireFuture::waiting(self.layer.clone(), self.inner.clone(), parts, body, wait, known)
             }
         }
     }

@@ -5,12 +5,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
+use http::request::Parts;
 
 use super::known::{Known, Undecided, Wait};
 use super::permits::Permits;
 use super::respond::Answers;
 use crate::bearer;
 use crate::jwt::{self, Entries, Unverified, VerifiedTokens};
+#[cfg(feature = "live")]
+use crate::live::LivePermissions;
+#[cfg(feature = "live")]
+use crate::policy::{Conversations, LiveView};
+use crate::policy::{Granted, Rules, Unsettled, View};
 use crate::time::Clock;
 use crate::token::AccessToken;
 
@@ -19,9 +25,18 @@ pub(crate) struct State {
     pub(crate) entries: ArcSwap<Entries>,
     pub(crate) verified: VerifiedTokens,
     pub(crate) permits: Permits,
+    #[cfg(feature = "live")]
+    pub(crate) live: Live,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_token_bytes: usize,
     pub(crate) answers: Answers,
+}
+
+/// What live policies rest on.
+#[cfg(feature = "live")]
+pub(crate) struct Live {
+    pub(crate) permissions: Arc<LivePermissions>,
+    pub(crate) conversations: Conversations,
 }
 
 impl State {
@@ -49,6 +64,50 @@ impl State {
         let token = proven.token.clone();
         self.verified.insert(proven);
         Ok(Some(token))
+    }
+}
+
+impl State {
+    /// Judges a policy by what is at hand.
+    pub(super) fn judge(
+        &self,
+        rules: &Rules,
+        token: &AccessToken,
+        request: &mut Parts,
+        known: &mut Known,
+    ) -> Result<Granted, Unsettled> {
+        #[cfg(feature = "live")]
+        let entries = self.entries.load();
+        let view = View {
+            #[cfg(feature = "live")]
+            live: rules.is_live().then(|| {
+                let entry = entries.trusted(token.issuer()).map(|(_, entry)| entry);
+                LiveView {
+                    permissions: &self.live.permissions,
+                    conversations: &self.live.conversations,
+                    source: entry.and_then(|entry| entry.permissions.as_ref()),
+                    arrival: *known.arrival.get_or_insert_with(|| self.live.permissions.arrival()),
+                    waited: &known.permissions,
+                    now: self.clock.now(),
+                    leeway: entry.map_or(std::time::Duration::ZERO, |entry| entry.rules.leeway),
+                }
+            }),
+            #[cfg(not(feature = "live"))]
+            nothing: std::marker::PhantomData,
+        };
+        #[cfg(not(feature = "live"))]
+        let _ = known;
+        rules.decide(token, request, &view)
+    }
+}
+
+impl From<Unsettled> for Undecided {
+    fn from(unsettled: Unsettled) -> Self {
+        match unsettled {
+            Unsettled::Denied(rejection) => Self::Rejected(rejection),
+            #[cfg(feature = "live")]
+            Unsettled::NeedsPermissions(wanted) => Self::Waits(Wait::Permissions(wanted)),
+        }
     }
 }
 

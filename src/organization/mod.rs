@@ -26,6 +26,11 @@ impl Organization {
         Self(ScopedId { issuer_name, id })
     }
 
+    #[cfg(feature = "live")]
+    pub(crate) fn shared_id(&self) -> &Arc<str> {
+        &self.0.id
+    }
+
     /// The organization's id. Never empty.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -20,7 +20,13 @@ use crate::challenge::{ChallengeSettings, Quotable};
 use crate::error::ConfigError;
 use crate::jwt::{Entries, Profile, VerifiedTokens};
 use crate::keys::{KeyEvent, RefreshSettings, Watcher};
+#[cfg(feature = "live")]
+use crate::live::LivePermissions;
+#[cfg(feature = "live")]
+use crate::middleware::Live;
 use crate::middleware::{Answers, OnReject, Permits, RejectionBody, State};
+#[cfg(feature = "live")]
+use crate::policy::Conversations;
 use crate::rejection::Rejection;
 use crate::time::{Clock, SystemClock};
 
@@ -225,6 +231,11 @@ impl Builder {
             entries: ArcSwap::from_pointee(entries),
             verified: VerifiedTokens::new(self.limits.token_cache_bytes),
             permits: Permits::new(self.limits.permits),
+            #[cfg(feature = "live")]
+            live: Live {
+                permissions: Arc::new(LivePermissions::new(self.limits.live_permissions, self.clock.clone())),
+                conversations: Conversations::new(),
+            },
             clock: self.clock,
             max_token_bytes: self.limits.max_token_bytes,
             answers: Answers { challenge, on_reject: self.on_reject, grpc: self.grpc },

@@ -12,6 +12,8 @@ use crate::fetch::Fetch;
 use crate::fetch::http_client::{ClientSettings, HttpClient};
 use crate::jwt::{Entries, Entry, IssuerRules, Profile};
 use crate::keys::{Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
+#[cfg(feature = "live")]
+use crate::live::Source;
 use crate::signature::Algorithm;
 use crate::time::Clock;
 
@@ -46,7 +48,12 @@ impl EntrySettings {
         }
         let rules = self.rules(issuer)?;
         let keys = self.keys(issuer, &rules)?;
-        entries.with(Entry { rules, keys })
+        entries.with(Entry {
+            rules,
+            keys,
+            #[cfg(feature = "live")]
+            permissions: issuer.permissions.as_ref().map(|from| Source::new(from.0.clone())),
+        })
     }
 
     fn rules(&self, issuer: &Issuer) -> Result<IssuerRules, ConfigError> {
@@ -77,6 +84,8 @@ impl EntrySettings {
             scope_claim: issuer.scope_claim.clone(),
             scope_form: issuer.scope_form,
             leeway: self.leeway,
+            #[cfg(feature = "live")]
+            has_permissions: issuer.permissions.is_some(),
         })
     }
 

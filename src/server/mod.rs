@@ -4,6 +4,8 @@ mod builder;
 mod check;
 mod entry;
 mod issuer;
+#[cfg(feature = "live")]
+mod live;
 
 use std::fmt;
 use std::future::Future;

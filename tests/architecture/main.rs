@@ -11,12 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{Source, Token, crate_sources};
 
 /// A module uses floors below its own, and its own folder. The ground floor is a vocabulary, and itself in order.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 12] = [
     &["error", "json", "signature", "time"],
     &["fetch", "scope", "scoped"],
     &["challenge"],
     &["rejection"],
     &["bearer", "keys", "token"],
+    &["live"],
     &["jwt"],
     &["organization"],
     &["policy"],
@@ -66,6 +67,8 @@ const ONLY_IN: [OnlyIn; 11] = [
             "keys/operate.rs",
             "keys/refresh.rs",
             "keys/store.rs",
+            "live/flight.rs",
+            "live/store.rs",
             "middleware/future.rs",
             "middleware/known.rs",
             "middleware/permits.rs",
@@ -76,7 +79,7 @@ const ONLY_IN: [OnlyIn; 11] = [
     OnlyIn {
         what: "a task is started",
         patterns: &[&["spawn"], &["spawn_blocking"], &["spawn_local"], &["spawn_on"]],
-        places: &["keys/ready.rs", "keys/refresh.rs", "testing/"],
+        places: &["keys/ready.rs", "keys/refresh.rs", "live/flight.rs", "testing/"],
     },
     OnlyIn { what: "an access token is minted", patterns: &[&["::", "mint"]], places: &["jwt/verify.rs"] },
     OnlyIn {

@@ -65,9 +65,26 @@ fn decide(policy: Policy, token: &Token, requested: &'static str) -> Decision {
     let mut request = Request::new(()).into_parts().0;
     request.headers.insert("org", HeaderValue::from_static(requested));
     rules
-        .decide(&minted(token), &mut request)
-        .map(|organization| organization.map(|organization| organization.id().to_owned()))
+        .decide(&minted(token), &mut request, &VIEW)
+        .map(|granted| granted.organization.map(|organization| organization.id().to_owned()))
+        .map_err(denial)
         .map_err(|denial| (denial.kind(), denial.remediation()))
+}
+
+/// Nothing but token and request.
+const VIEW: View<'_> = View {
+    #[cfg(feature = "live")]
+    live: None,
+    #[cfg(not(feature = "live"))]
+    nothing: std::marker::PhantomData,
+};
+
+fn denial(unsettled: Unsettled) -> Rejection {
+    match unsettled {
+        Unsettled::Denied(rejection) => rejection,
+        #[cfg(feature = "live")]
+        Unsettled::NeedsPermissions(_) => panic!("nothing is missing"),
+    }
 }
 
 type Decision = Result<Option<String>, (RejectionKind, Remediation)>;
@@ -207,7 +224,8 @@ fn checks_run_last_and_keep_their_error() {
 
     let rules =
         Rules::compile(resource().check("quota", |_| Err("over quota")), &[&IssuerRules::for_tests("main")]).unwrap();
-    let denial = rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).unwrap_err();
+    let denial =
+        rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0, &VIEW).map_err(denial).unwrap_err();
     assert_eq!(std::error::Error::source(&denial).unwrap().to_string(), "over quota");
 
     let sees =
@@ -254,7 +272,8 @@ fn hidden_denials_are_all_alike() {
 fn a_policy_that_names_no_issuer_means_the_only_one_there_was() {
     let kind = |policy: Policy| {
         let rules = Rules::compile(policy, &[&IssuerRules::for_tests("the only one")]).unwrap();
-        rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).map_err(|denial| denial.kind())
+        let decision = rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0, &VIEW);
+        decision.map(|granted| granted.organization).map_err(|unsettled| denial(unsettled).kind())
     };
     assert_eq!(kind(resource()), Err(RejectionKind::Denied));
     assert_eq!(kind(resource().any_issuer()), Ok(None));

@@ -16,12 +16,17 @@ const DEFAULT_PERMIT_WAIT: Duration = Duration::from_millis(20);
 const MAX_PERMIT_WAIT: Duration = Duration::from_secs(10);
 const MAX_CHECKS: usize = 4096;
 
+#[cfg(feature = "live")]
+const DEFAULT_LIVE_PERMISSIONS: u64 = 10_000;
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) max_token_bytes: usize,
     pub(super) token_cache_bytes: u64,
     pub(super) permits: PermitSettings,
     pub(super) max_issuers: usize,
+    #[cfg(feature = "live")]
+    pub(super) live_permissions: u64,
 }
 
 impl Default for Limits {
@@ -31,6 +36,8 @@ impl Default for Limits {
             token_cache_bytes: DEFAULT_CACHE_BYTES,
             permits: PermitSettings { at_once: half_the_cores(), queue: DEFAULT_QUEUE, wait: DEFAULT_PERMIT_WAIT },
             max_issuers: DEFAULT_MAX_ISSUERS,
+            #[cfg(feature = "live")]
+            live_permissions: DEFAULT_LIVE_PERMISSIONS,
         }
     }
 }
@@ -76,6 +83,14 @@ impl Builder {
     pub fn signature_check_queue(mut self, length: usize, wait: Duration) -> Self {
         self.limits.permits.queue = length;
         self.limits.permits.wait = wait;
+        self
+    }
+
+    /// How many answers of the sources of permissions are kept at most, each for one subject, organization and model.
+    /// Default: 10,000.
+    #[cfg(feature = "live")]
+    pub fn live_permissions(mut self, most: u64) -> Self {
+        self.limits.live_permissions = most;
         self
     }
 
