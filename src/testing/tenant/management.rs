@@ -49,10 +49,10 @@ impl Tenant {
         let claims = verify(state, token)?;
         let now = state.clock.now().unix.as_secs();
         if text(&claims, "aud") != self.management_resource {
-            return Err(claim_refused("ERR_JWT_CLAIM_VALIDATION_FAILED", "JWTClaimValidationFailed", "aud", claims));
+            return Err(claim_refused("ERR_JWT_CLAIM_VALIDATION_FAILED", "JWTClaimValidationFailed", "aud", &claims));
         }
         if claims.get("exp").and_then(Value::as_u64).is_none_or(|expires_at| expires_at <= now) {
-            return Err(claim_refused("ERR_JWT_EXPIRED", "JWTExpired", "exp", claims));
+            return Err(claim_refused("ERR_JWT_EXPIRED", "JWTExpired", "exp", &claims));
         }
         if !text(&claims, "scope").split(' ').any(|scope| scope == "all") {
             let (code, message) = ("auth.forbidden", "Forbidden. Please check your user roles and permissions.");
@@ -82,7 +82,7 @@ fn verify(state: &State, token: &str) -> Result<Value, Refused> {
     }
     let claims = read(payload).ok_or_else(invalid)?;
     if text(&claims, "iss") != state.url {
-        return Err(claim_refused("ERR_JWT_CLAIM_VALIDATION_FAILED", "JWTClaimValidationFailed", "iss", claims));
+        return Err(claim_refused("ERR_JWT_CLAIM_VALIDATION_FAILED", "JWTClaimValidationFailed", "iss", &claims));
     }
     Ok(claims)
 }
@@ -91,7 +91,7 @@ fn text<'a>(object: &'a Value, name: &str) -> &'a str {
     object.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn claim_refused(code: &str, name: &str, claim: &str, claims: Value) -> Refused {
+fn claim_refused(code: &str, name: &str, claim: &str, claims: &Value) -> Refused {
     unauthorized(json!({ "code": code, "name": name, "claim": claim, "reason": "check_failed", "payload": claims }))
 }
 

@@ -9,7 +9,7 @@ const TENANT: &str = "default";
 impl User {
     pub(super) fn record(&self, id: &str) -> Value {
         json!({
-            "id": id, "username": id, "primaryEmail": null, "primaryPhone": null, "name": id, "avatar": null,
+            "id": id, "username": id, "primaryEmail": format!("{id}@example.com"), "primaryPhone": null, "name": id, "avatar": null,
             "customData": {}, "identities": {}, "lastSignInAt": self.signed_in_at, "createdAt": self.created_at,
             "updatedAt": self.updated_at, "profile": {}, "applicationId": self.application,
             "isSuspended": self.suspended,

@@ -184,7 +184,7 @@ impl Outbox {
         let body = body.into();
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.as_bytes());
         let signature = hmac::sign(&key, &body);
-        let signature: String = signature.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+        let signature = signature.as_ref().iter().fold(String::new(), |hex, octet| hex + &format!("{octet:02x}"));
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("Logto (https://logto.io/)"));
