@@ -108,7 +108,8 @@ impl TestIssuer {
         self.token(Kind::Logout { audience: client.into() })
     }
 
-    /// An opaque access token: 43 characters, no dots. What a client gets that forgot `resource`.
+    /// An opaque access token: 43 characters, no dots. What a client gets that forgot `resource`. Nobody knows this one;
+    /// introspection knows those of a [`TokenRequest::opaque`](super::TokenRequest::opaque).
     #[must_use]
     pub fn opaque_token(&self) -> String {
         random(32)

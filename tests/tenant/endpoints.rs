@@ -155,6 +155,8 @@ async fn the_newer_release_refuses_to_introspect_a_jwt() {
     let answer = scenario.introspect(&token).await;
     assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("unsupported_token_type")));
     assert_eq!(scenario.introspect("opaque").await.json(), json!({ "active": false }));
+    assert!(scenario.get("/oidc/jwks", None).await.headers.contains_key("cache-control"));
+    assert!(!Scenario::start().await.get("/oidc/jwks", None).await.headers.contains_key("cache-control"));
 }
 
 #[tokio::test]

@@ -111,6 +111,20 @@ async fn clocks_may_disagree() {
     }
 }
 
+#[tokio::test]
+#[should_panic(expected = "the role is of type MachineToMachine, \"p0pv4hoo40e2\" is not")]
+async fn a_role_for_machines_is_not_given_to_a_user() {
+    let scenario = Scenario::start().await;
+    scenario.tenant.give_organization_role(scenario.org("acme"), scenario.user("bob"), "machine");
+}
+
+#[tokio::test]
+#[should_panic(expected = "\"p0pv4hoo40e2\" is not a member of \"bn1esirt2yr7\"")]
+async fn a_role_is_not_given_to_a_stranger() {
+    let scenario = Scenario::start().await;
+    scenario.tenant.give_organization_role(scenario.org("globex"), scenario.user("bob"), "member");
+}
+
 /// Discovery, keys and tokens are those of the issuer that the tenant stands around.
 #[tokio::test]
 async fn an_api_takes_its_tokens() {

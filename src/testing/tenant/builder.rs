@@ -81,6 +81,9 @@ impl TestTenantBuilder {
             Some(made)
         });
         let issuer = issuer.await;
+        if release < LogtoRelease::V1_42 {
+            issuer.cache_control("");
+        }
         match tenant {
             Some(tenant) => TestTenant::new(issuer, tenant),
             None => unreachable!("the issuer asks for its tenant once"),
