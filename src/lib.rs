@@ -19,6 +19,8 @@ pub mod keys;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod middleware;
+#[cfg(feature = "introspection")]
+mod opaque;
 mod organization;
 pub mod policy;
 mod rejection;
@@ -36,6 +38,8 @@ mod token;
 pub use challenge::ErrorCode;
 pub use error::ConfigError;
 pub use jwt::{MachineMark, Profile, ScopeForm};
+#[cfg(feature = "introspection")]
+pub use opaque::Introspection;
 pub use organization::{Organization, PathParams};
 pub use policy::Policy;
 pub use rejection::{Rejection, RejectionKind, Remediation};

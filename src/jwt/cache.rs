@@ -25,6 +25,7 @@ const OVERHEAD: u64 = 1024;
 /// A token, and what it was verified with.
 pub(crate) struct Proven {
     pub(crate) token: AccessToken,
+    pub(super) jws: Arc<[u8]>,
     pub(super) proof: Proof,
 }
 
@@ -70,7 +71,7 @@ impl VerifiedTokens {
     pub(crate) fn get(&self, token: &[u8], entries: &Entries, now: Now) -> Result<Option<AccessToken>, Unverified> {
         let Some(cache) = &self.0 else { return Ok(None) };
         let Some(proven) = cache.get(token) else { return Ok(None) };
-        let Proven { token: verified, proof } = &*proven;
+        let Proven { token: verified, proof, .. } = &*proven;
         let Some((_, entry)) = entries.trusted(verified.issuer()) else { return Ok(None) };
         if Weak::as_ptr(&proof.entry) != Arc::as_ptr(entry) {
             return Ok(None);
@@ -92,9 +93,8 @@ impl VerifiedTokens {
 
     pub(crate) fn insert(&self, proven: Proven) {
         let Some(cache) = &self.0 else { return };
-        let token = proven.token.jws().clone();
-        if weight(&token) <= LARGEST {
-            cache.insert(token, Arc::new(proven));
+        if weight(&proven.jws) <= LARGEST {
+            cache.insert(proven.jws.clone(), Arc::new(proven));
         }
     }
 }

@@ -8,18 +8,25 @@ use crate::time::Now;
 use crate::token::{NumericDate, Times};
 
 pub(super) fn read(claims: &Object<'_>) -> Result<Times, Rejection> {
-    let date = |name| match claims.get::<f64>(name).map_err(|error| Rejection::invalid_token(error.to_string()))? {
-        None => Ok(None),
-        Some(seconds) => {
-            NumericDate::new(seconds).map(Some).ok_or_else(|| Rejection::invalid_token(format!("{name} is no date")))
-        }
-    };
-    let expires_at = date("exp")?.ok_or_else(|| Rejection::invalid_token("exp is missing"))?;
-    Ok(Times { expires_at, not_before: date("nbf")?, issued_at: date("iat")? })
+    let expires_at = date(claims, "exp")?.ok_or_else(|| Rejection::invalid_token("exp is missing"))?;
+    Ok(Times { expires_at, not_before: date(claims, "nbf")?, issued_at: date(claims, "iat")? })
+}
+
+/// Where the end need not be stated, it is this one.
+#[cfg(feature = "introspection")]
+pub(super) fn read_optional(claims: &Object<'_>, ends_at_last: NumericDate) -> Result<Times, Rejection> {
+    let expires_at = date(claims, "exp")?.unwrap_or(ends_at_last);
+    Ok(Times { expires_at, not_before: date(claims, "nbf")?, issued_at: date(claims, "iat")? })
+}
+
+fn date(claims: &Object<'_>, name: &'static str) -> Result<Option<NumericDate>, Rejection> {
+    let seconds = claims.get::<f64>(name).map_err(|error| Rejection::invalid_token(error.to_string()))?;
+    let Some(seconds) = seconds else { return Ok(None) };
+    NumericDate::new(seconds).map(Some).ok_or_else(|| Rejection::invalid_token(format!("{name} is no date")))
 }
 
 /// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
-pub(super) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
+pub(crate) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
     if let Some(detail) = expired(times, leeway, now) {
         return Err(expired_token(detail));
     }

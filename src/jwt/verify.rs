@@ -98,7 +98,8 @@ pub(crate) fn verify<P>(
         kid: header.kid.as_deref().map(Into::into),
         algorithm: header.algorithm,
     };
-    Ok(Proven { token: AccessToken::mint(judged.map_err(about)?, token.as_bytes()), proof })
+    let jws: Arc<[u8]> = token.as_bytes().into();
+    Ok(Proven { token: AccessToken::mint(judged.map_err(about)?, jws.clone()), jws, proof })
 }
 
 /// The entry that trusts the unverified `iss`: it picks whose keys apply, and nothing else.

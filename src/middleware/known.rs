@@ -1,12 +1,18 @@
 //! What is known about a request so far, and what is still to be waited for.
 
+#[cfg(feature = "introspection")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::permits::Permit;
 use super::state::State;
+#[cfg(feature = "introspection")]
+use crate::jwt::Entry;
 use crate::jwt::{AwaitedKey, MissingKey};
 #[cfg(feature = "live")]
 use crate::live::Ticket;
+#[cfg(feature = "introspection")]
+use crate::opaque::{Answer, Introspector};
 #[cfg(feature = "live")]
 use crate::policy::{Waited, WantedPermissions};
 use crate::rejection::Rejection;
@@ -24,6 +30,9 @@ pub(super) struct Known {
     pub(super) arrival: Option<Ticket>,
     #[cfg(feature = "live")]
     pub(super) permissions: Vec<Waited>,
+    /// What the issuer says of an opaque token.
+    #[cfg(feature = "introspection")]
+    pub(super) answer: Option<Arc<Answer>>,
 }
 
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -38,6 +47,12 @@ pub(super) enum Undecided {
 pub(super) enum Wait {
     Key(MissingKey),
     Permit,
+    #[cfg(feature = "introspection")]
+    Introspection {
+        introspector: Arc<Introspector>,
+        token: Box<str>,
+        entry: Arc<Entry>,
+    },
     #[cfg(feature = "live")]
     Permissions(Box<WantedPermissions>),
 }
@@ -62,6 +77,10 @@ impl Known {
                 self.key = Some(missing.awaited(outcome)?);
             }
             Wait::Permit => self.permit = Some(state.permits.acquire().await?),
+            #[cfg(feature = "introspection")]
+            Wait::Introspection { introspector, token, entry } => {
+                self.answer = Some(introspector.ask(&token, &entry).await);
+            }
             #[cfg(feature = "live")]
             Wait::Permissions(wanted) => {
                 let WantedPermissions { source, query, need } = *wanted;

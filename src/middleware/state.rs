@@ -14,10 +14,14 @@ use crate::bearer;
 use crate::jwt::{self, Entries, Unverified, VerifiedTokens};
 #[cfg(feature = "live")]
 use crate::live::LivePermissions;
+#[cfg(feature = "introspection")]
+use crate::opaque::Introspector;
 #[cfg(feature = "live")]
 use crate::policy::{Conversations, LiveView};
 use crate::policy::{Granted, Rules, Unsettled, View};
 use crate::time::Clock;
+#[cfg(feature = "introspection")]
+use crate::time::Now;
 use crate::token::AccessToken;
 
 pub(crate) struct State {
@@ -25,11 +29,36 @@ pub(crate) struct State {
     pub(crate) entries: ArcSwap<Entries>,
     pub(crate) verified: VerifiedTokens,
     pub(crate) permits: Permits,
+    #[cfg(feature = "introspection")]
+    pub(crate) introspector: Option<Arc<Introspector>>,
     #[cfg(feature = "live")]
     pub(crate) live: Live,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_token_bytes: usize,
     pub(crate) answers: Answers,
+}
+
+#[cfg(feature = "introspection")]
+impl State {
+    /// What the issuer says of a token that is opaque; `None` for any other, or if nobody can be asked.
+    fn introspected(
+        &self,
+        token: &str,
+        entries: &Entries,
+        now: Now,
+        known: &mut Known,
+    ) -> Option<Result<AccessToken, Undecided>> {
+        let introspector = self.introspector.as_ref().filter(|_| !token.contains('.'))?;
+        let entry = entries.named(introspector.issuer_name())?;
+        Some(match &known.answer {
+            Some(answer) => answer.token(entry, now).map_err(Undecided::Rejected),
+            None => Err(Undecided::Waits(Wait::Introspection {
+                introspector: introspector.clone(),
+                token: token.into(),
+                entry: entry.clone(),
+            })),
+        })
+    }
 }
 
 /// What live policies rest on.
@@ -60,7 +89,12 @@ impl State {
             return Ok(Some(token));
         }
         let permit = || permit.or_else(|| self.permits.try_acquire());
-        let proven = jwt::verify(credentials.token()?, &entries, now, known.key.as_ref(), permit)?;
+        let token = credentials.token()?;
+        #[cfg(feature = "introspection")]
+        if let Some(outcome) = self.introspected(token, &entries, now, known) {
+            return outcome.map(Some);
+        }
+        let proven = jwt::verify(token, &entries, now, known.key.as_ref(), permit)?;
         let token = proven.token.clone();
         self.verified.insert(proven);
         Ok(Some(token))

@@ -13,7 +13,6 @@ use crate::live::{
 };
 use crate::organization::Organization;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
-use crate::signature;
 use crate::time::Now;
 use crate::token::{AccessToken, NumericDate};
 
@@ -147,7 +146,7 @@ pub(super) fn judge(
             return Err(lacks(branch, token, Remediation::None, "neither the token nor its subject holds it").into());
         }
     };
-    let spoken = Spoken { digest: signature::sha256(token.jws()), issued_at };
+    let spoken = Spoken { digest: token.digest(), issued_at };
     let step = view.conversations.answer(topic(), spoken, difference, in_source, view.now.unix, view.leeway);
     Err(refusal(branch, token, difference, step).into())
 }

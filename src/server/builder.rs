@@ -25,6 +25,8 @@ use crate::live::LivePermissions;
 #[cfg(feature = "live")]
 use crate::middleware::Live;
 use crate::middleware::{Answers, OnReject, Permits, RejectionBody, State};
+#[cfg(feature = "introspection")]
+use crate::opaque::Introspection;
 #[cfg(feature = "live")]
 use crate::policy::Conversations;
 use crate::rejection::Rejection;
@@ -65,6 +67,8 @@ pub struct Builder {
     allow_http: bool,
     watcher: Option<Watcher>,
     grpc: bool,
+    #[cfg(feature = "introspection")]
+    introspection: Option<Introspection>,
 }
 
 impl Builder {
@@ -83,6 +87,8 @@ impl Builder {
             allow_http: false,
             watcher: None,
             grpc: true,
+            #[cfg(feature = "introspection")]
+            introspection: None,
         }
     }
 
@@ -199,6 +205,13 @@ impl Builder {
         self
     }
 
+    /// Opaque tokens are taken too: the issuer is asked about each. Without this they are refused.
+    #[cfg(feature = "introspection")]
+    pub fn introspection(mut self, ask: Introspection) -> Self {
+        self.introspection = Some(ask);
+        self
+    }
+
     /// Checks everything. Does no I/O.
     ///
     /// # Errors
@@ -228,15 +241,17 @@ impl Builder {
         let entries =
             self.issuers.iter().try_fold(Entries::default(), |entries, issuer| settings.add(&entries, issuer))?;
         let state = State {
-            entries: ArcSwap::from_pointee(entries),
             verified: VerifiedTokens::new(self.limits.token_cache_bytes),
             permits: Permits::new(self.limits.permits),
+            #[cfg(feature = "introspection")]
+            introspector: self.introspection.map(|ask| settings.introspector(&entries, ask)).transpose()?,
             #[cfg(feature = "live")]
             live: Live {
                 permissions: Arc::new(LivePermissions::new(self.limits.live_permissions, self.clock.clone())),
                 conversations: Conversations::new(),
             },
             clock: self.clock,
+            entries: ArcSwap::from_pointee(entries),
             max_token_bytes: self.limits.max_token_bytes,
             answers: Answers { challenge, on_reject: self.on_reject, grpc: self.grpc },
         };

@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 12] = [
     &["bearer", "keys", "token"],
     &["live"],
     &["jwt"],
-    &["organization"],
+    &["opaque", "organization"],
     &["policy"],
     &["middleware"],
     &["server"],
@@ -54,7 +54,7 @@ const ONLY_IN: [OnlyIn; 11] = [
     OnlyIn {
         what: "a status is chosen, or told from others",
         patterns: &[&["StatusCode", "::"], &["StatusCode", "as"]],
-        places: &["keys/discovery.rs", "middleware/respond.rs", "rejection/kind.rs", "testing/"],
+        places: &["keys/discovery.rs", "middleware/respond.rs", "opaque/answer.rs", "rejection/kind.rs", "testing/"],
     },
     OnlyIn { what: "axum is named", patterns: &[&["axum"]], places: &["organization/path_params.rs", "router/"] },
     OnlyIn {
@@ -72,6 +72,7 @@ const ONLY_IN: [OnlyIn; 11] = [
             "middleware/future.rs",
             "middleware/known.rs",
             "middleware/permits.rs",
+            "opaque/ask.rs",
             "router/",
             "testing/",
         ],
@@ -79,9 +80,13 @@ const ONLY_IN: [OnlyIn; 11] = [
     OnlyIn {
         what: "a task is started",
         patterns: &[&["spawn"], &["spawn_blocking"], &["spawn_local"], &["spawn_on"]],
-        places: &["keys/ready.rs", "keys/refresh.rs", "live/flight.rs", "testing/"],
+        places: &["keys/ready.rs", "keys/refresh.rs", "live/flight.rs", "opaque/ask.rs", "testing/"],
     },
-    OnlyIn { what: "an access token is minted", patterns: &[&["::", "mint"]], places: &["jwt/verify.rs"] },
+    OnlyIn {
+        what: "an access token is minted",
+        patterns: &[&["::", "mint"], &["::", "mint_introspected"]],
+        places: &["jwt/verify.rs", "opaque/answer.rs"],
+    },
     OnlyIn {
         what: "an organization is called verified",
         patterns: &[&["::", "verified"]],
