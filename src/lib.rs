@@ -19,6 +19,7 @@ pub mod middleware;
 mod organization;
 pub mod policy;
 mod rejection;
+pub mod revocation;
 #[cfg(feature = "axum")]
 mod router;
 mod scope;
@@ -29,6 +30,7 @@ mod signature;
 pub mod testing;
 pub mod time;
 mod token;
+pub mod webhooks;
 
 pub use challenge::ErrorCode;
 pub use error::ConfigError;

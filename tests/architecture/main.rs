@@ -13,12 +13,12 @@ use source::{Source, Token, crate_sources};
 /// A module uses floors below its own, and its own folder. The ground floor is a vocabulary, and itself in order.
 const FLOORS: [&[&str]; 11] = [
     &["error", "json", "signature", "time"],
-    &["scope", "scoped"],
+    &["scope", "scoped", "webhooks"],
     &["challenge"],
     &["rejection"],
     &["bearer", "keys", "token"],
     &["jwt"],
-    &["organization"],
+    &["organization", "revocation"],
     &["policy"],
     &["middleware"],
     &["server"],
