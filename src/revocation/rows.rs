@@ -165,8 +165,9 @@ impl EntryRows {
     /// A crowd of members becomes its organization.
     pub(super) fn merge_members(&self, organization: &str) {
         self.weigh(self.organizations.update(organization, |row| {
-            let latest = row.members.values().copied().max();
-            latest.into_iter().for_each(|latest| row.raise(latest));
+            if let Some(latest) = row.members.values().copied().max() {
+                row.raise(latest);
+            }
         }));
     }
 

@@ -399,7 +399,9 @@ fn a_revoked_token_never_passes_meanwhile() {
         Revocation::Client { client: "c", not_before: at(900) },
         Revocation::Token { token_id: "j", at: at(900) },
     ];
-    facts.iter().for_each(|fact| list.record("main", *fact, now(1000)));
+    for fact in facts {
+        list.record("main", fact, now(1000));
+    }
     let done = &AtomicBool::new(false);
     std::thread::scope(|scope| {
         for token in &tokens {

@@ -40,7 +40,7 @@ fn event(name: &str, members: &Value) -> Event {
     Event::read(payload.to_string().as_bytes()).unwrap()
 }
 
-fn membership(members: Value) -> Event {
+fn membership(members: &Value) -> Event {
     let mut all = json!({ "organizationId": "o" });
     all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     event("Organization.Membership.Updated", &all)
@@ -140,7 +140,7 @@ fn a_suspension_that_does_not_say() {
 
 #[test]
 fn members_that_are_listed() {
-    let event = membership(json!({
+    let event = membership(&json!({
         "addedUserIds": ["a"], "removedUserIds": ["b", "c"], "addedApplicationIds": ["d"], "removedApplicationIds": ["e"],
         "method": "PUT",
     }));
@@ -148,7 +148,7 @@ fn members_that_are_listed() {
     let (users, applications) = (vec!["a", "b", "c"], vec!["d", "e"]);
     assert_eq!(event.effect(), Effect::Members { organization: "o", users, applications });
 
-    let event = membership(json!({ "addedUserIds": ["a"] }));
+    let event = membership(&json!({ "addedUserIds": ["a"] }));
     assert_eq!(removals(&event), (vec![], vec![], true, false), "absent lists are empty ones beside another");
 }
 
@@ -167,7 +167,7 @@ fn lists_that_may_lack_some() {
         ("removedUserIds", json!([]), true, false),
     ];
     for (name, list, is_complete, may_remove_others) in cases {
-        let event = membership(json!({ name: list }));
+        let event = membership(&json!({ name: list }));
         let (_, _, complete, others) = removals(&event);
         assert_eq!((complete, others), (is_complete, may_remove_others), "{name} {list:.20}");
         let of_all = event.effect() == Effect::Organization("o");
@@ -178,7 +178,7 @@ fn lists_that_may_lack_some() {
 #[test]
 fn members_before_there_were_lists() {
     let route = |method: &str, params: Value| {
-        membership(json!({ "method": method, "matchedRoute": "/organizations/:id/…", "params": params }))
+        membership(&json!({ "method": method, "matchedRoute": "/organizations/:id/…", "params": params }))
     };
     let cases = [
         (route("POST", json!({ "id": "o" })), vec![], vec![], false),
@@ -186,9 +186,9 @@ fn members_before_there_were_lists() {
         (route("DELETE", json!({ "id": "o", "applicationId": "a" })), vec![], vec!["a"], false),
         (route("DELETE", json!({ "id": "o" })), vec![], vec![], true),
         (route("PUT", json!({ "id": "o" })), vec![], vec![], true),
-        (membership(json!({ "interactionEvent": "SignIn" })), vec![], vec![], false),
-        (membership(json!({})), vec![], vec![], true),
-        (membership(json!({ "method": null })), vec![], vec![], true),
+        (membership(&json!({ "interactionEvent": "SignIn" })), vec![], vec![], false),
+        (membership(&json!({})), vec![], vec![], true),
+        (membership(&json!({ "method": null })), vec![], vec![], true),
     ];
     for (event, users, applications, may_remove_others) in cases {
         assert_eq!(removals(&event), (users, applications, false, may_remove_others), "{event:?}");
