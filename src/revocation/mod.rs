@@ -25,9 +25,10 @@
 //! renewed records [`Revocation::Subject`] beside.
 
 mod apply;
+mod entry;
 mod fact;
 mod list;
-mod rows;
+mod row;
 mod shards;
 mod shrink;
 

@@ -1,34 +1,13 @@
 //! What is known about one issuer entry.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
 
 use super::fact::{Revoked, organizations_of};
-use super::shards::{Row, Shards};
+use super::row::{Lifetime, OrganizationRow, Stale, Stamp, SubjectRow, Suspension, unix};
+use super::shards::Shards;
 use crate::token::AccessToken;
-
-/// A moment in whole seconds since the Unix epoch, rounded down: tokens issued in that second or earlier are refused.
-pub(super) type Stamp = u64;
-
-pub(super) fn unix(time: SystemTime) -> Duration {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-/// Which rows still count.
-#[derive(Clone, Copy)]
-pub(super) struct Lifetime {
-    pub(super) now: Stamp,
-    /// How long a row counts, in seconds.
-    pub(super) lasting: u64,
-}
-
-impl Lifetime {
-    pub(super) fn is_alive(self, stamp: Stamp) -> bool {
-        self.now < stamp.saturating_add(self.lasting)
-    }
-}
 
 /// The facts of one issuer entry. Those who write take turns; those who read do not wait for one another.
 pub(super) struct EntryRows {
@@ -54,26 +33,6 @@ pub(super) enum Of<'a> {
     Deleted(&'a str),
 }
 
-#[derive(Default)]
-struct SubjectRow {
-    not_before: Option<Stamp>,
-    deleted: Option<Stamp>,
-    suspension: Option<Suspension>,
-}
-
-/// The latest that is known about a suspension.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Suspension {
-    pub(super) at: Duration,
-    pub(super) suspended: bool,
-}
-
-#[derive(Default)]
-pub(super) struct OrganizationRow {
-    not_before: Option<Stamp>,
-    pub(super) members: HashMap<Box<str>, Stamp>,
-}
-
 impl EntryRows {
     pub(super) fn new() -> Self {
         Self {
@@ -87,8 +46,9 @@ impl EntryRows {
     }
 
     pub(super) fn judge(&self, token: &AccessToken, life: Lifetime) -> Result<(), Revoked> {
-        let issued = token.issued_at().map(|at| unix(at).as_secs());
-        let refuses = |stamp: Stamp| life.is_alive(stamp) && issued.is_none_or(|issued| issued <= stamp);
+        let refuses = |stamp: Stamp| {
+            life.is_alive(stamp) && token.issued_at().is_none_or(|issued| unix(issued).as_secs() <= stamp)
+        };
         let subject = token.subject().id();
         if let Some(verdict) = self.subjects.read(subject, |row| row.judge(life, refuses)) {
             verdict?;
@@ -137,14 +97,10 @@ impl EntryRows {
         });
     }
 
-    /// Takes the suspension if it is later than what is known. Of the same moment, the stricter one counts.
+    /// What was known of the suspension before, if this is later.
     pub(super) fn suspend(&self, subject: &str, next: Suspension) -> Result<Option<Suspension>, Stale> {
         let mut outcome = Err(Stale);
-        self.subjects.update(subject, |row| {
-            if row.suspension.is_none_or(|known| (known.at, known.suspended) < (next.at, next.suspended)) {
-                outcome = Ok(row.suspension.replace(next));
-            }
-        });
+        self.subjects.update(subject, |row| outcome = row.suspend(next));
         outcome
     }
 
@@ -164,18 +120,14 @@ impl EntryRows {
 
     /// A crowd of members becomes its organization.
     pub(super) fn merge_members(&self, organization: &str) {
-        self.weigh(self.organizations.update(organization, |row| {
-            if let Some(latest) = row.members.values().copied().max() {
-                row.raise(latest);
-            }
-        }));
+        self.weigh(self.organizations.update(organization, OrganizationRow::merge));
     }
 
     /// The stamp of each row: a *not before* of the whole entry that is not less covers the row.
     pub(super) fn stamps(&self) -> Vec<Stamp> {
         let mut stamps = Vec::with_capacity(self.weight());
-        self.subjects.each(|_, row| stamps.extend(row.not_before.max(row.deleted)));
-        self.organizations.each(|_, row| stamps.extend(row.not_before.iter().chain(row.members.values())));
+        self.subjects.each(|_, row| stamps.extend(row.stamp()));
+        self.organizations.each(|_, row| stamps.extend(row.stamps()));
         self.clients.each(|_, row| stamps.extend(row));
         self.tokens.each(|_, row| stamps.extend(row));
         stamps
@@ -196,10 +148,7 @@ impl EntryRows {
                 weakened += 1;
             }
         }));
-        self.weigh(self.organizations.update_all(|row| {
-            keep(&mut row.not_before);
-            row.members.retain(|_, stamp| counts(*stamp));
-        }));
+        self.weigh(self.organizations.update_all(|row| row.keep(counts)));
         self.weigh(self.clients.update_all(keep));
         self.weigh(self.tokens.update_all(keep));
         weakened
@@ -211,69 +160,5 @@ impl EntryRows {
     }
 }
 
-/// Something later is known.
-pub(super) struct Stale;
-
-impl SubjectRow {
-    fn judge(&self, life: Lifetime, refuses: impl Fn(Stamp) -> bool) -> Result<(), Revoked> {
-        let is_suspended = self.suspension.is_some_and(|suspension| suspension.suspended);
-        if is_suspended || self.deleted.is_some_and(|stamp| life.is_alive(stamp)) {
-            return Err(Revoked::Blocked);
-        }
-        if self.not_before.is_some_and(refuses) { Err(Revoked::NotBefore) } else { Ok(()) }
-    }
-}
-
-impl Row for SubjectRow {
-    fn weight(&self) -> usize {
-        usize::from(self.not_before.is_some() || self.deleted.is_some())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.weight() == 0 && self.suspension.is_none()
-    }
-}
-
-impl OrganizationRow {
-    fn raise(&mut self, stamp: Stamp) {
-        self.not_before = self.not_before.max(Some(stamp));
-        self.members.retain(|_, member| *member > stamp);
-    }
-
-    fn raise_member(&mut self, id: &str, stamp: Stamp) {
-        if self.not_before.is_some_and(|covering| stamp <= covering) {
-            return;
-        }
-        match self.members.get_mut(id) {
-            Some(member) => *member = stamp.max(*member),
-            None => _ = self.members.insert(id.into(), stamp),
-        }
-    }
-
-    fn refuses(&self, subject: &str, refuses: impl Fn(Stamp) -> bool) -> bool {
-        self.not_before.is_some_and(&refuses) || self.members.get(subject).copied().is_some_and(refuses)
-    }
-}
-
-impl Row for OrganizationRow {
-    fn weight(&self) -> usize {
-        usize::from(self.not_before.is_some()) + self.members.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.weight() == 0
-    }
-}
-
-impl Row for Option<Stamp> {
-    fn weight(&self) -> usize {
-        usize::from(self.is_some())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.is_none()
-    }
-}
-
-/// The entries, by name.
-pub(super) type Entries = HashMap<Arc<str>, Arc<EntryRows>>;
+/// The entries, by name: one comparison where there is one.
+pub(super) type Entries = BTreeMap<Arc<str>, Arc<EntryRows>>;
