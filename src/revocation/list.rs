@@ -37,6 +37,15 @@ const MAX_LEEWAY: u64 = 5 * 60;
 /// against replays only. When all of them stand, one more becomes *not before* of its subject: tokens up to that moment stay
 /// refused, and later ones are not. So does a deletion that goes into a coarser row. Both are logged as errors and counted in
 /// [`weakened_blocks`](Self::weakened_blocks).
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::revocation::RevocationList;
+///
+/// // Where no token lives longer than an hour.
+/// let list = RevocationList::new().token_life(Duration::from_secs(3600)).max_rows(250_000);
+/// # assert_eq!((list.rows(), list.weakened_blocks()), (0, 0));
+/// ```
 pub struct RevocationList {
     token_life: Duration,
     max_rows: usize,

@@ -106,7 +106,7 @@ impl OrganizationRow {
     pub(super) fn merge(&mut self) {
         if let Some(latest) = self.members.values().copied().max() {
             self.raise(latest);
-            self.members = HashMap::new();
+            self.members.shrink_to_fit();
         }
     }
 

@@ -245,4 +245,24 @@ proptest! {
             }
         }
     }
+
+    /// Crowds of removed members, more than there is room for: each of them stays refused, and the entry beside is spared.
+    #[test]
+    fn no_removed_member_is_forgotten(
+        removed in prop::collection::vec((0..3_u32, 0..60_u32, 0..900_u64), 0..200), rows in 0..60_usize
+    ) {
+        let list = small().max_rows(rows);
+        list.record("other", Revocation::Client { client: "x", not_before: at(0) }, now(0));
+        for (organization, subject, second) in &removed {
+            let (organization, subject) = (organization.to_string(), subject.to_string());
+            let not_before = at(*second);
+            list.record("main", Revocation::Member { organization: &organization, subject: &subject, not_before }, now(0));
+        }
+        prop_assert!(list.rows() <= rows);
+        for (organization, subject, second) in removed {
+            let token = Token::of(subject.to_string(), second).within(&organization.to_string());
+            prop_assert_eq!(list.judge(&token.mint(), now(0)), Err(Revoked::NotBefore));
+        }
+        prop_assert_eq!(list.judge(&Token { entry: "other", ..Token::of("y", 1) }.mint(), now(0)), Ok(()));
+    }
 }
