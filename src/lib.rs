@@ -24,6 +24,7 @@ mod opaque;
 mod organization;
 pub mod policy;
 mod rejection;
+pub mod revocation;
 #[cfg(feature = "axum")]
 mod router;
 mod scope;
@@ -34,6 +35,7 @@ mod signature;
 pub mod testing;
 pub mod time;
 mod token;
+pub mod webhooks;
 
 pub use challenge::ErrorCode;
 pub use error::ConfigError;
@@ -46,7 +48,7 @@ pub use rejection::{Rejection, RejectionKind, Remediation};
 #[cfg(feature = "axum")]
 pub use router::{Claims, Guard};
 pub use scope::Scope;
-pub use server::{Builder, Issuer, ResourceServer};
+pub use server::{Builder, Issuer, ResourceServer, Webhooks};
 pub use signature::Algorithm;
 pub use token::{AccessToken, ClaimsError, Subject, SubjectKind};
 

@@ -19,6 +19,8 @@ use crate::opaque::Introspector;
 #[cfg(feature = "live")]
 use crate::policy::{Conversations, LiveView};
 use crate::policy::{Granted, Rules, Unsettled, View};
+use crate::rejection::Rejection;
+use crate::revocation::Revocations;
 use crate::time::Clock;
 #[cfg(feature = "introspection")]
 use crate::time::Now;
@@ -29,6 +31,7 @@ pub(crate) struct State {
     pub(crate) entries: ArcSwap<Entries>,
     pub(crate) verified: VerifiedTokens,
     pub(crate) permits: Permits,
+    pub(crate) revocations: Arc<dyn Revocations>,
     #[cfg(feature = "introspection")]
     pub(crate) introspector: Option<Arc<Introspector>>,
     #[cfg(feature = "live")]
@@ -110,6 +113,8 @@ impl State {
         request: &mut Parts,
         known: &mut Known,
     ) -> Result<Granted, Unsettled> {
+        let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
+        self.revocations.judge(token, self.clock.now()).map_err(about)?;
         #[cfg(feature = "live")]
         let entries = self.entries.load();
         let view = View {

@@ -15,6 +15,8 @@ pub enum RejectionKind {
     InvalidRequest,
     /// 401: the token is past its `exp` and the leeway.
     ExpiredToken,
+    /// 401: the token was revoked before its `exp`, or its subject is blocked.
+    RevokedToken,
     /// 401: the token is not valid here: its form, signature, type, issuer or audience.
     InvalidToken,
     /// 401: an opaque token, and nothing here could introspect it.
@@ -49,6 +51,7 @@ impl RejectionKind {
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::MissingToken
             | Self::ExpiredToken
+            | Self::RevokedToken
             | Self::InvalidToken
             | Self::OpaqueToken
             | Self::KeyNotFound
@@ -69,6 +72,7 @@ impl RejectionKind {
         match self {
             Self::InvalidRequest => Some(ErrorCode::InvalidRequest),
             Self::ExpiredToken
+            | Self::RevokedToken
             | Self::InvalidToken
             | Self::OpaqueToken
             | Self::KeyNotFound
@@ -88,6 +92,7 @@ impl RejectionKind {
             Self::MissingToken => "This resource needs a Bearer access token.",
             Self::InvalidRequest => "The request must carry exactly one well-formed Bearer token.",
             Self::ExpiredToken => "The access token has expired.",
+            Self::RevokedToken => "The access token has been revoked.",
             Self::InvalidToken => "The access token is not valid here.",
             Self::OpaqueToken => "The access token is opaque: request it with the resource parameter.",
             Self::KeyNotFound => "The access token was signed with a key that is no longer published.",

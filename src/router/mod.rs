@@ -6,6 +6,7 @@ mod handler;
 mod methods;
 mod path;
 mod route;
+mod webhooks;
 
 pub use extract::Claims;
 pub use guard::Guard;

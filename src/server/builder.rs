@@ -30,6 +30,7 @@ use crate::opaque::Introspection;
 #[cfg(feature = "live")]
 use crate::policy::Conversations;
 use crate::rejection::Rejection;
+use crate::revocation::{RevocationList, Revocations};
 use crate::time::{Clock, SystemClock};
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
@@ -62,6 +63,7 @@ pub struct Builder {
     realm: Option<String>,
     resource_metadata: Option<String>,
     on_reject: Option<OnReject>,
+    revocations: Arc<dyn Revocations>,
     clock: Arc<dyn Clock>,
     fetcher: Fetcher,
     allow_http: bool,
@@ -82,6 +84,7 @@ impl Builder {
             realm: None,
             resource_metadata: None,
             on_reject: None,
+            revocations: Arc::new(RevocationList::new()),
             clock: Arc::new(SystemClock::new()),
             fetcher: Fetcher::default(),
             allow_http: false,
@@ -192,6 +195,13 @@ impl Builder {
         self
     }
 
+    /// What is known about revoked tokens and blocked subjects. Default: a [`RevocationList`] in memory, which webhooks and
+    /// [`revoke`](ResourceServer::revoke) fill. One of your own may share it among replicas.
+    pub fn revocations(mut self, revocations: impl Revocations) -> Self {
+        self.revocations = Arc::new(revocations);
+        self
+    }
+
     /// Where the time comes from. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -243,6 +253,7 @@ impl Builder {
         let state = State {
             verified: VerifiedTokens::new(self.limits.token_cache_bytes),
             permits: Permits::new(self.limits.permits),
+            revocations: self.revocations,
             #[cfg(feature = "introspection")]
             introspector: self.introspection.map(|ask| settings.introspector(&entries, ask)).transpose()?,
             #[cfg(feature = "live")]
