@@ -12,6 +12,7 @@ use super::state::State;
 use crate::organization::Organization;
 use crate::policy::Rules;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::time::Now;
 use crate::token::AccessToken;
 
 /// Requires a policy of every request. Made by [`ResourceServer::require`](crate::ResourceServer::require).
@@ -41,12 +42,19 @@ impl RequireLayer {
 
     /// Decides, as far as that is possible with what is known.
     pub(super) fn decide(&self, request: &mut Parts, known: &mut Known) -> Result<(), Undecided> {
-        let token = self.state.authenticate(&request.headers, known)?;
-        self.authorize(token, request, known)
+        let now = self.state.clock.now();
+        let token = self.state.authenticate(&request.headers, known, now)?;
+        self.authorize(token, request, known, now)
     }
 
     /// Judges the policy, and puts what was found into the request's extensions.
-    fn authorize(&self, token: Option<AccessToken>, parts: &mut Parts, known: &mut Known) -> Result<(), Undecided> {
+    fn authorize(
+        &self,
+        token: Option<AccessToken>,
+        parts: &mut Parts,
+        known: &mut Known,
+        now: Now,
+    ) -> Result<(), Undecided> {
         // What another layer found further out was for its own policy.
         parts.extensions.remove::<AccessToken>();
         parts.extensions.remove::<Organization>();
@@ -59,7 +67,7 @@ impl RequireLayer {
             let missing = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token");
             return Err(missing.into());
         };
-        let granted = match self.state.judge(&self.rules, &token, parts, known) {
+        let granted = match self.state.judge(&self.rules, &token, parts, known, now) {
             Ok(granted) => granted,
             Err(unsettled) => {
                 // Not verified again after a wait.

@@ -21,9 +21,7 @@ use crate::policy::{Conversations, LiveView};
 use crate::policy::{Granted, Rules, Unsettled, View};
 use crate::rejection::Rejection;
 use crate::revocation::Revocations;
-use crate::time::Clock;
-#[cfg(feature = "introspection")]
-use crate::time::Now;
+use crate::time::{Clock, Now};
 use crate::token::AccessToken;
 
 pub(crate) struct State {
@@ -39,6 +37,47 @@ pub(crate) struct State {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_token_bytes: usize,
     pub(crate) answers: Answers,
+}
+
+/// What live policies rest on.
+#[cfg(feature = "live")]
+pub(crate) struct Live {
+    pub(crate) permissions: Arc<LivePermissions>,
+    pub(crate) conversations: Conversations,
+}
+
+impl State {
+    /// The request's token, verified; `None` when it carries none.
+    pub(super) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        known: &mut Known,
+        now: Now,
+    ) -> Result<Option<AccessToken>, Undecided> {
+        if let Some(token) = &known.token {
+            return Ok(Some(token.clone()));
+        }
+        let Some(credentials) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
+        let entries = self.entries.load();
+        // Taken out: whoever waits on need not hold it.
+        let permit = known.permit.take();
+        // A key that was waited for must be put to use.
+        if known.key.is_none()
+            && let Some(token) = self.verified.get(credentials.as_bytes(), &entries, now)?
+        {
+            return Ok(Some(token));
+        }
+        let permit = || permit.or_else(|| self.permits.try_acquire());
+        let token = credentials.token()?;
+        #[cfg(feature = "introspection")]
+        if let Some(outcome) = self.introspected(token, &entries, now, known) {
+            return outcome.map(Some);
+        }
+        let proven = jwt::verify(token, &entries, now, known.key.as_ref(), permit)?;
+        let token = proven.token.clone();
+        self.verified.insert(proven);
+        Ok(Some(token))
+    }
 }
 
 #[cfg(feature = "introspection")]
@@ -64,46 +103,6 @@ impl State {
     }
 }
 
-/// What live policies rest on.
-#[cfg(feature = "live")]
-pub(crate) struct Live {
-    pub(crate) permissions: Arc<LivePermissions>,
-    pub(crate) conversations: Conversations,
-}
-
-impl State {
-    /// The request's token, verified; `None` when it carries none.
-    pub(super) fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        known: &mut Known,
-    ) -> Result<Option<AccessToken>, Undecided> {
-        if let Some(token) = &known.token {
-            return Ok(Some(token.clone()));
-        }
-        let Some(credentials) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
-        let (entries, now) = (self.entries.load(), self.clock.now());
-        // Taken out: whoever waits on need not hold it.
-        let permit = known.permit.take();
-        // A key that was waited for must be put to use.
-        if known.key.is_none()
-            && let Some(token) = self.verified.get(credentials.as_bytes(), &entries, now)?
-        {
-            return Ok(Some(token));
-        }
-        let permit = || permit.or_else(|| self.permits.try_acquire());
-        let token = credentials.token()?;
-        #[cfg(feature = "introspection")]
-        if let Some(outcome) = self.introspected(token, &entries, now, known) {
-            return outcome.map(Some);
-        }
-        let proven = jwt::verify(token, &entries, now, known.key.as_ref(), permit)?;
-        let token = proven.token.clone();
-        self.verified.insert(proven);
-        Ok(Some(token))
-    }
-}
-
 impl State {
     /// Judges a policy by what is at hand.
     pub(super) fn judge(
@@ -112,9 +111,10 @@ impl State {
         token: &AccessToken,
         request: &mut Parts,
         known: &mut Known,
+        now: Now,
     ) -> Result<Granted, Unsettled> {
         let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
-        self.revocations.judge(token, self.clock.now()).map_err(about)?;
+        self.revocations.judge(token, now).map_err(about)?;
         #[cfg(feature = "live")]
         let entries = self.entries.load();
         let view = View {
@@ -127,7 +127,7 @@ impl State {
                     source: entry.and_then(|entry| entry.permissions.as_ref()),
                     arrival: *known.arrival.get_or_insert_with(|| self.live.permissions.arrival()),
                     waited: &known.permissions,
-                    now: self.clock.now(),
+                    now,
                     leeway: entry.map_or(std::time::Duration::ZERO, |entry| entry.rules.leeway),
                 }
             }),
