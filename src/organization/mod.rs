@@ -11,7 +11,7 @@ use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
 pub(crate) use source::Requested;
-pub use source::{OrganizationSource, from_request, header, path, subdomain, token};
+pub use source::{RequestSource, from_request, header, path, subdomain, token};
 
 /// The *verified* organization of this request: the one that the request names and that the token was issued for.
 ///

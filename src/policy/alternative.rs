@@ -8,7 +8,7 @@ use super::claim::ClaimValue;
 #[cfg(feature = "live")]
 use super::freshness::LiveRule;
 use crate::error::ConfigError;
-use crate::organization::OrganizationSource;
+use crate::organization::RequestSource;
 use crate::scope::Scope;
 use crate::token::SubjectKind;
 
@@ -33,9 +33,9 @@ pub(super) enum Model {
     /// The API as a whole; `None` is the API's first indicator.
     Resource(Option<Arc<str>>),
     /// An organization's own permissions.
-    Organization(OrganizationSource),
+    Organization(RequestSource),
     /// The API within one organization.
-    ResourceInOrganization(Option<Arc<str>>, OrganizationSource),
+    ResourceInOrganization(Option<Arc<str>>, RequestSource),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl ScopeRule {
 }
 
 impl Model {
-    pub(super) fn source(&self) -> Option<&OrganizationSource> {
+    pub(super) fn source(&self) -> Option<&RequestSource> {
         match self {
             Self::Organization(source) | Self::ResourceInOrganization(_, source) => Some(source),
             Self::Authenticated | Self::Resource(_) => None,

@@ -13,7 +13,7 @@ use super::live::{LiveView, PermissionDrift, WantedPermissions};
 use super::rules::{Branch, Rules};
 use crate::json::Object;
 use crate::jwt::ORGANIZATION_URN;
-use crate::organization::{Organization, OrganizationSource, Requested};
+use crate::organization::{Organization, RequestSource, Requested};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
 use crate::token::AccessToken;
@@ -226,7 +226,7 @@ fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Re
 fn same_organization(
     requested: Requested,
     id: Option<&Arc<str>>,
-    source: &OrganizationSource,
+    source: &RequestSource,
     token: &AccessToken,
 ) -> Result<Option<Organization>, Rejection> {
     let id = id.filter(|id| !id.is_empty());

@@ -41,7 +41,7 @@ mod rules;
 mod value;
 mod words;
 
-pub use crate::organization::{OrganizationSource, from_request, header, path, subdomain, token};
+pub use crate::organization::{RequestSource, from_request, header, path, subdomain, token};
 pub use check::{CheckResult, Facts};
 pub use claim::ClaimValue;
 #[cfg(feature = "live")]

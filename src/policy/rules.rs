@@ -87,7 +87,7 @@ impl Branch {
     }
 }
 
-fn source(alternative: &Alternative) -> Option<&crate::organization::OrganizationSource> {
+fn source(alternative: &Alternative) -> Option<&crate::organization::RequestSource> {
     alternative.model.as_ref().and_then(Model::source)
 }
 
