@@ -9,8 +9,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "authzen")]
+pub mod authzen;
 mod bearer;
 mod challenge;
+pub mod decision;
 mod error;
 pub mod fetch;
 mod json;
@@ -18,8 +21,12 @@ mod jwt;
 pub mod keys;
 pub mod middleware;
 mod organization;
+#[cfg(feature = "permit")]
+pub mod permit;
 pub mod policy;
 mod rejection;
+#[cfg(any(feature = "authzen", feature = "permit"))]
+mod remote;
 #[cfg(feature = "axum")]
 mod router;
 mod scope;

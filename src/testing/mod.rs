@@ -43,6 +43,7 @@
 mod body;
 mod builder;
 mod clock;
+mod double;
 mod fault;
 mod issuer;
 mod keys;
@@ -57,6 +58,7 @@ mod traffic;
 
 pub use builder::TestIssuerBuilder;
 pub use clock::TestClock;
+pub use double::{PdpCall, PdpFault, PdpQuestion, TestDecisionRequest, TestPdp, TestPermit};
 pub use fault::{Endpoint, Fault};
 pub use issuer::TestIssuer;
 pub use mint::TokenBuilder;

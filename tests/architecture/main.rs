@@ -11,14 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{Source, Token, crate_sources};
 
 /// A module uses floors below its own, and its own folder. The ground floor is a vocabulary, and itself in order.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 13] = [
     &["error", "json", "signature", "time"],
     &["fetch", "scope", "scoped"],
-    &["challenge"],
+    &["challenge", "remote"],
     &["rejection"],
     &["bearer", "keys", "token"],
     &["jwt"],
     &["organization"],
+    &["decision"],
+    &["authzen", "permit"],
     &["policy"],
     &["middleware"],
     &["server"],
@@ -53,20 +55,37 @@ const ONLY_IN: [OnlyIn; 11] = [
     OnlyIn {
         what: "a status is chosen, or told from others",
         patterns: &[&["StatusCode", "::"], &["StatusCode", "as"]],
-        places: &["keys/discovery.rs", "middleware/respond.rs", "rejection/kind.rs", "testing/"],
+        places: &[
+            "authzen/client.rs",
+            "authzen/discovery.rs",
+            "keys/discovery.rs",
+            "middleware/respond.rs",
+            "permit/client.rs",
+            "permit/sync.rs",
+            "rejection/kind.rs",
+            "remote/call.rs",
+            "testing/",
+        ],
     },
     OnlyIn { what: "axum is named", patterns: &[&["axum"]], places: &["organization/path_params.rs", "router/"] },
     OnlyIn {
         what: "something may wait",
         patterns: &[&["async"], &["Future", "for"], &["fn", "poll", "("], &["poll_fn"]],
         places: &[
-            "keys/discovery.rs",
+            "authzen/client.rs",
+            "authzen/discovery.rs",
+            "decision/decider.rs",
+            "decision/point.rs",
             "fetch/http_client.rs",
+            "keys/discovery.rs",
             "keys/ready.rs",
             "keys/operate.rs",
             "keys/refresh.rs",
             "keys/store.rs",
             "middleware/future.rs",
+            "permit/client.rs",
+            "permit/sync.rs",
+            "remote/call.rs",
             "router/",
             "testing/",
         ],
@@ -80,7 +99,7 @@ const ONLY_IN: [OnlyIn; 11] = [
     OnlyIn {
         what: "an organization is called verified",
         patterns: &[&["::", "verified"]],
-        places: &["policy/decide.rs"],
+        places: &["policy/decide.rs", "testing/double/request.rs"],
     },
 ];
 
