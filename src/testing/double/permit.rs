@@ -156,7 +156,7 @@ impl TestPermit {
     }
 
     /// The calls since the last time.
-    #[must_use]
+    #[allow(clippy::must_use_candidate, reason = "to forget them is a use, too")]
     pub fn take_calls(&self) -> Vec<PdpCall> {
         self.double.take_calls()
     }
