@@ -355,6 +355,11 @@ async fn az_9_several_in_one_go() {
     assert_eq!((&question["subject"]["id"], &question["context"]["organization"]), (&json!("alice"), &json!("acme")));
     assert_eq!(question["evaluations"][1].as_object().unwrap().keys().collect::<Vec<_>>(), ["resource"]);
 
+    // A point that does not stop at the end.
+    pdp.fail_next(PdpFault::Body(r#"{"evaluations":[{"decision":false},{"decision":true}]}"#.to_owned()));
+    let cut = client.evaluate_all(&documents(&["y1", "y2"]), Semantic::DenyOnFirstDeny).await.unwrap();
+    assert_eq!(verdicts(&cut), [false, false]);
+
     // What is missing is denied; what is too much makes all of it worthless.
     let answer = |body: &str| pdp.fail_next(PdpFault::Body(body.to_owned()));
     answer(r#"{"evaluations":[{"decision":true}]}"#);
@@ -380,6 +385,35 @@ async fn az_9_several_in_one_go() {
     assert!(asked(&pdp).is_empty());
     let wide = builder(&pdp).max_batch(101).build().unwrap();
     assert_eq!(wide.evaluate_all(&many, Semantic::ExecuteAll).await.unwrap().len(), 101);
+}
+
+/// Seen at a real point: it told items of a call apart by the ids of subject and resource only.
+#[tokio::test]
+async fn az_9_requests_that_only_ids_could_mix_up_do_not_meet() {
+    let pdp = TestPdp::start().await;
+    pdp.judge(|question| question.tenant() == Some("acme") && question.at::<i64>("/context/level") != Some(2));
+    let client = client(&pdp);
+    let of = |tenant: &str, action: &str| {
+        TestDecisionRequest::user("alice").organization(tenant).wants(action, Resource::new("document", "1"))
+    };
+    let requests = [
+        of("acme", "read"),
+        of("globex", "read"),
+        of("acme", "edit"),
+        of("acme", "read").context("level", 2),
+        of("acme", "read").subject_property("role", "x"),
+        TestDecisionRequest::user("bob").organization("globex").wants("read", Resource::new("document", "1")),
+    ];
+    for (semantic, expected) in [
+        (Semantic::ExecuteAll, [true, false, true, false, true, false]),
+        (Semantic::DenyOnFirstDeny, [true, false, false, false, false, false]),
+        (Semantic::PermitOnFirstPermit, [true, false, false, false, false, false]),
+    ] {
+        asked(&pdp);
+        assert_eq!(verdicts(&client.evaluate_all(&requests, semantic).await.unwrap()), expected, "{semantic:?}");
+        let sizes: Vec<_> = asked(&pdp).iter().map(|call| call["evaluations"].as_array().unwrap().len()).collect();
+        assert_eq!(sizes, [3, 1, 1, 1]);
+    }
 }
 
 /// Optional, and not used: a signature in an answer or in the metadata adds nothing, and takes nothing away.

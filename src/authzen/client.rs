@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -13,12 +14,14 @@ use serde_json::Value;
 use super::discovery::Source;
 use super::{AuthZenBuilder, Evaluation, answer};
 use crate::decision::{
-    Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, Obligation, one_for_each,
+    Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, Obligation, one_for_each, too_many,
 };
 use crate::remote::Remote;
 
 /// The largest question that is sent.
 const MAX_QUESTION_BYTES: usize = 256 * 1024;
+/// The longest that several requests may take, in however many calls.
+const LONGEST_BATCH: Duration = Duration::from_secs(5);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A decision point that speaks `AuthZEN` 1.0. A cheap clone.
@@ -62,6 +65,14 @@ impl Semantic {
         }
     }
 
+    /// Without what comes after the end, in case that a point went on.
+    fn cut(self, mut decisions: Vec<Decision>) -> Vec<Decision> {
+        if let Some(end) = decisions.iter().position(|decision| self.ends_with(decision.is_allowed())) {
+            decisions.truncate(end + 1);
+        }
+        decisions
+    }
+
     /// Whether nothing is decided after this one.
     const fn ends_with(self, allowed: bool) -> bool {
         match self {
@@ -88,9 +99,10 @@ impl AuthZen {
     }
 
     /// Decides several requests, as many of them as `semantic` says, and answers in their order. What was left out, by
-    /// the point or by the semantic, is denied.
+    /// the point or by the semantic, is denied. All of it takes five seconds at most.
     ///
-    /// A point without an endpoint for several is asked for one after another.
+    /// A point without an endpoint for several is asked for one after another. Requests of one subject about one resource
+    /// that differ in what is told of either go in calls of their own: some points mix them up.
     ///
     /// # Errors
     ///
@@ -102,17 +114,40 @@ impl AuthZen {
     ) -> Result<Vec<Decision>, DecisionError> {
         let most = self.0.max_batch;
         if requests.len() > most {
-            return Err(DecisionError::wrong(format_args!(
-                "{} requests in one go, and {most} at most",
-                requests.len()
-            )));
+            return Err(too_many(requests.len(), most));
         }
-        let decisions = match &self.0.source.endpoints(&self.0.remote).await?.evaluations {
-            _ if requests.is_empty() => Vec::new(),
-            Some(url) => self.evaluations(url, requests, semantic).await?,
-            None => self.one_by_one(requests, semantic).await?,
-        };
-        one_for_each(decisions, requests.len())
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let late = |_| DecisionError::unavailable(format_args!("no answer to all of it within {LONGEST_BATCH:?}"));
+        let decisions =
+            tokio::time::timeout(LONGEST_BATCH, self.decisions(requests, semantic)).await.map_err(late)??;
+        one_for_each(semantic.cut(decisions), requests.len())
+    }
+
+    async fn decisions(
+        &self,
+        requests: &[DecisionRequest],
+        semantic: Semantic,
+    ) -> Result<Vec<Decision>, DecisionError> {
+        let endpoints = self.0.source.endpoints(&self.0.remote).await?;
+        let Some(url) = &endpoints.evaluations else { return self.one_by_one(requests, semantic).await };
+        let questions = requests.iter().map(|request| self.question(request)).collect::<Result<Vec<_>, _>>()?;
+        let calls = Evaluation::calls(&questions);
+        // The order that a semantic speaks of is lost between calls.
+        let semantic = if calls.len() == 1 { semantic } else { Semantic::ExecuteAll };
+        let mut all: Vec<Option<Decision>> = vec![None; requests.len()];
+        for call in calls {
+            let asked: Vec<&Evaluation> = call.iter().filter_map(|at| questions.get(*at)).collect();
+            let question = Evaluation::all_to_json(&asked, semantic.as_str());
+            let decisions = answer::several(self.ask(url, &question).await?.body())?;
+            for (at, decision) in call.iter().zip(one_for_each(decisions, asked.len())?) {
+                if let (Some(request), Some(place)) = (requests.get(*at), all.get_mut(*at)) {
+                    *place = Some(self.fulfil(request, decision));
+                }
+            }
+        }
+        Ok(all.into_iter().map(|decision| decision.unwrap_or(Decision::deny().once())).collect())
     }
 
     async fn evaluation(&self, request: &DecisionRequest) -> Result<Decision, DecisionError> {
@@ -120,22 +155,6 @@ impl AuthZen {
         let endpoints = self.0.source.endpoints(&self.0.remote).await?;
         let answer = self.ask(&endpoints.evaluation, &question).await?;
         Ok(self.fulfil(request, answer::single(answer.body())?))
-    }
-
-    async fn evaluations(
-        &self,
-        url: &Uri,
-        requests: &[DecisionRequest],
-        semantic: Semantic,
-    ) -> Result<Vec<Decision>, DecisionError> {
-        let questions = requests.iter().map(|request| self.question(request)).collect::<Result<Vec<_>, _>>()?;
-        let question = Evaluation::all_to_json(&questions, semantic.as_str());
-        let answer = self.ask(url, &question).await?;
-        let decisions = answer::several(answer.body())?;
-        if decisions.len() > requests.len() {
-            return Err(DecisionError::wrong("more decisions than requests"));
-        }
-        Ok(requests.iter().zip(decisions).map(|(request, decision)| self.fulfil(request, decision)).collect())
     }
 
     async fn one_by_one(

@@ -40,7 +40,7 @@ pub use key::RequestKey;
 pub use outcome::{Decision, Obligation};
 #[cfg(feature = "authzen")]
 pub(crate) use point::one_for_each;
-#[cfg(feature = "permit")]
+#[cfg(any(feature = "authzen", feature = "permit"))]
 pub(crate) use point::too_many;
 pub use point::{DecisionFuture, DecisionPoint, MAX_BATCH, decide_each};
 pub use property::Property;
