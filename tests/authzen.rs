@@ -547,6 +547,19 @@ async fn a_decision_takes_half_a_second_at_most() {
     }
 }
 
+/// A client that does not keep to the limit it was given.
+struct Careless;
+impl Fetch for Careless {
+    fn fetch(
+        &self,
+        _: Request<Bytes>,
+        max_bytes: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
+        let body = format!("{{\"decision\":true{}}}", " ".repeat(max_bytes));
+        Box::pin(std::future::ready(Ok(Response::new(body.into()))))
+    }
+}
+
 #[tokio::test]
 async fn an_answer_has_a_size() {
     let pdp = pdp().await;
@@ -556,19 +569,6 @@ async fn an_answer_has_a_size() {
     pdp.recover();
     let large = read("y").context("text", "x".repeat(300 * 1024));
     assert!(!client.decide(&large).await.unwrap_err().is_unavailable());
-
-    /// A client that does not keep to the limit it was given.
-    struct Careless;
-    impl Fetch for Careless {
-        fn fetch(
-            &self,
-            _: Request<Bytes>,
-            max_bytes: usize,
-        ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
-            let body = format!("{{\"decision\":true{}}}", " ".repeat(max_bytes));
-            Box::pin(std::future::ready(Ok(Response::new(body.into()))))
-        }
-    }
     let careless = AuthZen::builder("https://pdp.example.com").without_discovery().fetch(Careless).build().unwrap();
     assert!(!careless.decide(&read("y")).await.unwrap_err().is_unavailable());
 }

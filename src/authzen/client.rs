@@ -24,7 +24,7 @@ const MAX_QUESTION_BYTES: usize = 256 * 1024;
 const LONGEST_BATCH: Duration = Duration::from_secs(5);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A decision point that speaks `AuthZEN` 1.0. A cheap clone.
+/// A decision point that speaks AuthZEN 1.0. A cheap clone.
 #[derive(Clone)]
 pub struct AuthZen(pub(super) Arc<Inner>);
 

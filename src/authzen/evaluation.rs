@@ -1,4 +1,4 @@
-//! A question in `AuthZEN`'s words.
+//! A question in AuthZEN's words.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::decision::{DecisionError, DecisionRequest, Property};
 use crate::token::SubjectKind;
 
-/// The body of one evaluation (`AuthZEN` 1.0 section 6.1), which [`AuthZenBuilder::map`](super::AuthZenBuilder::map) may
+/// The body of one evaluation (AuthZEN 1.0 section 6.1), which [`AuthZenBuilder::map`](super::AuthZenBuilder::map) may
 /// change before it is sent.
 #[derive(Clone, PartialEq)]
 pub struct Evaluation {

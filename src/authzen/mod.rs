@@ -1,4 +1,4 @@
-//! A client for decision points that speak `OpenID` `AuthZEN` (Authorization API 1.0): Cerbos, Topaz, `OpenFGA`, Permit.io
+//! A client for decision points that speak OpenID AuthZEN (Authorization API 1.0): Cerbos, Topaz, OpenFGA, Permit.io
 //! and others. Feature `authzen`.
 //!
 //! [`AuthZen`] is a [`DecisionPoint`](crate::decision::DecisionPoint). Give it to a

@@ -186,7 +186,7 @@ impl DecisionRequest {
         RequestKey::of(self)
     }
 
-    /// Whether this can be asked at all (`AuthZEN` 1.0 section 5: subject, action and resource are named).
+    /// Whether this can be asked at all (AuthZEN 1.0 section 5: subject, action and resource are named).
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A decision point that speaks `AuthZEN`.
+//! A decision point that speaks AuthZEN.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ const METADATA: &str = "/.well-known/authzen-configuration";
 const EVALUATION: &str = "/access/v1/evaluation";
 const EVALUATIONS: &str = "/access/v1/evaluations";
 
-/// A real decision point on loopback: metadata, evaluation and evaluations as `AuthZEN` 1.0 has them, a rule of the test's
+/// A real decision point on loopback: metadata, evaluation and evaluations as AuthZEN 1.0 has them, a rule of the test's
 /// own, and faults.
 ///
 /// It denies everything until [`judge`](Self::judge) gives it a rule. The server ends when the value is dropped.
