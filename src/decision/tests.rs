@@ -102,6 +102,20 @@ async fn an_allow_lives_ten_seconds_and_a_denial_five() {
 }
 
 #[tokio::test]
+async fn a_decision_is_as_old_as_the_call_for_it() {
+    let (decider, point, clock) = decider();
+    let hand = clock.clone();
+    *point.meanwhile.lock().unwrap() = Some(Box::new(move || hand.advance(8)));
+    assert!(allowed(&decider, &request()).await);
+    clock.advance(1);
+    assert!(allowed(&decider, &request()).await);
+    assert_eq!(point.asked(), 1);
+    clock.advance(1);
+    assert!(allowed(&decider, &request()).await);
+    assert_eq!(point.asked(), 2);
+}
+
+#[tokio::test]
 async fn another_request_is_asked_for_itself() {
     let (decider, point, _) = decider();
     let variants = [
