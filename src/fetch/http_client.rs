@@ -15,7 +15,8 @@ use crate::error::ConfigError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Both documents go over one connection. The next fetch is minutes away, and by then it may be dead without a sign.
+/// Both documents go over one connection, and so one is kept where nothing else is said. The next fetch is minutes away,
+/// and by then it may be dead without a sign.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What can be set about the default client.
@@ -24,6 +25,8 @@ pub(crate) struct ClientSettings {
     pub(crate) root_certificates: Vec<Vec<u8>>,
     pub(crate) proxy: Option<String>,
     pub(crate) user_agent: Option<String>,
+    /// How many idle connections to one host are kept.
+    pub(crate) idle_connections: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -37,7 +40,7 @@ impl HttpClient {
             .timeout(TOTAL_TIMEOUT)
             .redirect(Policy::none())
             .no_proxy()
-            .pool_max_idle_per_host(1)
+            .pool_max_idle_per_host(settings.idle_connections.unwrap_or(1))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(user_agent);
         for pem in &settings.root_certificates {
