@@ -373,7 +373,7 @@ fn asked(
         request = request.context(name, json(value));
     }
     if let Some(id) = organization {
-        request = request.organization(&Organization::verified(issuer.as_str().into(), id));
+        request = request.organization(&Organization::verified(issuer.as_str().into(), id.as_str().into()));
     }
     if let Some(route) = route {
         request = request.route(route);
