@@ -126,7 +126,7 @@ impl AccessToken {
     /// The `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end here.
     ///
     /// ```
-    /// use std::time::SystemTime;
+    /// use std::time::{Duration, SystemTime};
     ///
     /// async fn until_the_token_ends(token: orgate::AccessToken) {
     ///     let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
