@@ -21,6 +21,8 @@ use crate::token::AccessToken;
 const LARGEST: u64 = 8 * 1024;
 /// What an entry weighs beside the token itself: rounded up from what is measured.
 const OVERHEAD: u64 = 1024;
+/// What an entry weighs by and large.
+const USUAL: u64 = 2 * 1024;
 
 /// A token, and what it was verified with.
 pub(crate) struct Proven {
@@ -56,9 +58,12 @@ fn weight(token: &[u8]) -> u64 {
 impl VerifiedTokens {
     /// Holds so many bytes at most; none if zero.
     pub(crate) fn new(bytes: u64) -> Self {
-        // What it holds grows with what comes: the estimate only sizes what is allocated at once.
-        let cache =
-            || Cache::with(64, bytes, Bytes, quick_cache::DefaultHashBuilder::default(), DefaultLifecycle::default());
+        // Nothing is allocated ahead. The estimate decides into how many parts the cache falls, each with a lock of its own:
+        // too low, and all threads share two.
+        let entries = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
+        let cache = || {
+            Cache::with(entries, bytes, Bytes, quick_cache::DefaultHashBuilder::default(), DefaultLifecycle::default())
+        };
         Self((bytes > 0).then(cache))
     }
 
