@@ -48,38 +48,53 @@ fn is_scope_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
-/// The scopes of a token: words separated by a space, compared exactly.
+/// The scopes of a token: words separated by one space, compared exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ScopeList(Box<str>);
+pub(crate) struct ScopeList {
+    text: Box<str>,
+    /// Where each word ends: a list is searched on every request, and read once.
+    ends: Box<[usize]>,
+}
 
 impl ScopeList {
     /// From the string form of the claim. Only U+0020 separates: a tab or a no-break space is part of a word, and so
     /// matches nothing.
     pub(crate) fn from_text(text: &str) -> Self {
-        Self(text.into())
+        Self::joined(text.split(' ').filter(|word| !word.is_empty()), text.len())
     }
 
     /// From the array form of the claim. `None` when a member could be mistaken for two scopes, or for none.
     pub(crate) fn from_words(words: &[impl AsRef<str>]) -> Option<Self> {
-        let mut text = String::new();
-        for word in words.iter().map(AsRef::as_ref) {
-            if word.is_empty() || word.contains(' ') {
-                return None;
-            }
+        let words = || words.iter().map(AsRef::as_ref);
+        let are_words = words().all(|word| !word.is_empty() && !word.contains(' '));
+        are_words.then(|| Self::joined(words(), 0))
+    }
+
+    fn joined<'w>(words: impl Iterator<Item = &'w str>, length: usize) -> Self {
+        let (mut text, mut ends) = (String::with_capacity(length), Vec::new());
+        for word in words {
             if !text.is_empty() {
                 text.push(' ');
             }
             text.push_str(word);
+            ends.push(text.len());
         }
-        Some(Self(text.into()))
+        Self { text: text.into(), ends: ends.into() }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ').filter(|word| !word.is_empty())
+        let mut start = 0;
+        self.ends.iter().filter_map(move |&end| self.text.get(std::mem::replace(&mut start, end + 1)..end))
     }
 
     pub(crate) fn contains(&self, scope: &str) -> bool {
-        self.iter().any(|word| word == scope)
+        let (text, mut start) = (self.text.as_bytes(), 0);
+        self.ends.iter().any(|&end| text.get(std::mem::replace(&mut start, end + 1)..end) == Some(scope.as_bytes()))
+    }
+
+    /// The bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.text.len() + size_of_val(&*self.ends)
     }
 }
 

@@ -20,9 +20,15 @@ pub(super) fn read(claims: &Object<'_>) -> Result<Times, Rejection> {
 
 /// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
 pub(super) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    if let Some(detail) = expired(times, leeway, now) {
-        return Err(expired_token(detail));
-    }
+    judge_end(times, leeway, now)?;
+    judge_begin(times, leeway, now)
+}
+
+pub(super) fn judge_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
+    expired(times, leeway, now).map_or(Ok(()), |detail| Err(expired_token(detail)))
+}
+
+pub(super) fn judge_begin(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
     let (now, leeway) = (now.unix.as_secs_f64(), leeway.as_secs_f64());
     for (name, date) in [("nbf", times.not_before), ("iat", times.issued_at)] {
         let early = date.map_or(0.0, |date| date.seconds() - now);
