@@ -51,28 +51,12 @@ impl Case {
 
     /// A token for the API, of the usual size.
     pub(crate) fn token(&self) -> TokenBuilder {
-        self.sized(self.issuer.resource_token(API))
+        sized(self.issuer.resource_token(API))
     }
 
     /// A token with organization permissions, of the usual size.
     pub(crate) fn organization_token(&self, organization: &str) -> TokenBuilder {
-        self.sized(self.issuer.organization_token(organization))
-    }
-
-    /// As Logto writes it, with scopes up to the usual size, as far as the signature leaves room.
-    fn sized(&self, token: TokenBuilder) -> TokenBuilder {
-        let token = token
-            .issuer(ISSUER)
-            .subject("x4kq9vbn2m7d")
-            .client("q8zt5w1c3yhj6l0pfa2rs")
-            .expires_in(Duration::from_secs(86_400))
-            .scope("read:products write:products");
-        let with = |length: usize| {
-            let filler: Vec<String> = (0..length / 16).map(|number| format!("read:collect{number:03}")).collect();
-            token.clone().scope(&format!("{}{}", filler.join(" "), "x".repeat(length % 16)))
-        };
-        let fits = |length: &usize| with(*length).mint().len() >= TOKEN_BYTES;
-        with((0..600).find(fits).unwrap_or(0))
+        sized(self.issuer.organization_token(organization))
     }
 
     pub(crate) fn tokens(&self) -> Vec<String> {
@@ -95,6 +79,22 @@ impl Case {
         }
         .expect("a key")
     }
+}
+
+/// As Logto writes it, with scopes up to the usual size, as far as the signature leaves room.
+fn sized(token: TokenBuilder) -> TokenBuilder {
+    let token = token
+        .issuer(ISSUER)
+        .subject("x4kq9vbn2m7d")
+        .client("q8zt5w1c3yhj6l0pfa2rs")
+        .expires_in(Duration::from_secs(86_400))
+        .scope("read:products write:products");
+    let with = |length: usize| {
+        let filler: Vec<String> = (0..length / 16).map(|number| format!("read:collect{number:03}")).collect();
+        token.clone().scope(&format!("{}{}", filler.join(" "), "x".repeat(length % 16)))
+    };
+    let fits = |length: &usize| with(*length).mint().len() >= TOKEN_BYTES;
+    with((0..600).find(fits).unwrap_or(0))
 }
 
 pub(crate) fn mint(token: &TokenBuilder, count: usize) -> Vec<String> {

@@ -90,7 +90,8 @@ pub(crate) fn threads(table: &Table, effort: Effort) {
         table.line(&format!("{name}, one thread"), &format!("{:.0}", rate.one), None, None);
         table.line(&format!("{name}, two threads"), &format!("{:.0}", rate.two), None, None);
     }
-    let value = format!("{:.2} / {:.2}", bare.ratio, hit.ratio);
-    let met = hit.ratio >= bare.ratio * 0.9;
+    let [bare, hit] = [bare, hit].map(|rate| rate.two / rate.one);
+    let value = format!("{bare:.2} / {hit:.2}");
+    let met = hit >= bare * 0.9;
     table.line("  two threads to one, bare / hit", &value, None, Some(("hit grows as bare does", met)));
 }

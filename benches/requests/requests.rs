@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tower::Service as _;
 
 use crate::case::{TOKENS, bearer};
-use crate::rounds::{nanoseconds, time};
+use crate::rounds::{median, nanoseconds, time};
 
 /// Requests that one row sends, in turn.
 #[derive(Clone)]
@@ -58,25 +58,22 @@ impl Load {
         assert_eq!(answer.expect("an answer").status(), self.expected);
     }
 
-    /// Nanoseconds a request: the first ones warm up, `count` are timed.
+    /// Nanoseconds a request that takes about a microsecond: the first ones warm up, `count` are timed, a few at once.
     pub(crate) fn batch(&mut self, count: usize) -> f64 {
-        let mut timed = 0.0;
+        let mut times = Vec::new();
         for first in (0..count + AT_ONCE).step_by(AT_ONCE) {
             let requests: Vec<_> = (first..first + AT_ONCE).map(|number| self.request(number)).collect();
-            let took = time(|| requests.into_iter().for_each(|request| self.send(request)));
-            timed += if first == 0 { 0.0 } else { nanoseconds(took) };
+            let took = nanoseconds(time(|| requests.into_iter().for_each(|request| self.send(request))));
+            #[allow(clippy::cast_precision_loss, reason = "a few")]
+            times.push(took / AT_ONCE as f64);
         }
-        #[allow(clippy::cast_precision_loss, reason = "a few thousand")]
-        let count = count.next_multiple_of(AT_ONCE) as f64;
-        timed / count
+        median(times.split_off(1))
     }
 
-    /// Each token once, and nothing before them.
+    /// Nanoseconds a request that takes long: each token once, each timed by itself.
     pub(crate) fn each_once(&mut self) -> f64 {
         let requests: Vec<_> = (0..self.tokens.len()).map(|number| self.request(number)).collect();
-        #[allow(clippy::cast_precision_loss, reason = "a few thousand")]
-        let count = requests.len() as f64;
-        nanoseconds(time(|| requests.into_iter().for_each(|request| self.send(request)))) / count
+        median(requests.into_iter().map(|request| nanoseconds(time(|| self.send(request)))).collect())
     }
 
     /// Nanoseconds of each single request, the clock's own time in it.
