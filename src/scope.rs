@@ -1,6 +1,7 @@
 //! Scopes: one validated word of a policy, and the list that a token carries.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::ConfigError;
@@ -53,43 +54,52 @@ fn is_scope_token(text: &str) -> bool {
 pub(crate) struct ScopeList {
     text: Box<str>,
     /// Where each word ends: a list is searched on every request, and read once.
-    ends: Box<[usize]>,
+    ends: Box<[u32]>,
 }
 
 impl ScopeList {
     /// From the string form of the claim. Only U+0020 separates: a tab or a no-break space is part of a word, and so
     /// matches nothing.
     pub(crate) fn from_text(text: &str) -> Self {
-        Self::joined(text.split(' ').filter(|word| !word.is_empty()), text.len())
+        let spaces = text.bytes().filter(|&byte| byte == b' ').count();
+        Self::joined(text.split(' ').filter(|word| !word.is_empty()), text.len(), spaces + 1)
     }
 
     /// From the array form of the claim. `None` when a member could be mistaken for two scopes, or for none.
     pub(crate) fn from_words(words: &[impl AsRef<str>]) -> Option<Self> {
         let words = || words.iter().map(AsRef::as_ref);
         let are_words = words().all(|word| !word.is_empty() && !word.contains(' '));
-        are_words.then(|| Self::joined(words(), 0))
+        are_words.then(|| Self::joined(words(), 0, 0))
     }
 
-    fn joined<'w>(words: impl Iterator<Item = &'w str>, length: usize) -> Self {
-        let (mut text, mut ends) = (String::with_capacity(length), Vec::new());
+    fn joined<'w>(words: impl Iterator<Item = &'w str>, length: usize, count: usize) -> Self {
+        let (mut text, mut ends) = (String::with_capacity(length), Vec::with_capacity(count));
         for word in words {
             if !text.is_empty() {
                 text.push(' ');
             }
             text.push_str(word);
-            ends.push(text.len());
+            // A list of four gigabytes is in no header.
+            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
         }
         Self { text: text.into(), ends: ends.into() }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        let mut start = 0;
-        self.ends.iter().filter_map(move |&end| self.text.get(std::mem::replace(&mut start, end + 1)..end))
+        self.spans().filter_map(|span| self.text.get(span))
     }
 
     pub(crate) fn contains(&self, scope: &str) -> bool {
-        let (text, mut start) = (self.text.as_bytes(), 0);
-        self.ends.iter().any(|&end| text.get(std::mem::replace(&mut start, end + 1)..end) == Some(scope.as_bytes()))
+        self.spans().any(|span| self.text.as_bytes().get(span) == Some(scope.as_bytes()))
+    }
+
+    /// Where the words are.
+    fn spans(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let end = end as usize;
+            std::mem::replace(&mut start, end + 1)..end
+        })
     }
 
     /// The bytes that it takes.

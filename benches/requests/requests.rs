@@ -76,13 +76,13 @@ impl Load {
         median(requests.into_iter().map(|request| nanoseconds(time(|| self.send(request)))).collect())
     }
 
-    /// Nanoseconds of each single request, the clock's own time in it.
+    /// Nanoseconds of each single request, the clock's own time in it, once every token has been used.
     pub(crate) fn one_by_one(&mut self, count: usize, times: &mut Vec<f64>) {
-        for first in (0..count + AT_ONCE).step_by(AT_ONCE) {
+        for first in (0..count + TOKENS).step_by(AT_ONCE) {
             let requests: Vec<_> = (first..first + AT_ONCE).map(|number| self.request(number)).collect();
             for request in requests {
                 let took = nanoseconds(time(|| self.send(request)));
-                if first > 0 {
+                if first >= TOKENS {
                     times.push(took);
                 }
             }

@@ -90,12 +90,14 @@ impl VerifiedTokens {
         };
         // Before the key, as with a new token: what has expired is not worth a fetch.
         times::judge_end(times, leeway, now).map_err(over)?;
-        // Asked as if it were new, so that a hit drives the refresh ahead as well, and waits where it must.
-        match entry.keys.lookup(kid, proof.algorithm, now.monotonic) {
-            Lookup::Key(key) if Weak::as_ptr(&proof.key) == Arc::as_ptr(&key) => {}
-            // Asked twice, it would take this for another request.
-            Lookup::Wait(arrival) => return Err(Unverified::needs_key(entry, kid, proof.algorithm, arrival)),
-            Lookup::Key(_) | Lookup::Refused(_) => return Ok(None),
+        if !entry.keys.still_holds(&proof.key, kid, proof.algorithm, now.monotonic) {
+            // Asked as if it were new, so that a hit drives the refresh ahead as well, and waits where it must.
+            match entry.keys.lookup(kid, proof.algorithm, now.monotonic) {
+                Lookup::Key(key) if Weak::as_ptr(&proof.key) == Arc::as_ptr(&key) => {}
+                // Asked twice, it would take this for another request.
+                Lookup::Wait(arrival) => return Err(Unverified::needs_key(entry, kid, proof.algorithm, arrival)),
+                Lookup::Key(_) | Lookup::Refused(_) => return Ok(None),
+            }
         }
         times::judge_begin(times, leeway, now).map_err(over)?;
         Ok(Some(verified.clone()))

@@ -25,7 +25,7 @@ pub(super) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rej
 }
 
 pub(super) fn judge_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    expired(times, leeway, now).map_or(Ok(()), |detail| Err(expired_token(detail)))
+    expired(times, leeway, now, "").map_or(Ok(()), |detail| Err(expired_token(detail)))
 }
 
 pub(super) fn judge_begin(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
@@ -42,15 +42,15 @@ pub(super) fn judge_begin(times: &Times, leeway: Duration, now: Now) -> Result<(
 /// The end alone, before anybody has verified it: what is refused here costs no signature check. Nothing else may rest on
 /// it.
 pub(super) fn judge_unverified_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    match expired(times, leeway, now) {
-        Some(detail) => Err(expired_token(detail + ", unverified")),
-        None => Ok(()),
-    }
+    expired(times, leeway, now, ", unverified").map_or(Ok(()), |detail| Err(expired_token(detail)))
 }
 
-fn expired(times: &Times, leeway: Duration, now: Now) -> Option<String> {
-    let (late, leeway) = (now.unix.as_secs_f64() - times.expires_at.seconds(), leeway.as_secs_f64());
-    (late >= leeway).then(|| format!("expired {late:.0} s ago, leeway {leeway} s"))
+fn expired(times: &Times, leeway: Duration, now: Now, note: &str) -> Option<String> {
+    let late = now.unix.as_secs_f64() - times.expires_at.seconds();
+    // Written as whole numbers: a float takes longer than all of the rest.
+    let whole = |late| Duration::try_from_secs_f64(late).unwrap_or(Duration::MAX).as_secs();
+    (late >= leeway.as_secs_f64())
+        .then(|| format!("expired {} s ago, leeway {} s{note}", whole(late), leeway.as_secs()))
 }
 
 fn expired_token(detail: String) -> Rejection {
