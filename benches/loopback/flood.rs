@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 use crate::site::Site;
-use crate::{Effort, median, quantile};
+use crate::{Effort, quantile};
 
 const CACHED_RATE: f64 = 400.0;
 const NEW_RATE: f64 = 50.0;
@@ -92,12 +92,13 @@ fn check_time(site: &Site) -> f64 {
     let (key, token) = (key.expect("a key"), site.token().mint());
     let (message, signature) = token.rsplit_once('.').expect("a JWT");
     let signature = decode(signature);
-    let time = |_| {
-        let start = Instant::now();
+    // By the clock on the wall: what others take of the processor is not there for checks either.
+    let (start, mut count) = (Instant::now(), 0_u32);
+    while start.elapsed() < Duration::from_secs(1) {
         key.verify_sig(message.as_bytes(), &signature).expect("a valid signature");
-        start.elapsed().as_secs_f64()
-    };
-    median((0..500).map(time).collect())
+        count += 1;
+    }
+    start.elapsed().as_secs_f64() / f64::from(count)
 }
 
 /// All of the traffic at the same time.

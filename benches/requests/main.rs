@@ -79,8 +79,11 @@ fn requests(table: &Table, effort: Effort) {
     let bare_org_row = Line::add(&mut rounds, &bare_org, BATCH);
     let hit_org_row = Line::add(&mut rounds, &hit_org, BATCH);
     rounds.add(|| {
-        bare_single.one_by_one(BATCH, &mut bare_times);
-        hit_single.one_by_one(BATCH, &mut hit_times);
+        // Busy with nothing else by then, as the thread of a server is.
+        for (load, times) in [(&mut bare_single, &mut bare_times), (&mut hit_single, &mut hit_times)] {
+            load.batch(BATCH);
+            load.one_by_one(BATCH, times);
+        }
         clock_times.extend((0..64).map(|_| nanoseconds(time(|| ()))));
         0.0
     });
