@@ -82,7 +82,8 @@ impl Rejection {
     /// Whose token it seemed to be: the trusted entry, and the key that the token named. For the log only.
     pub(crate) fn about(mut self, issuer: &Arc<str>, kid: Option<&str>) -> Self {
         self.0.issuer = Some(issuer.clone());
-        self.0.kid = kid.map(|kid| kid.chars().take(64).collect());
+        // As much of it as a log needs: it is the caller's to choose.
+        self.0.kid = kid.map(|kid| kid.char_indices().nth(64).and_then(|(at, _)| kid.get(..at)).unwrap_or(kid).into());
         self
     }
 

@@ -1,6 +1,7 @@
 //! Scopes: one validated word of a policy, and the list that a token carries.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::ConfigError;
@@ -48,38 +49,62 @@ fn is_scope_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
-/// The scopes of a token: words separated by a space, compared exactly.
+/// The scopes of a token: words separated by one space, compared exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ScopeList(Box<str>);
+pub(crate) struct ScopeList {
+    text: Box<str>,
+    /// Where each word ends: a list is searched on every request, and read once.
+    ends: Box<[u32]>,
+}
 
 impl ScopeList {
     /// From the string form of the claim. Only U+0020 separates: a tab or a no-break space is part of a word, and so
     /// matches nothing.
     pub(crate) fn from_text(text: &str) -> Self {
-        Self(text.into())
+        let spaces = text.bytes().filter(|&byte| byte == b' ').count();
+        Self::joined(text.split(' ').filter(|word| !word.is_empty()), text.len(), spaces + 1)
     }
 
     /// From the array form of the claim. `None` when a member could be mistaken for two scopes, or for none.
     pub(crate) fn from_words(words: &[impl AsRef<str>]) -> Option<Self> {
-        let mut text = String::new();
-        for word in words.iter().map(AsRef::as_ref) {
-            if word.is_empty() || word.contains(' ') {
-                return None;
-            }
+        let words = || words.iter().map(AsRef::as_ref);
+        let are_words = words().all(|word| !word.is_empty() && !word.contains(' '));
+        are_words.then(|| Self::joined(words(), 0, 0))
+    }
+
+    fn joined<'w>(words: impl Iterator<Item = &'w str>, length: usize, count: usize) -> Self {
+        let (mut text, mut ends) = (String::with_capacity(length), Vec::with_capacity(count));
+        for word in words {
             if !text.is_empty() {
                 text.push(' ');
             }
             text.push_str(word);
+            // A list of four gigabytes is in no header.
+            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
         }
-        Some(Self(text.into()))
+        Self { text: text.into(), ends: ends.into() }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ').filter(|word| !word.is_empty())
+        self.spans().filter_map(|span| self.text.get(span))
     }
 
     pub(crate) fn contains(&self, scope: &str) -> bool {
-        self.iter().any(|word| word == scope)
+        self.spans().any(|span| self.text.as_bytes().get(span) == Some(scope.as_bytes()))
+    }
+
+    /// Where the words are.
+    fn spans(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let end = end as usize;
+            std::mem::replace(&mut start, end + 1)..end
+        })
+    }
+
+    /// The bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.text.len() + size_of_val(&*self.ends)
     }
 }
 

@@ -186,6 +186,32 @@ impl AccessToken {
         }
     }
 
+    /// The bytes that it takes in memory beside a fixed part, which is much the same for all.
+    pub(crate) fn size(&self) -> usize {
+        /// What a small piece of memory costs to keep.
+        const PIECE: usize = 48;
+        let Verified { subject, client_id, token_id, scopes, audience, organization, audience_organization, .. } =
+            &self.0.verified;
+        let texts = [
+            Some(subject.id()),
+            client_id.as_deref(),
+            token_id.as_deref(),
+            organization.as_deref(),
+            audience_organization.as_deref(),
+        ];
+        let audience = audience.iter().map(|audience| audience.len() + PIECE);
+        let texts = texts.into_iter().flatten().map(|text| text.len() + PIECE);
+        self.origin_size() + scopes.size() + texts.chain(audience).sum::<usize>()
+    }
+
+    fn origin_size(&self) -> usize {
+        match &self.0.origin {
+            Origin::Jws(jws) => jws.len(),
+            #[cfg(feature = "introspection")]
+            Origin::Answer { json, .. } => json.len(),
+        }
+    }
+
     /// The claims set, as it was signed or said.
     pub(crate) fn payload(&self) -> Cow<'_, [u8]> {
         match &self.0.origin {

@@ -54,3 +54,17 @@ async fn a_known_token_costs_five_allocations_at_most() {
         assert!(with <= without + most, "{uri}: {with} allocations, {without} without the guard");
     }
 }
+
+#[tokio::test]
+async fn scopes_are_compared_without_allocation() {
+    let issuer = TestIssuer::start().await;
+    let entry = Issuer::new(issuer.url()).jwks_json(issuer.jwks_json());
+    let server = ResourceServer::builder(entry, API).build().unwrap();
+    let scopes: Vec<String> = (0..18).map(|number| format!("read:thing{number}")).collect();
+    let every = scopes.iter().fold(resource().user(), |policy, scope| policy.scope(scope));
+    let token = issuer.resource_token(API).scope(&scopes.join(" ")).mint();
+    let handler = || async { "here" };
+    let mut router = server.guard().get("/one", handler, resource()).get("/all", handler, every).into_router().unwrap();
+    let [one, all] = ["/one", "/all"].map(|uri| allocations(&mut router, uri, Some(&token)));
+    assert_eq!(one, all);
+}

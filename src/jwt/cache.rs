@@ -13,14 +13,17 @@ use super::entries::{Entries, Entry};
 use super::times;
 use super::verify::Unverified;
 use crate::keys::Lookup;
+use crate::rejection::Rejection;
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
 use crate::token::AccessToken;
 
 /// What one entry may weigh.
 const LARGEST: u64 = 8 * 1024;
-/// What an entry weighs beside the token itself: rounded up from what is measured.
-const OVERHEAD: u64 = 1024;
+/// What an entry weighs beside what varies from token to token: rounded up from what is measured.
+const FIXED: usize = 512;
+/// What an entry weighs by and large.
+const USUAL: u64 = 2 * 1024;
 
 /// A token, and what it was verified with.
 pub(crate) struct Proven {
@@ -39,27 +42,32 @@ pub(super) struct Proof {
 }
 
 /// The verified tokens of one server, by the whole token.
-pub(crate) struct VerifiedTokens(Option<Cache<Arc<[u8]>, Arc<Proven>, Bytes>>);
+pub(crate) struct VerifiedTokens(Option<Cache<Arc<[u8]>, Arc<Weighed>, Bytes>>);
+
+/// Weighed once: the cache asks again when it lets go of an entry.
+struct Weighed {
+    proven: Proven,
+    weight: u64,
+}
 
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Arc<[u8]>, Arc<Proven>> for Bytes {
-    fn weight(&self, token: &Arc<[u8]>, _: &Arc<Proven>) -> u64 {
-        weight(token)
+impl Weighter<Arc<[u8]>, Arc<Weighed>> for Bytes {
+    fn weight(&self, _: &Arc<[u8]>, entry: &Arc<Weighed>) -> u64 {
+        entry.weight
     }
-}
-
-fn weight(token: &[u8]) -> u64 {
-    u64::try_from(token.len()).unwrap_or(u64::MAX).saturating_add(OVERHEAD)
 }
 
 impl VerifiedTokens {
     /// Holds so many bytes at most; none if zero.
     pub(crate) fn new(bytes: u64) -> Self {
-        // What it holds grows with what comes: the estimate only sizes what is allocated at once.
-        let cache =
-            || Cache::with(64, bytes, Bytes, quick_cache::DefaultHashBuilder::default(), DefaultLifecycle::default());
+        // Nothing is allocated ahead. The estimate decides into how many parts the cache falls, each with a lock of its own:
+        // too low, and all threads share two.
+        let entries = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
+        let cache = || {
+            Cache::with(entries, bytes, Bytes, quick_cache::DefaultHashBuilder::default(), DefaultLifecycle::default())
+        };
         Self((bytes > 0).then(cache))
     }
 
@@ -70,31 +78,37 @@ impl VerifiedTokens {
     /// When its time is over, or has not come, or its key must be fetched first.
     pub(crate) fn get(&self, token: &[u8], entries: &Entries, now: Now) -> Result<Option<AccessToken>, Unverified> {
         let Some(cache) = &self.0 else { return Ok(None) };
-        let Some(proven) = cache.get(token) else { return Ok(None) };
-        let Proven { token: verified, proof, .. } = &*proven;
+        let Some(found) = cache.get(token) else { return Ok(None) };
+        let Proven { token: verified, proof, .. } = &found.proven;
         let Some((_, entry)) = entries.trusted(verified.issuer()) else { return Ok(None) };
         if Weak::as_ptr(&proof.entry) != Arc::as_ptr(entry) {
             return Ok(None);
         }
-        let kid = proof.kid.as_deref();
-        // Asked as if it were new, so that a hit drives the refresh ahead as well, and waits where it must.
-        match entry.keys.lookup(kid, proof.algorithm, now.monotonic) {
-            Lookup::Key(key) if Weak::as_ptr(&proof.key) == Arc::as_ptr(&key) => {}
-            // Asked twice, it would take this for another request.
-            Lookup::Wait(arrival) => return Err(Unverified::needs_key(entry, kid, proof.algorithm, arrival)),
-            Lookup::Key(_) | Lookup::Refused(_) => return Ok(None),
-        }
-        if let Err(rejection) = times::judge(verified.times(), entry.rules.leeway, now) {
+        let (kid, times, leeway) = (proof.kid.as_deref(), verified.times(), entry.rules.leeway);
+        let over = |rejection: Rejection| {
             cache.remove(token);
-            return Err(rejection.about(&entry.rules.name, kid).into());
+            rejection.about(&entry.rules.name, kid)
+        };
+        // Before the key, as with a new token: what has expired is not worth a fetch.
+        times::judge_end(times, leeway, now).map_err(over)?;
+        if !entry.keys.still_holds(&proof.key, kid, proof.algorithm, now.monotonic) {
+            // Asked as if it were new, so that a hit drives the refresh ahead as well, and waits where it must.
+            match entry.keys.lookup(kid, proof.algorithm, now.monotonic) {
+                Lookup::Key(key) if Weak::as_ptr(&proof.key) == Arc::as_ptr(&key) => {}
+                // Asked twice, it would take this for another request.
+                Lookup::Wait(arrival) => return Err(Unverified::needs_key(entry, kid, proof.algorithm, arrival)),
+                Lookup::Key(_) | Lookup::Refused(_) => return Ok(None),
+            }
         }
+        times::judge_begin(times, leeway, now).map_err(over)?;
         Ok(Some(verified.clone()))
     }
 
     pub(crate) fn insert(&self, proven: Proven) {
         let Some(cache) = &self.0 else { return };
-        if weight(&proven.jws) <= LARGEST {
-            cache.insert(proven.jws.clone(), Arc::new(proven));
+        let weight = u64::try_from(proven.token.size() + FIXED).unwrap_or(u64::MAX);
+        if weight <= LARGEST {
+            cache.insert(proven.jws.clone(), Arc::new(Weighed { proven, weight }));
         }
     }
 }

@@ -33,10 +33,12 @@ impl<'a> UnverifiedHeader<'a> {
         })
     }
 
-    /// `typ`, lower case and without the `application/` that RFC 7515 section 4.1.9 lets it drop.
-    pub(super) fn media_type(&self) -> Option<String> {
-        let typ = self.typ.as_ref()?.to_ascii_lowercase();
-        Some(typ.strip_prefix("application/").unwrap_or(&typ).to_owned())
+    /// Whether `typ` is this, in any case, with or without the `application/` that RFC 7515 section 4.1.9 lets it drop.
+    pub(super) fn is_type(&self, name: &str) -> bool {
+        const PREFIX: &str = "application/";
+        let typ = self.typ.as_deref().unwrap_or_default();
+        let (prefix, rest) = typ.split_at_checked(PREFIX.len()).unwrap_or_default();
+        typ.eq_ignore_ascii_case(name) || prefix.eq_ignore_ascii_case(PREFIX) && rest.eq_ignore_ascii_case(name)
     }
 }
 
@@ -47,17 +49,30 @@ mod tests {
 
     use super::*;
 
-    fn read(json: &str) -> Option<(Algorithm, Option<String>, Option<String>)> {
+    fn read(json: &str) -> Option<(Algorithm, bool, Option<String>)> {
         let header = UnverifiedHeader::read(json.as_bytes()).ok()?;
-        Some((header.algorithm, header.media_type(), header.kid.map(Cow::into_owned)))
+        Some((header.algorithm, header.is_type("at+jwt"), header.kid.map(Cow::into_owned)))
     }
 
     #[test]
     fn reads_what_it_needs() {
         let header =
             read(r#"{"alg":"ES384","typ":"application/AT+jwt","kid":"k","jku":"https://evil.example","x5c":[1]}"#);
-        assert_eq!(header, Some((Algorithm::Es384, Some("at+jwt".into()), Some("k".into()))));
-        assert_eq!(read(r#"{"alg":"Ed25519"}"#), Some((Algorithm::EdDsa, None, None)));
+        assert_eq!(header, Some((Algorithm::Es384, true, Some("k".into()))));
+        assert_eq!(read(r#"{"alg":"Ed25519"}"#), Some((Algorithm::EdDsa, false, None)));
+    }
+
+    #[test]
+    fn types_are_compared_regardless_of_case_and_prefix() {
+        let is_type = |typ: &str| read(&format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#)).unwrap().1;
+        for same in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"] {
+            assert!(is_type(same), "{same}");
+        }
+        for other in
+            ["", "jwt", "at+jw", "at+jwtx", "application/", "applicationat+jwt", "application/application/at+jwt"]
+        {
+            assert!(!is_type(other), "{other}");
+        }
     }
 
     #[test]

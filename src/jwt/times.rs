@@ -27,9 +27,15 @@ fn date(claims: &Object<'_>, name: &'static str) -> Result<Option<NumericDate>, 
 
 /// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
 pub(crate) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    if let Some(detail) = expired(times, leeway, now) {
-        return Err(expired_token(detail));
-    }
+    judge_end(times, leeway, now)?;
+    judge_begin(times, leeway, now)
+}
+
+pub(super) fn judge_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
+    expired(times, leeway, now, "").map_or(Ok(()), |detail| Err(expired_token(detail)))
+}
+
+pub(super) fn judge_begin(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
     let (now, leeway) = (now.unix.as_secs_f64(), leeway.as_secs_f64());
     for (name, date) in [("nbf", times.not_before), ("iat", times.issued_at)] {
         let early = date.map_or(0.0, |date| date.seconds() - now);
@@ -43,15 +49,15 @@ pub(crate) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rej
 /// The end alone, before anybody has verified it: what is refused here costs no signature check. Nothing else may rest on
 /// it.
 pub(super) fn judge_unverified_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    match expired(times, leeway, now) {
-        Some(detail) => Err(expired_token(detail + ", unverified")),
-        None => Ok(()),
-    }
+    expired(times, leeway, now, ", unverified").map_or(Ok(()), |detail| Err(expired_token(detail)))
 }
 
-fn expired(times: &Times, leeway: Duration, now: Now) -> Option<String> {
-    let (late, leeway) = (now.unix.as_secs_f64() - times.expires_at.seconds(), leeway.as_secs_f64());
-    (late >= leeway).then(|| format!("expired {late:.0} s ago, leeway {leeway} s"))
+fn expired(times: &Times, leeway: Duration, now: Now, note: &str) -> Option<String> {
+    let late = now.unix.as_secs_f64() - times.expires_at.seconds();
+    // Written as whole numbers: a float takes longer than all of the rest.
+    let whole = |late| Duration::try_from_secs_f64(late).unwrap_or(Duration::MAX).as_secs();
+    (late >= leeway.as_secs_f64())
+        .then(|| format!("expired {} s ago, leeway {} s{note}", whole(late), leeway.as_secs()))
 }
 
 fn expired_token(detail: String) -> Rejection {

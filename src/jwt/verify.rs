@@ -115,10 +115,12 @@ fn trusted_entry<'a>(claims: &Object<'_>, entries: &'a Entries) -> Result<(&'a A
 
 /// RFC 9068 section 4, RFC 8725 section 3.11: what kind of JWT this is, by its own word.
 fn check_type(header: &UnverifiedHeader<'_>, profile: Profile) -> Result<(), Rejection> {
-    match (profile, header.media_type().as_deref()) {
-        (_, Some("at+jwt")) | (Profile::UntypedJwt, None | Some("jwt")) => Ok(()),
-        (Profile::Rfc9068, _) => Err(Rejection::invalid_token("typ is not at+jwt: not an access token by RFC 9068")),
-        (Profile::UntypedJwt, _) => Err(Rejection::invalid_token("typ names another kind of JWT")),
+    let is_jwt = || header.typ.is_none() || header.is_type("jwt");
+    match profile {
+        _ if header.is_type("at+jwt") => Ok(()),
+        Profile::UntypedJwt if is_jwt() => Ok(()),
+        Profile::Rfc9068 => Err(Rejection::invalid_token("typ is not at+jwt: not an access token by RFC 9068")),
+        Profile::UntypedJwt => Err(Rejection::invalid_token("typ names another kind of JWT")),
     }
 }
 

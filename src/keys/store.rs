@@ -1,6 +1,6 @@
 //! The key set of one issuer entry, as verification sees it: a lock-free look-up, and a wait where there must be one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::discovery::{Document, Origin};
@@ -54,6 +54,21 @@ impl KeyStore {
     /// The key for a token's header, if it can be told without waiting.
     pub(crate) fn lookup(&self, kid: Option<&str>, algorithm: Algorithm, now: Duration) -> Lookup {
         self.ask(kid, algorithm, None, now)
+    }
+
+    /// Whether [`lookup`](Self::lookup) would answer with this very key, as far as that can be told by looking. Nothing is
+    /// written, not even a count: threads do not get into each other's way.
+    pub(crate) fn still_holds(
+        &self,
+        key: &Weak<VerifyingKey>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: Duration,
+    ) -> bool {
+        let current = self.0.current.load();
+        let Some(current) = current.as_ref().filter(|current| now < current.unquestioned_until) else { return false };
+        let selection = current.document.set.select(kid, algorithm);
+        matches!(selection, Selection::Key(held) if Weak::as_ptr(key) == Arc::as_ptr(held))
     }
 
     /// The key for a token's header, waiting for a fetch where that is needed: two seconds at most.

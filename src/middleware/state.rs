@@ -172,3 +172,6 @@ impl fmt::Debug for State {
         f.debug_struct("State").field("issuers", &names).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

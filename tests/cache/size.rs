@@ -1,0 +1,90 @@
+//! How much memory verified tokens take: counted, byte by byte.
+
+use orgate::testing::{TestIssuer, TokenBuilder};
+use orgate::{Algorithm, Issuer, ResourceServer};
+
+use crate::support::{API, Api};
+
+const KIB: i64 = 1024;
+
+async fn api(cache: u64) -> (TestIssuer, Api) {
+    // The algorithm that signs and verifies fastest.
+    let issuer = TestIssuer::builder().algorithm(Algorithm::EdDsa).start().await;
+    let entry = Issuer::new(issuer.url()).name("issuer").jwks_json(issuer.jwks_json());
+    let builder = ResourceServer::builder(entry, API).clock(issuer.clock());
+    let api = Api::new(builder.token_cache_bytes(cache).max_token_bytes(64 * 1024));
+    (issuer, api)
+}
+
+/// The bytes that stay when so many tokens have passed.
+async fn kept(api: &Api, token: &TokenBuilder, count: usize) -> i64 {
+    let mut kept = 0;
+    for _ in 0..count {
+        let token = token.mint();
+        kept += allocation_counter::measure(|| {
+            let answer = futures_util::FutureExt::now_or_never(api.get(&token));
+            assert!(answer.is_some_and(|answer| answer.is_ok()));
+        })
+        .bytes_current;
+    }
+    kept
+}
+
+/// A token as Logto writes it, of 877 bytes or so.
+fn usual(issuer: &TestIssuer) -> TokenBuilder {
+    let scopes: Vec<String> = (0..16).map(|number| format!("read:collection{number}")).collect();
+    issuer.resource_token(API).scope(&scopes.join(" "))
+}
+
+#[tokio::test]
+async fn a_token_and_a_kibibyte_each() {
+    let (issuer, api) = api(64 * 1024 * 1024).await;
+    let token = usual(&issuer);
+    let length = i64::try_from(token.mint().len()).unwrap();
+    assert!((800..950).contains(&length), "{length}");
+    let each = kept(&api, &token, 5_000).await / 5_000;
+    println!("{each} bytes for a token of {length}");
+    assert!(each <= length + KIB, "{each} bytes for a token of {length}");
+}
+
+#[tokio::test]
+async fn a_flood_of_valid_tokens_never_outgrows_the_bound() {
+    const BOUND: i64 = 512 * KIB;
+    let (issuer, api) = api(BOUND as u64).await;
+    let token = usual(&issuer);
+    let full = kept(&api, &token, 2_000).await;
+    // The cache's own tables and its memory of what it evicted come on top.
+    assert!((BOUND / 4..BOUND * 5 / 4).contains(&full), "{full} bytes");
+    let more = kept(&api, &token, 4_000).await;
+    assert!(more < BOUND / 10, "{more} bytes more");
+}
+
+/// Tokens that are small to write and large to hold, and such as are just large: the bound is on what they take.
+#[tokio::test]
+async fn no_token_takes_more_than_it_weighs() {
+    const BOUND: i64 = 512 * KIB;
+    for filler in [0, 1, 2, 3] {
+        let (issuer, api) = api(BOUND as u64).await;
+        let token = issuer.resource_token(API);
+        let token = match filler {
+            0 => token.claim("filler", "x".repeat(4_000)),
+            1 => token.scope(&"x ".repeat(2_000)),
+            2 => token.audience(std::iter::once(API).chain(std::iter::repeat_n("x", 1_000))),
+            _ => token.claim("jti", "x".repeat(4_000)).subject("y".repeat(1_000)),
+        };
+        let kept = kept(&api, &token, 300).await;
+        assert!(kept < BOUND * 5 / 4, "{filler}: {kept} bytes");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_what_is_too_large_or_not_wanted() {
+    let (issuer, api) = api(64 * 1024 * 1024).await;
+    let large = usual(&issuer).claim("filler", "x".repeat(10_000));
+    assert_eq!(kept(&api, &large, 100).await, kept(&api, &large, 100).await);
+    let after = kept(&api, &large, 100).await;
+    let (issuer, off) = self::api(0).await;
+    let without = kept(&off, &usual(&issuer), 100).await;
+    println!("{after} and {without} bytes");
+    assert!(after <= 0 && without <= 0, "{after} and {without} bytes");
+}
