@@ -145,6 +145,8 @@ impl From<Unsettled> for Undecided {
         match unsettled {
             Unsettled::Denied(rejection) => Self::Rejected(rejection),
             #[cfg(feature = "live")]
+            Unsettled::Disagreed(rejection) => Self::Rejected(rejection),
+            #[cfg(feature = "live")]
             Unsettled::NeedsPermissions(wanted) => Self::Waits(Wait::Permissions(wanted)),
         }
     }

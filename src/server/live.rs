@@ -17,7 +17,7 @@ impl ResourceServer {
             return false;
         };
         let changed = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.state.live.permissions.invalidate(source.id, change, changed);
+        self.state.live.permissions.invalidate(source, change, changed);
         true
     }
 }

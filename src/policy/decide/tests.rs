@@ -83,7 +83,7 @@ fn denial(unsettled: Unsettled) -> Rejection {
     match unsettled {
         Unsettled::Denied(rejection) => rejection,
         #[cfg(feature = "live")]
-        Unsettled::NeedsPermissions(_) => panic!("nothing is missing"),
+        Unsettled::Disagreed(_) | Unsettled::NeedsPermissions(_) => panic!("nothing is missing"),
     }
 }
 
