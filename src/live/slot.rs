@@ -125,3 +125,6 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

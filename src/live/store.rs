@@ -216,3 +216,6 @@ impl fmt::Debug for LivePermissions {
         f.debug_struct("LivePermissions").field("counts", &self.counts).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,3 +188,6 @@ impl fmt::Debug for Conversations {
         f.debug_struct("Conversations").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

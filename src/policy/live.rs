@@ -236,3 +236,6 @@ fn without_answer(
     let retry_after = error.wants_retry_after().unwrap_or(RETRY_AFTER);
     Err(Rejection::unavailable(retry_after, format!("live permissions: {error}")).into())
 }
+
+#[cfg(test)]
+mod tests;
