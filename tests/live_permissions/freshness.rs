@@ -81,10 +81,12 @@ async fn the_refresh_of_many_is_spread() {
         for token in &tokens {
             api.get(token).await.is(200, "");
         }
-        tokio::time::timeout(seconds(5), tokio::task::yield_now()).await.unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         refreshed.push(world.script.calls() - 40);
     }
-    assert!(refreshed[0] > 0 && refreshed[0] < refreshed[1] && refreshed[1] < 40, "{refreshed:?}");
+    assert!(refreshed.windows(2).all(|two| two[0] < two[1]), "{refreshed:?}");
     assert_eq!(refreshed[3], 40, "all of them before it is over: {refreshed:?}");
 }
 

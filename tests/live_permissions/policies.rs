@@ -59,6 +59,7 @@ async fn the_nearest_branch_decides() {
     ];
     let api = Api::of(&world.server, &routes);
     world.script.holds("u1", &["kept", "gained"]);
+    let token = world.token("u1", "kept lost");
     for (path, status, remediation, missing) in [
         ("/lost-or-gained", 403, "reconsent", Some("gained")),
         ("/gained-or-lost", 403, "reconsent", Some("gained")),
@@ -71,7 +72,7 @@ async fn the_nearest_branch_decides() {
         ("/all", 403, "none", Some("gained")),
     ] {
         let calls = world.script.calls();
-        let answer = api.get_at(path, world.token("u1", "kept lost")).await;
+        let answer = api.get_at(path, &token).await;
         answer.is(status, remediation);
         assert_eq!(world.script.calls(), calls + 1, "{path}: one fetch for all branches");
         if let Some(missing) = missing {
