@@ -9,8 +9,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "authzen")]
+pub mod authzen;
 mod bearer;
 mod challenge;
+pub mod decision;
 mod error;
 pub mod fetch;
 mod json;
@@ -22,8 +25,12 @@ pub mod middleware;
 #[cfg(feature = "introspection")]
 mod opaque;
 mod organization;
+#[cfg(feature = "permit")]
+pub mod permit;
 pub mod policy;
 mod rejection;
+#[cfg(any(feature = "authzen", feature = "permit"))]
+mod remote;
 pub mod revocation;
 #[cfg(feature = "axum")]
 mod router;
@@ -46,7 +53,7 @@ pub use organization::{Organization, PathParams};
 pub use policy::Policy;
 pub use rejection::{Rejection, RejectionKind, Remediation};
 #[cfg(feature = "axum")]
-pub use router::{Claims, Guard};
+pub use router::{Claims, Decide, Guard};
 pub use scope::Scope;
 pub use server::{Builder, Issuer, ResourceServer, Webhooks};
 pub use signature::Algorithm;

@@ -189,14 +189,16 @@ impl LivePermissions {
         snapshot.meets(need, source.mark(query), self.clock.now().monotonic)
     }
 
-    /// Notes what changed at the issuer: snapshots that began before are not used any more.
-    pub(crate) fn invalidate(&self, source: &Source, change: Change, changed: Duration) {
+    /// Notes what changed at the issuer: snapshots that began before are not used any more. `false` if that was known.
+    pub(crate) fn invalidate(&self, source: &Source, change: Change, changed: Duration) -> bool {
         let is_wide = matches!(change, Change::OrganizationTemplate | Change::ApiPermissions | Change::Everything);
         let mut changes = source.changes.write().unwrap_or_else(PoisonError::into_inner);
         // Taken under the lock: a later mark has the later ticket.
-        if changes.marks.note(change, self.ticket(), changed) && is_wide {
+        let is_news = changes.marks.note(change, self.ticket(), changed);
+        if is_news && is_wide {
             changes.wide = Some(self.clock.now().monotonic);
         }
+        is_news
     }
 
     fn start(

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
+pub(crate) use path_params::matched_route;
 pub(crate) use source::Requested;
-pub use source::{OrganizationSource, from_request, header, path, subdomain, token};
+pub use source::{RequestSource, from_request, header, path, subdomain, token};
 
 /// The *verified* organization of this request: the one that the request names and that the token was issued for.
 ///

@@ -8,12 +8,13 @@ use http::request::Parts;
 use super::alternative::{IssuerRule, Model, ScopeRule};
 use super::check::Facts;
 use super::claim::{ClaimKind, ClaimValue};
+use super::decide_by::{self, DecisionView, WantedDecision};
 #[cfg(feature = "live")]
 use super::live::{LiveView, PermissionDrift, WantedPermissions};
 use super::rules::{Branch, Rules};
 use crate::json::Object;
 use crate::jwt::ORGANIZATION_URN;
-use crate::organization::{Organization, OrganizationSource, Requested};
+use crate::organization::{Organization, RequestSource, Requested};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
 use crate::token::AccessToken;
@@ -30,8 +31,7 @@ pub(crate) struct Granted {
 pub(crate) struct View<'a> {
     #[cfg(feature = "live")]
     pub(crate) live: Option<LiveView<'a>>,
-    #[cfg(not(feature = "live"))]
-    pub(crate) nothing: std::marker::PhantomData<&'a ()>,
+    pub(crate) decisions: DecisionView<'a>,
 }
 
 /// Why a policy is not passed, or not yet.
@@ -42,6 +42,7 @@ pub(crate) enum Unsettled {
     Disagreed(Rejection),
     #[cfg(feature = "live")]
     NeedsPermissions(Box<WantedPermissions>),
+    NeedsDecision(Box<WantedDecision>),
 }
 
 impl From<Rejection> for Unsettled {
@@ -66,10 +67,9 @@ impl Rules {
                     return Err(denial.into());
                 }
                 #[cfg(feature = "live")]
-                Err(wanted @ Unsettled::NeedsPermissions(_)) => return Err(wanted),
-                #[cfg(feature = "live")]
                 Err(Unsettled::Disagreed(denial)) => (DISAGREED, denial),
                 Err(Unsettled::Denied(denial)) => (nearness(&denial), denial),
+                Err(wanted) => return Err(wanted),
             };
             if nearest.as_ref().is_none_or(|(other, _)| near > *other) {
                 nearest = Some((near, denial));
@@ -113,6 +113,7 @@ fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<
             .into());
         }
     }
+    decide_by::judge(alternative, token, granted.organization.as_ref(), request, &view.decisions)?;
     Ok(granted)
 }
 
@@ -235,7 +236,7 @@ fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Re
 fn same_organization(
     requested: Requested,
     id: Option<&Arc<str>>,
-    source: &OrganizationSource,
+    source: &RequestSource,
     token: &AccessToken,
 ) -> Result<Option<Organization>, Rejection> {
     let id = id.filter(|id| !id.is_empty());

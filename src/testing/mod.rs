@@ -47,6 +47,7 @@ mod answers;
 mod body;
 mod builder;
 mod clock;
+mod double;
 mod endpoint;
 mod fault;
 mod issuer;
@@ -63,6 +64,7 @@ mod traffic;
 
 pub use builder::TestIssuerBuilder;
 pub use clock::TestClock;
+pub use double::{PdpCall, PdpFault, PdpQuestion, TestDecisionRequest, TestPdp, TestPermit};
 pub use endpoint::Endpoint;
 pub use fault::Fault;
 pub use issuer::TestIssuer;

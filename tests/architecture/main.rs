@@ -11,15 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{Source, Token, crate_sources};
 
 /// A module uses floors below its own, and its own folder. The ground floor is a vocabulary, and itself in order.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 14] = [
     &["error", "json", "signature", "time"],
     &["fetch", "scope", "scoped", "webhooks"],
-    &["challenge"],
+    &["challenge", "remote"],
     &["rejection"],
     &["bearer", "keys", "token"],
     &["live"],
     &["jwt"],
     &["opaque", "organization", "revocation"],
+    &["decision"],
+    &["authzen", "permit"],
     &["policy"],
     &["middleware"],
     &["server"],
@@ -55,13 +57,18 @@ const ONLY_IN: [OnlyIn; 12] = [
         what: "a status is chosen, or told from others",
         patterns: &[&["StatusCode", "::"], &["StatusCode", "as"]],
         places: &[
+            "authzen/client.rs",
+            "authzen/discovery.rs",
             "keys/discovery.rs",
             "live/logto/api.rs",
             "live/logto/token.rs",
             "live/logto/transport.rs",
             "middleware/respond.rs",
             "opaque/answer.rs",
+            "permit/client.rs",
+            "permit/sync.rs",
             "rejection/kind.rs",
+            "remote/call.rs",
             "router/webhooks.rs",
             "testing/",
         ],
@@ -71,8 +78,12 @@ const ONLY_IN: [OnlyIn; 12] = [
         what: "something may wait",
         patterns: &[&["async"], &["Future", "for"], &["fn", "poll", "("], &["poll_fn"]],
         places: &[
-            "keys/discovery.rs",
+            "authzen/client.rs",
+            "authzen/discovery.rs",
+            "decision/decider.rs",
+            "decision/point.rs",
             "fetch/http_client.rs",
+            "keys/discovery.rs",
             "keys/ready.rs",
             "keys/operate.rs",
             "keys/refresh.rs",
@@ -90,6 +101,9 @@ const ONLY_IN: [OnlyIn; 12] = [
             "middleware/known.rs",
             "middleware/permits.rs",
             "opaque/ask.rs",
+            "permit/client.rs",
+            "permit/sync.rs",
+            "remote/call.rs",
             "router/",
             "testing/",
         ],
@@ -107,7 +121,7 @@ const ONLY_IN: [OnlyIn; 12] = [
     OnlyIn {
         what: "an organization is called verified",
         patterns: &[&["::", "verified"]],
-        places: &["policy/decide.rs"],
+        places: &["policy/decide.rs", "testing/double/request.rs"],
     },
     OnlyIn { what: "a webhook is believed", patterns: &[&["Event", "::", "read"]], places: &["webhooks/verify.rs"] },
 ];

@@ -27,10 +27,14 @@ async fn ask(world: &World) -> Result<(), String> {
 async fn asked_for_once_by_all_who_wait() {
     let world = Arc::new(alice().await);
     assert_eq!(world.requests(Endpoint::All), 0, "nothing is asked before it is needed");
-    let asked: Vec<_> = (0..10).map(|_| tokio::spawn({
-        let world = Arc::clone(&world);
-        async move { ask(&world).await }
-    })).collect();
+    let asked: Vec<_> = (0..10)
+        .map(|_| {
+            tokio::spawn({
+                let world = Arc::clone(&world);
+                async move { ask(&world).await }
+            })
+        })
+        .collect();
     for answer in asked {
         answer.await.unwrap().unwrap();
     }
@@ -90,7 +94,8 @@ async fn renewed_once_when_the_api_refuses_it() {
 async fn what_is_wrong_is_said_without_the_secret() {
     let world = alice().await;
     let (id, secret) = world.tenant.management_client();
-    let builder = |secret: &str| LogtoManagement::builder(world.tenant.origin(), &id, secret).clock(world.clock.clone());
+    let builder =
+        |secret: &str| LogtoManagement::builder(world.tenant.origin(), &id, secret).clock(world.clock.clone());
     let wrong_secret = format!("not-{secret}");
     let web = world.tenant.add_application("web");
     let bare = world.tenant.add_machine("bare");

@@ -52,7 +52,7 @@ impl Asking<'_> {
         question: Question<'_>,
         read: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<Option<T>, SourceError> {
-        let answer = self.get(question, "").await?;
+        let answer = Box::pin(self.get(question, "")).await?;
         if self.is_absent(question, &answer)? {
             return Ok(None);
         }
@@ -69,7 +69,7 @@ impl Asking<'_> {
         let mut total = None;
         for page in 1.. {
             let query = if question.is_paged() { format!("?page={page}&page_size={PAGE_SIZE}") } else { String::new() };
-            let answer = self.get(question, &query).await?;
+            let answer = Box::pin(self.get(question, &query)).await?;
             if page == 1 && self.is_absent(question, &answer)? {
                 return Ok(None);
             }
@@ -118,7 +118,7 @@ impl Asking<'_> {
         if is_absent { Ok(true) } else { Err(self.api.transport.unexpected(question.name(), answer)) }
     }
 
-    /// A token that the API refuses is renewed once.
+    /// A token that the API refuses is renewed once. (Boxed by its callers: several of them are under way in one snapshot.)
     async fn get(&self, question: Question<'_>, query: &str) -> Result<Response<Bytes>, SourceError> {
         let Api { tokens, transport, .. } = self.api;
         let token = tokens.get(transport, &self.allowance).await?;

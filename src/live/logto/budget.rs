@@ -51,13 +51,7 @@ pub(super) enum Refusal {
 
 impl Budget {
     pub(super) const fn new(most: usize) -> Self {
-        Self {
-            most,
-            begun: VecDeque::new(),
-            granted: 0,
-            waiting: BTreeMap::new(),
-            closed_until: Duration::ZERO,
-        }
+        Self { most, begun: VecDeque::new(), granted: 0, waiting: BTreeMap::new(), closed_until: Duration::ZERO }
     }
 
     /// Asks for so many calls. Who is told to wait stands in the queue until it is granted, refused, or [leaves](Self::leave).

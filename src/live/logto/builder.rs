@@ -177,7 +177,8 @@ impl LogtoManagementBuilder {
 
     fn resource(&self, base: &Uri) -> Result<String, ConfigError> {
         if let Some(indicator) = &self.management_resource {
-            let is_uri = indicator.contains(':') && indicator.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+            let is_uri =
+                indicator.contains(':') && indicator.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
             return if is_uri {
                 Ok(indicator.clone())
             } else {

@@ -44,6 +44,8 @@ struct Failure {
     error: SourceError,
     until: Duration,
     back_off: Duration,
+    /// A token was granted since; whether it is taken is not known yet.
+    is_over: bool,
 }
 
 /// What somebody should do who needs a token.
@@ -61,7 +63,9 @@ impl Credential {
         match (held, failure) {
             (Some(held), None) if now >= held.renew_at => Advice::Renew(Some(held.token.clone())),
             (Some(held), _) => Advice::Use(held.token.clone()),
-            (None, Some(failure)) => Advice::Failed(failure.error.clone().retry_after(failure.until - now)),
+            (None, Some(failure)) => {
+                Advice::Failed(failure.error.clone().retry_after(failure.until.saturating_sub(now)))
+            }
             (None, None) => Advice::Renew(None),
         }
     }
@@ -73,21 +77,20 @@ impl Credential {
                 self.tokens += 1;
                 let token = Token { header, number: self.tokens };
                 self.held = Some(Held { token, renew_at: asked + life * 4 / 5, ends_at: asked + life });
-                // A failure before it is not forgotten until the token has served.
                 if let Some(failure) = &mut self.failure {
-                    failure.until = now;
+                    (failure.until, failure.is_over) = (now, true);
                 }
             }
             Err(error) => self.fail(error, now),
         }
     }
 
-    /// The API took this token: all is well.
+    /// The API took a token. A failure before that is forgotten, unless it goes on.
     pub(super) fn served(&mut self) {
-        self.failure = None;
+        self.failure.take_if(|failure| failure.is_over);
     }
 
-    /// The API refused this token: it is not used again. `false` if another one has taken its place already.
+    /// The API refused this token: it is not used again.
     pub(super) fn refused(&mut self, token: &Token) {
         self.held.take_if(|held| held.token.number == token.number);
     }
@@ -97,7 +100,7 @@ impl Credential {
         let before = self.failure.as_ref().map(|failure| failure.back_off * 2);
         let back_off = before.unwrap_or(FIRST_BACK_OFF).min(LONGEST_BACK_OFF);
         let wait = error.wants_retry_after().map_or(back_off, |wanted| wanted.max(back_off));
-        self.failure = Some(Failure { error, until: now + wait, back_off });
+        self.failure = Some(Failure { error, until: now + wait, back_off, is_over: false });
     }
 }
 
@@ -111,7 +114,8 @@ pub(super) fn read(body: &[u8]) -> Result<Granted, Malformed> {
     }
     let scope = answer.string("scope").map_err(wrong)?;
     if !scope.is_some_and(|scope| scope.split(' ').any(|scope| scope == "all")) {
-        return Err("the scope all was not granted: give the application a role with the Management API's permission".to_owned());
+        return Err("the scope all was not granted: give the application a role with the Management API's permission"
+            .to_owned());
     }
     let life = answer.get::<u64>("expires_in").map_err(wrong)?.filter(|life| *life > 0).ok_or("no expires_in")?;
     let token = answer.string("access_token").map_err(wrong)?.ok_or("no access_token")?;

@@ -67,7 +67,8 @@ pub(super) fn organization_roles(record: &Object<'_>) -> Result<Vec<String>, Mal
 pub(super) fn template_role(record: &Object<'_>) -> Result<(String, TemplateRole), Malformed> {
     let scopes = list(record, "scopes")?.iter().map(name).collect::<Result<_, _>>()?;
     let resource_scope = |scope: &Object<'_>| Ok((id(&object(scope, "resource")?)?, name(scope)?));
-    let resource_scopes = list(record, "resourceScopes")?.iter().map(resource_scope).collect::<Result<_, Malformed>>()?;
+    let resource_scopes =
+        list(record, "resourceScopes")?.iter().map(resource_scope).collect::<Result<_, Malformed>>()?;
     Ok((id(record)?, TemplateRole { scopes, resource_scopes }))
 }
 

@@ -51,8 +51,13 @@ mod tests {
         assert_eq!(date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
         assert_eq!(date("Tue, 29 Feb 2000 23:59:59 GMT"), Some(951_868_799));
         assert_eq!(date("Fri, 01 Jan 2100 00:00:00 GMT"), Some(4_102_444_800));
-        for bad in ["", "tomorrow", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Nov 1994 08:49 GMT", "x, 00 Nov 1994 08:49:37 GMT"]
-        {
+        for bad in [
+            "",
+            "tomorrow",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "x, 00 Nov 1994 08:49:37 GMT",
+        ] {
             assert_eq!(date(bad), None, "{bad}");
         }
     }

@@ -63,7 +63,12 @@ type Outcome<T> = Result<Arc<T>, SourceError>;
 
 impl<T> Answer<T> {
     /// The answer for a snapshot that began at `began`: one that was asked for since, or `ask`'s.
-    pub(super) async fn since(&self, began: Moment, order: &Order, ask: impl Future<Output = Result<T, SourceError>>) -> Outcome<T> {
+    pub(super) async fn since(
+        &self,
+        began: Moment,
+        order: &Order,
+        ask: impl Future<Output = Result<T, SourceError>>,
+    ) -> Outcome<T> {
         let known = || {
             let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             last.as_ref().filter(|(asked, _)| *asked > began).map(|(_, outcome)| outcome.clone())

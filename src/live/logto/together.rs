@@ -44,13 +44,13 @@ pub(super) async fn try_all<T, E, F: Future<Output = Result<T, E>>>(
     futures: impl Iterator<Item = F>,
 ) -> Result<Vec<T>, E> {
     let mut pending: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
-    let mut answers = Some(Vec::with_capacity(pending.len()));
+    let mut answers = Vec::with_capacity(pending.len());
     poll_fn(move |context| {
         let mut failed = None;
         pending.retain_mut(|future| match future.as_mut().poll(context) {
             Poll::Pending => true,
             Poll::Ready(Ok(answer)) => {
-                answers.as_mut().map(|answers| answers.push(answer));
+                answers.push(answer);
                 false
             }
             Poll::Ready(Err(error)) => {
@@ -60,7 +60,7 @@ pub(super) async fn try_all<T, E, F: Future<Output = Result<T, E>>>(
         });
         match failed {
             Some(error) => Poll::Ready(Err(error)),
-            None if pending.is_empty() => Poll::Ready(Ok(answers.take().unwrap_or_default())),
+            None if pending.is_empty() => Poll::Ready(Ok(std::mem::take(&mut answers))),
             None => Poll::Pending,
         }
     })

@@ -108,9 +108,7 @@ impl Tokens {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let answer = transport.send(allowance, request, NAME, MOST_BYTES).await?;
         match answer.status() {
-            StatusCode::OK => {
-                credential::read(answer.body()).map_err(|why| SourceError::new(format!("{NAME}: {why}")))
-            }
+            StatusCode::OK => credential::read(answer.body()).map_err(|why| SourceError::new(format!("{NAME}: {why}"))),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(SourceError::new(self.refusal(&answer)))
             }
@@ -122,7 +120,9 @@ impl Tokens {
     fn refusal(&self, answer: &Response<Bytes>) -> String {
         let error = error_code(answer.body()).unwrap_or_default();
         let look_at = match &*error {
-            "invalid_client" | "unauthorized_client" => "check the application's id and secret, and that it is machine-to-machine",
+            "invalid_client" | "unauthorized_client" => {
+                "check the application's id and secret, and that it is machine-to-machine"
+            }
             "invalid_target" => "check management_resource",
             _ => "check the application and management_resource",
         };
@@ -170,7 +170,13 @@ mod tests {
     #[test]
     fn only_a_word_is_repeated() {
         assert_eq!(error_code(br#"{"error":"invalid_client"}"#).as_deref(), Some("invalid_client"));
-        for bad in [r#"{"error":"Secret 1"}"#, r#"{"error":1}"#, "<html>", "{}", &format!("{{\"error\":\"{}\"}}", "a".repeat(41))] {
+        for bad in [
+            r#"{"error":"Secret 1"}"#,
+            r#"{"error":1}"#,
+            "<html>",
+            "{}",
+            &format!("{{\"error\":\"{}\"}}", "a".repeat(41)),
+        ] {
             assert_eq!(error_code(bad.as_bytes()), None, "{bad}");
         }
     }

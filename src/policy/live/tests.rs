@@ -9,7 +9,7 @@ use super::super::{Policy, Rules, all_of, any_of, organization, resource, scope,
 use super::*;
 use crate::jwt::{IssuerRules, ORGANIZATION_URN};
 use crate::live::PermissionSource;
-use crate::policy::{Granted, View};
+use crate::policy::{DecisionView, Granted, View};
 use crate::scope::ScopeList;
 use crate::time::Clock;
 use crate::token::{Subject, SubjectKind, Times, Verified};
@@ -115,7 +115,8 @@ impl Server {
             now: Noon.now(),
             leeway: LEEWAY,
         };
-        rules.decide(token, &mut Request::new(()).into_parts().0, &View { live: Some(live) })
+        let decisions = DecisionView { decider: None, decided: &[], route: None };
+        rules.decide(token, &mut Request::new(()).into_parts().0, &View { live: Some(live), decisions })
     }
 
     fn fetch(&self, wanted: WantedPermissions) -> Waited {
@@ -132,6 +133,7 @@ impl Server {
                 Ok(granted) => return Ok(granted),
                 Err(Unsettled::Denied(denial) | Unsettled::Disagreed(denial)) => return Err(denial),
                 Err(Unsettled::NeedsPermissions(wanted)) => waited.push(self.fetch(*wanted)),
+                Err(Unsettled::NeedsDecision(_)) => panic!("nobody decides beside"),
             }
         }
         panic!("it is not decided")

@@ -19,14 +19,19 @@ fn the_resource_is_derived_or_said() {
     assert_eq!(resource("https://acme.logto.app").as_deref(), Ok("https://acme.logto.app/api"));
     assert_eq!(resource("https://ACME.logto.app/").as_deref(), Ok("https://acme.logto.app/api"));
     assert_eq!(resource("http://localhost:3001").as_deref(), Ok(SELF_HOSTED));
-    for unknown in ["https://auth.example.com", "https://a.b.logto.app", "https://logto.app", "https://acme.logto.app:444"] {
+    for unknown in
+        ["https://auth.example.com", "https://a.b.logto.app", "https://logto.app", "https://acme.logto.app:444"]
+    {
         let error = resource(unknown).unwrap_err();
         assert!(error.contains("self_hosted()") && error.contains("management_resource("), "{error}");
     }
     assert!(of("https://auth.example.com").self_hosted().build().is_ok());
     assert!(of("https://auth.example.com").management_resource("https://acme.logto.app/api").build().is_ok());
     for bad in ["", "api", "https://a b", "https://acme.logto.app/api#x"] {
-        assert!(error(of("https://auth.example.com").management_resource(bad)).contains("management_resource"), "{bad}");
+        assert!(
+            error(of("https://auth.example.com").management_resource(bad)).contains("management_resource"),
+            "{bad}"
+        );
     }
 }
 

@@ -28,6 +28,8 @@ fn renewed_before_it_ends() {
     let seen = [101, 2979, 2980, 3699, 3700].map(|now| advice(&credential, now));
     assert_eq!(seen, ["use 1", "use 1", "renew 1", "renew 1", "renew"]);
     credential.land(Err(SourceError::new("down")), at(2980), at(2981));
+    // That the old one serves does not end the back-off.
+    credential.served();
     assert_eq!([2981, 2982, 3699].map(|now| advice(&credential, now)), ["use 1", "renew 1", "renew 1"]);
     credential.land(granted(), at(3000), at(3000));
     assert_eq!(advice(&credential, 3000), "use 2");

@@ -1,0 +1,185 @@
+//! What an answer says, read strictly.
+
+use serde_json::value::RawValue;
+
+use crate::decision::{Decision, DecisionError, Obligation, Property};
+use crate::json::{JsonError, Object};
+
+/// The answer to a single evaluation (section 6.2).
+pub(super) fn single(body: &[u8]) -> Result<Decision, DecisionError> {
+    let object = Object::parse(body).map_err(wrong)?;
+    decision(&object).map_err(wrong)
+}
+
+/// The answer to several (section 7.2), in their order; it may be shorter than what was asked.
+pub(super) fn several(body: &[u8]) -> Result<Vec<Decision>, DecisionError> {
+    let object = Object::parse(body).map_err(wrong)?;
+    let items: Vec<&RawValue> = object
+        .get("evaluations")
+        .map_err(wrong)?
+        .ok_or_else(|| DecisionError::wrong("an answer without evaluations"))?;
+    let read = |item: &&RawValue| Object::parse(item.get().as_bytes()).and_then(|item| decision(&item));
+    items.iter().map(read).collect::<Result<_, _>>().map_err(wrong)
+}
+
+fn wrong(error: JsonError) -> DecisionError {
+    DecisionError::wrong(format_args!("an answer that is no decision: {error}"))
+}
+
+/// Section 5.5. Without a boolean `decision` there is none.
+fn decision(object: &Object<'_>) -> Result<Decision, JsonError> {
+    let allow = object.get::<bool>("decision")?.ok_or(JsonError::WrongType("decision"))?;
+    let mut decision = if allow { Decision::allow() } else { Decision::deny() };
+    // Some points write what is absent as null, which holds no obligation.
+    let Some(context) = object.raw("context").filter(|context| *context != "null") else {
+        return Ok(decision);
+    };
+    let context = Object::parse(context.as_bytes()).map_err(|_| JsonError::WrongType("context"))?;
+    if let Some(reason) = reason(&context) {
+        decision = decision.with_reason(reason);
+    }
+    if context.has("error") {
+        // Section 7.2.1: it failed for this item, and says so as a denial.
+        decision = decision.once();
+    }
+    for obligation in obligations(&context) {
+        decision = decision.with_obligation(obligation);
+    }
+    Ok(decision)
+}
+
+fn reason(context: &Object<'_>) -> Option<String> {
+    let text = |name| context.raw(name).map(|raw| serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()));
+    ["reason", "reason_admin", "error"].into_iter().find_map(text)
+}
+
+/// Whatever stands there is an obligation: what cannot be read cannot be fulfilled.
+fn obligations(context: &Object<'_>) -> Vec<Obligation> {
+    let Some(raw) = context.raw("obligations").or_else(|| context.raw("obligation")) else { return Vec::new() };
+    if raw == "null" {
+        return Vec::new();
+    }
+    match serde_json::from_str::<Vec<&RawValue>>(raw) {
+        Ok(items) => items.into_iter().map(|item| obligation(item.get())).collect(),
+        Err(_) => vec![obligation(raw)],
+    }
+}
+
+fn obligation(raw: &str) -> Obligation {
+    let named = |object: &Object<'_>| {
+        ["id", "name", "type"]
+            .into_iter()
+            .find_map(|member| object.string(member).ok().flatten())
+            .map(std::borrow::Cow::into_owned)
+    };
+    let name = serde_json::from_str::<String>(raw).ok();
+    let name = name.or_else(|| named(&Object::parse(raw.as_bytes()).ok()?)).unwrap_or_default();
+    let details = serde_json::from_str::<serde_json::Value>(raw).ok().and_then(|value| Property::json(&value).ok());
+    match details {
+        Some(details) => Obligation::new(&name).with_details(details),
+        None => Obligation::new(&name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verdict(body: &str) -> Option<bool> {
+        single(body.as_bytes()).ok().map(|decision| decision.is_allowed())
+    }
+
+    #[test]
+    fn only_a_boolean_decides() {
+        assert_eq!(verdict(r#"{"decision":true}"#), Some(true));
+        assert_eq!(verdict(r#"{"x":[1],"decision":false,"decisions":true}"#), Some(false));
+        for body in [
+            "",
+            "true",
+            "null",
+            "[]",
+            "{}",
+            r#"{"decision":null}"#,
+            r#"{"decision":"true"}"#,
+            r#"{"decision":1}"#,
+            r#"{"decision":[true]}"#,
+            r#"{"Decision":true}"#,
+            r#"{"decision":true,"decision":false}"#,
+            r#"{"decision":false,"\u0064ecision":true}"#,
+            r#"{"decision":true}{"decision":true}"#,
+            r#"{"decision":true,"context":[]}"#,
+            r#"{"decision":true,"context":"x"}"#,
+            r#"{"decision":true,"context":{"a":1,"a":2}}"#,
+        ] {
+            assert_eq!(verdict(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_context_holds() {
+        for (context, allowed) in [
+            ("{}", true),
+            ("null", true),
+            (r#"{"reason":"ok","advice":["log"],"obligations":[]}"#, true),
+            (r#"{"obligations":null}"#, true),
+            (r#"{"obligations":["log"]}"#, false),
+            (r#"{"obligations":[{"id":"log"}]}"#, false),
+            (r#"{"obligations":[{}]}"#, false),
+            (r#"{"obligations":[null]}"#, false),
+            (r#"{"obligations":{"log":true}}"#, false),
+            (r#"{"obligations":"log"}"#, false),
+            (r#"{"obligations":{}}"#, false),
+            (r#"{"obligations":0}"#, false),
+            (r#"{"obligation":"log"}"#, false),
+        ] {
+            assert_eq!(verdict(&format!(r#"{{"decision":true,"context":{context}}}"#)), Some(allowed), "{context}");
+            assert_eq!(verdict(&format!(r#"{{"decision":false,"context":{context}}}"#)), Some(false), "{context}");
+        }
+    }
+
+    #[test]
+    fn names_and_reasons() {
+        let decision = single(
+            br#"{"decision":true,"context":{"reason":"a\nb","obligations":["x",{"id":"y","z":1},{"name":"n"},7]}}"#,
+        );
+        let decision = decision.unwrap();
+        let names: Vec<_> = decision.obligations().iter().map(Obligation::name).collect();
+        assert_eq!((decision.reason(), names), (Some("a b"), vec!["x", "y", "n", ""]));
+        let reason = |body: &str| single(body.as_bytes()).unwrap().reason().map(str::to_owned);
+        assert_eq!(reason(r#"{"decision":false,"context":{"reason_admin":{"en":"x"}}}"#).unwrap(), r#"{"en":"x"}"#);
+        assert_eq!(reason(r#"{"decision":false,"context":{}}"#), None);
+        assert!(!single(br#"{"decision":false,"context":{"error":{"status":404}}}"#).unwrap().is_reusable());
+    }
+
+    #[test]
+    fn a_list_is_as_good_as_its_items() {
+        let read = |body: &str| {
+            several(body.as_bytes()).ok().map(|all| all.iter().map(Decision::is_allowed).collect::<Vec<_>>())
+        };
+        assert_eq!(read(r#"{"evaluations":[{"decision":true},{"decision":false}]}"#), Some(vec![true, false]));
+        assert_eq!(read(r#"{"evaluations":[]}"#), Some(vec![]));
+        for body in [
+            "{}",
+            r#"{"decision":true}"#,
+            r#"{"evaluations":{}}"#,
+            r#"{"evaluations":[true]}"#,
+            r#"{"evaluations":[{"decision":true},{}]}"#,
+            r#"{"evaluations":[{"decision":true},null]}"#,
+            r#"{"evaluations":[{"decision":true,"decision":true}]}"#,
+        ] {
+            assert_eq!(read(body), None, "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), json in "[\\[\\]{}:,\"a-z0-9]{0,60}") {
+            for body in [&bytes[..], json.as_bytes(), format!(r#"{{"decision":true,"context":{json}}}"#).as_bytes()] {
+                let _ = single(body);
+                let _ = several(body);
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Decisions that were made a moment ago.
+
+use std::fmt;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::key::RequestKey;
+use super::marks::Generation;
+use super::{Decision, DecisionRequest};
+
+/// The longest that a decision may be remembered.
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
+/// A request that takes more is not remembered, so that the number of entries bounds the memory.
+const MAX_KEY_BYTES: usize = 4 * 1024;
+
+/// For how long decisions are remembered. Zero: not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct CacheTimes {
+    pub(super) allow: Duration,
+    pub(super) deny: Duration,
+}
+
+impl CacheTimes {
+    /// No decision is remembered, and none that was is used.
+    pub const NONE: Self = Self { allow: Duration::ZERO, deny: Duration::ZERO };
+
+    /// Each kind for its own time, five minutes at most.
+    pub const fn new(allow: Duration, deny: Duration) -> Self {
+        Self { allow, deny }
+    }
+
+    /// The shorter of each.
+    pub(crate) fn shorter(self, other: Self) -> Self {
+        Self { allow: self.allow.min(other.allow), deny: self.deny.min(other.deny) }
+    }
+
+    pub(super) const fn is_none(self) -> bool {
+        self.allow.is_zero() && self.deny.is_zero()
+    }
+
+    const fn of(self, allow: bool) -> Duration {
+        if allow { self.allow } else { self.deny }
+    }
+}
+
+impl fmt::Display for CacheTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "allow {:?} and deny {:?}", self.allow, self.deny)
+    }
+}
+
+impl Default for CacheTimes {
+    /// Ten seconds for an allow, five for a denial.
+    fn default() -> Self {
+        Self::new(Duration::from_secs(10), Duration::from_secs(5))
+    }
+}
+
+/// One decision, and when the call for it began: nothing that changed since then is in it.
+#[derive(Clone)]
+pub(super) struct Entry {
+    allow: bool,
+    reason: Option<Box<str>>,
+    begun_at: Duration,
+    pub(super) begun: Generation,
+}
+
+pub(super) struct DecisionCache(Cache<RequestKey, Entry>);
+
+impl DecisionCache {
+    pub(super) fn new(max_entries: u64) -> Self {
+        // Its own expiry frees memory; what counts is the time in the entry.
+        Self(Cache::builder().max_capacity(max_entries).time_to_live(LONGEST).build())
+    }
+
+    /// The key under which a request may be remembered.
+    pub(super) fn key(request: &DecisionRequest, times: CacheTimes) -> Option<RequestKey> {
+        if times.is_none() {
+            return None;
+        }
+        Some(request.key()).filter(|key| key.bytes() <= MAX_KEY_BYTES)
+    }
+
+    /// A decision that is young enough for `times`, if `counts` says that nothing was forgotten since.
+    pub(super) fn get(
+        &self,
+        key: &RequestKey,
+        times: CacheTimes,
+        now: Duration,
+        counts: impl FnOnce(Generation) -> bool,
+    ) -> Option<Decision> {
+        let entry = self.0.get(key)?;
+        let age = now.checked_sub(entry.begun_at)?;
+        if age >= times.of(entry.allow) || !counts(entry.begun) {
+            return None;
+        }
+        let decision = if entry.allow { Decision::allow() } else { Decision::deny() };
+        Some(match &entry.reason {
+            Some(reason) => decision.with_reason(reason),
+            None => decision,
+        })
+    }
+
+    /// Remembers a decision whose call began at `begun_at`, unless it is for one request only.
+    pub(super) fn store(
+        &self,
+        key: RequestKey,
+        decision: &Decision,
+        times: CacheTimes,
+        begun_at: Duration,
+        begun: Generation,
+    ) {
+        let allow = decision.is_allowed();
+        if decision.is_reusable() && !times.of(allow).is_zero() {
+            self.0.insert(key, Entry { allow, reason: decision.reason().map(Into::into), begun_at, begun });
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.invalidate_all();
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> u64 {
+        self.0.run_pending_tasks();
+        self.0.entry_count()
+    }
+}

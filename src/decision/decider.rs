@@ -1,0 +1,307 @@
+//! A decision point with a memory: what a route asks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::cache::{CacheTimes, DecisionCache, LONGEST};
+use super::key::RequestKey;
+use super::marks::{About, Generation, Marks};
+use super::point::{MAX_BATCH, one_for_each, too_many};
+use super::{Decision, DecisionError, DecisionPoint, DecisionRequest};
+use crate::error::ConfigError;
+use crate::time::{Clock, SystemClock};
+
+const LIMIT: Duration = Duration::from_secs(2);
+const DEFAULT_ENTRIES: u64 = 10_000;
+const MAX_ENTRIES: u64 = 1_000_000;
+/// How often a question is asked whose answers keep being overtaken by invalidations.
+const ATTEMPTS: usize = 3;
+
+/// Asks a [`DecisionPoint`] and remembers its decisions for some seconds.
+///
+/// A cheap clone; clones share their memory. Decisions are remembered under the [whole request](DecisionRequest::key),
+/// counted from the moment when the call for them began. Errors and decisions with obligations are never remembered.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::decision::{CacheTimes, Decider, Decision, DecisionFuture, DecisionPoint, DecisionRequest};
+///
+/// # struct Point;
+/// # impl DecisionPoint for Point {
+/// #     fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+/// #         Box::pin(std::future::ready(Ok(Decision::deny())))
+/// #     }
+/// # }
+/// let decider = Decider::builder(Point)
+///     .remember(CacheTimes::new(Duration::from_secs(30), Duration::from_secs(1)))
+///     .build()?;
+///
+/// // A webhook said that this member's roles changed:
+/// decider.forget_subject("https://tenant.logto.app/oidc", "user_1");
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Decider(Arc<Inner>);
+
+struct Inner {
+    point: Box<dyn DecisionPoint>,
+    times: CacheTimes,
+    clock: Arc<dyn Clock>,
+    cache: DecisionCache,
+    marks: Marks,
+    allowed_on_error: AtomicU64,
+}
+
+impl Decider {
+    /// The settings, to change before [`DeciderBuilder::build`].
+    pub fn builder(point: impl DecisionPoint) -> DeciderBuilder {
+        DeciderBuilder {
+            point: Box::new(point),
+            times: CacheTimes::default(),
+            max_entries: DEFAULT_ENTRIES,
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// Decides one request; remembers as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// When there is no decision. That is no denial.
+    pub async fn decide(&self, request: &DecisionRequest) -> Result<Decision, DecisionError> {
+        self.decide_within(request, self.0.times).await
+    }
+
+    /// Decides one request with times of its own: a route may want fresher decisions, or none from memory
+    /// ([`CacheTimes::NONE`]).
+    ///
+    /// # Errors
+    ///
+    /// When there is no decision. That is no denial.
+    pub async fn decide_within(&self, request: &DecisionRequest, times: CacheTimes) -> Result<Decision, DecisionError> {
+        request.check()?;
+        let question = Question::new(request, times);
+        if let Some(decision) = self.remembered(&question, times) {
+            return Ok(decision);
+        }
+        for _ in 0..ATTEMPTS {
+            let begun = self.begin();
+            let decision = self.0.point.decide(request).await?;
+            if self.settle(&question, &decision, times, begun) {
+                return Ok(decision);
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// What is remembered of a request: no call is made.
+    pub(crate) fn known(&self, request: &DecisionRequest, times: Option<CacheTimes>) -> Option<Decision> {
+        let times = times.unwrap_or(self.0.times);
+        self.remembered(&Question::new(request, times), times)
+    }
+
+    /// As [`decide_within`](Self::decide_within), and waits no longer than two seconds, whatever the point does.
+    pub(crate) async fn decide_in_time(
+        &self,
+        request: &DecisionRequest,
+        times: Option<CacheTimes>,
+    ) -> Result<Decision, DecisionError> {
+        let deciding = self.decide_within(request, times.unwrap_or(self.0.times));
+        in_time(deciding).await
+    }
+
+    /// How many requests were let through because the point could not be reached, on routes that say so.
+    #[must_use]
+    pub fn allowed_on_error(&self) -> u64 {
+        self.0.allowed_on_error.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_allowed_on_error(&self) {
+        self.0.allowed_on_error.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Decides several requests, at most [`MAX_BATCH`], and answers in their order. What is remembered is not asked for;
+    /// the rest is asked for in one go.
+    ///
+    /// # Errors
+    ///
+    /// When there is no decision for one of them.
+    pub async fn decide_all(&self, requests: &[DecisionRequest]) -> Result<Vec<Decision>, DecisionError> {
+        self.decide_all_within(requests, self.0.times).await
+    }
+
+    /// As [`decide_all`](Self::decide_all), with times of its own.
+    ///
+    /// # Errors
+    ///
+    /// When there is no decision for one of them.
+    pub async fn decide_all_within(
+        &self,
+        requests: &[DecisionRequest],
+        times: CacheTimes,
+    ) -> Result<Vec<Decision>, DecisionError> {
+        if requests.len() > MAX_BATCH {
+            return Err(too_many(requests.len(), MAX_BATCH));
+        }
+        requests.iter().try_for_each(DecisionRequest::check)?;
+        let questions: Vec<_> = requests.iter().map(|request| Question::new(request, times)).collect();
+        let mut answers: Vec<_> = questions.iter().map(|question| self.remembered(question, times)).collect();
+        for _ in 0..ATTEMPTS {
+            let open: Vec<usize> =
+                answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect();
+            if open.is_empty() {
+                break;
+            }
+            let asked: Vec<_> = open.iter().filter_map(|at| requests.get(*at)).cloned().collect();
+            let begun = self.begin();
+            let decisions = one_for_each(self.0.point.decide_all(&asked).await?, asked.len())?;
+            for (at, decision) in open.into_iter().zip(decisions) {
+                if let (Some(question), Some(answer)) = (questions.get(at), answers.get_mut(at)) {
+                    *answer = self.settle(question, &decision, times, begun).then_some(decision);
+                }
+            }
+        }
+        answers.into_iter().map(|answer| answer.ok_or_else(overtaken)).collect()
+    }
+
+    /// Forgets what was decided about a subject of this issuer entry. An answer that is on its way is not used.
+    pub fn forget_subject(&self, issuer_name: &str, id: &str) {
+        self.0.marks.forget(About::Subject, issuer_name, id);
+    }
+
+    /// Forgets what was decided about anybody in an organization of this issuer entry.
+    pub fn forget_organization(&self, issuer_name: &str, id: &str) {
+        self.0.marks.forget(About::Organization, issuer_name, id);
+    }
+
+    /// Forgets everything.
+    pub fn forget_all(&self) {
+        self.0.marks.forget_all();
+        self.0.cache.clear();
+    }
+
+    fn remembered(&self, question: &Question<'_>, times: CacheTimes) -> Option<Decision> {
+        let now = self.0.clock.now().monotonic;
+        self.0.cache.get(question.key.as_ref()?, times, now, |begun| self.0.marks.counts(question.request, begun))
+    }
+
+    fn begin(&self) -> (Duration, Generation) {
+        (self.0.clock.now().monotonic, self.0.marks.now())
+    }
+
+    /// Remembers an answer. An allow whose call began before an invalidation is not used, let alone remembered; a denial
+    /// is not remembered.
+    fn settle(
+        &self,
+        question: &Question<'_>,
+        decision: &Decision,
+        times: CacheTimes,
+        (begun_at, begun): (Duration, Generation),
+    ) -> bool {
+        if !self.0.marks.counts(question.request, begun) {
+            return !decision.is_allowed();
+        }
+        if let Some(key) = &question.key {
+            self.0.cache.store(key.clone(), decision, times, begun_at, begun);
+        }
+        true
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembers(&self) -> u64 {
+        self.0.cache.len()
+    }
+}
+
+struct Question<'a> {
+    request: &'a DecisionRequest,
+    /// Absent where nothing is to be remembered.
+    key: Option<RequestKey>,
+}
+
+impl<'a> Question<'a> {
+    fn new(request: &'a DecisionRequest, times: CacheTimes) -> Self {
+        Self { request, key: DecisionCache::key(request, times) }
+    }
+}
+
+/// A point of the application's own may forget to end.
+pub(crate) async fn in_time<T>(deciding: impl Future<Output = Result<T, DecisionError>>) -> Result<T, DecisionError> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(DecisionError::unavailable("decisions need a tokio runtime"));
+    }
+    let late = || DecisionError::unavailable(format_args!("no answer within {} s", LIMIT.as_secs()));
+    tokio::time::timeout(LIMIT, deciding).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn overtaken() -> DecisionError {
+    DecisionError::unavailable("permissions changed while they were asked for, again and again")
+        .with_retry_after(Duration::from_secs(1))
+}
+
+impl fmt::Debug for Decider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decider").field("times", &self.0.times).finish_non_exhaustive()
+    }
+}
+
+/// The settings of a [`Decider`].
+#[must_use]
+pub struct DeciderBuilder {
+    point: Box<dyn DecisionPoint>,
+    times: CacheTimes,
+    max_entries: u64,
+    clock: Arc<dyn Clock>,
+}
+
+impl DeciderBuilder {
+    /// For how long decisions are remembered. Default: ten seconds for an allow, five for a denial; five minutes at most.
+    pub const fn remember(mut self, times: CacheTimes) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// The most decisions that are remembered. Default: 10 000; a million at most. A request of more than 4 KiB is not
+    /// remembered.
+    pub const fn max_entries(mut self, most: u64) -> Self {
+        self.max_entries = most;
+        self
+    }
+
+    /// Where the time comes from. Default: the system's clocks.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks the settings. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// The setting that must not run, with its value.
+    pub fn build(self) -> Result<Decider, ConfigError> {
+        if self.times.allow.max(self.times.deny) > LONGEST {
+            return Err(ConfigError::new(format_args!("remember {:?}: more than {LONGEST:?}", self.times)));
+        }
+        if self.max_entries > MAX_ENTRIES {
+            return Err(ConfigError::new(format_args!("max_entries {}: more than {MAX_ENTRIES}", self.max_entries)));
+        }
+        let (cache, marks) = (DecisionCache::new(self.max_entries), Marks::new());
+        Ok(Decider(Arc::new(Inner {
+            point: self.point,
+            times: self.times,
+            clock: self.clock,
+            cache,
+            marks,
+            allowed_on_error: AtomicU64::new(0),
+        })))
+    }
+}
+
+impl fmt::Debug for DeciderBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeciderBuilder").field("times", &self.times).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! Why there is no decision.
+
+use std::fmt;
+use std::time::Duration;
+
+#[cfg(any(feature = "authzen", feature = "permit"))]
+use crate::remote::{CallError, is_passing, retry_after};
+
+/// A call that brought no decision. It is never a denial: whoever gets one must not go on, and answers 503.
+///
+/// Two kinds are told apart. A point may be *unavailable*: down, slow, busy; asked again, it may answer. Or what it was
+/// asked or what it answered is *wrong*: a refused credential, a body that is no decision; asked again, it says the same.
+/// A route that is told to let requests pass while a point is unavailable must not let them pass for the second kind.
+///
+/// [`Display`](fmt::Display) is for the log, never for an answer.
+#[derive(Clone, Debug)]
+pub struct DecisionError {
+    detail: Box<str>,
+    unavailable: bool,
+    retry_after: Option<Duration>,
+}
+
+impl DecisionError {
+    /// The point could not be asked, or did not answer.
+    pub fn unavailable(detail: impl fmt::Display) -> Self {
+        Self { detail: shortened(detail), unavailable: true, retry_after: None }
+    }
+
+    /// The question or the answer is wrong: a fault of the configuration, or of the point.
+    pub fn wrong(detail: impl fmt::Display) -> Self {
+        Self { detail: shortened(detail), unavailable: false, retry_after: None }
+    }
+
+    /// When it is worth asking again, as far as the point said so. Five minutes at most.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after.min(Duration::from_secs(300)));
+        self
+    }
+
+    /// Whether the point could not be asked or did not answer, rather than answered wrongly.
+    #[must_use]
+    pub const fn is_unavailable(&self) -> bool {
+        self.unavailable
+    }
+
+    /// When it is worth asking again, if that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+#[cfg(any(feature = "authzen", feature = "permit"))]
+impl DecisionError {
+    /// From an answer that is none: its status is not `200`. A credential that is refused is our mistake, and no denial.
+    pub(crate) fn refused(answer: &http::Response<bytes::Bytes>) -> Self {
+        let status = answer.status();
+        let detail = format_args!("the decision point answered {status}");
+        if !is_passing(status) {
+            return Self::wrong(detail);
+        }
+        let error = Self::unavailable(detail);
+        match retry_after(answer.headers()) {
+            Some(after) => error.with_retry_after(after),
+            None => error,
+        }
+    }
+}
+
+#[cfg(any(feature = "authzen", feature = "permit"))]
+impl From<CallError> for DecisionError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::TooLarge => Self::wrong(error),
+            _ => Self::unavailable(error).with_retry_after(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl fmt::Display for DecisionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.unavailable { "no decision: " } else { "no decision, a fault: " })?;
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for DecisionError {}
+
+/// What a point wrote, made fit for one line of a log.
+pub(crate) fn shortened(text: impl fmt::Display) -> Box<str> {
+    const MOST: usize = 256;
+    let text = text.to_string();
+    let mut short: String =
+        text.chars().take(MOST).map(|character| if character.is_control() { ' ' } else { character }).collect();
+    if text.chars().nth(MOST).is_some() {
+        short.push_str(" ...");
+    }
+    short.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_and_not_long() {
+        let error = DecisionError::wrong(format_args!("a\r\nb\u{1b}{}", "x".repeat(5000)));
+        let text = error.to_string();
+        assert!(text.len() < 300 && !text.contains(char::is_control) && text.ends_with(" ..."), "{text}");
+        assert!(!error.is_unavailable());
+    }
+
+    #[test]
+    fn a_wait_has_an_end() {
+        let error = DecisionError::unavailable("down");
+        assert_eq!((error.is_unavailable(), error.retry_after()), (true, None));
+        let error = error.with_retry_after(Duration::from_secs(1_000_000));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(300)));
+    }
+}

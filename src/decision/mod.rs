@@ -1,0 +1,49 @@
+//! Decisions that stand elsewhere: after token, organization and scopes, a *policy decision point* (PDP) is asked.
+//!
+//! It can only narrow. A [`DecisionRequest`] says who wants to do what with which resource; a [`DecisionPoint`] answers
+//! with a [`Decision`]; a [`Decider`] asks it and remembers the answers for some seconds. Three kinds of outcome are kept
+//! apart: allow, deny, and a [`DecisionError`], which is no decision at all and must not be taken for one.
+//!
+//! A point may be a process on the network (the features `authzen` and `permit` hold clients) or a function:
+//!
+//! ```
+//! use orgate::decision::{Decision, DecisionFuture, DecisionPoint, DecisionRequest};
+//!
+//! /// Nobody deletes anything outside an organization.
+//! struct HouseRules;
+//!
+//! impl DecisionPoint for HouseRules {
+//!     fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a> {
+//!         let allowed = request.action() != "delete" || request.organization_id().is_some();
+//!         let decision = if allowed { Decision::allow() } else { Decision::deny().with_reason("no organization") };
+//!         Box::pin(std::future::ready(Ok(decision)))
+//!     }
+//! }
+//! ```
+
+mod cache;
+mod decider;
+mod error;
+mod key;
+mod marks;
+mod outcome;
+mod point;
+mod property;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use cache::CacheTimes;
+#[cfg(feature = "axum")]
+pub(crate) use decider::in_time;
+pub use decider::{Decider, DeciderBuilder};
+pub use error::DecisionError;
+pub use key::RequestKey;
+pub use outcome::{Decision, Obligation};
+#[cfg(feature = "authzen")]
+pub(crate) use point::one_for_each;
+#[cfg(any(feature = "authzen", feature = "permit"))]
+pub(crate) use point::too_many;
+pub use point::{DecisionFuture, DecisionPoint, MAX_BATCH, decide_each};
+pub use property::Property;
+pub use request::{DecisionRequest, Resource};

@@ -1,0 +1,88 @@
+//! Who decides.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::{Decision, DecisionError, DecisionRequest};
+
+/// What a decision point returns: a decision, or a list of them, that takes time.
+pub type DecisionFuture<'a, T = Decision> = Pin<Box<dyn Future<Output = Result<T, DecisionError>> + Send + 'a>>;
+
+/// The most requests that are decided in one go.
+pub const MAX_BATCH: usize = 100;
+
+/// Decides whether a request may go on. `authzen::AuthZen` and `permit::Permit` are such points; a policy engine in this
+/// process is another.
+///
+/// An implementation must answer with an error, and not with a denial, where it does not know: a denial is remembered and
+/// told to the client as one. It must end by itself: nobody else puts a limit on it. A panic in it ends the request.
+pub trait DecisionPoint: Send + Sync + 'static {
+    /// Decides one request.
+    ///
+    /// # Errors
+    ///
+    /// When there is no decision.
+    fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a>;
+
+    /// Decides several requests, at most [`MAX_BATCH`], and answers in their order. Where the list is too short, the
+    /// requests that are left count as denied; where it is too long, nothing in it counts.
+    ///
+    /// The default asks for one after another.
+    ///
+    /// # Errors
+    ///
+    /// When there is no decision for one of them.
+    fn decide_all<'a>(&'a self, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>> {
+        decide_each(self, requests)
+    }
+}
+
+impl<P: DecisionPoint + ?Sized> DecisionPoint for Arc<P> {
+    fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a> {
+        (**self).decide(request)
+    }
+
+    fn decide_all<'a>(&'a self, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>> {
+        (**self).decide_all(requests)
+    }
+}
+
+/// What [`DecisionPoint::decide_all`] does where it is not told otherwise: one request after another, and none if there
+/// are more than [`MAX_BATCH`].
+///
+/// # Errors
+///
+/// The first one that came up.
+pub fn decide_each<'a, P>(point: &'a P, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>>
+where
+    P: DecisionPoint + ?Sized,
+{
+    Box::pin(async move {
+        if requests.len() > MAX_BATCH {
+            return Err(too_many(requests.len(), MAX_BATCH));
+        }
+        let mut decisions = Vec::with_capacity(requests.len());
+        for request in requests {
+            decisions.push(point.decide(request).await?);
+        }
+        Ok(decisions)
+    })
+}
+
+pub(crate) fn too_many(count: usize, most: usize) -> DecisionError {
+    DecisionError::wrong(format_args!("{count} requests in one go, and {most} at most"))
+}
+
+/// As many decisions as requests: what is missing is denied.
+///
+/// # Errors
+///
+/// When there are more, for then it is open which belongs to which.
+pub(crate) fn one_for_each(mut decisions: Vec<Decision>, requests: usize) -> Result<Vec<Decision>, DecisionError> {
+    if decisions.len() > requests {
+        return Err(DecisionError::wrong(format_args!("{} decisions for {requests} requests", decisions.len())));
+    }
+    decisions.resize_with(requests, || Decision::deny().with_reason("the answer did not come to it").once());
+    Ok(decisions)
+}

@@ -1,0 +1,274 @@
+//! What a decision point is asked.
+
+use std::fmt;
+
+use http::Method;
+
+use super::key::RequestKey;
+use super::property::Properties;
+use super::{DecisionError, Property};
+use crate::organization::Organization;
+use crate::token::{AccessToken, Subject, SubjectKind};
+
+/// Who wants to do what with which resource, and in which organization.
+///
+/// Who, and in which organization, comes from verified values only: an [`AccessToken`] and an [`Organization`], which
+/// nobody but the verifier can make. For tests of a decision point, the feature `testing` has
+/// `testing::TestDecisionRequest`.
+///
+/// ```
+/// use orgate::decision::{DecisionRequest, Resource};
+/// use orgate::{AccessToken, Organization};
+///
+/// async fn rename(token: AccessToken, organization: Organization) {
+///     let document = Resource::new("document", "d-17").property("owner", "user_1");
+///     let request = DecisionRequest::new(&token, "rename", document).organization(&organization);
+///     assert_eq!(request.subject_id(), token.subject().id());
+/// }
+/// ```
+#[derive(Clone)]
+pub struct DecisionRequest {
+    pub(super) subject: Subject,
+    pub(super) client_id: Option<Box<str>>,
+    /// A set: sorted, each once.
+    pub(super) scopes: Vec<Box<str>>,
+    pub(super) subject_properties: Properties,
+    pub(super) action: Box<str>,
+    pub(super) resource: Resource,
+    pub(super) organization: Option<Organization>,
+    pub(super) method: Option<Method>,
+    pub(super) route: Option<Box<str>>,
+    pub(super) context: Properties,
+}
+
+impl DecisionRequest {
+    /// What the bearer of this token wants to do.
+    #[must_use]
+    pub fn new(token: &AccessToken, action: impl Into<String>, resource: Resource) -> Self {
+        Self::of(token.subject().clone(), token.client_id(), token.scopes(), action, resource)
+    }
+
+    /// From facts that somebody verified, or that are made up for a test.
+    pub(crate) fn of<'a>(
+        subject: Subject,
+        client_id: Option<&str>,
+        scopes: impl Iterator<Item = &'a str>,
+        action: impl Into<String>,
+        resource: Resource,
+    ) -> Self {
+        let mut scopes: Vec<Box<str>> = scopes.map(Into::into).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        Self {
+            subject,
+            client_id: client_id.map(Into::into),
+            scopes,
+            subject_properties: Properties::new(),
+            action: action.into().into(),
+            resource,
+            organization: None,
+            method: None,
+            route: None,
+            context: Properties::new(),
+        }
+    }
+
+    /// The organization that the request is about: the tenant.
+    #[must_use]
+    pub fn organization(mut self, organization: &Organization) -> Self {
+        self.organization = Some(organization.clone());
+        self
+    }
+
+    /// The HTTP method.
+    #[must_use]
+    pub fn method(mut self, method: &Method) -> Self {
+        self.method = Some(method.clone());
+        self
+    }
+
+    /// The route as the router matched it: `/orgs/{org}/documents/{id}`.
+    #[must_use]
+    pub fn route(mut self, route: impl Into<String>) -> Self {
+        self.route = Some(route.into().into());
+        self
+    }
+
+    /// What else is known about the subject: roles, say. A JSON `null` is no property.
+    #[must_use]
+    pub fn subject_property(mut self, name: impl Into<String>, value: impl Into<Property>) -> Self {
+        insert(&mut self.subject_properties, name, value);
+        self
+    }
+
+    /// What else is known about the request. A JSON `null` is no property.
+    #[must_use]
+    pub fn context(mut self, name: impl Into<String>, value: impl Into<Property>) -> Self {
+        insert(&mut self.context, name, value);
+        self
+    }
+}
+
+/// What a decision point reads.
+impl DecisionRequest {
+    /// The `sub` claim of the token.
+    #[must_use]
+    pub fn subject_id(&self) -> &str {
+        self.subject.id()
+    }
+
+    /// User, machine, or unknown.
+    #[must_use]
+    pub fn subject_kind(&self) -> SubjectKind {
+        self.subject.kind()
+    }
+
+    /// The name of the issuer entry: ids of subjects and of organizations are unique only within one.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        self.subject.issuer_name()
+    }
+
+    /// The client that the token was issued to.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
+    /// The scopes of the token, sorted.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(AsRef::as_ref)
+    }
+
+    /// What the subject wants to do.
+    #[must_use]
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// With what.
+    #[must_use]
+    pub const fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// The id of the verified organization.
+    #[must_use]
+    pub fn organization_id(&self) -> Option<&str> {
+        self.organization.as_ref().map(Organization::id)
+    }
+
+    /// The HTTP method, if it is known.
+    #[must_use]
+    pub const fn http_method(&self) -> Option<&Method> {
+        self.method.as_ref()
+    }
+
+    /// The matched route, if it is known.
+    #[must_use]
+    pub fn matched_route(&self) -> Option<&str> {
+        self.route.as_deref()
+    }
+
+    /// What else is known about the subject, by name.
+    pub fn subject_properties(&self) -> impl Iterator<Item = (&str, &Property)> {
+        named(&self.subject_properties)
+    }
+
+    /// What else is known about the request, by name.
+    pub fn context_properties(&self) -> impl Iterator<Item = (&str, &Property)> {
+        named(&self.context)
+    }
+
+    /// The whole request in one comparable value: two requests have the same key only if a point is told the same of both.
+    #[must_use]
+    pub fn key(&self) -> RequestKey {
+        RequestKey::of(self)
+    }
+
+    /// Whether this can be asked at all (AuthZEN 1.0 section 5: subject, action and resource are named).
+    ///
+    /// # Errors
+    ///
+    /// When a name or an id is empty, or the organization belongs to another issuer than the subject.
+    pub fn check(&self) -> Result<(), DecisionError> {
+        let named = [self.subject_id(), self.action(), self.resource.kind(), self.resource.id()];
+        if named.iter().any(|text| text.is_empty()) {
+            return Err(DecisionError::wrong("the subject, the action or the resource has no name"));
+        }
+        match &self.organization {
+            Some(organization) if organization.issuer_name() != self.issuer_name() => {
+                Err(DecisionError::wrong("subject and organization are of different issuers"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for DecisionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecisionRequest")
+            .field("action", &self.action)
+            .field("resource", &self.resource)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What something is to be done with: a type and an id, and what else is known about it.
+#[derive(Clone, PartialEq)]
+pub struct Resource {
+    kind: Box<str>,
+    id: Box<str>,
+    pub(super) properties: Properties,
+}
+
+impl Resource {
+    /// The resource of this type and id.
+    #[must_use]
+    pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Self {
+        Self { kind: kind.into().into(), id: id.into().into(), properties: Properties::new() }
+    }
+
+    /// What else is known about it. A JSON `null` is no property.
+    #[must_use]
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<Property>) -> Self {
+        insert(&mut self.properties, name, value);
+        self
+    }
+
+    /// Its type: `document`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What else is known about it, by name.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &Property)> {
+        named(&self.properties)
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+fn insert(properties: &mut Properties, name: impl Into<String>, value: impl Into<Property>) {
+    let (name, value) = (name.into().into(), value.into());
+    if value.is_null() {
+        properties.remove(&name);
+    } else {
+        properties.insert(name, value);
+    }
+}
+
+fn named(properties: &Properties) -> impl Iterator<Item = (&str, &Property)> {
+    properties.iter().map(|(name, value)| (&**name, value))
+}

@@ -1,0 +1,415 @@
+//! What is remembered, for how long, and what makes it forgotten.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::organization::Organization;
+use crate::time::{Clock, Now};
+use crate::token::{Subject, SubjectKind};
+
+const ISSUER: &str = "main";
+
+fn request_of(subject: &str, organization: Option<&str>) -> DecisionRequest {
+    let subject = Subject::new(ISSUER.into(), subject.into(), SubjectKind::User);
+    let request = DecisionRequest::of(subject, Some("app"), std::iter::empty(), "read", Resource::new("document", "1"));
+    match organization {
+        Some(id) => request.organization(&Organization::verified(ISSUER.into(), id.into())),
+        None => request,
+    }
+}
+
+fn request() -> DecisionRequest {
+    request_of("alice", Some("acme"))
+}
+
+/// Answers what it is told to, then allows.
+#[derive(Default)]
+struct Scripted {
+    answers: Mutex<VecDeque<Result<Decision, DecisionError>>>,
+    asked: AtomicUsize,
+    /// Runs while a question is open.
+    meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
+}
+
+impl Scripted {
+    fn answer(&self, answer: Result<Decision, DecisionError>) {
+        self.answers.lock().unwrap().push_back(answer);
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl DecisionPoint for Scripted {
+    fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+        Box::pin(async move {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            if let Some(meanwhile) = &*self.meanwhile.lock().unwrap() {
+                meanwhile();
+            }
+            self.answers.lock().unwrap().pop_front().unwrap_or_else(|| Ok(Decision::allow()))
+        })
+    }
+}
+
+#[derive(Clone, Default)]
+struct Hand(Arc<Mutex<Duration>>);
+
+impl Hand {
+    fn advance(&self, seconds: u64) {
+        *self.0.lock().unwrap() += Duration::from_secs(seconds);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Now {
+        Now::new(Duration::ZERO, *self.0.lock().unwrap())
+    }
+}
+
+fn decider() -> (Decider, Arc<Scripted>, Hand) {
+    let (point, clock) = (Arc::new(Scripted::default()), Hand::default());
+    (Decider::builder(point.clone()).clock(clock.clone()).build().unwrap(), point, clock)
+}
+
+async fn allowed(decider: &Decider, request: &DecisionRequest) -> bool {
+    decider.decide(request).await.unwrap().is_allowed()
+}
+
+#[tokio::test]
+async fn an_allow_lives_ten_seconds_and_a_denial_five() {
+    let (decider, point, clock) = decider();
+    assert!(allowed(&decider, &request()).await);
+    clock.advance(9);
+    assert!(allowed(&decider, &request()).await);
+    assert_eq!(point.asked(), 1);
+    clock.advance(1);
+    point.answer(Ok(Decision::deny().with_reason("because")));
+    assert!(!allowed(&decider, &request()).await);
+    clock.advance(4);
+    let remembered = decider.decide(&request()).await.unwrap();
+    assert_eq!((remembered.is_allowed(), remembered.reason(), point.asked()), (false, Some("because"), 2));
+    clock.advance(1);
+    assert!(allowed(&decider, &request()).await);
+    assert_eq!(point.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_decision_is_as_old_as_the_call_for_it() {
+    let (decider, point, clock) = decider();
+    let hand = clock.clone();
+    *point.meanwhile.lock().unwrap() = Some(Box::new(move || hand.advance(8)));
+    assert!(allowed(&decider, &request()).await);
+    clock.advance(1);
+    assert!(allowed(&decider, &request()).await);
+    assert_eq!(point.asked(), 1);
+    clock.advance(1);
+    assert!(allowed(&decider, &request()).await);
+    assert_eq!(point.asked(), 2);
+}
+
+#[tokio::test]
+async fn another_request_is_asked_for_itself() {
+    let (decider, point, _) = decider();
+    let variants = [
+        request(),
+        request_of("bob", Some("acme")),
+        request_of("alice", Some("globex")),
+        request_of("alice", None),
+        request().subject_property("role", "admin"),
+        request().context("role", "admin"),
+        request().route("/a"),
+        request().method(&http::Method::GET),
+    ];
+    for (at, request) in variants.iter().enumerate() {
+        assert!(allowed(&decider, request).await && allowed(&decider, request).await);
+        assert_eq!(point.asked(), at + 1);
+    }
+}
+
+#[tokio::test]
+async fn errors_and_obligations_are_not_remembered() {
+    let (decider, point, _) = decider();
+    point.answer(Err(DecisionError::unavailable("down")));
+    point.answer(Ok(Decision::allow().with_obligation(Obligation::new("audit"))));
+    point.answer(Ok(Decision::allow().with_obligation(Obligation::new("audit")).handled("audit")));
+    point.answer(Ok(Decision::allow().once()));
+    assert!(decider.decide(&request()).await.unwrap_err().is_unavailable());
+    assert!(!allowed(&decider, &request()).await, "an obligation that nobody understood");
+    assert!(allowed(&decider, &request()).await);
+    assert!(allowed(&decider, &request()).await);
+    assert_eq!((point.asked(), decider.remembers()), (4, 0));
+}
+
+#[tokio::test]
+async fn a_route_may_want_fresher_decisions() {
+    let (decider, point, clock) = decider();
+    assert!(allowed(&decider, &request()).await);
+    clock.advance(3);
+    let short = CacheTimes::new(Duration::from_secs(2), Duration::ZERO);
+    assert!(decider.decide_within(&request(), short).await.unwrap().is_allowed());
+    assert_eq!(point.asked(), 2, "three seconds are too old for this route");
+    assert!(decider.decide_within(&request(), CacheTimes::NONE).await.unwrap().is_allowed());
+    assert_eq!(point.asked(), 3);
+    let settings = Decider::builder(point.clone()).remember(CacheTimes::NONE).build().unwrap();
+    assert!(allowed(&settings, &request()).await && allowed(&settings, &request()).await);
+    assert_eq!((point.asked(), settings.remembers()), (5, 0));
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_not_remembered() {
+    let (decider, point, _) = decider();
+    let large = request().context("text", "x".repeat(5000));
+    assert!(allowed(&decider, &large).await && allowed(&decider, &large).await);
+    assert_eq!((point.asked(), decider.remembers()), (2, 0));
+}
+
+#[tokio::test]
+async fn there_is_an_end_to_what_is_remembered() {
+    let point = Arc::new(Scripted::default());
+    let decider = Decider::builder(point).max_entries(10).build().unwrap();
+    for number in 0..100 {
+        assert!(allowed(&decider, &request_of(&number.to_string(), None)).await);
+    }
+    assert!(decider.remembers() <= 10);
+}
+
+#[tokio::test]
+async fn what_was_forgotten_is_asked_again() {
+    let (decider, point, _) = decider();
+    let [alice, bob] = [request(), request_of("bob", Some("globex"))];
+    for (at, forget) in
+        [(&|| decider.forget_subject(ISSUER, "alice")) as &dyn Fn(), &|| decider.forget_organization(ISSUER, "acme")]
+            .into_iter()
+            .enumerate()
+    {
+        assert!(allowed(&decider, &alice).await && allowed(&decider, &bob).await);
+        assert_eq!(point.asked(), 2 + at);
+        forget();
+        assert!(allowed(&decider, &bob).await);
+        assert_eq!(point.asked(), 2 + at, "bob is not concerned");
+        assert!(allowed(&decider, &alice).await);
+        assert_eq!(point.asked(), 3 + at);
+    }
+    decider.forget_all();
+    assert!(allowed(&decider, &alice).await && allowed(&decider, &bob).await);
+    assert_eq!(point.asked(), 6);
+    decider.forget_subject("another issuer", "alice");
+    decider.forget_organization(ISSUER, "alice");
+    assert!(allowed(&decider, &alice).await);
+    assert_eq!(point.asked(), 6);
+}
+
+#[tokio::test]
+async fn an_allow_that_was_overtaken_is_not_used() {
+    let (decider, point, _) = decider();
+    let other = decider.clone();
+    *point.meanwhile.lock().unwrap() = Some(Box::new(move || other.forget_subject(ISSUER, "alice")));
+    let error = decider.decide(&request()).await.unwrap_err();
+    assert!(error.is_unavailable() && error.retry_after().is_some());
+    assert_eq!((point.asked(), decider.remembers()), (3, 0));
+
+    point.answer(Ok(Decision::deny()));
+    assert!(!allowed(&decider, &request()).await, "a denial is used");
+    assert_eq!((point.asked(), decider.remembers()), (4, 0), "and not remembered");
+
+    let requests = [request(), request_of("bob", None)];
+    assert!(decider.decide_all(&requests).await.unwrap_err().is_unavailable());
+    *point.meanwhile.lock().unwrap() = None;
+    assert!(decider.decide_all(&requests).await.unwrap().iter().all(Decision::is_allowed));
+}
+
+#[tokio::test]
+async fn an_answer_on_its_way_is_asked_again() {
+    struct Slow(Notify, Notify, AtomicUsize);
+    impl DecisionPoint for Slow {
+        fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+            Box::pin(async move {
+                let first = self.2.fetch_add(1, Ordering::SeqCst) == 0;
+                if first {
+                    self.0.notify_one();
+                    self.1.notified().await;
+                }
+                Ok(if first { Decision::allow() } else { Decision::deny() })
+            })
+        }
+    }
+    let slow = Arc::new(Slow(Notify::new(), Notify::new(), AtomicUsize::new(0)));
+    let decider = Decider::builder(slow.clone()).build().unwrap();
+    let asking = tokio::spawn({
+        let decider = decider.clone();
+        async move { allowed(&decider, &request()).await }
+    });
+    slow.0.notified().await;
+    decider.forget_organization(ISSUER, "acme");
+    slow.1.notify_one();
+    assert!(!asking.await.unwrap(), "the old allow does not count");
+}
+
+#[tokio::test]
+async fn a_batch_asks_for_what_is_not_remembered() {
+    struct Short(Arc<Scripted>);
+    impl DecisionPoint for Short {
+        fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a> {
+            self.0.decide(request)
+        }
+        fn decide_all<'a>(&'a self, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>> {
+            let count = self.0.asked.fetch_add(requests.len(), Ordering::SeqCst);
+            let answers = if count > 90 { requests.len() + 1 } else { requests.len() - 1 };
+            Box::pin(std::future::ready(Ok(vec![Decision::allow(); answers])))
+        }
+    }
+    let point = Arc::new(Scripted::default());
+    let decider = Decider::builder(point.clone()).build().unwrap();
+    assert!(allowed(&decider, &request_of("bob", None)).await);
+    let requests = ["alice", "bob", "carol"].map(|id| request_of(id, None));
+    point.answer(Ok(Decision::deny()));
+    let verdicts: Vec<_> = decider.decide_all(&requests).await.unwrap().iter().map(Decision::is_allowed).collect();
+    assert_eq!((verdicts, point.asked()), (vec![false, true, true], 3));
+    assert_eq!(decider.decide_all(&requests).await.unwrap().len(), 3);
+    assert_eq!(point.asked(), 3);
+
+    let short = Decider::builder(Short(point.clone())).build().unwrap();
+    let verdicts: Vec<_> = short.decide_all(&requests).await.unwrap().iter().map(Decision::is_allowed).collect();
+    assert_eq!(verdicts, [true, true, false], "what is missing is denied");
+    point.asked.store(91, Ordering::SeqCst);
+    let other = [request_of("dave", None)];
+    assert!(!short.decide_all(&other).await.unwrap_err().is_unavailable(), "more answers than questions");
+    let many = vec![request(); MAX_BATCH + 1];
+    assert!(decider.decide_all(&many).await.is_err() && decide_each(&*point, &many).await.is_err());
+    assert!(decider.decide_all(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked() {
+    let (decider, point, _) = decider();
+    let subject = || Subject::new(ISSUER.into(), "alice".into(), SubjectKind::User);
+    let of = |action, kind, id| DecisionRequest::of(subject(), None, [].into_iter(), action, Resource::new(kind, id));
+    let foreign = of("read", "document", "1").organization(&Organization::verified("other".into(), "acme".into()));
+    for request in
+        [of("", "document", "1"), of("read", "", "1"), of("read", "document", ""), request_of("", None), foreign]
+    {
+        assert!(!decider.decide(&request).await.unwrap_err().is_unavailable());
+        assert!(decider.decide_all(&[request]).await.is_err());
+    }
+    assert_eq!(point.asked(), 0);
+}
+
+#[test]
+fn settings_that_must_not_run() {
+    let build = |times| Decider::builder(Scripted::default()).remember(times).build();
+    assert!(build(CacheTimes::new(Duration::from_secs(300), Duration::from_secs(300))).is_ok());
+    assert!(build(CacheTimes::new(Duration::from_secs(301), Duration::ZERO)).is_err());
+    assert!(build(CacheTimes::new(Duration::ZERO, Duration::from_secs(301))).is_err());
+    assert!(Decider::builder(Scripted::default()).max_entries(1_000_001).build().is_err());
+}
+
+#[test]
+fn nothing_personal_in_debug() {
+    let request = request().subject_property("email", "alice@example.com").context("ip", "10.0.0.1");
+    let text = format!("{request:?} {:?} {:?}", request.key(), Property::from("secret"));
+    for personal in ["alice", "10.0.0.1", "secret"] {
+        assert!(!text.contains(personal), "{text}");
+    }
+}
+
+/// Few letters, among them those that would confuse a form with separators.
+fn word() -> impl Strategy<Value = String> {
+    "[a\0,|]{0,2}"
+}
+
+fn property() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        (0..3_i64).prop_map(Into::into),
+        Just(serde_json::json!(1.0)),
+        word().prop_map(Into::into),
+    ];
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Into::into),
+            prop::collection::btree_map(word(), inner, 0..3)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+type Told = (
+    (String, String, bool, Option<String>, Vec<String>),
+    (String, String, String, Option<String>, Option<String>, bool),
+    [Vec<(String, serde_json::Value)>; 3],
+);
+
+fn told() -> impl Strategy<Value = Told> {
+    let properties = || prop::collection::vec((word(), property()), 0..3);
+    (
+        (word(), word(), any::<bool>(), prop::option::of(word()), prop::collection::vec(word(), 0..3)),
+        (word(), word(), word(), prop::option::of(word()), prop::option::of(word()), any::<bool>()),
+        [properties(), properties(), properties()],
+    )
+}
+
+fn asked(
+    ((issuer, subject, user, client, scopes), (action, kind, id, organization, route, get), more): &Told,
+) -> DecisionRequest {
+    let subject_kind = if *user { SubjectKind::User } else { SubjectKind::Machine };
+    let subject = Subject::new(issuer.as_str().into(), subject.as_str().into(), subject_kind);
+    let json = |value| Property::json(value).unwrap();
+    let resource = more[0].iter().fold(Resource::new(kind, id), |all, (name, value)| all.property(name, json(value)));
+    let scopes = scopes.iter().map(String::as_str);
+    let mut request = DecisionRequest::of(subject, client.as_deref(), scopes, action, resource);
+    for (name, value) in &more[1] {
+        request = request.subject_property(name, json(value));
+    }
+    for (name, value) in &more[2] {
+        request = request.context(name, json(value));
+    }
+    if let Some(id) = organization {
+        request = request.organization(&Organization::verified(issuer.as_str().into(), id.as_str().into()));
+    }
+    if let Some(route) = route {
+        request = request.route(route);
+    }
+    if *get { request.method(&http::Method::GET) } else { request }
+}
+
+/// All that a point can read, compared field by field.
+fn same(a: &DecisionRequest, b: &DecisionRequest) -> bool {
+    let names = |request: &DecisionRequest| -> Vec<Option<String>> {
+        let optional = [request.client_id(), request.organization_id(), request.matched_route()];
+        let fixed = [request.issuer_name(), request.subject_id(), request.action()];
+        optional.into_iter().chain(fixed.map(Some)).map(|text| text.map(str::to_owned)).collect()
+    };
+    names(a) == names(b)
+        && a.subject_kind() == b.subject_kind()
+        && a.scopes == b.scopes
+        && a.resource == b.resource
+        && a.method == b.method
+        && a.subject_properties == b.subject_properties
+        && a.context == b.context
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn two_requests_have_one_key_only_if_they_are_the_same(a in told(), b in told(), from_a in any::<[bool; 3]>()) {
+        // Independent requests are hardly ever equal: take parts of one from the other.
+        let b = (
+            if from_a[0] { a.0.clone() } else { b.0 },
+            if from_a[1] { a.1.clone() } else { b.1 },
+            if from_a[2] { a.2.clone() } else { b.2 },
+        );
+        let (a, b) = (asked(&a), asked(&b));
+        prop_assert_eq!(a.key() == b.key(), same(&a, &b));
+        prop_assert_eq!(a.key(), a.clone().key());
+    }
+}

@@ -1,0 +1,162 @@
+//! The settings of a client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use tokio::sync::OnceCell;
+
+use super::Permit;
+use super::client::{Facts, Inner};
+use crate::error::ConfigError;
+use crate::fetch::Fetch;
+use crate::remote::{ClientChoice, Remote, check_header, check_url};
+
+const API: &str = "https://api.permit.io";
+const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
+const LONGEST_DEADLINE: Duration = Duration::from_secs(5);
+/// Facts are told in the background, and through a decision point that may be asked to wait.
+const SYNC_DEADLINE: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+const DEFAULT_CALLS: usize = 64;
+const MAX_CALLS: usize = 10_000;
+const SYNC_CALLS: usize = 16;
+
+/// The settings of a [`Permit`] client. Made by [`Permit::builder`].
+#[must_use]
+pub struct PermitBuilder {
+    pdp: String,
+    key: Result<HeaderValue, ConfigError>,
+    api: Option<String>,
+    through_pdp: Option<Duration>,
+    issuer: Option<String>,
+    deadline: Duration,
+    calls: usize,
+    allow_http: bool,
+    client: ClientChoice,
+}
+
+impl PermitBuilder {
+    pub(super) fn new(pdp: String, key: &str) -> Self {
+        let value = if key.is_empty() { String::new() } else { format!("Bearer {key}") };
+        Self {
+            pdp,
+            key: check_header("authorization", &value).map(|(_, value)| value),
+            api: None,
+            through_pdp: None,
+            issuer: None,
+            deadline: DEFAULT_DEADLINE,
+            calls: DEFAULT_CALLS,
+            allow_http: false,
+            client: ClientChoice::default(),
+        }
+    }
+
+    /// Where Permit.io's API is. Default: `https://api.permit.io`.
+    pub fn api(mut self, url: impl Into<String>) -> Self {
+        self.api = Some(url.into());
+        self
+    }
+
+    /// Tells facts to the decision point instead of the API, and has it wait so long at most until it knows them itself.
+    /// Zero: not at all; four seconds at most. Where the wait was too short, that is a passing error.
+    pub const fn sync_through_pdp(mut self, wait: Duration) -> Self {
+        self.through_pdp = Some(wait);
+        self
+    }
+
+    /// Permit.io's users are the subjects of the issuer entry with this name; others are not asked about. A server with
+    /// several issuer entries needs it: two of them may use one id for two people.
+    pub fn issued_by(mut self, name: impl Into<String>) -> Self {
+        self.issuer = Some(name.into());
+        self
+    }
+
+    /// How long a decision may take, a second call included. Default: 500 ms; five seconds at most.
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The most checks at the same time; one more is an error at once. Default: 64.
+    pub const fn max_calls(mut self, most: usize) -> Self {
+        self.calls = most;
+        self
+    }
+
+    /// Asks through this client instead of the built-in one, whose settings are then of no effect.
+    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
+        self.client.custom = Some(Arc::new(fetch));
+        self
+    }
+
+    /// Trusts this root certificate (PEM, one or more) besides the platform's.
+    #[cfg(feature = "http-client")]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.client.settings.root_certificates.push(pem.into());
+        self
+    }
+
+    /// Asks through this proxy. The environment's proxy settings are never used.
+    #[cfg(feature = "http-client")]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.client.settings.proxy = Some(url.into());
+        self
+    }
+
+    /// Allows a decision point at `http://`, in a container beside this one, say. The key goes over that wire, and whoever
+    /// can change what does decides. (Loopback needs no permission.)
+    pub const fn dangerous_allow_http(mut self) -> Self {
+        self.allow_http = true;
+        self
+    }
+
+    /// Checks everything. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that must not run, with its value; the key is not shown.
+    pub fn build(self) -> Result<Permit, ConfigError> {
+        let base =
+            |what, text: &str| check_url(what, text, self.allow_http).map(|_| text.trim_end_matches('/').to_owned());
+        let pdp = base("decision point", &self.pdp)?;
+        let api = base("API", self.api.as_deref().unwrap_or(API))?;
+        if self.deadline.is_zero() || self.deadline > LONGEST_DEADLINE {
+            return Err(ConfigError::new(format_args!(
+                "deadline {:?}: not above zero and at most {LONGEST_DEADLINE:?}",
+                self.deadline
+            )));
+        }
+        if !(1..=MAX_CALLS).contains(&self.calls) {
+            return Err(ConfigError::new(format_args!("max_calls {}: not in 1 ..= {MAX_CALLS}", self.calls)));
+        }
+        let facts = match self.through_pdp {
+            None => Facts::Api { base: api, scope: OnceCell::new() },
+            Some(wait) if wait > LONGEST_WAIT => {
+                return Err(ConfigError::new(format_args!("sync_through_pdp {wait:?}: more than {LONGEST_WAIT:?}")));
+            }
+            Some(wait) => Facts::Pdp { wait: wait_header(wait) },
+        };
+        let fetch = self.client.make()?;
+        Ok(Permit(Arc::new(Inner {
+            pdp,
+            key: self.key?,
+            issuer: self.issuer,
+            checks: Remote::new(fetch.clone(), self.calls, self.deadline),
+            syncs: Remote::new(fetch, SYNC_CALLS, SYNC_DEADLINE),
+            facts,
+        })))
+    }
+}
+
+/// Seconds, with a fraction.
+fn wait_header(wait: Duration) -> Option<HeaderValue> {
+    if wait.is_zero() { None } else { HeaderValue::try_from(format!("{:.3}", wait.as_secs_f64())).ok() }
+}
+
+impl fmt::Debug for PermitBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PermitBuilder").field("pdp", &self.pdp).finish_non_exhaustive()
+    }
+}

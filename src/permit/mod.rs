@@ -1,0 +1,35 @@
+//! A client for Permit.io: its decision point, and the facts that it decides by. Feature `permit`.
+//!
+//! [`Permit`] is a [`DecisionPoint`](crate::decision::DecisionPoint). The tenant of a check is *always* the verified
+//! organization of the request: a request without one is not asked, and an organization called `default`, which is what
+//! Permit.io falls back to where none is named, is not either.
+//!
+//! ```
+//! use orgate::decision::Decider;
+//! use orgate::permit::Permit;
+//!
+//! let permit = Permit::builder("http://localhost:7766", "permit_key_...").build()?;
+//! let decider = Decider::builder(permit).build()?;
+//! # Ok::<(), orgate::ConfigError>(())
+//! ```
+//!
+//! Only status `200` with a boolean `allow` decides. A key that is refused (401, 403), a body that is (422), an engine that
+//! is down (502) are errors, and no denials.
+//!
+//! # Facts
+//!
+//! Permit.io must know users and their roles: [`Permit::sync_user`], [`Permit::sync_tenant`], [`Permit::assign_role`],
+//! [`Permit::unassign_role`], [`Permit::delete_user`]. Each may be repeated without harm. They go to Permit.io's API, or
+//! through the decision point, which can then wait until it knows what it was told ([`PermitBuilder::sync_through_pdp`]).
+
+mod builder;
+mod check;
+mod client;
+mod segment;
+mod sync;
+mod user;
+
+pub use builder::PermitBuilder;
+pub use client::Permit;
+pub use sync::SyncError;
+pub use user::PermitUser;

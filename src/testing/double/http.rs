@@ -1,0 +1,311 @@
+//! The HTTP side of a double: every call is written down, and a fault may come in the place of the right answer.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::super::body::AnswerBody;
+use super::super::lock;
+
+/// What happens instead of the right answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PdpFault {
+    /// This status, from 200 to 999, and a small JSON body.
+    Status(u16),
+    /// This status, and a `Retry-After` of so many seconds.
+    RetryAfter(u16, u64),
+    /// Status 200 and this body.
+    Body(String),
+    /// The right answer, after this much real time.
+    Delay(Duration),
+    /// No answer, ever; the connection stays open.
+    Hang,
+    /// The right answer, made larger than 256 KiB with white space.
+    Huge,
+    /// The head of a right answer, then a byte of white space now and then, without end.
+    Drip,
+    /// The head of a right answer and half of its body, then the connection is closed.
+    Reset,
+    /// Status 302 and this `Location`.
+    Redirect(String),
+}
+
+/// One call that came in.
+#[derive(Clone)]
+pub struct PdpCall {
+    parts: Parts,
+    body: Bytes,
+}
+
+impl PdpCall {
+    /// `POST`, say.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.parts.method.as_str()
+    }
+
+    /// The path as it was sent: not decoded.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// A header that was sent once; `None` for others.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.parts.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok(),
+            _ => None,
+        }
+    }
+
+    /// The body, lossily as text.
+    #[must_use]
+    pub fn body(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body from JSON, if it fits.
+    #[must_use]
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+impl fmt::Debug for PdpCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.method(), self.path(), self.body())
+    }
+}
+
+/// An answer, as a double's own logic gives it.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Value,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Reply {
+    pub(super) const fn new(status: u16, body: Value) -> Self {
+        Self { status, body, headers: Vec::new() }
+    }
+}
+
+type Logic = Arc<dyn Fn(&PdpCall) -> Reply + Send + Sync>;
+
+#[derive(Default)]
+struct Record {
+    calls: Vec<PdpCall>,
+    next: VecDeque<(String, PdpFault)>,
+    always: Option<(String, PdpFault)>,
+    in_flight: usize,
+    most_in_flight: usize,
+}
+
+impl Record {
+    /// The fault for this path: one time before always.
+    fn fault(&mut self, path: &str) -> Option<PdpFault> {
+        let is_meant = |prefix: &String| path.starts_with(&**prefix);
+        let at = self.next.iter().position(|(prefix, _)| is_meant(prefix));
+        let next = at.and_then(|at| self.next.remove(at)).map(|(_, fault)| fault);
+        next.or_else(|| self.always.clone().filter(|(prefix, _)| is_meant(prefix)).map(|(_, fault)| fault))
+    }
+}
+
+/// A server whose tasks end with it.
+pub(super) struct Double {
+    url: String,
+    record: Arc<Mutex<Record>>,
+    door: Arc<Mutex<Door>>,
+    accepting: AbortHandle,
+}
+
+struct Door {
+    open: bool,
+    connections: JoinSet<()>,
+}
+
+impl Double {
+    pub(super) async fn start(logic: impl FnOnce(&str) -> Logic) -> Self {
+        let bound = TcpListener::bind(("127.0.0.1", 0)).await.and_then(|bound| Ok((bound.local_addr()?, bound)));
+        let (address, listener) = match bound {
+            Ok(bound) => bound,
+            Err(error) => panic!("no port on 127.0.0.1 for a double: {error}"),
+        };
+        let url = format!("http://{address}");
+        let (record, logic) = (Arc::<Mutex<Record>>::default(), logic(&url));
+        let door = Arc::new(Mutex::new(Door { open: true, connections: JoinSet::new() }));
+        let accepting = tokio::spawn(accept(listener, door.clone(), record.clone(), logic)).abort_handle();
+        Self { url, record, door, accepting }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn calls(&self) -> Vec<PdpCall> {
+        lock(&self.record).calls.clone()
+    }
+
+    pub(super) fn take_calls(&self) -> Vec<PdpCall> {
+        std::mem::take(&mut lock(&self.record).calls)
+    }
+
+    pub(super) fn most_in_flight(&self) -> usize {
+        lock(&self.record).most_in_flight
+    }
+
+    pub(super) fn fail_next(&self, prefix: &str, fault: PdpFault) {
+        lock(&self.record).next.push_back((prefix.to_owned(), fault));
+    }
+
+    pub(super) fn fail_always(&self, prefix: &str, fault: PdpFault) {
+        lock(&self.record).always = Some((prefix.to_owned(), fault));
+    }
+
+    pub(super) fn recover(&self) {
+        let mut record = lock(&self.record);
+        record.next.clear();
+        record.always = None;
+    }
+
+    /// Closes every connection, and resets those to come: the port stays ours.
+    pub(super) fn take_down(&self) {
+        let mut door = lock(&self.door);
+        door.open = false;
+        door.connections.abort_all();
+    }
+
+    pub(super) fn bring_up(&self) {
+        lock(&self.door).open = true;
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.take_down();
+    }
+}
+
+async fn accept(listener: TcpListener, door: Arc<Mutex<Door>>, record: Arc<Mutex<Record>>, logic: Logic) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => lock(&door).enter(stream, record.clone(), logic.clone()),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+impl Door {
+    fn enter(&mut self, stream: TcpStream, record: Arc<Mutex<Record>>, logic: Logic) {
+        if !self.open {
+            let _ = stream.set_zero_linger();
+            return;
+        }
+        while self.connections.try_join_next().is_some() {}
+        self.connections.spawn(async move {
+            let service = service_fn(move |request| serve(record.clone(), logic.clone(), request));
+            // An error is the client's going away, or a fault that was asked for.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// Counts as in flight until it is dropped.
+struct Flight(Arc<Mutex<Record>>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        lock(&self.0).in_flight -= 1;
+    }
+}
+
+async fn serve(
+    record: Arc<Mutex<Record>>,
+    logic: Logic,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let call = PdpCall { parts, body: collect(body).await };
+    let fault = {
+        let mut record = lock(&record);
+        record.calls.push(call.clone());
+        record.in_flight += 1;
+        record.most_in_flight = record.most_in_flight.max(record.in_flight);
+        record.fault(call.path())
+    };
+    let _flight = Flight(record);
+    match &fault {
+        Some(PdpFault::Delay(time)) => tokio::time::sleep(*time).await,
+        Some(PdpFault::Hang) => std::future::pending().await,
+        _ => {}
+    }
+    Ok(answer(fault, || logic(&call)))
+}
+
+async fn collect(mut body: Incoming) -> Bytes {
+    let mut read = BytesMut::new();
+    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Ok(data) = frame.into_data() {
+            read.extend_from_slice(&data);
+        }
+    }
+    read.freeze()
+}
+
+fn answer(fault: Option<PdpFault>, right: impl FnOnce() -> Reply) -> Response<AnswerBody> {
+    let plain = |status, body: String| found(status, AnswerBody::whole(body));
+    match fault {
+        None | Some(PdpFault::Delay(_) | PdpFault::Hang) => {
+            let reply = right();
+            let mut answer = plain(reply.status, reply.body.to_string());
+            answer.headers_mut().extend(reply.headers);
+            answer
+        }
+        Some(PdpFault::Status(status)) => plain(status, r#"{"detail":"scripted"}"#.to_owned()),
+        Some(PdpFault::RetryAfter(status, seconds)) => {
+            let mut answer = plain(status, r#"{"detail":"scripted"}"#.to_owned());
+            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+            answer
+        }
+        Some(PdpFault::Body(body)) => plain(200, body),
+        Some(PdpFault::Huge) => plain(200, right().body.to_string() + &" ".repeat(300 * 1024)),
+        Some(PdpFault::Drip) => found(200, AnswerBody::drip()),
+        Some(PdpFault::Reset) => found(200, AnswerBody::cut(right().body.to_string().into())),
+        Some(PdpFault::Redirect(to)) => {
+            let mut answer = plain(302, String::new());
+            if let Ok(to) = HeaderValue::try_from(to) {
+                answer.headers_mut().insert(LOCATION, to);
+            }
+            answer
+        }
+    }
+}
+
+fn found(status: u16, body: AnswerBody) -> Response<AnswerBody> {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
