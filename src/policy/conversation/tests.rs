@@ -4,15 +4,15 @@ use super::*;
 use Remediation::{None as Nothing, Reconsent, Refresh, RequestScope};
 
 const LEEWAY: u64 = 60;
-const NOON: u64 = 1_800_000_000;
+const NOON: u32 = 1_800_000_000;
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// A token by its number, issued so many seconds after noon.
-fn token(number: u8, issued: i64) -> Spoken {
-    Spoken { digest: [number; 32], issued_at: Some((NOON as i64 + issued) as f64) }
+fn token(number: u8, issued: i32) -> Spoken {
+    Spoken { digest: [number; 32], issued_at: Some(f64::from(NOON) + f64::from(issued)) }
 }
 
 fn topic(organization: &str) -> Topic {
@@ -27,7 +27,7 @@ fn topic(organization: &str) -> Topic {
 
 struct Talk {
     conversations: Conversations,
-    now: u64,
+    now: u32,
 }
 
 impl Talk {
@@ -41,7 +41,7 @@ impl Talk {
     }
 
     fn hears_of(&self, token: Spoken, difference: Difference, holds: bool) -> Remediation {
-        self.conversations.answer(topic("acme"), token, difference, holds, s(NOON + self.now), s(LEEWAY))
+        self.conversations.answer(topic("acme"), token, difference, holds, s(u64::from(NOON + self.now)), s(LEEWAY))
     }
 }
 
@@ -90,7 +90,7 @@ fn later_is_by_iat_less_the_leeway_rounded_down() {
     }
     // The answer was given within a second that `iat` does not show.
     let talk = Talk::new();
-    let at = s(NOON) + Duration::from_millis(999);
+    let at = s(NOON.into()) + Duration::from_millis(999);
     let answer = |token| talk.conversations.answer(topic("acme"), token, Difference::Lost, false, at, s(LEEWAY));
     assert_eq!((answer(token(0, -100)), answer(token(1, -60)), answer(token(2, -61))), (Refresh, Nothing, Nothing));
 }
@@ -156,7 +156,7 @@ fn steps_only_go_up_while_nothing_changes() {
 fn each_topic_is_a_conversation_of_its_own() {
     let conversations = Conversations::new();
     let answer = |topic: Topic, number| {
-        conversations.answer(topic, token(number, 0), Difference::Lost, false, s(NOON), s(LEEWAY))
+        conversations.answer(topic, token(number, 0), Difference::Lost, false, s(NOON.into()), s(LEEWAY))
     };
     assert_eq!(answer(topic("acme"), 0), Refresh);
     let others = [
@@ -186,6 +186,7 @@ fn what_is_remembered_is_bounded() {
 
 /// One subject, one scope, one client, an issuer, an API.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "a case")]
 struct Life {
     kind: SubjectKind,
     in_organization: bool,
@@ -223,13 +224,13 @@ impl Life {
     /// What the client hears, and whether it passes in the end.
     fn live(&self) -> (Vec<Remediation>, bool) {
         let conversations = Conversations::new();
-        let mut millis = NOON * 1000;
+        let mut millis = u64::from(NOON) * 1000;
         let is_machine = self.kind == SubjectKind::Machine;
         // A machine asks for what it was told to ask for, if it is able to.
         let mut asks = self.asks && !is_machine;
         let mut granted = self.held_before;
         let mut in_token = self.held_before && asks;
-        let (mut number, mut issued) = (0, millis / 1000);
+        let (mut number, mut issued) = (0, u32::try_from(millis / 1000).unwrap());
         let live = self.source_says.unwrap_or(self.holds_now);
         let mut heard = Vec::new();
         for pause in &self.pauses {
@@ -243,7 +244,7 @@ impl Life {
                 (false, false) => return (heard, false),
             };
             let api = Duration::from_millis(millis).checked_add_signed(self.ahead).unwrap();
-            let spoken = Spoken { digest: [number; 32], issued_at: Some(issued as f64) };
+            let spoken = Spoken { digest: [number; 32], issued_at: Some(issued.into()) };
             let answer = || conversations.answer(topic("acme"), spoken, difference, live, api, s(LEEWAY));
             let step = answer();
             assert_eq!(answer(), step, "the same token hears the same");
@@ -259,7 +260,7 @@ impl Life {
             // What the issuer puts into the next token.
             let needs_consent = !is_machine && !self.in_organization;
             in_token = self.holds_now && asks && (granted || !needs_consent);
-            (number, issued) = (number + 1, millis / 1000);
+            (number, issued) = (number + 1, u32::try_from(millis / 1000).unwrap());
         }
         panic!("it does not end: {heard:?}")
     }

@@ -60,7 +60,7 @@ impl Of {
     /// A token of this model, the `number`th of its client, issued so long before noon.
     fn token(self, kind: SubjectKind, scopes: &str, number: usize, before: u64) -> AccessToken {
         let audience = if self == Self::Organization { format!("{ORGANIZATION_URN}acme") } else { API.to_owned() };
-        let issued_at = NumericDate::new((NOON.as_secs() - before) as f64);
+        let issued_at = NumericDate::new(NOON.saturating_sub(Duration::from_secs(before)).as_secs_f64());
         let verified = Verified {
             issuer: "https://issuer.example".into(),
             subject: Subject::new("main".into(), "u1".into(), kind),
