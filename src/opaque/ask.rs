@@ -90,7 +90,8 @@ impl Introspector {
         };
         Arc::new(match outcome {
             Ok(response) => Answer::of(&response, entry, settings, digest, asked_at),
-            Err(detail) => Answer::failed(entry, &detail, asked_at),
+            // It counts from now on: two seconds may have passed in vain.
+            Err(detail) => Answer::failed(entry, &detail, self.clock.now()),
         })
     }
 

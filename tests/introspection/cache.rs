@@ -129,6 +129,25 @@ async fn a_failure_serves_for_a_second() {
     world.api.get("/api", "opaque").await.is(200, "");
 }
 
+#[tokio::test]
+async fn a_failure_counts_from_its_end() {
+    let world = World::start().await;
+    world.endpoint.act(Act::Holds(String::new()));
+    let api = world.api.clone();
+    let pending = tokio::spawn(async move { api.get("/api", "opaque").await });
+    world.endpoint.wait_for(1).await;
+    world.pass(1.9);
+    world.endpoint.act(Act::Fails);
+    let outcome = pending.await.unwrap();
+    outcome.is(503, "retry");
+    world.pass(0.9);
+    world.api.get("/api", "opaque").await.is(503, "retry");
+    assert_eq!(world.endpoint.count(), 1);
+    world.pass(0.1);
+    world.api.get("/api", "opaque").await.is(503, "retry");
+    assert_eq!(world.endpoint.count(), 2);
+}
+
 fn all_pass(answers: &[Answer]) -> bool {
     answers.iter().all(|answer| answer.status == 200)
 }
