@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use futures_util::future::join_all;
+use orgate::Introspection;
 use serde_json::Value;
 
 use api::Api;
@@ -24,6 +25,7 @@ use issuer::{BILLING, LiveIssuer, ORDERS};
 
 const DISCOVERY: &str = "/oidc/.well-known/openid-configuration";
 const KEYS: &str = "/oidc/jwks";
+const INTROSPECTION: &str = "/oidc/token/introspection";
 const KEYS_UNCHANGED: &str = "/oidc/jwks 304";
 
 const ORDER_SCOPES: &[(&str, &str)] = &[("resource", ORDERS), ("scope", "read:orders")];
@@ -294,6 +296,86 @@ async fn assert_undecided(api: &Api, token: &str) {
     assert_eq!(answer.verdict(), verdict(503, "retry"));
     assert!((1..=60).contains(&answer.retry_after()), "{answer:?}");
     assert_eq!(answer.challenge(), "");
+}
+
+/// As a client of the issuer that may ask it.
+fn introspection(issuer: &LiveIssuer, secret: &str) -> Introspection {
+    Introspection::new(format!("{}/token/introspection", issuer.url()), "stranger", secret)
+}
+
+#[tokio::test]
+async fn opaque_tokens_are_asked_about() {
+    let issuer = LiveIssuer::start().await;
+    for in_body in [false, true] {
+        let ask = introspection(&issuer, "stranger-secret");
+        let ask = if in_body { ask.client_secret_post() } else { ask };
+        let strict = Api::configured(&issuer, |builder| builder.introspection(ask.clone())).await;
+        let opaque = issuer.token(&[]).await;
+        // It is not known what it was issued for.
+        assert_eq!(strict.get("/me", &opaque).await.verdict(), verdict(401, "resource_token"));
+
+        let ask = ask.dangerous_introspection_without_audience();
+        let api = Api::configured(&issuer, |builder| builder.introspection(ask)).await;
+        issuer.new_requests().await;
+        for _ in 0..3 {
+            let passed = api.get("/me", &opaque).await;
+            assert_eq!(passed.verdict(), verdict(200, "Machine worker in no organization"));
+        }
+        assert_eq!(api.get("/orders", &opaque).await.verdict(), verdict(403, "resource_token"));
+        assert_eq!(api.get("/orgs/acme/members", &opaque).await.verdict(), verdict(403, "organization_token"));
+        assert_eq!(issuer.new_requests().await[INTROSPECTION], 1);
+
+        let at_once = join_all(std::iter::repeat_with(|| api.get("/me", "nobody-s")).take(20)).await;
+        assert!(at_once.iter().all(|answer| answer.verdict() == verdict(401, "refresh")), "{at_once:?}");
+        assert_eq!(issuer.new_requests().await[INTROSPECTION], 1);
+        let token = issuer.token(ORDER_SCOPES).await;
+        assert_eq!(api.get("/orders", &token).await.status, 200);
+        assert!(!issuer.new_requests().await.contains_key(INTROSPECTION), "a JWT is not asked about");
+    }
+}
+
+#[tokio::test]
+async fn opaque_tokens_are_revoked() {
+    let issuer = LiveIssuer::start().await;
+    let ask = introspection(&issuer, "stranger-secret").dangerous_introspection_without_audience();
+    let api = Api::configured(&issuer, |builder| builder.introspection(ask)).await;
+    let (opaque, other) = (issuer.token(&[]).await, issuer.token(&[]).await);
+    assert_eq!(api.get("/me", &opaque).await.status, 200);
+    issuer.revoke("worker", &opaque).await;
+    api.clock.advance_monotonic(Duration::from_secs(29));
+    assert_eq!(api.get("/me", &opaque).await.status, 200);
+    api.clock.advance_monotonic(Duration::from_secs(1));
+    assert_eq!(api.get("/me", &opaque).await.verdict(), verdict(401, "refresh"));
+    assert_eq!(api.get("/me", &other).await.status, 200);
+}
+
+#[tokio::test]
+async fn opaque_tokens_while_nobody_can_be_asked() {
+    let issuer = LiveIssuer::start().await;
+    let ask = introspection(&issuer, "stranger-secret").dangerous_introspection_without_audience();
+    let api = Api::configured(&issuer, |builder| builder.introspection(ask)).await;
+    let (known, unknown) = (issuer.token(&[]).await, issuer.token(&[]).await);
+    assert_eq!(api.get("/me", &known).await.status, 200);
+    issuer.turn("down").await;
+    assert_eq!(api.get("/me", &known).await.status, 200, "for a short time");
+    assert_asked_in_vain(&api, &unknown).await;
+    api.clock.advance_monotonic(Duration::from_secs(30));
+    assert_asked_in_vain(&api, &known).await;
+    issuer.turn("up").await;
+    assert_asked_in_vain(&api, &known).await;
+    api.clock.advance_monotonic(Duration::from_secs(1));
+    for token in [&known, &unknown] {
+        assert_eq!(api.get("/me", token).await.status, 200);
+    }
+    // Whoever may not ask is not answered: our fault, not the client's.
+    let wrong = introspection(&issuer, "wrong").dangerous_introspection_without_audience();
+    let api = Api::configured(&issuer, |builder| builder.introspection(wrong)).await;
+    assert_asked_in_vain(&api, &known).await;
+}
+
+async fn assert_asked_in_vain(api: &Api, token: &str) {
+    let answer = api.get("/me", token).await;
+    assert_eq!((answer.verdict(), answer.retry_after()), (verdict(503, "retry"), 1));
 }
 
 /// A token taken apart, octet by octet, and put together again.

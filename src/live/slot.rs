@@ -21,8 +21,8 @@ pub(crate) struct Snapshot {
 /// What a request needs of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// Its fetch began not longer ago than this.
-    Within(Duration),
+    /// Its fetch began not longer ago than this, or after the request came: a slow source must not be asked for ever.
+    Within(Duration, Ticket),
     /// Its fetch began after this.
     After(Ticket),
 }
@@ -61,7 +61,7 @@ impl Snapshot {
     pub(super) fn meets(&self, need: Need, mark: Ticket, now: Duration) -> bool {
         self.began > mark
             && match need {
-                Need::Within(age) => now.saturating_sub(self.began_at.monotonic) <= age,
+                Need::Within(age, ticket) => self.began > ticket || now.saturating_sub(self.began_at.monotonic) <= age,
                 Need::After(ticket) => self.began > ticket,
             }
     }
@@ -125,3 +125,6 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

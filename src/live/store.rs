@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use std::{collections::HashMap, collections::hash_map::Entry};
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -28,11 +27,20 @@ const SPREAD: Duration = Duration::from_millis(500);
 pub(crate) struct Source {
     pub(crate) ask: Arc<dyn PermissionSource>,
     /// No other entry has it, not even one of the same name that comes later.
-    pub(crate) id: SourceId,
+    id: SourceId,
+    changes: Arc<RwLock<Changes>>,
+}
+
+/// What has changed at one issuer: it goes when the entry goes.
+#[derive(Default)]
+struct Changes {
+    marks: Marks,
+    /// When something changed that concerns everybody.
+    wide: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SourceId(u64);
+struct SourceId(u64);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -43,18 +51,10 @@ struct Key {
 /// The live permissions of one server.
 pub(crate) struct LivePermissions {
     slots: Cache<Key, Arc<Cell>>,
-    marks: RwLock<HashMap<SourceId, EntryMarks>>,
     tickets: AtomicU64,
     pub(super) fetches: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(crate) counts: Counts,
-}
-
-#[derive(Default)]
-struct EntryMarks {
-    marks: Marks,
-    /// When something changed that concerns everybody.
-    wide: Option<Duration>,
 }
 
 /// What has happened so far.
@@ -82,7 +82,18 @@ impl Cell {
 impl Source {
     pub(crate) fn new(ask: Arc<dyn PermissionSource>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { ask, id: SourceId(NEXT.fetch_add(1, Ordering::Relaxed)) }
+        Self { ask, id: SourceId(NEXT.fetch_add(1, Ordering::Relaxed)), changes: Arc::default() }
+    }
+
+    /// From when on a snapshot of this query is true.
+    fn mark(&self, query: &PermissionQuery) -> Ticket {
+        self.changes.read().unwrap_or_else(PoisonError::into_inner).marks.of(query)
+    }
+
+    /// How long a fetch may be put off.
+    fn put_off(&self, need: Need, now: Duration) -> Option<Duration> {
+        let wide = self.changes.read().unwrap_or_else(PoisonError::into_inner).wide?;
+        (matches!(need, Need::Within(..)) && now.saturating_sub(wide) < SPREAD).then_some(SPREAD)
     }
 }
 
@@ -95,7 +106,6 @@ impl LivePermissions {
                 .time_to_idle(IDLE)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
-            marks: RwLock::default(),
             tickets: AtomicU64::new(0),
             fetches: Arc::new(Semaphore::new(MOST_FETCHES)),
             clock,
@@ -122,7 +132,7 @@ impl LivePermissions {
     ) -> Option<Arc<Snapshot>> {
         let key = Key { source: source.id, query: query.clone() };
         let cell = self.slots.get(&key)?;
-        let (mark, now) = (self.mark(&key), self.clock.now().monotonic);
+        let (mark, now) = (source.mark(query), self.clock.now().monotonic);
         let mut slot = cell.lock();
         let held = slot.held(need, mark, now)?;
         let ahead = soft.and_then(|soft| slot.refresh_ahead(soft, now));
@@ -149,19 +159,18 @@ impl LivePermissions {
             return Err(SourceError::new("live permissions need a tokio runtime"));
         }
         let key = Key { source: source.id, query: query.clone() };
-        let cell = self.slots.get_with(key.clone(), Arc::default);
+        let cell = self.slots.get_with(key, Arc::default);
         let waiting = async {
             let mut landed = cell.landed.subscribe();
             loop {
                 landed.mark_unchanged();
-                let (mark, now) = (self.mark(&key), self.clock.now().monotonic);
+                let (mark, now) = (source.mark(query), self.clock.now().monotonic);
                 let advice = cell.lock().ask(need, mark, now);
                 match advice {
                     Advice::Use(snapshot) => return Ok(snapshot),
                     Advice::Failed(error) => return Err(error),
                     Advice::Fetch(flight) => {
-                        let put_off = self.put_off(source.id, need, now);
-                        self.start(source, query, &cell, flight, put_off);
+                        self.start(source, query, &cell, flight, source.put_off(need, now));
                     }
                     Advice::Wait => {}
                 }
@@ -175,32 +184,21 @@ impl LivePermissions {
         }
     }
 
+    /// Whether a snapshot that was waited for still serves.
+    pub(crate) fn serves(&self, source: &Source, query: &PermissionQuery, snapshot: &Snapshot, need: Need) -> bool {
+        snapshot.meets(need, source.mark(query), self.clock.now().monotonic)
+    }
+
     /// Notes what changed at the issuer: snapshots that began before are not used any more. `false` if that was known.
-    pub(crate) fn invalidate(&self, source: SourceId, change: Change, changed: Duration) -> bool {
+    pub(crate) fn invalidate(&self, source: &Source, change: Change, changed: Duration) -> bool {
         let is_wide = matches!(change, Change::OrganizationTemplate | Change::ApiPermissions | Change::Everything);
-        let mut marks = self.marks.write().unwrap_or_else(PoisonError::into_inner);
-        let entry = match marks.entry(source) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(EntryMarks::default()),
-        };
+        let mut changes = source.changes.write().unwrap_or_else(PoisonError::into_inner);
         // Taken under the lock: a later mark has the later ticket.
-        let is_news = entry.marks.note(change, self.ticket(), changed);
+        let is_news = changes.marks.note(change, self.ticket(), changed);
         if is_news && is_wide {
-            entry.wide = Some(self.clock.now().monotonic);
+            changes.wide = Some(self.clock.now().monotonic);
         }
         is_news
-    }
-
-    fn mark(&self, key: &Key) -> Ticket {
-        let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
-        marks.get(&key.source).map_or_else(Ticket::default, |entry| entry.marks.of(&key.query))
-    }
-
-    /// How long a fetch may be put off.
-    fn put_off(&self, source: SourceId, need: Need, now: Duration) -> Option<Duration> {
-        let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
-        let wide = marks.get(&source)?.wide?;
-        (matches!(need, Need::Within(_)) && now.saturating_sub(wide) < SPREAD).then_some(SPREAD)
     }
 
     fn start(
@@ -220,3 +218,6 @@ impl fmt::Debug for LivePermissions {
         f.debug_struct("LivePermissions").field("counts", &self.counts).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

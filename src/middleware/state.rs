@@ -149,6 +149,8 @@ impl From<Unsettled> for Undecided {
         match unsettled {
             Unsettled::Denied(rejection) => Self::Rejected(rejection),
             #[cfg(feature = "live")]
+            Unsettled::Disagreed(rejection) => Self::Rejected(rejection),
+            #[cfg(feature = "live")]
             Unsettled::NeedsPermissions(wanted) => Self::Waits(Wait::Permissions(wanted)),
             Unsettled::NeedsDecision(wanted) => Self::Waits(Wait::Decision(wanted)),
         }

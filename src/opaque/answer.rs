@@ -56,6 +56,10 @@ impl Answer {
     }
 
     fn new(entry: &Arc<Entry>, outcome: Result<AccessToken, Rejection>, keep: Duration, now: Now) -> Self {
+        // Not beyond `exp`, without leeway: then the issuer may be asked again.
+        let left =
+            outcome.as_ref().map_or(f64::MAX, |token| token.times().expires_at.seconds() - now.unix.as_secs_f64());
+        let keep = Duration::try_from_secs_f64(left.max(0.0)).map_or(keep, |left| left.min(keep));
         Self { outcome, entry: Arc::downgrade(entry), ends: now.monotonic + keep }
     }
 
@@ -67,19 +71,26 @@ impl Answer {
 
     /// Whether it still serves, for tokens of this entry.
     pub(super) fn serves(&self, entry: &Arc<Entry>, now: Now) -> bool {
-        now.monotonic < self.ends && Weak::as_ptr(&self.entry) == Arc::as_ptr(entry)
+        now.monotonic < self.ends && self.is_of(entry)
+    }
+
+    fn is_of(&self, entry: &Arc<Entry>) -> bool {
+        Weak::as_ptr(&self.entry) == Arc::as_ptr(entry)
     }
 
     /// The token, if its time has not run out since.
-    pub(crate) fn token(&self, entry: &Entry, now: Now) -> Result<AccessToken, Rejection> {
+    pub(crate) fn token(&self, entry: &Arc<Entry>, now: Now) -> Result<AccessToken, Rejection> {
+        let about = |rejection: Rejection| rejection.about(&entry.rules.name, None);
+        if !self.is_of(entry) {
+            return Err(about(Rejection::unavailable(KEEP_FAILURES, "the issuer was replaced while it was asked")));
+        }
         let token = self.outcome.clone()?;
-        judge_times(token.times(), entry.rules.leeway, now)
-            .map_err(|rejection| rejection.about(&entry.rules.name, None))?;
+        judge_times(token.times(), entry.rules.leeway, now).map_err(about)?;
         Ok(token)
     }
 }
 
-/// RFC 7662 section 2.2. The error is an answer that is none.
+/// RFC 7662 section 2.2. The error is an answer that is none, not even JSON.
 fn read(
     body: &[u8],
     entry: &Entry,
@@ -88,9 +99,6 @@ fn read(
     now: Now,
 ) -> Result<Result<AccessToken, Rejection>, String> {
     let claims = Object::parse(body).map_err(|error| error.to_string())?;
-    if !claims.has("active") {
-        return Err("an answer without active".to_owned());
-    }
     let inactive = |detail| Ok(Err(Rejection::new(RejectionKind::InvalidToken, Remediation::Refresh, detail)));
     if claims.get::<bool>("active") != Ok(Some(true)) {
         return inactive("the issuer says that the opaque token is not active");

@@ -61,25 +61,37 @@ impl Introspector {
     /// What the issuer says of the token, now or a short time ago. Waits two seconds at most.
     pub(crate) async fn ask(self: &Arc<Self>, token: &str, entry: &Arc<Entry>) -> Arc<Answer> {
         let digest = signature::sha256(token.as_bytes());
-        let is_over = |answer: &Arc<Answer>| !answer.serves(entry, self.clock.now());
-        self.answers.entry(digest).or_insert_with_if(self.question(token, digest, entry), is_over).await.into_value()
+        let known = self.answers.get(&digest).await;
+        if let Some(known) = known.filter(|answer| answer.serves(entry, self.clock.now())) {
+            return known;
+        }
+        let failed = |detail| Arc::new(Answer::failed(entry, detail, self.clock.now()));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return failed("it needs a tokio runtime") };
+        // In a task of its own: whoever hangs up takes the answer from nobody else.
+        let (asking, token, of) = (self.clone(), Box::<str>::from(token), entry.clone());
+        let asked = runtime.spawn(async move {
+            let is_over = |answer: &Arc<Answer>| !answer.serves(&of, asking.clock.now());
+            let entry = asking.answers.entry(digest);
+            entry.or_insert_with_if(asking.question(&token, digest, &of), is_over).await.into_value()
+        });
+        asked.await.unwrap_or_else(|_| failed("the question was cancelled"))
     }
 
-    /// In a task of its own: whoever hangs up takes the answer from nobody else.
     async fn question(self: &Arc<Self>, token: &str, digest: Digest, entry: &Arc<Entry>) -> Arc<Answer> {
-        let (asked_at, request) = (self.clock.now(), self.request(token));
-        let (asking, settings) = (self.clone(), &self.settings);
-        let outcome = match (tokio::runtime::Handle::try_current(), request) {
-            (_, Err(error)) => Err(error.to_string()),
-            (Err(_), _) => Err("it needs a tokio runtime".to_owned()),
-            (Ok(runtime), Ok(request)) => {
-                let asked = runtime.spawn(async move { asking.send(request).await });
-                asked.await.unwrap_or_else(|_| Err("the question was cancelled".to_owned()))
+        let (asked_at, settings) = (self.clock.now(), &self.settings);
+        let outcome = match self.request(token) {
+            Err(error) => Err(error.to_string()),
+            Ok(request) => {
+                let asking = self.clone();
+                // What panics here panics once, and not again for each who waits.
+                let sent = tokio::spawn(async move { asking.send(request).await });
+                sent.await.unwrap_or_else(|_| Err("the question was cancelled".to_owned()))
             }
         };
         Arc::new(match outcome {
             Ok(response) => Answer::of(&response, entry, settings, digest, asked_at),
-            Err(detail) => Answer::failed(entry, &detail, asked_at),
+            // It counts from now on: two seconds may have passed in vain.
+            Err(detail) => Answer::failed(entry, &detail, self.clock.now()),
         })
     }
 

@@ -77,23 +77,28 @@ pub(super) struct Spoken {
     pub(super) issued_at: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Answer {
-    to: [u8; 32],
-    /// Since the Unix epoch.
-    at: Duration,
-    step: Remediation,
-}
+/// More tokens than one client holds for one thing.
+const MOST_TOKENS: usize = 8;
 
-/// The answers about one topic, one for each rank at most.
+/// The answers about one topic.
 #[derive(Debug, Default)]
 struct Conversation {
-    answers: Vec<Answer>,
+    /// Which token heard what, the latest last.
+    told: Vec<([u8; 32], Remediation)>,
+    /// The farthest step, and when it was taken, since the Unix epoch.
+    last: Option<(Remediation, Duration)>,
     /// Whether the subject holds it, by the source.
     holds: bool,
 }
 
 impl Conversation {
+    /// What changes whether the subject holds it starts anew.
+    fn see(&mut self, holds: bool) {
+        if self.holds != holds {
+            *self = Self { holds, ..Self::default() };
+        }
+    }
+
     fn answer(
         &mut self,
         token: Spoken,
@@ -102,29 +107,29 @@ impl Conversation {
         now: Duration,
         leeway: Duration,
     ) -> Remediation {
-        if self.holds != holds {
-            *self = Self { answers: Vec::new(), holds };
-        }
+        self.see(holds);
         let steps = difference.steps();
-        if let Some(same) = self.answers.iter().find(|answer| answer.to == token.digest && steps.contains(&answer.step))
-        {
-            return same.step;
+        if let Some((_, same)) = self.told.iter().find(|(to, step)| *to == token.digest && steps.contains(step)) {
+            return *same;
         }
-        let last = self.answers.last().map(|answer| (rank(answer.step), answer.at));
         let is_later = |at: Duration| {
             // A token that does not say when it was issued counts as later: a conversation must end.
             token.issued_at.is_none_or(|issued| issued >= at.saturating_sub(leeway).as_secs_f64().floor())
         };
-        let at_least = match last {
+        let at_least = match self.last {
             None => 0,
-            Some((rank, at)) if is_later(at) => rank + 1,
-            Some((rank, _)) => rank,
+            Some((last, at)) if is_later(at) => rank(last) + 1,
+            // An older token beside the one that was answered hears the same.
+            Some((last, _)) => rank(last),
         };
         let step = steps.iter().copied().find(|step| rank(*step) >= at_least).unwrap_or(Remediation::None);
-        // An older token beside the one that was answered hears the same, and changes nothing.
-        if last.is_none_or(|(last, _)| rank(step) > last) {
-            self.answers.push(Answer { to: token.digest, at: now, step });
+        if self.last.is_none_or(|(last, _)| rank(step) > rank(last)) {
+            self.last = Some((step, now));
         }
+        if self.told.len() >= MOST_TOKENS {
+            self.told.remove(0);
+        }
+        self.told.push((token.digest, step));
         step
     }
 }
@@ -153,6 +158,13 @@ impl Conversations {
         conversation.answer(token, difference, holds, now, leeway)
     }
 
+    /// What the source says where no step is to be taken.
+    pub(super) fn see(&self, topic: &Topic, holds: bool) {
+        if let Some(conversation) = self.0.get(topic) {
+            conversation.lock().unwrap_or_else(PoisonError::into_inner).see(holds);
+        }
+    }
+
     /// The topic is settled.
     pub(super) fn forget(&self, topic: &Topic) {
         self.0.invalidate(topic);
@@ -176,3 +188,6 @@ impl fmt::Debug for Conversations {
         f.debug_struct("Conversations").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

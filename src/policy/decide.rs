@@ -37,6 +37,9 @@ pub(crate) struct View<'a> {
 /// Why a policy is not passed, or not yet.
 pub(crate) enum Unsettled {
     Denied(Rejection),
+    /// The issuer and the source of live permissions disagree: no token will do, of this model or another.
+    #[cfg(feature = "live")]
+    Disagreed(Rejection),
     #[cfg(feature = "live")]
     NeedsPermissions(Box<WantedPermissions>),
     NeedsDecision(Box<WantedDecision>),
@@ -56,22 +59,24 @@ impl Rules {
         request: &mut Parts,
         view: &View<'_>,
     ) -> Result<Granted, Unsettled> {
-        let mut nearest: Option<Rejection> = None;
+        let mut nearest: Option<((u8, u8), Rejection)> = None;
         for branch in &self.branches {
-            match judge(branch, token, request, view) {
+            let (near, denial) = match judge(branch, token, request, view) {
                 Ok(granted) => return Ok(granted),
                 Err(Unsettled::Denied(denial)) if denial.kind() == RejectionKind::Misconfigured => {
                     return Err(denial.into());
                 }
-                Err(Unsettled::Denied(denial)) => {
-                    if nearest.as_ref().is_none_or(|other| nearness(&denial) > nearness(other)) {
-                        nearest = Some(denial);
-                    }
-                }
+                #[cfg(feature = "live")]
+                Err(Unsettled::Disagreed(denial)) => (DISAGREED, denial),
+                Err(Unsettled::Denied(denial)) => (nearness(&denial), denial),
                 Err(wanted) => return Err(wanted),
+            };
+            if nearest.as_ref().is_none_or(|(other, _)| near > *other) {
+                nearest = Some((near, denial));
             }
         }
-        let denial = nearest.unwrap_or_else(|| Rejection::misconfigured("a policy without a branch"));
+        let denial = nearest.map(|(_, denial)| denial);
+        let denial = denial.unwrap_or_else(|| Rejection::misconfigured("a policy without a branch"));
         let depends = matches!(denial.kind(), RejectionKind::WrongAudience | RejectionKind::WrongOrganization);
         Err(if self.hide_organization && depends { denial.into_hidden() } else { denial }.into())
     }
@@ -142,6 +147,10 @@ fn judge_scopes(
         Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, format!("lacks {missing:?}"));
     Err(denial.with_scopes(alternative.required_scopes(), missing).into())
 }
+
+/// A 403 with `none`, however it is written: else two models would send a client to and fro.
+#[cfg(feature = "live")]
+const DISAGREED: (u8, u8) = (4, 0);
 
 /// What might still pass comes first, then what the client can do something about, the easiest first.
 fn nearness(denial: &Rejection) -> (u8, u8) {

@@ -143,3 +143,97 @@ impl fmt::Display for LiveRule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Rules, any_of, authenticated, organization, path, resource, scope};
+    use super::*;
+    use crate::jwt::IssuerRules;
+
+    fn compiled(policy: Policy, has_source: bool) -> Result<Rules, String> {
+        let mut entry = IssuerRules::for_tests("main");
+        entry.has_permissions = has_source;
+        Rules::compile(policy, &[&entry]).map_err(|error| error.to_string())
+    }
+
+    fn s(seconds: u64) -> Freshness {
+        within(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_stricter_of_two_holds() {
+        let minute = Duration::from_secs(60);
+        let hour = Duration::from_secs(3600);
+        for (policy, expected) in [
+            (resource().fresh(s(30)), "resource and fresh within 30s"),
+            (resource().fresh(s(60)).fresh(s(30)).fresh(s(90)), "resource and fresh within 30s"),
+            (resource().live(), "resource and live"),
+            (resource().live().fresh(s(30)), "resource and live"),
+            (resource().fresh(s(30)).live(), "resource and live"),
+            (resource().and(live()).and(live()), "resource and live"),
+            (fresh(s(30)).and(resource()).scope("a"), "resource and scope a and fresh within 30s"),
+            (resource().live().stale_if_error(minute), "resource and live, stale up to 60s on error"),
+            (
+                resource().fresh(s(30)).stale_if_error(hour).stale_if_error(minute),
+                "resource and fresh within 30s, stale up to 60s on error",
+            ),
+            (resource().live().dangerous_token_only_on_error(), "resource and live, the token alone on error"),
+            (
+                resource().live().dangerous_token_only_on_error().stale_if_error(minute),
+                "resource and live, stale up to 60s on error",
+            ),
+            (
+                resource().stale_if_error(minute).and(resource_free_live()),
+                "resource and live, stale up to 60s on error",
+            ),
+            (
+                resource().scope("a").or(organization(path("org")).scope("b").fresh(s(5))),
+                "(resource and scope a) or (organization from path {org} and scope b and fresh within 5s)",
+            ),
+            (
+                resource().and(scope("a").or(any_of(["b", "c"]).live())).fresh(s(30)),
+                "(resource and scope a and fresh within 30s) or (resource and any of [b c] and live)",
+            ),
+        ] {
+            assert_eq!(policy.to_string(), expected);
+            assert!(compiled(policy, true).is_ok_and(|rules| rules.is_live()), "{expected}");
+        }
+    }
+
+    fn resource_free_live() -> Policy {
+        live()
+    }
+
+    #[test]
+    fn faults_are_found() {
+        let day = Duration::from_secs(24 * 3600);
+        for (policy, expected) in [
+            (resource().fresh(s(0)), "fresh(within(0ns))"),
+            (resource().fresh(within(Duration::from_millis(999))), "fresh(within(999ms))"),
+            (resource().fresh(within(day + Duration::from_nanos(1))), "not in 1s ..= 86400s"),
+            (resource().live().stale_if_error(day + Duration::from_nanos(1)), "stale_if_error"),
+            (resource().stale_if_error(day), "nothing fresh or live is asked"),
+            (resource().dangerous_token_only_on_error(), "nothing fresh or live is asked"),
+            (resource().live().or(resource().scope("a").stale_if_error(day)), "nothing fresh or live is asked"),
+            (authenticated().live(), "authenticated()"),
+            (authenticated().fresh(s(30)), "authenticated()"),
+            (resource().live().or(authenticated().live()), "authenticated()"),
+            (live(), "does not say what the token is for"),
+        ] {
+            let error = compiled(policy, true).unwrap_err();
+            assert!(error.contains(expected), "{error} should say {expected}");
+        }
+        for good in [resource().fresh(s(1)), resource().fresh(within(day)), resource().live().stale_if_error(day)] {
+            assert!(compiled(good, true).is_ok());
+        }
+    }
+
+    #[test]
+    fn without_a_source_nothing_is_fresh() {
+        for policy in [resource().live(), resource().fresh(s(30)), resource().or(resource().scope("a").live())] {
+            let error = compiled(policy, false).unwrap_err();
+            assert!(error.contains("\"main\" has no source") && error.contains("Issuer::permissions"), "{error}");
+        }
+        assert!(compiled(resource(), false).is_ok_and(|rules| !rules.is_live()));
+    }
+}

@@ -77,7 +77,7 @@ pub(crate) struct Waited {
 impl LiveRule {
     fn need(&self, arrival: Ticket) -> Need {
         match self.max_age {
-            Some(age) if !self.now => Need::Within(age),
+            Some(age) if !self.now => Need::Within(age, arrival),
             _ => Need::After(arrival),
         }
     }
@@ -115,9 +115,10 @@ pub(super) fn judge(
     let need = rule.need(view.arrival);
     let waited = view.waited.iter().rev().find(|waited| waited.query == query);
     let snapshot = match waited.map(|waited| &waited.outcome) {
-        Some(Ok(snapshot)) => snapshot.clone(),
+        // Another branch, that asks for less, may have waited for it.
+        Some(Ok(snapshot)) if view.permissions.serves(source, &query, snapshot, need) => snapshot.clone(),
         Some(Err(error)) => return without_answer(branch, token, view, source, &query, error),
-        None => match view.permissions.known(source, &query, need, rule.soft(&query)) {
+        _ => match view.permissions.known(source, &query, need, rule.soft(&query)) {
             Some(snapshot) => snapshot,
             None => return wanted(need),
         },
@@ -129,9 +130,7 @@ pub(super) fn judge(
         return Ok(PermissionDrift::between(token, held));
     }
     let issued_at = token.times().issued_at.map(NumericDate::seconds);
-    let settled =
-        issued_at.and_then(|issued| Duration::try_from_secs_f64(issued.max(0.0)).ok()).map(|at| at + view.leeway);
-    if !snapshot.may_deny(view.arrival, settled) {
+    if !snapshot.may_deny(view.arrival, settled(issued_at, view.leeway)) {
         return wanted(Need::After(view.arrival));
     }
     let in_token = branch.holds(|scope| token.has_scope(scope));
@@ -143,12 +142,19 @@ pub(super) fn judge(
             Difference::gained(query.subject_kind(), in_organization)
         }
         (false, false) => {
+            view.conversations.see(&topic(), in_source);
             return Err(lacks(branch, token, Remediation::None, "neither the token nor its subject holds it").into());
         }
     };
     let spoken = Spoken { digest: token.digest(), issued_at };
     let step = view.conversations.answer(topic(), spoken, difference, in_source, view.now.unix, view.leeway);
-    Err(refusal(branch, token, difference, step).into())
+    Err(refusal(branch, token, difference, step))
+}
+
+/// By then the issuer had issued the token, whatever its clock: `iat` is cut to whole seconds.
+fn settled(issued_at: Option<f64>, leeway: Duration) -> Option<Duration> {
+    let issued_at = Duration::try_from_secs_f64(issued_at?.max(0.0)).ok()?;
+    issued_at.checked_add(leeway + Duration::from_secs(1))
 }
 
 /// It must hold for what the token and the source have in common.
@@ -174,10 +180,11 @@ fn permission_model(
     model.ok_or_else(|| Rejection::misconfigured("live permissions of a branch that does not say what they are for"))
 }
 
-fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, step: Remediation) -> Rejection {
+fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, step: Remediation) -> Unsettled {
     match (difference, step) {
         (Difference::Lost, Remediation::Refresh) => {
-            Rejection::new(RejectionKind::OutdatedToken, step, "the subject does not hold any more what the token says")
+            let detail = "the subject does not hold any more what the token says";
+            Rejection::new(RejectionKind::OutdatedToken, step, detail).into()
         }
         (Difference::Lost, _) => {
             tracing::error!(
@@ -185,9 +192,9 @@ fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, st
                 issuer = token.issuer_name(),
                 "the issuer goes on issuing what the source of live permissions denies"
             );
-            denied("the issuer and the source of live permissions disagree")
+            Unsettled::Disagreed(denied("the issuer and the source of live permissions disagree"))
         }
-        _ => lacks(branch, token, step, "the subject holds what the token lacks"),
+        _ => lacks(branch, token, step, "the subject holds what the token lacks").into(),
     }
 }
 
@@ -208,7 +215,7 @@ fn without_answer(
     let counts = &view.permissions.counts;
     match branch.live.on_error {
         Some(OnError::Stale(age)) => {
-            let stale = view.permissions.known(source, query, Need::Within(age), None);
+            let stale = view.permissions.known(source, query, Need::Within(age, view.arrival), None);
             if let Some(snapshot) = stale.filter(|snapshot| passes(branch, token, &snapshot.permissions)) {
                 counts.stale.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
@@ -229,3 +236,6 @@ fn without_answer(
     let retry_after = error.wants_retry_after().unwrap_or(RETRY_AFTER);
     Err(Rejection::unavailable(retry_after, format!("live permissions: {error}")).into())
 }
+
+#[cfg(test)]
+mod tests;

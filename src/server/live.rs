@@ -17,7 +17,7 @@ impl ResourceServer {
         let entries = self.state.entries.load();
         let source = entries.named(issuer_name).and_then(|entry| entry.permissions.as_ref());
         let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let is_news = source.is_none_or(|source| self.state.live.permissions.invalidate(source.id, change.clone(), at));
+        let is_news = source.is_none_or(|source| self.state.live.permissions.invalidate(source, change.clone(), at));
         if let Some(decider) = self.state.decider.as_ref().filter(|_| is_news) {
             forget(decider, issuer_name, &change);
         }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::Router;
-use orgate::policy::{organization, path, resource};
+use orgate::policy::{authenticated, organization, path, resource};
 use orgate::testing::TestClock;
 use orgate::time::{Clock as _, SystemClock};
-use orgate::{AccessToken, Organization, ResourceServer};
+use orgate::{AccessToken, Builder, Organization, ResourceServer};
 use reqwest::Client;
 use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::Value;
@@ -29,8 +29,13 @@ pub(crate) struct Api {
 impl Api {
     /// An API that trusts this issuer. Its clock stands still at the real time.
     pub(crate) async fn start(issuer: &LiveIssuer) -> Self {
+        Self::configured(issuer, |builder| builder).await
+    }
+
+    pub(crate) async fn configured(issuer: &LiveIssuer, change: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = TestClock::new(SystemClock::new().now().unix);
-        let server = ResourceServer::builder(issuer.url(), ORDERS).clock(clock.clone()).build().expect("a server");
+        let builder = ResourceServer::builder(issuer.url(), ORDERS).clock(clock.clone());
+        let server = change(builder).build().expect("a server");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let app = routes(&server);
@@ -67,6 +72,7 @@ impl Drop for Api {
 fn routes(server: &ResourceServer) -> Router {
     let guard = server
         .guard()
+        .get("/me", seen, authenticated())
         .get("/orders", seen, resource().scope("read:orders"))
         .get("/drafts", seen, resource().scope("write:orders"))
         .get("/orgs/{org}/members", seen, organization(path("org")).scope("read:members"))

@@ -64,6 +64,12 @@ impl LiveIssuer {
         answer["access_token"].as_str().expect("a token").to_owned()
     }
 
+    /// RFC 7009, by the client that it was issued to.
+    pub(crate) async fn revoke(&self, client: &str, token: &str) {
+        let request = self.client.post(format!("{}/token/revocation", self.url));
+        ok(request.basic_auth(client, Some(format!("{client}-secret"))).form(&[("token", token)]).send().await);
+    }
+
     pub(crate) async fn turn(&self, control: &str) {
         ok(self.client.post(format!("{}/{control}", self.control)).send().await);
     }

@@ -6,7 +6,7 @@ const fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "as a fetch ends")]
+#[allow(clippy::unnecessary_wraps, reason = "an outcome")]
 fn granted() -> Result<Granted, SourceError> {
     Ok(read(GOOD.as_bytes()).unwrap())
 }

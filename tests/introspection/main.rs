@@ -1,0 +1,18 @@
+//! Opaque tokens: the issuer is asked what they are worth (RFC 7662), by a scripted endpoint and by a whole tenant over HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::pedantic,
+    clippy::disallowed_methods,
+    reason = "a test fails by a panic, and what waits is measured"
+)]
+
+mod asked;
+mod cache;
+mod judged;
+mod outage;
+mod recorded;
+mod support;
+mod tenant;
