@@ -1,6 +1,7 @@
 //! A guarded route, what it answers, and what is logged meanwhile.
 
 use std::io;
+use std::sync::Once;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -121,6 +122,12 @@ pub(crate) const FAILED: &str = "key set not refreshed";
 
 impl Log {
     pub(crate) fn start() -> Self {
+        // While nobody listens elsewhere, an event that happens there first would be switched off for all threads.
+        static EVERYWHERE: Once = Once::new();
+        EVERYWHERE.call_once(|| {
+            let deaf = tracing_subscriber::fmt().with_env_filter("orgate=debug").with_writer(io::sink).finish();
+            let _ = tracing::subscriber::set_global_default(deaf);
+        });
         let (sender, text) = watch::channel(String::new());
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter("orgate=debug")

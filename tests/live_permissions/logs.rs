@@ -1,7 +1,7 @@
 //! What is logged, and what never is.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use orgate::policy::{resource, within};
@@ -17,6 +17,12 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn start() -> Self {
+        // While nobody listens elsewhere, an event that happens there first would be switched off for all threads.
+        static EVERYWHERE: Once = Once::new();
+        EVERYWHERE.call_once(|| {
+            let deaf = tracing_subscriber::fmt().with_env_filter("orgate=debug").with_writer(io::sink).finish();
+            let _ = tracing::subscriber::set_global_default(deaf);
+        });
         let text = Arc::<Mutex<String>>::default();
         let lines = text.clone();
         let subscriber = tracing_subscriber::fmt()
