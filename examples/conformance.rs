@@ -46,6 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wall = env::var("CORPUS_NOW").is_ok().then(|| seconds("CORPUS_NOW")).transpose()?;
     let server = ResourceServer::builder(issuer, setting("CORPUS_RESOURCE")?)
         .leeway(seconds("CORPUS_LEEWAY")?)
+        .signature_check_queue(1024, Duration::from_secs(1))
         .clock(CorpusClock { wall, system: SystemClock::new() })
         .build()?;
 

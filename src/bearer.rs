@@ -7,8 +7,12 @@ use http::header::AUTHORIZATION;
 
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
-/// The Bearer token of a request. `None` when the request carries none, or credentials of another scheme.
-pub(crate) fn find(headers: &HeaderMap, max_bytes: usize) -> Result<Option<&str>, Rejection> {
+/// What follows the scheme: not yet looked at character by character, since a token that is known need not be.
+#[derive(Clone, Copy)]
+pub(crate) struct Credentials<'h>(&'h [u8]);
+
+/// The Bearer credentials of a request. `None` when the request carries none, or those of another scheme.
+pub(crate) fn find(headers: &HeaderMap, max_bytes: usize) -> Result<Option<Credentials<'_>>, Rejection> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -23,11 +27,26 @@ pub(crate) fn find(headers: &HeaderMap, max_bytes: usize) -> Result<Option<&str>
     }
     let token = rest.trim_ascii_start();
     let spaces = rest.len() - token.len();
-    if spaces == 0 || !rest.iter().take(spaces).all(|&byte| byte == b' ') || !is_b64token(token) {
-        return Err(malformed("the Bearer credentials are not one b64token"));
+    if spaces == 0 || !rest.iter().take(spaces).all(|&byte| byte == b' ') {
+        return Err(malformed(NOT_ONE_TOKEN));
     }
-    // A b64token is ASCII.
-    std::str::from_utf8(token).map(Some).map_err(|_| malformed("the Bearer credentials are not ASCII"))
+    Ok(Some(Credentials(token)))
+}
+
+const NOT_ONE_TOKEN: &str = "the Bearer credentials are not one b64token";
+
+impl<'h> Credentials<'h> {
+    pub(crate) const fn as_bytes(self) -> &'h [u8] {
+        self.0
+    }
+
+    /// # Errors
+    ///
+    /// When they are not one b64token.
+    pub(crate) fn token(self) -> Result<&'h str, Rejection> {
+        let token = std::str::from_utf8(self.0).ok().filter(|token| is_b64token(token.as_bytes()));
+        token.ok_or_else(|| malformed(NOT_ONE_TOKEN))
+    }
 }
 
 fn malformed(detail: &'static str) -> Rejection {
@@ -58,7 +77,8 @@ mod tests {
     }
 
     fn kind(values: &[&[u8]]) -> Result<Option<String>, RejectionKind> {
-        find(&headers(values), 100).map(|token| token.map(str::to_owned)).map_err(|rejection| rejection.kind())
+        let token = |found: Option<Credentials<'_>>| found.map(|found| found.token().map(str::to_owned)).transpose();
+        find(&headers(values), 100).and_then(token).map_err(|rejection| rejection.kind())
     }
 
     #[test]
@@ -104,7 +124,9 @@ mod tests {
         fn what_is_found_was_sent(value in prop::collection::vec(any::<u8>(), 0..60)) {
             let Ok(header) = HeaderValue::from_bytes(&value) else { return Ok(()) };
             let map: HeaderMap = [(AUTHORIZATION, header)].into_iter().collect();
-            if let Ok(Some(token)) = find(&map, 100) {
+            if let Ok(Some(credentials)) = find(&map, 100)
+                && let Ok(token) = credentials.token()
+            {
                 prop_assert!(is_b64token(token.as_bytes()));
                 prop_assert!(value.ends_with(token.as_bytes()) || value.trim_ascii_end().ends_with(token.as_bytes()));
             }

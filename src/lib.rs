@@ -19,7 +19,11 @@ pub mod fetch;
 mod json;
 mod jwt;
 pub mod keys;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod middleware;
+#[cfg(feature = "introspection")]
+mod opaque;
 mod organization;
 #[cfg(feature = "permit")]
 pub mod permit;
@@ -27,6 +31,7 @@ pub mod policy;
 mod rejection;
 #[cfg(any(feature = "authzen", feature = "permit"))]
 mod remote;
+pub mod revocation;
 #[cfg(feature = "axum")]
 mod router;
 mod scope;
@@ -37,17 +42,20 @@ mod signature;
 pub mod testing;
 pub mod time;
 mod token;
+pub mod webhooks;
 
 pub use challenge::ErrorCode;
 pub use error::ConfigError;
 pub use jwt::{MachineMark, Profile, ScopeForm};
+#[cfg(feature = "introspection")]
+pub use opaque::Introspection;
 pub use organization::{Organization, PathParams};
 pub use policy::Policy;
 pub use rejection::{Rejection, RejectionKind, Remediation};
 #[cfg(feature = "axum")]
 pub use router::{Claims, Guard};
 pub use scope::Scope;
-pub use server::{Builder, Issuer, ResourceServer};
+pub use server::{Builder, Issuer, ResourceServer, Webhooks};
 pub use signature::Algorithm;
 pub use token::{AccessToken, ClaimsError, Subject, SubjectKind};
 

@@ -215,6 +215,14 @@ mod tests {
         assert!(challenge(K::InsufficientScope).unwrap().contains("error=\"insufficient_scope\""));
         assert!(challenge(K::InsufficientScope).unwrap().ends_with("scope=\"a\""));
         assert!(!challenge(K::InvalidToken).unwrap().contains("scope=\""));
+        assert_eq!(
+            challenge(K::RevokedToken).as_deref(),
+            Some(
+                "Bearer realm=\"https://api.example.com\", error=\"invalid_token\", \
+                 error_description=\"The access token has been revoked.\""
+            )
+        );
+        assert_eq!(K::RevokedToken.status(), StatusCode::UNAUTHORIZED);
         for none in [K::Hidden, K::Unavailable, K::Misconfigured] {
             assert_eq!(challenge(none), None, "{none:?}");
         }

@@ -1,9 +1,11 @@
 //! Signature checks: the only file that names the crypto library (besides the minting of test tokens).
 //!
-//! Asymmetric algorithms only, and one key means one algorithm: it is fixed when the key is parsed, never by a token.
+//! For tokens asymmetric algorithms only, and one key means one algorithm: it is fixed when the key is parsed, never by a
+//! token. The one symmetric check is that of webhooks, by a type of its own.
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaParameters, VerificationAlgorithm};
 
@@ -171,6 +173,20 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
+/// A secret shared with the sender of webhooks: HMAC with SHA-256 (RFC 2104), never for a token.
+pub(crate) struct SharedSecret(hmac::Key);
+
+impl SharedSecret {
+    pub(crate) fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// In constant time.
+    pub(crate) fn verify(&self, message: &[u8], tag: &[u8; 32]) -> bool {
+        hmac::verify(&self.0, message, tag).is_ok()
+    }
+}
+
 /// RFC 7518 section 6.3.1: minimal big-endian numbers, at least 2048 bits, an odd exponent above one. Checked before
 /// the library sees them, so that a huge modulus costs nothing.
 fn check_rsa_numbers(n: &[u8], e: &[u8]) -> Result<(), &'static str> {
@@ -209,6 +225,14 @@ fn has_roca_fingerprint(n: &[u8]) -> bool {
     })
 }
 
+/// What stands for a secret where it must not be kept itself.
+#[cfg(any(feature = "introspection", feature = "live"))]
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    digest
+}
+
 #[cfg(test)]
 mod vectors;
 
@@ -225,6 +249,19 @@ mod tests {
         for other in ["none", "None", "HS256", "es384", "ES384 ", "ES256K", "Ed448", "RSA-OAEP", ""] {
             assert_eq!(Algorithm::from_name(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn hmac_of_rfc_4231() {
+        // Test case 2: a secret shorter than the digest.
+        let tag = [
+            0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00,
+            0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43,
+        ];
+        let secret = SharedSecret::new(b"Jefe");
+        assert!(secret.verify(b"what do ya want for nothing?", &tag));
+        assert!(!secret.verify(b"what do ya want for nothing!", &tag));
+        assert!(!SharedSecret::new(b"jefe").verify(b"what do ya want for nothing?", &tag));
     }
 
     #[test]

@@ -1,14 +1,21 @@
 //! The verified access token, and the one place where it is minted.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+mod subject;
+mod times;
 
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
+pub use subject::{Subject, SubjectKind};
+pub(crate) use times::{NumericDate, Times};
+
 use crate::scope::ScopeList;
-use crate::scoped::ScopedId;
 
 /// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
 ///
@@ -19,8 +26,20 @@ pub struct AccessToken(Arc<Minted>);
 
 struct Minted {
     verified: Verified,
-    /// The claims set, as it was signed.
-    payload: Box<[u8]>,
+    origin: Origin,
+}
+
+/// Where the claims are read when somebody asks for more than is in `Verified`.
+enum Origin {
+    /// The token as it came, a JWS in compact form: what a cache of verified tokens compares. It is shown to nobody.
+    Jws(Arc<[u8]>),
+    /// What the issuer said of an opaque token.
+    #[cfg(feature = "introspection")]
+    Answer {
+        json: Box<[u8]>,
+        #[cfg_attr(not(feature = "live"), allow(dead_code, reason = "only conversations are kept by it"))]
+        token_digest: [u8; 32],
+    },
 }
 
 /// What a verifier established. Whoever calls [`AccessToken::mint`] vouches for it.
@@ -33,15 +52,21 @@ pub(crate) struct Verified {
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) scopes: ScopeList,
     pub(crate) audience: Vec<Box<str>>,
-    pub(crate) organization: Option<Box<str>>,
-    pub(crate) expires_at: NumericDate,
-    pub(crate) issued_at: Option<NumericDate>,
-    pub(crate) not_before: Option<NumericDate>,
+    pub(crate) organization: Option<Arc<str>>,
+    /// The organization that the audience is, if it is one and nothing else.
+    pub(crate) audience_organization: Option<Arc<str>>,
+    pub(crate) times: Times,
 }
 
 impl AccessToken {
-    pub(crate) fn mint(verified: Verified, payload: impl Into<Box<[u8]>>) -> Self {
-        Self(Arc::new(Minted { verified, payload: payload.into() }))
+    pub(crate) fn mint(verified: Verified, jws: impl Into<Arc<[u8]>>) -> Self {
+        Self(Arc::new(Minted { verified, origin: Origin::Jws(jws.into()) }))
+    }
+
+    /// Of an opaque token nothing is kept but its digest.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn mint_introspected(verified: Verified, json: &[u8], token_digest: [u8; 32]) -> Self {
+        Self(Arc::new(Minted { verified, origin: Origin::Answer { json: json.into(), token_digest } }))
     }
 
     /// The `iss` claim: one of the values that its issuer entry trusts.
@@ -101,7 +126,7 @@ impl AccessToken {
     /// The `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end here.
     ///
     /// ```
-    /// use std::time::{Duration, SystemTime};
+    /// use std::time::SystemTime;
     ///
     /// async fn until_the_token_ends(token: orgate::AccessToken) {
     ///     let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
@@ -110,19 +135,19 @@ impl AccessToken {
     /// ```
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        self.0.verified.expires_at.to_system_time()
+        self.0.verified.times.expires_at.to_system_time()
     }
 
     /// The `iat` claim.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.0.verified.issued_at.map(NumericDate::to_system_time)
+        self.0.verified.times.issued_at.map(NumericDate::to_system_time)
     }
 
     /// The `nbf` claim.
     #[must_use]
     pub fn not_before(&self) -> Option<SystemTime> {
-        self.0.verified.not_before.map(NumericDate::to_system_time)
+        self.0.verified.times.not_before.map(NumericDate::to_system_time)
     }
 
     /// Parses the claims into a type of yours. Each call parses anew.
@@ -131,7 +156,7 @@ impl AccessToken {
     ///
     /// When the claims do not fit `T`.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
-        serde_json::from_slice(&self.0.payload).map_err(|error| ClaimsError(Arc::new(error)))
+        serde_json::from_slice(&self.payload()).map_err(|error| ClaimsError(Arc::new(error)))
     }
 
     /// The indicators that the token's issuer entry may speak for; the first one is "this API".
@@ -139,8 +164,39 @@ impl AccessToken {
         &self.0.verified.resources
     }
 
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.0.payload
+    pub(crate) fn claimed_organization(&self) -> Option<&Arc<str>> {
+        self.0.verified.organization.as_ref()
+    }
+
+    pub(crate) fn audience_organization(&self) -> Option<&Arc<str>> {
+        self.0.verified.audience_organization.as_ref()
+    }
+
+    pub(crate) fn times(&self) -> &Times {
+        &self.0.verified.times
+    }
+
+    /// What stands for this token, and for no other one.
+    #[cfg(feature = "live")]
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        match &self.0.origin {
+            Origin::Jws(jws) => crate::signature::sha256(jws),
+            #[cfg(feature = "introspection")]
+            Origin::Answer { token_digest, .. } => *token_digest,
+        }
+    }
+
+    /// The claims set, as it was signed or said.
+    pub(crate) fn payload(&self) -> Cow<'_, [u8]> {
+        match &self.0.origin {
+            Origin::Jws(jws) => {
+                let payload = jws.split(|&byte| byte == b'.').nth(1).unwrap_or_default();
+                // It was decoded before it was verified.
+                URL_SAFE_NO_PAD.decode(payload).unwrap_or_default().into()
+            }
+            #[cfg(feature = "introspection")]
+            Origin::Answer { json, .. } => Cow::Borrowed(json),
+        }
     }
 }
 
@@ -168,119 +224,3 @@ impl fmt::Display for ClaimsError {
 }
 
 impl std::error::Error for ClaimsError {}
-
-/// Whom a token speaks for: an id that means something only together with the issuer entry it came from.
-///
-/// Equality and hash are over both, `Display` is the id.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    id: ScopedId,
-    kind: SubjectKind,
-}
-
-/// A person, a program, or unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SubjectKind {
-    /// A user, through some client.
-    User,
-    /// A client on its own behalf: `sub` is the client's id.
-    Machine,
-    /// The issuer does not say. Neither `user()` nor `machine()` holds.
-    Unknown,
-}
-
-impl Subject {
-    pub(crate) fn new(issuer_name: Arc<str>, id: Arc<str>, kind: SubjectKind) -> Self {
-        Self { id: ScopedId { issuer_name, id }, kind }
-    }
-
-    /// The `sub` claim.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id.id
-    }
-
-    /// The name of the issuer entry.
-    #[must_use]
-    pub fn issuer_name(&self) -> &str {
-        &self.id.issuer_name
-    }
-
-    pub(crate) fn issuer(&self) -> &Arc<str> {
-        &self.id.issuer_name
-    }
-
-    /// User, machine, or unknown.
-    #[must_use]
-    pub fn kind(&self) -> SubjectKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.id.fmt(f)
-    }
-}
-
-impl PartialEq for Subject {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl Eq for Subject {}
-
-impl Hash for Subject {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
-    }
-}
-
-/// A JSON number of seconds since the epoch, perhaps with a fraction (RFC 7519 section 2).
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub(crate) struct NumericDate(f64);
-
-impl NumericDate {
-    /// `None` for what is no point in time.
-    pub(crate) fn new(seconds: f64) -> Option<Self> {
-        seconds.is_finite().then_some(Self(seconds))
-    }
-
-    pub(crate) const fn seconds(self) -> f64 {
-        self.0
-    }
-
-    /// Clamped to what a `SystemTime` can hold on every platform: the years 1970 to about 9999.
-    fn to_system_time(self) -> SystemTime {
-        const YEAR_10000: f64 = 253_402_300_800.0;
-        SystemTime::UNIX_EPOCH + Duration::from_secs_f64(self.0.clamp(0.0, YEAR_10000))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn subject(issuer: &str, id: &str, kind: SubjectKind) -> Subject {
-        Subject::new(issuer.into(), id.into(), kind)
-    }
-
-    #[test]
-    fn a_subject_is_a_pair() {
-        let alice = subject("a", "1", SubjectKind::User);
-        assert_eq!(alice, subject("a", "1", SubjectKind::Unknown));
-        assert_ne!(alice, subject("b", "1", SubjectKind::User));
-        assert_ne!(alice, subject("a", "2", SubjectKind::User));
-        assert_eq!(alice.to_string(), "1");
-    }
-
-    #[test]
-    fn absurd_times_are_clamped() {
-        for seconds in [-1.0, 0.0, 1e300, f64::MAX, 1_800_000_000.5] {
-            let _ = NumericDate::new(seconds).unwrap().to_system_time();
-        }
-        assert!(NumericDate::new(f64::INFINITY).is_none());
-    }
-}

@@ -347,7 +347,7 @@ fn is_unavailable(answer: &Answer, seconds: std::ops::RangeInclusive<u64>) {
     let retry_after: u64 = answer.header("retry-after").expect("a 503 says when to come back").parse().unwrap();
     assert!(seconds.contains(&retry_after), "{retry_after} is not in {seconds:?}");
     let body = json!({
-        "title": "Service Unavailable", "status": 503, "detail": "The access token cannot be verified at the moment.",
+        "title": "Service Unavailable", "status": 503, "detail": "The request cannot be decided at the moment.",
         "remediation": "retry",
     });
     assert_eq!(answer.json(), body);

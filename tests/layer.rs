@@ -27,7 +27,7 @@ use web::{Api, RESOURCE, request};
 
 mod markers {
     use orgate::middleware::{RejectionBody, Require, RequireFuture, RequireLayer, ResponseBody};
-    use orgate::policy::{ClaimValue, Facts, OrganizationSource};
+    use orgate::policy::{ClaimValue, Facts, RequestSource};
     use orgate::*;
     use static_assertions::assert_impl_all;
 
@@ -36,7 +36,7 @@ mod markers {
     assert_impl_all!(Issuer: Clone, Send, Sync);
     assert_impl_all!(Guard: Clone, Send, Sync);
     assert_impl_all!(Policy: Clone, Send, Sync);
-    assert_impl_all!(OrganizationSource: Clone, Send, Sync);
+    assert_impl_all!(RequestSource: Clone, Send, Sync);
     assert_impl_all!(ClaimValue: Clone, Send, Sync);
     assert_impl_all!(Facts<'static>: Copy, Send, Sync);
     assert_impl_all!(AccessToken: Clone, Send, Sync);
@@ -71,7 +71,7 @@ mod markers {
         Issuer,
         Guard,
         Policy,
-        OrganizationSource,
+        RequestSource,
         ClaimValue,
         Facts<'static>,
         AccessToken,

@@ -13,7 +13,7 @@ use axum::extract::Path;
 use axum::routing::get;
 use http::{HeaderValue, Request, Response};
 use orgate::policy::{
-    OrganizationSource, Policy, from_request, header, organization, path, resource, resource_at, subdomain, token,
+    Policy, RequestSource, from_request, header, organization, path, resource, resource_at, subdomain, token,
 };
 use orgate::{AccessToken, Organization, PathParams, RejectionKind, Remediation};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -28,7 +28,7 @@ async fn whose_if_any(organization: Option<Organization>, token: AccessToken) ->
 }
 
 /// Both models with an organization, and a token of each.
-fn models(api: &Api, source: impl Fn() -> OrganizationSource, id: &str) -> [(Policy, String); 2] {
+fn models(api: &Api, source: impl Fn() -> RequestSource, id: &str) -> [(Policy, String); 2] {
     [
         (organization(source()).scope("x"), api.organization_token(id, "x")),
         (resource().in_organization(source()).scope("x"), api.member_token(id, "x")),
@@ -108,7 +108,7 @@ async fn from_the_path_as_the_handler_reads_it() {
 async fn an_empty_id_never_passes() {
     let api = Api::start().await;
     let tokens = [api.organization_token("", "x"), api.member_token("", "x"), api.token("x")];
-    let sources: [fn() -> OrganizationSource; 5] = [
+    let sources: [fn() -> RequestSource; 5] = [
         || path("org"),
         || header("x-org"),
         || subdomain("example.com"),
@@ -326,7 +326,7 @@ async fn the_wrong_model_is_refused_with_the_way_out() {
 #[tokio::test]
 async fn hidden_organizations_all_look_the_same() {
     let api = Api::start().await;
-    let cases: [(fn() -> OrganizationSource, &str, &str); 3] = [
+    let cases: [(fn() -> RequestSource, &str, &str); 3] = [
         (|| path("org"), "/orgs/acme", "/orgs/other"),
         (|| header("x-org"), "acme", "other"),
         (|| subdomain("example.com"), "acme.example.com", "other.example.com"),

@@ -4,92 +4,109 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::json::{JsonError, Object, Text};
-use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::rejection::Rejection;
+#[cfg(feature = "introspection")]
+use crate::rejection::{RejectionKind, Remediation};
 use crate::scope::ScopeList;
 use crate::time::Now;
-use crate::token::{NumericDate, Subject, SubjectKind, Verified};
+#[cfg(feature = "introspection")]
+use crate::token::NumericDate;
+use crate::token::{Subject, SubjectKind, Times, Verified};
 
-use super::rules::{IssuerRules, MachineMark, Profile, ScopeForm};
+use super::rules::{IssuerRules, MachineMark, ORGANIZATION_URN, Profile, ScopeForm};
+use super::times;
 
 /// Claims that mark another kind of JWT: ID tokens, logout tokens, security events.
 const FOREIGN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
 /// Where issuers that do not follow RFC 9068 name the client.
 const CLIENT_CLAIMS: [&str; 4] = ["client_id", "azp", "appid", "cid"];
 
-/// Judges claims whose signature has been verified. `issuer` is the trusted value that `iss` was found equal to.
+/// Judges claims whose signature has been verified. `issuer` is the trusted value that `iss` was found equal to, `times`
+/// are those of the claims.
 pub(super) fn judge(
     claims: &Object<'_>,
     issuer: &Arc<str>,
+    times: Times,
     rules: &IssuerRules,
     now: Now,
 ) -> Result<Verified, Rejection> {
-    let times = Times::read(claims)?;
-    times.judge(rules, now)?;
+    times::judge(&times, rules.leeway, now)?;
     let audience = audience(claims, rules)?;
+    let subject = subject(claims)?;
+    let by_whom = match rules.profile {
+        Profile::Rfc9068 => by_rfc9068(claims, &subject, &times, rules)?,
+        Profile::UntypedJwt => untyped(claims, &subject, rules)?,
+    };
+    verified(claims, issuer, times, rules, audience, subject.into(), by_whom)
+}
+
+/// Judges what an issuer says of an opaque token (RFC 7662 section 2.2): most of it is optional there. `now` is when it was
+/// asked.
+#[cfg(feature = "introspection")]
+pub(crate) fn judge_introspected(
+    claims: &Object<'_>,
+    rules: &IssuerRules,
+    now: Now,
+    without_audience: bool,
+    ends_at_last: NumericDate,
+) -> Result<Verified, Rejection> {
+    let stated = string(claims, "iss")?;
+    let issuer = rules.issuers.iter().find(|issuer| stated.as_ref().is_none_or(|stated| ***issuer == **stated));
+    let issuer = issuer.ok_or_else(|| Rejection::invalid_token("iss is another than was asked"))?;
+    let times = times::read_optional(claims, ends_at_last)?;
+    times::judge(&times, rules.leeway, now)?;
+    let audience = match claims.has("aud") {
+        true => audience(claims, rules)?,
+        false if without_audience => Vec::new(),
+        false => {
+            let detail = "the introspection answer has no aud: it is not known what the token is for";
+            return Err(Rejection::new(RejectionKind::OpaqueToken, Remediation::ResourceToken, detail));
+        }
+    };
+    let subject = subject(claims)?;
+    let client = string(claims, "client_id")?.filter(|client| !client.is_empty());
+    let kind = kind(claims, &subject, client.as_deref(), rules);
+    verified(claims, issuer, times, rules, audience, subject.into(), (client, kind))
+}
+
+/// What is left to read, once it is known for whom and for what the token is.
+fn verified(
+    claims: &Object<'_>,
+    issuer: &Arc<str>,
+    times: Times,
+    rules: &IssuerRules,
+    audience: Vec<Box<str>>,
+    subject: Arc<str>,
+    (client, kind): ClientAndKind<'_>,
+) -> Result<Verified, Rejection> {
     if claims.has("cnf") {
         return Err(Rejection::invalid_token("cnf: a sender-constrained token, and nothing here can check it"));
     }
     if claims.raw("act").is_some_and(|act| !act.starts_with('{')) {
         return Err(Rejection::invalid_token("act is not an object"));
     }
-    let subject = string(claims, "sub")?.filter(|sub| !sub.is_empty());
-    let subject = subject.ok_or_else(|| Rejection::invalid_token("sub is missing or empty"))?;
-    let (client, kind) = match rules.profile {
-        Profile::Rfc9068 => by_rfc9068(claims, &subject, &times, rules)?,
-        Profile::UntypedJwt => untyped(claims, &subject, rules)?,
-    };
     let organization =
         claims.read::<Text<'_>>(&rules.organization_claim).map_err(|()| wrong_setting(&rules.organization_claim))?;
     Ok(Verified {
         issuer: issuer.clone(),
-        subject: Subject::new(rules.name.clone(), subject.into(), kind),
+        subject: Subject::new(rules.name.clone(), subject, kind),
         resources: rules.resources.clone(),
         client_id: client.map(Into::into),
         token_id: string(claims, "jti")?.map(Into::into),
         scopes: scopes(claims, rules)?,
+        audience_organization: match &*audience {
+            [only] => only.strip_prefix(ORGANIZATION_URN).map(Into::into),
+            _ => None,
+        },
         audience,
         organization: organization.map(|text| text.0.into()),
-        expires_at: times.expires_at,
-        issued_at: times.issued_at,
-        not_before: times.not_before,
+        times,
     })
 }
 
-/// `exp`, `nbf` and `iat`.
-struct Times {
-    expires_at: NumericDate,
-    not_before: Option<NumericDate>,
-    issued_at: Option<NumericDate>,
-}
-
-impl Times {
-    fn read(claims: &Object<'_>) -> Result<Self, Rejection> {
-        let date = |name| match claims.get::<f64>(name).map_err(wrong_type)? {
-            None => Ok(None),
-            Some(seconds) => NumericDate::new(seconds)
-                .map(Some)
-                .ok_or_else(|| Rejection::invalid_token(format!("{name} is no date"))),
-        };
-        let expires_at = date("exp")?.ok_or_else(|| Rejection::invalid_token("exp is missing"))?;
-        Ok(Self { expires_at, not_before: date("nbf")?, issued_at: date("iat")? })
-    }
-
-    /// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
-    fn judge(&self, rules: &IssuerRules, now: Now) -> Result<(), Rejection> {
-        let (now, leeway) = (now.unix.as_secs_f64(), rules.leeway.as_secs_f64());
-        let late = now - self.expires_at.seconds();
-        if late >= leeway {
-            let detail = format!("expired {late:.0} s ago, leeway {leeway} s");
-            return Err(Rejection::new(RejectionKind::ExpiredToken, Remediation::Refresh, detail));
-        }
-        for (name, date) in [("nbf", self.not_before), ("iat", self.issued_at)] {
-            let early = date.map_or(0.0, |date| date.seconds() - now);
-            if early > leeway {
-                return Err(Rejection::invalid_token(format!("{name} is {early:.0} s ahead, leeway {leeway} s")));
-            }
-        }
-        Ok(())
-    }
+fn subject<'a>(claims: &Object<'a>) -> Result<Cow<'a, str>, Rejection> {
+    let subject = string(claims, "sub")?.filter(|sub| !sub.is_empty());
+    subject.ok_or_else(|| Rejection::invalid_token("sub is missing or empty"))
 }
 
 /// `aud`: a string or an array of strings (RFC 7519 section 4.1.3), one of which this server serves.
@@ -149,13 +166,18 @@ fn untyped<'a>(claims: &Object<'a>, subject: &str, rules: &IssuerRules) -> Resul
     for name in CLIENT_CLAIMS {
         client = client.or(string(claims, name)?.filter(|client| !client.is_empty()));
     }
-    let kind = match &client {
-        None => SubjectKind::Unknown,
-        Some(client) if is_machine(claims, subject, client, rules) => SubjectKind::Machine,
-        Some(_) if rules.machine_marks.is_empty() => SubjectKind::Unknown,
-        Some(_) => SubjectKind::User,
-    };
+    let kind = kind(claims, subject, client.as_deref(), rules);
     Ok((client, kind))
+}
+
+/// Where nothing else is known, what is not marked as a machine may be one.
+fn kind(claims: &Object<'_>, subject: &str, client: Option<&str>, rules: &IssuerRules) -> SubjectKind {
+    let tells = rules.profile == Profile::Rfc9068 || !rules.machine_marks.is_empty();
+    match client {
+        Some(client) if is_machine(claims, subject, client, rules) => SubjectKind::Machine,
+        Some(_) if tells => SubjectKind::User,
+        _ => SubjectKind::Unknown,
+    }
 }
 
 fn is_machine(claims: &Object<'_>, subject: &str, client: &str, rules: &IssuerRules) -> bool {

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use super::rules::IssuerRules;
 use crate::error::ConfigError;
 use crate::keys::KeyStore;
+#[cfg(feature = "live")]
+use crate::live::Source;
 
 /// One issuer entry: rules and keys.
 pub(crate) struct Entry {
     pub(crate) rules: IssuerRules,
     pub(crate) keys: KeyStore,
+    #[cfg(feature = "live")]
+    pub(crate) permissions: Option<Source>,
 }
 
 /// All entries, by every `iss` value that they are known by. A value: a change makes a new one.
@@ -55,7 +59,7 @@ impl Entries {
     }
 
     /// The entry that trusts this `iss` value, compared exactly.
-    pub(super) fn trusted(&self, issuer: &str) -> Option<(&Arc<str>, &Arc<Entry>)> {
+    pub(crate) fn trusted(&self, issuer: &str) -> Option<(&Arc<str>, &Arc<Entry>)> {
         self.by_issuer.get_key_value(issuer)
     }
 

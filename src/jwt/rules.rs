@@ -63,6 +63,9 @@ pub(crate) struct IssuerRules {
     pub(crate) scope_claim: String,
     pub(crate) scope_form: ScopeForm,
     pub(crate) leeway: Duration,
+    /// Whether there is a source of live permissions for its subjects.
+    #[cfg(feature = "live")]
+    pub(crate) has_permissions: bool,
 }
 
 /// The names that Logto and RFC 8693 use.
@@ -95,6 +98,8 @@ impl IssuerRules {
             scope_claim: DEFAULT_SCOPE_CLAIM.into(),
             scope_form: ScopeForm::Text,
             leeway: Duration::from_secs(60),
+            #[cfg(feature = "live")]
+            has_permissions: true,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::cache::{Proof, Proven};
 use super::claims;
 use super::entries::{Entries, Entry};
 use super::header::UnverifiedHeader;
 use super::rules::Profile;
 use super::segments::Segments;
+use super::times;
 use crate::json::Object;
 use crate::keys::{Arrival, KeyRefusal, Lookup};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
@@ -20,6 +22,8 @@ pub(crate) enum Unverified {
     Rejected(Rejection),
     /// A key must be fetched first.
     NeedsKey(MissingKey),
+    /// Too many signatures are being checked already.
+    NeedsPermit,
 }
 
 /// The key that a token names and that is not there.
@@ -42,13 +46,16 @@ impl From<Rejection> for Unverified {
     }
 }
 
-/// Verifies a token: shape, header, issuer, profile, key, signature, claims.
-pub(crate) fn verify(
+/// Verifies a token: shape, header, issuer, profile, end, key, signature, claims.
+///
+/// What costs nothing comes first. `permit` is asked before the signature is checked, and held meanwhile.
+pub(crate) fn verify<P>(
     token: &str,
     entries: &Entries,
     now: Now,
-    awaited: Option<AwaitedKey>,
-) -> Result<AccessToken, Unverified> {
+    awaited: Option<&AwaitedKey>,
+    permit: impl FnOnce() -> Option<P>,
+) -> Result<Proven, Unverified> {
     let segments = Segments::decode(token)?;
     let header = UnverifiedHeader::read(&segments.header)?;
     let unverified =
@@ -65,20 +72,34 @@ pub(crate) fn verify(
         .into());
     }
     check_type(&header, rules.profile).map_err(about)?;
+    let times = times::read(&unverified);
+    if let Ok(times) = &times {
+        times::judge_unverified_end(times, rules.leeway, now).map_err(about)?;
+    }
 
     let key = match awaited {
-        Some(awaited) if Arc::ptr_eq(&awaited.entry, entry) => awaited.key,
+        Some(awaited) if Arc::ptr_eq(&awaited.entry, entry) => awaited.key.clone(),
         _ => find_key(entry, &header, now)?,
     };
     if key.algorithm() != header.algorithm {
         return Err(about(Rejection::invalid_token("the key is for another algorithm")).into());
     }
-    if !key.verify(segments.signing_input.as_bytes(), &segments.signature) {
+    let permit = permit().ok_or(Unverified::NeedsPermit)?;
+    let is_signed = key.verify(segments.signing_input.as_bytes(), &segments.signature);
+    drop(permit);
+    if !is_signed {
         return Err(about(Rejection::invalid_token("the signature is wrong")).into());
     }
 
-    let verified = claims::judge(&unverified, issuer, rules, now).map_err(about)?;
-    Ok(AccessToken::mint(verified, segments.payload))
+    let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now));
+    let proof = Proof {
+        entry: Arc::downgrade(entry),
+        key: Arc::downgrade(&key),
+        kid: header.kid.as_deref().map(Into::into),
+        algorithm: header.algorithm,
+    };
+    let jws: Arc<[u8]> = token.as_bytes().into();
+    Ok(Proven { token: AccessToken::mint(judged.map_err(about)?, jws.clone()), jws, proof })
 }
 
 /// The entry that trusts the unverified `iss`: it picks whose keys apply, and nothing else.
@@ -88,7 +109,7 @@ fn trusted_entry<'a>(claims: &Object<'_>, entries: &'a Entries) -> Result<(&'a A
     entries.trusted(&stated).ok_or_else(|| {
         let trusted: Vec<&str> =
             entries.iter().flat_map(|entry| &entry.rules.issuers).take(5).map(|issuer| &**issuer).collect();
-        Rejection::invalid_token(format!("iss is not trusted here, as {trusted:?} are"))
+        Rejection::invalid_token(format!("iss, unverified, is not trusted here, as {trusted:?} are"))
     })
 }
 
@@ -105,13 +126,14 @@ fn find_key(entry: &Arc<Entry>, header: &UnverifiedHeader<'_>, now: Now) -> Resu
     let (kid, algorithm) = (header.kid.as_deref(), header.algorithm);
     match entry.keys.lookup(kid, algorithm, now.monotonic) {
         Lookup::Key(key) => Ok(key),
-        Lookup::Wait(arrival) => Err(Unverified::NeedsKey(MissingKey {
-            entry: entry.clone(),
-            kid: kid.map(str::to_owned),
-            algorithm,
-            arrival,
-        })),
+        Lookup::Wait(arrival) => Err(Unverified::needs_key(entry, kid, algorithm, arrival)),
         Lookup::Refused(refusal) => Err(without_key(refusal, entry, kid).into()),
+    }
+}
+
+impl Unverified {
+    pub(super) fn needs_key(entry: &Arc<Entry>, kid: Option<&str>, algorithm: Algorithm, arrival: Arrival) -> Self {
+        Self::NeedsKey(MissingKey { entry: entry.clone(), kid: kid.map(str::to_owned), algorithm, arrival })
     }
 }
 

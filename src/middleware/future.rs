@@ -2,7 +2,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -12,14 +11,15 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
+use super::known::{Known, RETRY_AFTER, Undecided, Wait};
 use super::layer::RequireLayer;
-use super::state::State;
-use crate::jwt::{MissingKey, Unverified};
 use crate::rejection::Rejection;
-use crate::token::AccessToken;
+
+/// More waits than any request needs.
+const MOST_WAITS: usize = 8;
 
 pin_project! {
-    /// The response of [`Require`](super::Require). Unless a key must be fetched, it is the inner service's own future.
+    /// The response of [`Require`](super::Require). Unless something must be waited for, it is the inner service's own future.
     pub struct RequireFuture<S, B>
     where
         S: Service<Request<B>>,
@@ -41,10 +41,10 @@ pin_project! {
     }
 }
 
-/// Whether the token is good, and the head of the request it came with.
-type Verdict = (Result<Option<AccessToken>, Rejection>, Parts);
+/// Whether the request may pass, and its head.
+type Verdict = (Result<(), Rejection>, Parts);
 
-/// A request whose key is being fetched. The one arm that is boxed.
+/// A request that cannot be decided at once. The one arm that is boxed.
 struct Waiting<S, B> {
     verdict: Pin<Box<dyn Future<Output = Verdict> + Send>>,
     layer: RequireLayer,
@@ -63,10 +63,17 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
         Self { stage: Stage::Refused { response: Some(Box::new(response)) } }
     }
 
-    pub(super) fn waiting(layer: RequireLayer, service: S, parts: Parts, body: B, missing: MissingKey) -> Self {
-        let state = layer.state.clone();
+    pub(super) fn waiting(
+        layer: RequireLayer,
+        service: S,
+        mut parts: Parts,
+        body: B,
+        wait: Wait,
+        known: Known,
+    ) -> Self {
+        let deciding = layer.clone();
         let verdict = Box::pin(async move {
-            let verdict = authenticate_later(&state, &parts, missing).await;
+            let verdict = decide_later(&deciding, &mut parts, wait, known).await;
             (verdict, parts)
         });
         Self {
@@ -77,29 +84,30 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
     }
 }
 
-/// Waits for the key, then verifies.
-async fn authenticate_later(
-    state: &State,
-    request: &Parts,
-    missing: MissingKey,
-) -> Result<Option<AccessToken>, Rejection> {
-    let outcome = missing.entry.keys.resolve(missing.kid.as_deref(), missing.algorithm, Some(missing.arrival)).await;
-    let awaited = missing.awaited(outcome)?;
-    state.authenticate(&request.headers, Some(awaited)).map_err(|unverified| match unverified {
-        Unverified::Rejected(rejection) => rejection,
-        Unverified::NeedsKey(_) => {
-            Rejection::unavailable(Duration::from_secs(1), "the issuer was replaced while its key was fetched")
+/// Decides, however long it takes: every wait has its limit, and so has their number.
+async fn decide_later(
+    layer: &RequireLayer,
+    request: &mut Parts,
+    mut wait: Wait,
+    mut known: Known,
+) -> Result<(), Rejection> {
+    for _ in 0..MOST_WAITS {
+        known.gather(wait, &layer.state).await?;
+        match layer.decide(request, &mut known) {
+            Ok(()) => return Ok(()),
+            Err(Undecided::Rejected(rejection)) => return Err(rejection),
+            Err(Undecided::Waits(more)) => wait = more,
         }
-    })
+    }
+    Err(Rejection::unavailable(RETRY_AFTER, "what the decision rests on changed again and again"))
 }
 
 impl<S: Service<Request<B>>, B> Waiting<S, B> {
     /// What comes after the wait, once that can be told.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stage<S, B>, S::Error>> {
         if self.passing.is_none() {
-            let (verdict, mut parts) = ready!(self.verdict.as_mut().poll(cx));
-            let authorized = verdict.and_then(|token| self.layer.authorize(token, &mut parts));
-            match (authorized, self.body.take()) {
+            let (verdict, parts) = ready!(self.verdict.as_mut().poll(cx));
+            match (verdict, self.body.take()) {
                 (Ok(()), Some(body)) => self.passing = Some(Request::from_parts(parts, body)),
                 (Ok(()), None) => return Poll::Pending,
                 (Err(rejection), _) => {
@@ -157,7 +165,7 @@ impl<S: Service<Request<B>>, B> fmt::Debug for RequireFuture<S, B> {
         let stage = match &self.stage {
             Stage::Passing { .. } => "passing",
             Stage::Refused { .. } => "refused",
-            Stage::Waiting { .. } => "waiting for a key",
+            Stage::Waiting { .. } => "waiting",
         };
         f.debug_tuple("RequireFuture").field(&stage).finish()
     }

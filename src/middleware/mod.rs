@@ -5,7 +5,9 @@
 
 mod body;
 mod future;
+mod known;
 mod layer;
+mod permits;
 mod respond;
 mod service;
 mod state;
@@ -13,9 +15,12 @@ mod state;
 pub use body::ResponseBody;
 pub use future::RequireFuture;
 pub use layer::RequireLayer;
+pub(crate) use permits::{PermitSettings, Permits};
 pub use respond::RejectionBody;
 #[cfg(feature = "axum")]
 pub(crate) use respond::respond_unlayered;
 pub(crate) use respond::{Answers, OnReject};
 pub use service::Require;
+#[cfg(feature = "live")]
+pub(crate) use state::Live;
 pub(crate) use state::State;

@@ -8,8 +8,8 @@ use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::future::RequireFuture;
+use super::known::{Known, Undecided};
 use super::layer::RequireLayer;
-use crate::jwt::Unverified;
 use crate::rejection::Rejection;
 
 /// A service behind a policy. Made by [`RequireLayer`].
@@ -35,16 +35,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        match self.layer.state.authenticate(&parts.headers, None) {
-            Ok(token) => match self.layer.authorize(token, &mut parts) {
-                Ok(()) => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
-                Err(rejection) => self.refuse(rejection, &parts),
-            },
-            Err(Unverified::Rejected(rejection)) => self.refuse(rejection, &parts),
-            Err(Unverified::NeedsKey(missing)) => {
-                // Nothing stays reserved while a stranger's key is looked for: the service is made ready again afterwards.
+        let mut known = Known::default();
+        match self.layer.decide(&mut parts, &mut known) {
+            Ok(()) => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
+            Err(Undecided::Rejected(rejection)) => self.refuse(rejection, &parts),
+            Err(Undecided::Waits(wait)) => {
+                // Nothing stays reserved meanwhile: the service is made ready again afterwards.
                 drop(self.take_ready());
-                RequireFuture::waiting(self.layer.clone(), self.inner.clone(), parts, body, missing)
+                RequireFuture::waiting(self.layer.clone(), self.inner.clone(), parts, body, wait, known)
             }
         }
     }

@@ -5,30 +5,158 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
+use http::request::Parts;
 
+use super::known::{Known, Undecided, Wait};
+use super::permits::Permits;
 use super::respond::Answers;
 use crate::bearer;
-use crate::jwt::{self, AwaitedKey, Entries, Unverified};
-use crate::time::Clock;
+use crate::jwt::{self, Entries, Unverified, VerifiedTokens};
+#[cfg(feature = "live")]
+use crate::live::LivePermissions;
+#[cfg(feature = "introspection")]
+use crate::opaque::Introspector;
+#[cfg(feature = "live")]
+use crate::policy::{Conversations, LiveView};
+use crate::policy::{Granted, Rules, Unsettled, View};
+use crate::rejection::Rejection;
+use crate::revocation::Revocations;
+use crate::time::{Clock, Now};
 use crate::token::AccessToken;
 
 pub(crate) struct State {
     /// Read on every request; replaced as a whole when an issuer comes or goes.
     pub(crate) entries: ArcSwap<Entries>,
+    pub(crate) verified: VerifiedTokens,
+    pub(crate) permits: Permits,
+    pub(crate) revocations: Arc<dyn Revocations>,
+    #[cfg(feature = "introspection")]
+    pub(crate) introspector: Option<Arc<Introspector>>,
+    #[cfg(feature = "live")]
+    pub(crate) live: Live,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_token_bytes: usize,
     pub(crate) answers: Answers,
 }
 
+/// What live policies rest on.
+#[cfg(feature = "live")]
+pub(crate) struct Live {
+    pub(crate) permissions: Arc<LivePermissions>,
+    pub(crate) conversations: Conversations,
+}
+
 impl State {
-    /// The request's token, verified; `None` when it carries none. `awaited` is the key that an earlier try lacked.
+    /// The request's token, verified; `None` when it carries none.
     pub(super) fn authenticate(
         &self,
         headers: &HeaderMap,
-        awaited: Option<AwaitedKey>,
-    ) -> Result<Option<AccessToken>, Unverified> {
-        let Some(token) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
-        jwt::verify(token, &self.entries.load(), self.clock.now(), awaited).map(Some)
+        known: &mut Known,
+        now: Now,
+    ) -> Result<Option<AccessToken>, Undecided> {
+        if let Some(token) = &known.token {
+            return Ok(Some(token.clone()));
+        }
+        let Some(credentials) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
+        let entries = self.entries.load();
+        // Taken out: whoever waits on need not hold it.
+        let permit = known.permit.take();
+        // A key that was waited for must be put to use.
+        if known.key.is_none()
+            && let Some(token) = self.verified.get(credentials.as_bytes(), &entries, now)?
+        {
+            return Ok(Some(token));
+        }
+        let permit = || permit.or_else(|| self.permits.try_acquire());
+        let token = credentials.token()?;
+        #[cfg(feature = "introspection")]
+        if let Some(outcome) = self.introspected(token, &entries, now, known) {
+            return outcome.map(Some);
+        }
+        let proven = jwt::verify(token, &entries, now, known.key.as_ref(), permit)?;
+        let token = proven.token.clone();
+        self.verified.insert(proven);
+        Ok(Some(token))
+    }
+}
+
+#[cfg(feature = "introspection")]
+impl State {
+    /// What the issuer says of a token that is opaque; `None` for any other, or if nobody can be asked.
+    fn introspected(
+        &self,
+        token: &str,
+        entries: &Entries,
+        now: Now,
+        known: &mut Known,
+    ) -> Option<Result<AccessToken, Undecided>> {
+        let introspector = self.introspector.as_ref().filter(|_| !token.contains('.'))?;
+        let entry = entries.named(introspector.issuer_name())?;
+        Some(match &known.answer {
+            Some(answer) => answer.token(entry, now).map_err(Undecided::Rejected),
+            None => Err(Undecided::Waits(Wait::Introspection {
+                introspector: introspector.clone(),
+                token: token.into(),
+                entry: entry.clone(),
+            })),
+        })
+    }
+}
+
+impl State {
+    /// Judges a policy by what is at hand.
+    pub(super) fn judge(
+        &self,
+        rules: &Rules,
+        token: &AccessToken,
+        request: &mut Parts,
+        known: &mut Known,
+        now: Now,
+    ) -> Result<Granted, Unsettled> {
+        let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
+        self.revocations.judge(token, now).map_err(about)?;
+        #[cfg(feature = "live")]
+        let entries = self.entries.load();
+        let view = View {
+            #[cfg(feature = "live")]
+            live: rules.is_live().then(|| {
+                let entry = entries.trusted(token.issuer()).map(|(_, entry)| entry);
+                LiveView {
+                    permissions: &self.live.permissions,
+                    conversations: &self.live.conversations,
+                    source: entry.and_then(|entry| entry.permissions.as_ref()),
+                    arrival: *known.arrival.get_or_insert_with(|| self.live.permissions.arrival()),
+                    waited: &known.permissions,
+                    now,
+                    leeway: entry.map_or(std::time::Duration::ZERO, |entry| entry.rules.leeway),
+                }
+            }),
+            #[cfg(not(feature = "live"))]
+            nothing: std::marker::PhantomData,
+        };
+        #[cfg(not(feature = "live"))]
+        let _ = known;
+        rules.decide(token, request, &view)
+    }
+}
+
+impl From<Unsettled> for Undecided {
+    fn from(unsettled: Unsettled) -> Self {
+        match unsettled {
+            Unsettled::Denied(rejection) => Self::Rejected(rejection),
+            #[cfg(feature = "live")]
+            Unsettled::NeedsPermissions(wanted) => Self::Waits(Wait::Permissions(wanted)),
+        }
+    }
+}
+
+impl From<Unverified> for Undecided {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Rejected(rejection) => Self::Rejected(rejection),
+            Unverified::NeedsKey(missing) => Self::Waits(Wait::Key(missing)),
+            Unverified::NeedsPermit => Self::Waits(Wait::Permit),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
 pub(crate) use source::Requested;
-pub use source::{OrganizationSource, from_request, header, path, subdomain, token};
+pub use source::{RequestSource, from_request, header, path, subdomain, token};
 
 /// The *verified* organization of this request: the one that the request names and that the token was issued for.
 ///
@@ -22,8 +22,13 @@ pub struct Organization(ScopedId);
 
 impl Organization {
     /// Only for a policy that found the two equal.
-    pub(crate) fn verified(issuer_name: Arc<str>, id: &str) -> Self {
-        Self(ScopedId { issuer_name, id: id.into() })
+    pub(crate) fn verified(issuer_name: Arc<str>, id: Arc<str>) -> Self {
+        Self(ScopedId { issuer_name, id })
+    }
+
+    #[cfg(feature = "live")]
+    pub(crate) fn shared_id(&self) -> &Arc<str> {
+        &self.0.id
     }
 
     /// The organization's id. Never empty.

@@ -21,10 +21,9 @@ impl PathParams {
     }
 }
 
-/// What the path says under one name.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum PathValue {
-    Value(String),
+/// What the path says under one name, and what the caller made of that.
+pub(super) enum PathValue<R> {
+    Value(R),
     /// There is no such parameter, or none at all: the layer is not where it can see them.
     Absent,
     /// Two parameters have the name.
@@ -34,22 +33,23 @@ pub(super) enum PathValue {
     Unreadable,
 }
 
-pub(super) fn path_value(parts: &mut Parts, name: &str) -> PathValue {
+/// The value is lent, since most need only compare it.
+pub(super) fn path_value<R>(parts: &mut Parts, name: &str, make: impl Fn(&str) -> R) -> PathValue<R> {
     #[cfg(feature = "axum")]
-    if let Some(value) = axum_path_value(parts, name) {
+    if let Some(value) = axum_path_value(parts, name, &make) {
         return value;
     }
     match parts.extensions.get::<PathParams>() {
         Some(PathParams(pairs)) => {
-            only(pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()))
+            only(pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()), make)
         }
         None => PathValue::Absent,
     }
 }
 
-fn only<'a>(mut values: impl Iterator<Item = &'a str>) -> PathValue {
+fn only<'a, R>(mut values: impl Iterator<Item = &'a str>, make: impl Fn(&str) -> R) -> PathValue<R> {
     match (values.next(), values.next()) {
-        (Some(value), None) => PathValue::Value(value.to_owned()),
+        (Some(value), None) => PathValue::Value(make(value)),
         (None, _) => PathValue::Absent,
         (Some(_), Some(_)) => PathValue::Twice,
     }
@@ -57,7 +57,7 @@ fn only<'a>(mut values: impl Iterator<Item = &'a str>) -> PathValue {
 
 /// `None` where axum has not matched a path.
 #[cfg(feature = "axum")]
-fn axum_path_value(parts: &mut Parts, name: &str) -> Option<PathValue> {
+fn axum_path_value<R>(parts: &mut Parts, name: &str, make: impl Fn(&str) -> R) -> Option<PathValue<R>> {
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
@@ -69,7 +69,7 @@ fn axum_path_value(parts: &mut Parts, name: &str) -> Option<PathValue> {
     let extraction = pin!(RawPathParams::from_request_parts(parts, &()));
     match extraction.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(params)) => {
-            Some(only(params.iter().filter(|(other, _)| *other == name).map(|(_, value)| value)))
+            Some(only(params.iter().filter(|(other, _)| *other == name).map(|(_, value)| value), make))
         }
         Poll::Ready(Err(RawPathParamsRejection::MissingPathParams(_))) => None,
         Poll::Ready(Err(_)) | Poll::Pending => Some(PathValue::Unreadable),

@@ -1,4 +1,4 @@
-//! Which organization *the request* is about: the words, and how each is read.
+//! Which organization *the request* is about, or which resource: the words, and how each is read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::subdomain::{label_below, normalized_domain};
 use crate::error::ConfigError;
 use crate::rejection::Rejection;
 
-/// Where a request says which organization it is about. Made by [`path`], [`header`], [`subdomain`], [`from_request`] or
+/// Where a request names what it is about: an organization, or the resource that a decision point is asked about. Made by [`path`], [`header`], [`subdomain`], [`from_request`] or
 /// [`token`].
 #[derive(Clone, Debug)]
-pub struct OrganizationSource {
+pub struct RequestSource {
     kind: Kind,
     fault: Option<ConfigError>,
 }
@@ -30,11 +30,13 @@ enum Kind {
     Token,
 }
 
-/// What the request says.
-#[derive(Debug, PartialEq, Eq)]
+/// Which organization the request names, beside the token's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Requested {
-    /// It names this organization; the id is not empty.
-    Named(String),
+    /// The same one.
+    Same,
+    /// Another one.
+    Other,
     /// It names none, or not clearly.
     Unclear,
     /// The route takes whatever organization the token is for.
@@ -45,21 +47,21 @@ pub(crate) enum Requested {
 ///
 /// In a `Guard`, a route without it is a [`ConfigError`](crate::ConfigError); behind a bare layer it is a 500.
 #[must_use]
-pub fn path(name: &str) -> OrganizationSource {
+pub fn path(name: &str) -> RequestSource {
     let fault = name.is_empty().then(|| ConfigError::new("path(\"\"): the name of a path parameter is missing"));
-    OrganizationSource { kind: Kind::Path(name.into()), fault }
+    RequestSource { kind: Kind::Path(name.into()), fault }
 }
 
 /// The organization is the value of this request header, which must be there exactly once.
 ///
 /// Answers then differ by that header: a cache in front needs `Vary` with its name, and CORS must allow it.
 #[must_use]
-pub fn header(name: &str) -> OrganizationSource {
+pub fn header(name: &str) -> RequestSource {
     if let Ok(name) = HeaderName::try_from(name) {
-        OrganizationSource { kind: Kind::Header(name), fault: None }
+        RequestSource { kind: Kind::Header(name), fault: None }
     } else {
         let fault = ConfigError::new(format_args!("header({name:?}): not a header name"));
-        OrganizationSource { kind: Kind::Token, fault: Some(fault) }
+        RequestSource { kind: Kind::Token, fault: Some(fault) }
     }
 }
 
@@ -67,10 +69,10 @@ pub fn header(name: &str) -> OrganizationSource {
 ///
 /// Host names have no case: the label is compared in lower case. Forwarded hosts (`X-Forwarded-Host`) are not looked at.
 #[must_use]
-pub fn subdomain(domain: &str) -> OrganizationSource {
+pub fn subdomain(domain: &str) -> RequestSource {
     let normalized = normalized_domain(domain);
     let fault = normalized.is_none().then(|| ConfigError::new(format_args!("subdomain({domain:?}): not a host name")));
-    OrganizationSource { kind: Kind::Subdomain(normalized.unwrap_or_default().into()), fault }
+    RequestSource { kind: Kind::Subdomain(normalized.unwrap_or_default().into()), fault }
 }
 
 /// The organization is what `find` makes of the request; `label` stands for it where the policy is printed.
@@ -89,22 +91,19 @@ pub fn subdomain(domain: &str) -> OrganizationSource {
 /// assert_eq!(resource().in_organization(source).to_string(), "resource in organization from query org");
 /// ```
 #[must_use]
-pub fn from_request(
-    label: &str,
-    find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
-) -> OrganizationSource {
+pub fn from_request(label: &str, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> RequestSource {
     let fault = label.is_empty().then(|| ConfigError::new("from_request(\"\"): the label is missing"));
-    OrganizationSource { kind: Kind::Closure(label.into(), Arc::new(find)), fault }
+    RequestSource { kind: Kind::Closure(label.into(), Arc::new(find)), fault }
 }
 
 /// Whatever organization the token is for. The request names none; the handler learns it from
 /// [`Organization`](crate::Organization).
 #[must_use]
-pub fn token() -> OrganizationSource {
-    OrganizationSource { kind: Kind::Token, fault: None }
+pub fn token() -> RequestSource {
+    RequestSource { kind: Kind::Token, fault: None }
 }
 
-impl OrganizationSource {
+impl RequestSource {
     pub(crate) fn fault(&self) -> Option<&ConfigError> {
         self.fault.as_ref()
     }
@@ -118,14 +117,44 @@ impl OrganizationSource {
         }
     }
 
+    /// What the request names; `None` where it names nothing, or not clearly.
+    ///
     /// # Errors
     ///
     /// When the layer cannot know what the handler would read: a fault of the wiring.
-    pub(crate) fn read(&self, parts: &mut Parts) -> Result<Requested, Rejection> {
-        let found = match &self.kind {
-            Kind::Token => return Ok(Requested::OfToken),
-            Kind::Path(name) => match path_value(parts, name) {
-                PathValue::Value(value) => Some(value),
+    pub(crate) fn value(&self, parts: &mut Parts) -> Result<Option<String>, Rejection> {
+        let value = self.read(parts, str::to_owned)?;
+        Ok(value.filter(|value| !value.is_empty()))
+    }
+
+    /// Whether it is whatever the token says.
+    pub(crate) fn is_token(&self) -> bool {
+        matches!(self.kind, Kind::Token)
+    }
+
+    /// Reads the request, and compares what it names with `id`. An empty id is none.
+    ///
+    /// # Errors
+    ///
+    /// When the layer cannot know what the handler would read: a fault of the wiring.
+    pub(crate) fn compare(&self, parts: &mut Parts, id: &str) -> Result<Requested, Rejection> {
+        let compare = |named: &str| match named {
+            "" => Requested::Unclear,
+            named if named == id => Requested::Same,
+            _ => Requested::Other,
+        };
+        if self.is_token() {
+            return Ok(Requested::OfToken);
+        }
+        Ok(self.read(parts, compare)?.unwrap_or(Requested::Unclear))
+    }
+
+    /// What `make` makes of the value, which is lent.
+    fn read<R>(&self, parts: &mut Parts, make: impl Fn(&str) -> R) -> Result<Option<R>, Rejection> {
+        Ok(match &self.kind {
+            Kind::Token => None,
+            Kind::Path(name) => match path_value(parts, name, make) {
+                PathValue::Value(made) => Some(made),
                 #[cfg(feature = "axum")]
                 PathValue::Unreadable => None,
                 PathValue::Absent => return Err(no_parameter(name)),
@@ -138,14 +167,13 @@ impl OrganizationSource {
             Kind::Header(name) => {
                 let mut values = parts.headers.get_all(name).iter();
                 match (values.next(), values.next()) {
-                    (Some(value), None) => value.to_str().ok().map(str::to_owned),
+                    (Some(value), None) => value.to_str().ok().map(make),
                     _ => None,
                 }
             }
-            Kind::Subdomain(domain) => label_below(parts, domain),
-            Kind::Closure(_, find) => find(parts),
-        };
-        Ok(found.filter(|id| !id.is_empty()).map_or(Requested::Unclear, Requested::Named))
+            Kind::Subdomain(domain) => label_below(parts, domain).as_deref().map(make),
+            Kind::Closure(_, find) => find(parts).as_deref().map(make),
+        })
     }
 }
 
@@ -156,7 +184,7 @@ fn no_parameter(name: &str) -> Rejection {
     ))
 }
 
-impl fmt::Display for OrganizationSource {
+impl fmt::Display for RequestSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Path(name) => write!(f, "path {{{name}}}"),
@@ -195,37 +223,39 @@ mod tests {
     fn header_exactly_once() {
         let source = header("Organization-Id");
         let mut parts = parts();
-        assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
         parts.headers.insert("organization-id", HeaderValue::from_static("acme"));
-        assert_eq!(source.read(&mut parts).unwrap(), Requested::Named("acme".into()));
+        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Same);
         parts.headers.append("organization-id", HeaderValue::from_static("acme"));
-        assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
         for bad in [&b""[..], b"\xff"] {
             parts.headers.insert("organization-id", HeaderValue::from_bytes(bad).unwrap());
-            assert_eq!(source.read(&mut parts).unwrap(), Requested::Unclear);
+            assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
         }
     }
 
     #[test]
     fn a_path_without_parameters_is_a_fault_of_the_wiring() {
-        assert!(path("org").read(&mut parts()).is_err());
+        assert!(path("org").compare(&mut parts(), "acme").is_err());
     }
 
     #[test]
     fn a_path_parameter_from_any_router() {
         let mut parts = parts();
         parts.extensions.insert(PathParams::new([("org", "acme"), ("id", "1"), ("id", "2"), ("none", "")]));
-        assert_eq!(path("org").read(&mut parts).unwrap(), Requested::Named("acme".into()));
-        assert_eq!(path("none").read(&mut parts).unwrap(), Requested::Unclear);
-        assert!(path("id").read(&mut parts).is_err(), "twice");
-        assert!(path("other").read(&mut parts).is_err(), "absent");
+        assert_eq!(path("org").compare(&mut parts, "acme").unwrap(), Requested::Same);
+        assert_eq!(path("none").compare(&mut parts, "acme").unwrap(), Requested::Unclear);
+        assert_eq!(path("org").compare(&mut parts, "acm").unwrap(), Requested::Other);
+        assert_eq!(path("none").compare(&mut parts, "").unwrap(), Requested::Unclear);
+        assert!(path("id").compare(&mut parts, "acme").is_err(), "twice");
+        assert!(path("other").compare(&mut parts, "acme").is_err(), "absent");
     }
 
     #[test]
     fn a_closure_and_the_token() {
         let source = from_request("second label", |_| Some(String::new()));
-        assert_eq!(source.read(&mut parts()).unwrap(), Requested::Unclear);
-        assert_eq!(token().read(&mut parts()).unwrap(), Requested::OfToken);
+        assert_eq!(source.compare(&mut parts(), "acme").unwrap(), Requested::Unclear);
+        assert_eq!(token().compare(&mut parts(), "acme").unwrap(), Requested::OfToken);
     }
 
     #[test]

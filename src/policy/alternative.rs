@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::check::Check;
 use super::claim::ClaimValue;
+#[cfg(feature = "live")]
+use super::freshness::LiveRule;
 use crate::error::ConfigError;
-use crate::organization::OrganizationSource;
+use crate::organization::RequestSource;
 use crate::scope::Scope;
 use crate::token::SubjectKind;
 
@@ -18,6 +20,8 @@ pub(super) struct Alternative {
     pub(super) kind: Option<SubjectKind>,
     pub(super) claims: Vec<(Arc<str>, ClaimValue)>,
     pub(super) scopes: Vec<ScopeRule>,
+    #[cfg(feature = "live")]
+    pub(super) live: LiveRule,
     pub(super) checks: Vec<Check>,
 }
 
@@ -29,9 +33,9 @@ pub(super) enum Model {
     /// The API as a whole; `None` is the API's first indicator.
     Resource(Option<Arc<str>>),
     /// An organization's own permissions.
-    Organization(OrganizationSource),
+    Organization(RequestSource),
     /// The API within one organization.
-    ResourceInOrganization(Option<Arc<str>>, OrganizationSource),
+    ResourceInOrganization(Option<Arc<str>>, RequestSource),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +60,7 @@ impl ScopeRule {
 }
 
 impl Model {
-    pub(super) fn source(&self) -> Option<&OrganizationSource> {
+    pub(super) fn source(&self) -> Option<&RequestSource> {
         match self {
             Self::Organization(source) | Self::ResourceInOrganization(_, source) => Some(source),
             Self::Authenticated | Self::Resource(_) => None,
@@ -99,8 +103,21 @@ impl Alternative {
         self.kind = self.kind.or(other.kind);
         self.claims.extend(other.claims);
         self.scopes.extend(other.scopes);
+        #[cfg(feature = "live")]
+        {
+            self.live = self.live.and(other.live);
+        }
         self.checks.extend(other.checks);
         Ok(self)
+    }
+
+    /// Whether its scopes hold for a set of them.
+    #[cfg(feature = "live")]
+    pub(super) fn holds(&self, has: impl Fn(&str) -> bool) -> bool {
+        self.scopes.iter().all(|rule| match rule {
+            ScopeRule::All(scopes) => scopes.iter().all(|scope| has(scope.as_str())),
+            ScopeRule::Any(scopes) => scopes.iter().any(|scope| has(scope.as_str())),
+        })
     }
 
     /// Every scope that this branch names, once.
@@ -159,6 +176,8 @@ impl fmt::Display for Alternative {
             .chain(self.claims.iter().map(|(name, value)| format!("claim {name} = {value}")))
             .chain(self.scopes.iter().map(ToString::to_string))
             .chain(self.checks.iter().map(|check| format!("check {:?}", check.name)));
+        #[cfg(feature = "live")]
+        let words = words.chain(Some(self.live.to_string()).filter(|live| !live.is_empty()));
         f.write_str(&words.collect::<Vec<_>>().join(" and "))
     }
 }

@@ -1,29 +1,70 @@
 //! Whether a verified token may do what a route does: a pure function of `(token, request, rules)`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::alternative::{Alternative, IssuerRule, Model, ScopeRule};
+use super::alternative::{IssuerRule, Model, ScopeRule};
 use super::check::Facts;
 use super::claim::{ClaimKind, ClaimValue};
-use super::rules::Rules;
+#[cfg(feature = "live")]
+use super::live::{LiveView, PermissionDrift, WantedPermissions};
+use super::rules::{Branch, Rules};
 use crate::json::Object;
 use crate::jwt::ORGANIZATION_URN;
-use crate::organization::{Organization, OrganizationSource, Requested};
+use crate::organization::{Organization, RequestSource, Requested};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
 use crate::token::AccessToken;
 
+/// What a policy found that was passed.
+#[derive(Debug, Default)]
+pub(crate) struct Granted {
+    pub(crate) organization: Option<Organization>,
+    #[cfg(feature = "live")]
+    pub(crate) drift: Option<PermissionDrift>,
+}
+
+/// What there is beside token and request.
+pub(crate) struct View<'a> {
+    #[cfg(feature = "live")]
+    pub(crate) live: Option<LiveView<'a>>,
+    #[cfg(not(feature = "live"))]
+    pub(crate) nothing: std::marker::PhantomData<&'a ()>,
+}
+
+/// Why a policy is not passed, or not yet.
+pub(crate) enum Unsettled {
+    Denied(Rejection),
+    #[cfg(feature = "live")]
+    NeedsPermissions(Box<WantedPermissions>),
+}
+
+impl From<Rejection> for Unsettled {
+    fn from(rejection: Rejection) -> Self {
+        Self::Denied(rejection)
+    }
+}
+
 impl Rules {
-    /// The organization that the leftmost passing branch fixes, or the denial of the branch that came nearest.
-    pub(crate) fn decide(&self, token: &AccessToken, request: &mut Parts) -> Result<Option<Organization>, Rejection> {
+    /// What the leftmost passing branch grants, or the denial of the branch that came nearest.
+    pub(crate) fn decide(
+        &self,
+        token: &AccessToken,
+        request: &mut Parts,
+        view: &View<'_>,
+    ) -> Result<Granted, Unsettled> {
         let mut nearest: Option<Rejection> = None;
-        for alternative in &self.alternatives {
-            match judge(alternative, token, request) {
-                Ok(organization) => return Ok(organization),
-                Err(denial) if denial.kind() == RejectionKind::Misconfigured => return Err(denial),
-                Err(denial) => {
+        for branch in &self.branches {
+            match judge(branch, token, request, view) {
+                Ok(granted) => return Ok(granted),
+                Err(Unsettled::Denied(denial)) if denial.kind() == RejectionKind::Misconfigured => {
+                    return Err(denial.into());
+                }
+                #[cfg(feature = "live")]
+                Err(wanted @ Unsettled::NeedsPermissions(_)) => return Err(wanted),
+                Err(Unsettled::Denied(denial)) => {
                     if nearest.as_ref().is_none_or(|other| nearness(&denial) > nearness(other)) {
                         nearest = Some(denial);
                     }
@@ -32,62 +73,95 @@ impl Rules {
         }
         let denial = nearest.unwrap_or_else(|| Rejection::misconfigured("a policy without a branch"));
         let depends = matches!(denial.kind(), RejectionKind::WrongAudience | RejectionKind::WrongOrganization);
-        Err(if self.hide_organization && depends { denial.into_hidden() } else { denial })
+        Err(if self.hide_organization && depends { denial.into_hidden() } else { denial }.into())
     }
 }
 
 /// One branch: whose token, for what, by whom, with which scopes, and the application's own checks last.
-fn judge(
-    alternative: &Alternative,
-    token: &AccessToken,
-    request: &mut Parts,
-) -> Result<Option<Organization>, Rejection> {
+fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<'_>) -> Result<Granted, Unsettled> {
+    let alternative = &branch.alternative;
     let required = || alternative.required_scopes();
     if let Some(IssuerRule::Named(name)) = &alternative.issuer
         && *token.issuer_name() != **name
     {
-        return Err(denied(format!("the route takes tokens of issuer {name}")));
+        return Err(denied(format!("the route takes tokens of issuer {name}")).into());
     }
     let organization = match &alternative.model {
-        None => return Err(Rejection::misconfigured("a branch without a model")),
+        None => return Err(Rejection::misconfigured("a branch without a model").into()),
         Some(model) => {
             judge_model(model, token, request).map_err(|denial| denial.with_scopes(required(), Vec::new()))?
         }
     };
     if alternative.kind.is_some_and(|kind| token.subject().kind() != kind) {
-        return Err(denied(format!("the subject is a {:?}", token.subject().kind())));
+        return Err(denied(format!("the subject is a {:?}", token.subject().kind())).into());
     }
     judge_claims(&alternative.claims, token)?;
-    let missing = missing_scopes(&alternative.scopes, token);
-    if !missing.is_empty() {
-        let denial =
-            Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, format!("lacks {missing:?}"));
-        return Err(denial.with_scopes(required(), missing));
-    }
+    let granted = judge_scopes(branch, token, organization, view)?;
     for check in &alternative.checks {
-        let facts = Facts { token, organization: organization.as_ref(), request };
+        let facts = Facts { token, organization: granted.organization.as_ref(), request };
         if let Err(reason) = check.run(&facts) {
             let denial = denied(format!("check {:?} failed", check.name));
             return Err(match reason {
                 Some(error) => denial.with_source(error),
                 None => denial,
-            });
+            }
+            .into());
         }
     }
-    Ok(organization)
+    Ok(granted)
 }
 
-/// What the client can do something about comes before what it cannot.
-fn nearness(denial: &Rejection) -> u8 {
-    match denial.kind() {
-        RejectionKind::InsufficientScope => 3,
+/// By the token alone, or beside what its subject holds now.
+fn judge_scopes(
+    branch: &Branch,
+    token: &AccessToken,
+    organization: Option<Organization>,
+    view: &View<'_>,
+) -> Result<Granted, Unsettled> {
+    let alternative = &branch.alternative;
+    #[cfg(feature = "live")]
+    if alternative.live.is_asked() {
+        let Some(live) = &view.live else {
+            return Err(Rejection::misconfigured("live permissions, and nothing to ask for them").into());
+        };
+        let drift = super::live::judge(alternative, &branch.text, token, organization.as_ref(), live)?;
+        return Ok(Granted { organization, drift: Some(drift) });
+    }
+    #[cfg(not(feature = "live"))]
+    let _ = view;
+    let missing = missing_scopes(&alternative.scopes, token);
+    if missing.is_empty() {
+        return Ok(Granted {
+            organization,
+            #[cfg(feature = "live")]
+            drift: None,
+        });
+    }
+    let denial =
+        Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, format!("lacks {missing:?}"));
+    Err(denial.with_scopes(alternative.required_scopes(), missing).into())
+}
+
+/// What might still pass comes first, then what the client can do something about, the easiest first.
+fn nearness(denial: &Rejection) -> (u8, u8) {
+    let kind = match denial.kind() {
+        RejectionKind::Unavailable => 5,
+        RejectionKind::InsufficientScope => 4,
+        RejectionKind::OutdatedToken => 3,
         RejectionKind::WrongOrganization => 2,
         RejectionKind::WrongAudience => 1,
         _ => 0,
-    }
+    };
+    let remediation = match denial.remediation() {
+        Remediation::Refresh => 3,
+        Remediation::RequestScope => 2,
+        Remediation::Reconsent => 1,
+        _ => 0,
+    };
+    (kind, remediation)
 }
 
-fn denied(detail: impl Into<Cow<'static, str>>) -> Rejection {
+pub(super) fn denied(detail: impl Into<Cow<'static, str>>) -> Rejection {
     Rejection::new(RejectionKind::Denied, Remediation::None, detail)
 }
 
@@ -109,14 +183,12 @@ fn judge_model(model: &Model, token: &AccessToken, request: &mut Parts) -> Resul
             }
         }
         Model::Organization(source) => {
-            let requested = source.read(request)?;
-            let mut audience = token.audience();
-            let id = match (audience.next(), audience.next()) {
-                (Some(only), None) => only.strip_prefix(ORGANIZATION_URN),
-                _ => None,
-            };
+            let id = token.audience_organization();
+            let requested = source.compare(request, id.map_or("", |id| id))?;
             match id {
-                Some(id) if token.organization_claim().is_none() => same_organization(&requested, id, source, token),
+                Some(id) if token.organization_claim().is_none() => {
+                    same_organization(requested, Some(id), source, token)
+                }
                 Some(_) => Err(wrong_audience(
                     Remediation::OrganizationToken,
                     "an organization token that names an organization in a claim too",
@@ -125,10 +197,9 @@ fn judge_model(model: &Model, token: &AccessToken, request: &mut Parts) -> Resul
             }
         }
         Model::ResourceInOrganization(indicator, source) => {
-            let requested = source.read(request)?;
+            let requested = source.compare(request, token.organization_claim().unwrap_or_default())?;
             judge_resource(indicator.as_deref(), token)?;
-            let id = token.organization_claim().unwrap_or_default();
-            same_organization(&requested, id, source, token)
+            same_organization(requested, token.claimed_organization(), source, token)
         }
     }
 }
@@ -153,32 +224,29 @@ fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Re
 }
 
 fn same_organization(
-    requested: &Requested,
-    id: &str,
-    source: &OrganizationSource,
+    requested: Requested,
+    id: Option<&Arc<str>>,
+    source: &RequestSource,
     token: &AccessToken,
 ) -> Result<Option<Organization>, Rejection> {
-    let same = match requested {
-        Requested::Named(requested) => requested == id,
-        Requested::OfToken => true,
-        Requested::Unclear => false,
-    };
-    if same && !id.is_empty() {
-        return Ok(Some(Organization::verified(token.subject().issuer().clone(), id)));
-    }
-    let detail = match requested {
-        Requested::Unclear => format!("the request names no organization ({source})"),
-        _ if id.is_empty() => "the token is for no organization".to_owned(),
+    let id = id.filter(|id| !id.is_empty());
+    let detail = match (requested, id) {
+        (Requested::Same | Requested::OfToken, Some(id)) => {
+            return Ok(Some(Organization::verified(token.subject().issuer().clone(), id.clone())));
+        }
+        (Requested::Unclear, _) => format!("the request names no organization ({source})"),
+        (_, None) => "the token is for no organization".to_owned(),
         _ => format!("the request's organization ({source}) is not the token's"),
     };
     Err(Rejection::new(RejectionKind::WrongOrganization, Remediation::OrganizationToken, detail))
 }
 
-fn judge_claims(claims: &[(std::sync::Arc<str>, ClaimValue)], token: &AccessToken) -> Result<(), Rejection> {
+fn judge_claims(claims: &[(Arc<str>, ClaimValue)], token: &AccessToken) -> Result<(), Rejection> {
     if claims.is_empty() {
         return Ok(());
     }
-    let object = Object::parse(token.payload()).map_err(|error| denied(error.to_string()))?;
+    let payload = token.payload();
+    let object = Object::parse(&payload).map_err(|error| denied(error.to_string()))?;
     match claims.iter().find(|(name, value)| !holds(&object, name, value)) {
         None => Ok(()),
         Some((name, _)) => Err(denied(format!("claim {name} has not the required value"))),
@@ -194,7 +262,7 @@ fn holds(claims: &Object<'_>, name: &str, value: &ClaimValue) -> bool {
 }
 
 /// What is missing of the rules that do not hold.
-fn missing_scopes(rules: &[ScopeRule], token: &AccessToken) -> Vec<Scope> {
+pub(super) fn missing_scopes(rules: &[ScopeRule], token: &AccessToken) -> Vec<Scope> {
     let mut missing: Vec<Scope> = Vec::new();
     for rule in rules {
         let lacking = rule.scopes().iter().filter(|scope| !token.has_scope(scope.as_str()));

@@ -30,14 +30,29 @@
 mod alternative;
 mod check;
 mod claim;
+#[cfg(feature = "live")]
+mod conversation;
 mod decide;
+#[cfg(feature = "live")]
+mod freshness;
+#[cfg(feature = "live")]
+mod live;
 mod rules;
 mod value;
 mod words;
 
-pub use crate::organization::{OrganizationSource, from_request, header, path, subdomain, token};
+pub use crate::organization::{RequestSource, from_request, header, path, subdomain, token};
 pub use check::{CheckResult, Facts};
 pub use claim::ClaimValue;
+#[cfg(feature = "live")]
+pub(crate) use conversation::Conversations;
+pub(crate) use decide::{Granted, Unsettled, View};
+#[cfg(feature = "live")]
+pub use freshness::{Freshness, fresh, live, within};
+#[cfg(feature = "live")]
+pub use live::PermissionDrift;
+#[cfg(feature = "live")]
+pub(crate) use live::{LiveView, Waited, WantedPermissions};
 pub(crate) use rules::Rules;
 pub use value::Policy;
 pub use words::{

@@ -4,14 +4,25 @@ use super::alternative::{Alternative, IssuerRule, Model};
 use super::value::Policy;
 use crate::error::ConfigError;
 use crate::jwt::IssuerRules;
+#[cfg(feature = "live")]
+use std::sync::Arc;
 
 /// A policy without faults. It can only be made by [`Rules::compile`].
 #[derive(Debug)]
 pub(crate) struct Rules {
-    pub(super) alternatives: Vec<Alternative>,
+    pub(super) branches: Vec<Branch>,
     pub(super) hide_organization: bool,
     optional: bool,
     text: String,
+}
+
+/// One branch, as it is judged.
+#[derive(Debug)]
+pub(super) struct Branch {
+    pub(super) alternative: Alternative,
+    /// As it is printed.
+    #[cfg(feature = "live")]
+    pub(super) text: Arc<str>,
 }
 
 impl Rules {
@@ -37,7 +48,7 @@ impl Rules {
             )));
         }
         Ok(Self {
-            alternatives: policy.alternatives,
+            branches: policy.alternatives.into_iter().map(Branch::new).collect(),
             hide_organization: policy.hide_organization,
             optional: policy.optional,
             text,
@@ -56,11 +67,27 @@ impl Rules {
     /// The path parameters that every route with this policy must have.
     #[cfg(feature = "axum")]
     pub(crate) fn path_parameters(&self) -> impl Iterator<Item = &str> {
-        self.alternatives.iter().filter_map(|alternative| source(alternative)?.path_parameter())
+        self.branches.iter().filter_map(|branch| source(&branch.alternative)?.path_parameter())
+    }
+
+    /// Whether anything but token and request is asked.
+    #[cfg(feature = "live")]
+    pub(crate) fn is_live(&self) -> bool {
+        self.branches.iter().any(|branch| branch.alternative.live.is_asked())
     }
 }
 
-fn source(alternative: &Alternative) -> Option<&crate::organization::OrganizationSource> {
+impl Branch {
+    fn new(alternative: Alternative) -> Self {
+        Self {
+            #[cfg(feature = "live")]
+            text: alternative.to_string().into(),
+            alternative,
+        }
+    }
+}
+
+fn source(alternative: &Alternative) -> Option<&crate::organization::RequestSource> {
     alternative.model.as_ref().and_then(Model::source)
 }
 
@@ -91,6 +118,8 @@ fn check(alternative: &Alternative, entries: &[&IssuerRules]) -> Result<(), Conf
             entries.len()
         )));
     }
+    #[cfg(feature = "live")]
+    check_live(alternative, model, entries.iter().filter(eligible))?;
     if let Some(indicator) = model.indicator() {
         let known = entries.iter().filter(eligible).any(|rules| rules.has_resource(indicator));
         if !known {
@@ -98,6 +127,30 @@ fn check(alternative: &Alternative, entries: &[&IssuerRules]) -> Result<(), Conf
         }
     }
     Ok(())
+}
+
+#[cfg(feature = "live")]
+fn check_live<'a>(
+    alternative: &Alternative,
+    model: &Model,
+    mut entries: impl Iterator<Item = &'a &'a IssuerRules>,
+) -> Result<(), ConfigError> {
+    alternative.live.check()?;
+    if !alternative.live.is_asked() {
+        return Ok(());
+    }
+    if matches!(model, Model::Authenticated) {
+        return Err(ConfigError::new(
+            "authenticated() takes tokens for anything here, so there is no telling which permissions should be fresh",
+        ));
+    }
+    match entries.find(|rules| !rules.has_permissions) {
+        None => Ok(()),
+        Some(rules) => Err(ConfigError::new(format_args!(
+            "a branch ({alternative}) asks for fresh permissions, and issuer {:?} has no source of them: see Issuer::permissions",
+            rules.name
+        ))),
+    }
 }
 
 #[cfg(test)]
@@ -163,7 +216,7 @@ mod tests {
         let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
         assert!(compiled(resource().and(wide(&names)).and(wide(&names)), &["main"]).unwrap_err().contains("branches"));
         assert_eq!(
-            compiled(resource().and(wide(&names[..8])).and(wide(&names[..8])), &["main"]).unwrap().alternatives.len(),
+            compiled(resource().and(wide(&names[..8])).and(wide(&names[..8])), &["main"]).unwrap().branches.len(),
             64
         );
     }

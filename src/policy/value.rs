@@ -7,7 +7,7 @@ use super::check::{CheckResult, Facts};
 use super::claim::ClaimValue;
 use super::words::{all_of, any_issuer, any_of, check, claim, issued_by, machine, scope, user};
 use crate::error::ConfigError;
-use crate::organization::OrganizationSource;
+use crate::organization::RequestSource;
 use crate::scope::Scope;
 
 /// More branches than a person would read; `and` of two `or`s multiplies them.
@@ -109,7 +109,7 @@ impl Policy {
 
     /// The API *within* the organization of the request: `organization_id` is present and the request's.
     #[allow(clippy::needless_pass_by_value, reason = "as organization(source) takes it")]
-    pub fn in_organization(mut self, source: OrganizationSource) -> Self {
+    pub fn in_organization(mut self, source: RequestSource) -> Self {
         if let Some(fault) = source.fault() {
             return self.fail(fault.clone());
         }

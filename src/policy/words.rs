@@ -5,7 +5,7 @@ use super::check::{Check, CheckResult, Facts};
 use super::claim::ClaimValue;
 use super::value::Policy;
 use crate::error::ConfigError;
-use crate::organization::OrganizationSource;
+use crate::organization::RequestSource;
 use crate::token::SubjectKind;
 
 /// The token is for this API and for no organization.
@@ -20,7 +20,7 @@ pub fn resource_at(indicator: &str) -> Policy {
 
 /// The token holds permissions of one organization: its audience is exactly `urn:logto:organization:{id}`, where `id` is
 /// the request's.
-pub fn organization(source: OrganizationSource) -> Policy {
+pub fn organization(source: RequestSource) -> Policy {
     let fault = source.fault().cloned();
     Policy { fault, ..Policy::model(Model::Organization(source)) }
 }

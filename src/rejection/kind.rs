@@ -15,6 +15,8 @@ pub enum RejectionKind {
     InvalidRequest,
     /// 401: the token is past its `exp` and the leeway.
     ExpiredToken,
+    /// 401: the token was revoked before its `exp`, or its subject is blocked.
+    RevokedToken,
     /// 401: the token is not valid here: its form, signature, type, issuer or audience.
     InvalidToken,
     /// 401: an opaque token, and nothing here could introspect it.
@@ -23,6 +25,8 @@ pub enum RejectionKind {
     KeyNotFound,
     /// 401: the key that the token names is not known, and could not be looked up now.
     KeyUnresolved,
+    /// 401: the subject of the token does not hold any more what the token says.
+    OutdatedToken,
     /// 403: the token is for this server, but of another model than the route asks for.
     WrongAudience,
     /// 403: the request's organization is not the token's, or one of them is missing.
@@ -47,10 +51,12 @@ impl RejectionKind {
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::MissingToken
             | Self::ExpiredToken
+            | Self::RevokedToken
             | Self::InvalidToken
             | Self::OpaqueToken
             | Self::KeyNotFound
-            | Self::KeyUnresolved => StatusCode::UNAUTHORIZED,
+            | Self::KeyUnresolved
+            | Self::OutdatedToken => StatusCode::UNAUTHORIZED,
             Self::WrongAudience | Self::WrongOrganization | Self::InsufficientScope | Self::Denied => {
                 StatusCode::FORBIDDEN
             }
@@ -65,9 +71,13 @@ impl RejectionKind {
     pub const fn error(self) -> Option<ErrorCode> {
         match self {
             Self::InvalidRequest => Some(ErrorCode::InvalidRequest),
-            Self::ExpiredToken | Self::InvalidToken | Self::OpaqueToken | Self::KeyNotFound | Self::KeyUnresolved => {
-                Some(ErrorCode::InvalidToken)
-            }
+            Self::ExpiredToken
+            | Self::RevokedToken
+            | Self::InvalidToken
+            | Self::OpaqueToken
+            | Self::KeyNotFound
+            | Self::KeyUnresolved
+            | Self::OutdatedToken => Some(ErrorCode::InvalidToken),
             Self::WrongAudience | Self::WrongOrganization | Self::InsufficientScope => {
                 Some(ErrorCode::InsufficientScope)
             }
@@ -82,16 +92,18 @@ impl RejectionKind {
             Self::MissingToken => "This resource needs a Bearer access token.",
             Self::InvalidRequest => "The request must carry exactly one well-formed Bearer token.",
             Self::ExpiredToken => "The access token has expired.",
+            Self::RevokedToken => "The access token has been revoked.",
             Self::InvalidToken => "The access token is not valid here.",
             Self::OpaqueToken => "The access token is opaque: request it with the resource parameter.",
             Self::KeyNotFound => "The access token was signed with a key that is no longer published.",
             Self::KeyUnresolved => "The key of the access token is not known yet: try again.",
+            Self::OutdatedToken => "The permissions behind the access token have changed: get a new one.",
             Self::WrongAudience => "The access token was issued for another kind of resource.",
             Self::WrongOrganization => "The request names no organization, or the token is not for it.",
             Self::InsufficientScope => "The access token lacks a required scope.",
             Self::Denied => "The access token does not allow this.",
             Self::Hidden => "There is nothing here.",
-            Self::Unavailable => "The access token cannot be verified at the moment.",
+            Self::Unavailable => "The request cannot be decided at the moment.",
             Self::Misconfigured => "The server is not configured correctly.",
         }
     }
@@ -111,7 +123,7 @@ pub enum Remediation {
     FixRequest,
     /// Drop the cached token and get a new one, without a sign-in.
     Refresh,
-    /// Sign in again with consent. Reserved: nothing sends it yet.
+    /// Sign in again with consent (`prompt=consent`).
     Reconsent,
     /// Ask for the missing scope in the token request.
     RequestScope,

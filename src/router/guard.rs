@@ -1,16 +1,19 @@
 //! Routes with their policies: the front door for axum.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
+use super::handler::Guarded;
 use super::methods::Methods;
 use super::path::{self, Matcher};
-use super::route::{Access, OpenRouter, Route};
+use super::route::{Endpoint, OpenRouter, Route};
 use crate::ResourceServer;
 use crate::error::ConfigError;
+use crate::middleware::RequireLayer;
 use crate::policy::Policy;
 
 #[doc = include_str!("../../docs/guard.md")]
@@ -20,7 +23,7 @@ pub struct Guard<S = ()> {
     server: ResourceServer,
     routes: Vec<Route<S>>,
     open_routers: Vec<OpenRouter<S>>,
-    fallback: Option<(MethodRouter<S>, Access)>,
+    fallback: Option<Endpoint<S>>,
     with: Vec<Policy>,
     fault: Option<ConfigError>,
 }
@@ -69,8 +72,9 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let access = self.guarded(policy);
-        self.add(path, Methods::Only(methods), on(methods, handler), access)
+        let protect = move |layer| on(methods, Guarded { handler: handler.clone(), layer });
+        let endpoint = self.guarded(policy, protect);
+        self.add(path, Methods::Only(methods), endpoint)
     }
 
     /// Every method that has no route of its own on this path.
@@ -79,20 +83,21 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let access = self.guarded(policy);
-        self.add(path, Methods::Rest, any(handler), access)
+        let endpoint = self.guarded(policy, move |layer| any(Guarded { handler: handler.clone(), layer }));
+        self.add(path, Methods::Rest, endpoint)
     }
 
     /// A method router as a whole, its fallback too: here a wrong method without a token is 401, not 405. Since it cannot
     /// be looked into, it stands alone on its path.
     pub fn route(self, path: &str, endpoint: MethodRouter<S>, policy: Policy) -> Self {
-        let access = self.guarded(policy);
-        self.add(path, Methods::Whole, endpoint, access)
+        // `route_layer` would leave the method router's own fallback open.
+        let endpoint = self.guarded(policy, move |layer| endpoint.clone().layer(layer));
+        self.add(path, Methods::Whole, endpoint)
     }
 
     /// A public route: no token is looked at.
     pub fn open(self, path: &str, endpoint: MethodRouter<S>) -> Self {
-        self.add(path, Methods::Whole, endpoint, Access::Open)
+        self.add(path, Methods::Whole, Endpoint::Open(Box::new(endpoint)))
     }
 
     /// Public methods of a path whose other methods may have policies.
@@ -101,7 +106,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.add(path, Methods::Only(methods), on(methods, handler), Access::Open)
+        self.add(path, Methods::Only(methods), Endpoint::Open(Box::new(on(methods, handler))))
     }
 
     /// A public router below a prefix, under which the guard then has no route of its own.
@@ -117,8 +122,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let access = self.guarded(policy);
-        self.set_fallback(any(handler), access)
+        let endpoint = self.guarded(policy, move |layer| any(Guarded { handler: handler.clone(), layer }));
+        self.set_fallback(endpoint)
     }
 
     /// What answers where no path matches, for everybody.
@@ -127,7 +132,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.set_fallback(any(handler), Access::Open)
+        self.set_fallback(Endpoint::Open(Box::new(any(handler))))
     }
 
     /// One more policy for every route of this guard, added before or after, also of those merged and nested into it.
@@ -175,25 +180,29 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         for open in self.open_routers {
             router = router.nest(&open.prefix, open.router);
         }
-        if let Some((endpoint, access)) = self.fallback {
-            let fallback = Route { path: "fallback".to_owned(), methods: Methods::Whole, endpoint, access };
+        if let Some(endpoint) = self.fallback {
+            let fallback = Route { path: "fallback".to_owned(), methods: Methods::Whole, endpoint };
             router = router.fallback(fallback.protect()?);
         }
         Ok(router)
     }
 
-    fn guarded(&self, policy: Policy) -> Access {
-        Access::Guarded(self.server.clone(), Box::new(policy))
+    fn guarded(
+        &self,
+        policy: Policy,
+        protect: impl Fn(RequireLayer) -> MethodRouter<S> + Send + Sync + 'static,
+    ) -> Endpoint<S> {
+        Endpoint::Guarded(self.server.clone(), Box::new(policy), Arc::new(protect))
     }
 
-    fn add(mut self, path: &str, methods: Methods, endpoint: MethodRouter<S>, access: Access) -> Self {
+    fn add(mut self, path: &str, methods: Methods, endpoint: Endpoint<S>) -> Self {
         self.keep_fault(path::check(path));
-        self.routes.push(Route { path: path.to_owned(), methods, endpoint, access });
+        self.routes.push(Route { path: path.to_owned(), methods, endpoint });
         self
     }
 
-    fn set_fallback(mut self, endpoint: MethodRouter<S>, access: Access) -> Self {
-        if self.fallback.replace((endpoint, access)).is_some() {
+    fn set_fallback(mut self, endpoint: Endpoint<S>) -> Self {
+        if self.fallback.replace(endpoint).is_some() {
             self.keep_fault(Err(ConfigError::new("there are two fallbacks")));
         }
         self
@@ -207,8 +216,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
     /// Moves what `with` said into the routes.
     fn apply_with(&mut self) {
         for policy in self.with.drain(..) {
-            self.routes.iter_mut().for_each(|route| route.access.and(&policy));
-            self.fallback.iter_mut().for_each(|(_, access)| access.and(&policy));
+            self.routes.iter_mut().for_each(|route| route.endpoint.and(&policy));
+            self.fallback.iter_mut().for_each(|endpoint| endpoint.and(&policy));
         }
     }
 
@@ -227,7 +236,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             self.open_routers.push(OpenRouter { prefix, ..open });
         }
         match other.fallback {
-            Some((endpoint, access)) => self.set_fallback(endpoint, access),
+            Some(endpoint) => self.set_fallback(endpoint),
             None => self,
         }
     }
@@ -278,13 +287,13 @@ impl<S: Clone + Send + Sync + 'static> fmt::Display for Guard<S> {
         let routes = applied
             .routes
             .iter()
-            .map(|route| (route.methods.to_string(), route.path.clone(), route.access.to_string()));
+            .map(|route| (route.methods.to_string(), route.path.clone(), route.endpoint.to_string()));
         let open = applied
             .open_routers
             .iter()
             .map(|open| ("*".to_owned(), format!("{}/**", open.prefix), "open router".to_owned()));
         let fallback =
-            applied.fallback.iter().map(|(_, access)| ("*".to_owned(), "(fallback)".to_owned(), access.to_string()));
+            applied.fallback.iter().map(|endpoint| ("*".to_owned(), "(fallback)".to_owned(), endpoint.to_string()));
         let lines: Vec<_> = routes.chain(open).chain(fallback).collect();
         let width = |column: fn(&(String, String, String)) -> usize| lines.iter().map(column).max().unwrap_or(0);
         let (methods_width, path_width) = (width(|line| line.0.len()), width(|line| line.1.len()));

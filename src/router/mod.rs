@@ -2,9 +2,11 @@
 
 mod extract;
 mod guard;
+mod handler;
 mod methods;
 mod path;
 mod route;
+mod webhooks;
 
 pub use extract::Claims;
 pub use guard::Guard;

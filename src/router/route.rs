@@ -1,6 +1,7 @@
 //! One line of the route table.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::MethodRouter;
@@ -9,6 +10,7 @@ use super::methods::Methods;
 use super::path::parameters;
 use crate::ResourceServer;
 use crate::error::ConfigError;
+use crate::middleware::RequireLayer;
 use crate::policy::Policy;
 
 /// A route, and what it requires.
@@ -16,15 +18,18 @@ use crate::policy::Policy;
 pub(super) struct Route<S> {
     pub(super) path: String,
     pub(super) methods: Methods,
-    pub(super) endpoint: MethodRouter<S>,
-    pub(super) access: Access,
+    pub(super) endpoint: Endpoint<S>,
 }
 
+/// What answers, and who may ask.
 #[derive(Clone)]
-pub(super) enum Access {
-    Open,
-    Guarded(ResourceServer, Box<Policy>),
+pub(super) enum Endpoint<S> {
+    Open(Box<MethodRouter<S>>),
+    Guarded(ResourceServer, Box<Policy>, Protect<S>),
 }
+
+/// Puts a layer around what answers.
+pub(super) type Protect<S> = Arc<dyn Fn(RequireLayer) -> MethodRouter<S> + Send + Sync>;
 
 /// A plain router that a guard lets in.
 #[derive(Clone)]
@@ -33,10 +38,10 @@ pub(super) struct OpenRouter<S> {
     pub(super) router: Router<S>,
 }
 
-impl Access {
+impl<S> Endpoint<S> {
     /// One more policy; an open route stays open.
     pub(super) fn and(&mut self, more: &Policy) {
-        if let Self::Guarded(_, policy) = self {
+        if let Self::Guarded(_, policy, _) = self {
             **policy = (**policy).clone().and(more.clone());
         }
     }
@@ -45,7 +50,10 @@ impl Access {
 impl<S: Clone + Send + Sync + 'static> Route<S> {
     /// The endpoint behind its policy.
     pub(super) fn protect(self) -> Result<MethodRouter<S>, ConfigError> {
-        let Access::Guarded(server, policy) = self.access else { return Ok(self.endpoint) };
+        let (server, policy, protect) = match self.endpoint {
+            Endpoint::Open(endpoint) => return Ok(*endpoint),
+            Endpoint::Guarded(server, policy, protect) => (server, policy, protect),
+        };
         let layer = server.require(*policy).map_err(|fault| fault.at(&self.path))?;
         let known = parameters(&self.path);
         if let Some(absent) = layer.rules().path_parameters().find(|name| !known.contains(name)) {
@@ -54,19 +62,15 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
                 self.path
             )));
         }
-        Ok(match self.methods {
-            // `route_layer` leaves a method router's own fallback open: right for the 405 of a wrong method only.
-            Methods::Only(_) => self.endpoint.route_layer(layer),
-            Methods::Rest | Methods::Whole => self.endpoint.layer(layer),
-        })
+        Ok(protect(layer))
     }
 }
 
-impl fmt::Display for Access {
+impl<S> fmt::Display for Endpoint<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open => f.write_str("open"),
-            Self::Guarded(_, policy) => fmt::Display::fmt(policy, f),
+            Self::Open(_) => f.write_str("open"),
+            Self::Guarded(_, policy, _) => fmt::Display::fmt(policy, f),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! From settings to a server: everything that can be wrong is found here.
 
+mod client;
+mod limits;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,25 +10,32 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 
+use limits::Limits;
+
 use super::ResourceServer;
 use super::check::{check_range, check_resource, metadata_url};
 use super::entry::{EntrySettings, Fetcher};
 use super::issuer::Issuer;
 use crate::challenge::{ChallengeSettings, Quotable};
 use crate::error::ConfigError;
-use crate::fetch::Fetch;
-use crate::jwt::{Entries, Profile};
+use crate::jwt::{Entries, Profile, VerifiedTokens};
 use crate::keys::{KeyEvent, RefreshSettings, Watcher};
-use crate::middleware::{Answers, OnReject, RejectionBody, State};
+#[cfg(feature = "live")]
+use crate::live::LivePermissions;
+#[cfg(feature = "live")]
+use crate::middleware::Live;
+use crate::middleware::{Answers, OnReject, Permits, RejectionBody, State};
+#[cfg(feature = "introspection")]
+use crate::opaque::Introspection;
+#[cfg(feature = "live")]
+use crate::policy::Conversations;
 use crate::rejection::Rejection;
+use crate::revocation::{RevocationList, Revocations};
 use crate::time::{Clock, SystemClock};
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
-const DEFAULT_TOKEN_BYTES: usize = 8 * 1024;
-const MAX_TOKEN_BYTES: usize = 1024 * 1024;
 const DEFAULT_STALE: Duration = Duration::from_secs(24 * 60 * 60);
-const DEFAULT_MAX_ISSUERS: usize = 1024;
 const MAX_STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Builds a [`ResourceServer`]. Made by [`ResourceServer::builder`].
@@ -48,17 +58,19 @@ pub struct Builder {
     issuers: Vec<Issuer>,
     resources: Vec<String>,
     leeway: Duration,
-    max_token_bytes: usize,
+    limits: Limits,
     stale_for: Duration,
     realm: Option<String>,
     resource_metadata: Option<String>,
     on_reject: Option<OnReject>,
+    revocations: Arc<dyn Revocations>,
     clock: Arc<dyn Clock>,
     fetcher: Fetcher,
     allow_http: bool,
-    max_issuers: usize,
     watcher: Option<Watcher>,
     grpc: bool,
+    #[cfg(feature = "introspection")]
+    introspection: Option<Introspection>,
 }
 
 impl Builder {
@@ -67,17 +79,19 @@ impl Builder {
             issuers: vec![issuer],
             resources: vec![resource],
             leeway: DEFAULT_LEEWAY,
-            max_token_bytes: DEFAULT_TOKEN_BYTES,
+            limits: Limits::default(),
             stale_for: DEFAULT_STALE,
             realm: None,
             resource_metadata: None,
             on_reject: None,
+            revocations: Arc::new(RevocationList::new()),
             clock: Arc::new(SystemClock::new()),
             fetcher: Fetcher::default(),
             allow_http: false,
-            max_issuers: DEFAULT_MAX_ISSUERS,
             watcher: None,
             grpc: true,
+            #[cfg(feature = "introspection")]
+            introspection: None,
         }
     }
 
@@ -98,12 +112,6 @@ impl Builder {
     /// How far clocks may be apart when `exp`, `nbf` and `iat` are judged. Default: 60 s; five minutes at most.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
-        self
-    }
-
-    /// The largest token that is looked at, in bytes. Default: 8 KiB; 1 MiB at most.
-    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
-        self.max_token_bytes = bytes;
         self
     }
 
@@ -187,36 +195,16 @@ impl Builder {
         self
     }
 
+    /// What is known about revoked tokens and blocked subjects. Default: a [`RevocationList`] in memory, which webhooks and
+    /// [`revoke`](ResourceServer::revoke) fill. One of your own may share it among replicas.
+    pub fn revocations(mut self, revocations: impl Revocations) -> Self {
+        self.revocations = Arc::new(revocations);
+        self
+    }
+
     /// Where the time comes from. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Asks other servers instead of the built-in client, whose settings are then of no effect.
-    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
-        self.fetcher.custom = Some(Arc::new(fetch));
-        self
-    }
-
-    /// Trusts this root certificate (PEM, one or more) besides the platform's when documents are fetched.
-    #[cfg(feature = "http-client")]
-    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.fetcher.client.root_certificates.push(pem.into());
-        self
-    }
-
-    /// Fetches documents through this proxy. The environment's proxy settings are never used.
-    #[cfg(feature = "http-client")]
-    pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.fetcher.client.proxy = Some(url.into());
-        self
-    }
-
-    /// The `User-Agent` of fetches. Default: `orgate/` and the version.
-    #[cfg(feature = "http-client")]
-    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
-        self.fetcher.client.user_agent = Some(user_agent.into());
         self
     }
 
@@ -227,9 +215,10 @@ impl Builder {
         self
     }
 
-    /// The most issuer entries that this server may have, those added while it runs included. Default: 1024.
-    pub fn max_issuers(mut self, most: usize) -> Self {
-        self.max_issuers = most;
+    /// Opaque tokens are taken too: the issuer is asked about each. Without this they are refused.
+    #[cfg(feature = "introspection")]
+    pub fn introspection(mut self, ask: Introspection) -> Self {
+        self.introspection = Some(ask);
         self
     }
 
@@ -241,12 +230,7 @@ impl Builder {
     pub fn build(self) -> Result<ResourceServer, ConfigError> {
         check_range("leeway", self.leeway, MAX_LEEWAY)?;
         check_range("stale_for", self.stale_for, MAX_STALE)?;
-        if !(1..=MAX_TOKEN_BYTES).contains(&self.max_token_bytes) {
-            return Err(ConfigError::new(format_args!(
-                "max_token_bytes {}: not in 1 ..= {MAX_TOKEN_BYTES}",
-                self.max_token_bytes
-            )));
-        }
+        self.limits.check()?;
         for resource in &self.resources {
             check_resource(resource, Profile::UntypedJwt)?;
         }
@@ -260,16 +244,26 @@ impl Builder {
             leeway: self.leeway,
             life: RefreshSettings { stale_for: self.stale_for, watcher: self.watcher },
             allow_http: self.allow_http,
-            max_issuers: self.max_issuers,
+            max_issuers: self.limits.max_issuers,
             clock: self.clock.clone(),
             fetcher: self.fetcher,
         };
         let entries =
             self.issuers.iter().try_fold(Entries::default(), |entries, issuer| settings.add(&entries, issuer))?;
         let state = State {
-            entries: ArcSwap::from_pointee(entries),
+            verified: VerifiedTokens::new(self.limits.token_cache_bytes),
+            permits: Permits::new(self.limits.permits),
+            revocations: self.revocations,
+            #[cfg(feature = "introspection")]
+            introspector: self.introspection.map(|ask| settings.introspector(&entries, ask)).transpose()?,
+            #[cfg(feature = "live")]
+            live: Live {
+                permissions: Arc::new(LivePermissions::new(self.limits.live_permissions, self.clock.clone())),
+                conversations: Conversations::new(),
+            },
             clock: self.clock,
-            max_token_bytes: self.max_token_bytes,
+            entries: ArcSwap::from_pointee(entries),
+            max_token_bytes: self.limits.max_token_bytes,
             answers: Answers { challenge, on_reject: self.on_reject, grpc: self.grpc },
         };
         Ok(ResourceServer { state: Arc::new(state), settings: Arc::new(settings) })

@@ -13,6 +13,14 @@ pub(super) fn check_range(what: &str, value: Duration, most: Duration) -> Result
     if value <= most { Ok(()) } else { Err(ConfigError::new(format_args!("{what} {value:?}: more than {most:?}"))) }
 }
 
+pub(super) fn check_count(what: &str, value: usize, most: usize) -> Result<(), ConfigError> {
+    if (1..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::new(format_args!("{what} {value}: not in 1 ..= {most}")))
+    }
+}
+
 pub(super) fn check_url(what: &str, text: &str, allow_http: bool) -> Result<Uri, ConfigError> {
     let plain = if allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
     url::parse(text, plain).map_err(|why| ConfigError::new(format_args!("{what} {:?}: {why}", url::without_user(text))))

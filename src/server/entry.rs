@@ -12,6 +12,10 @@ use crate::fetch::Fetch;
 use crate::fetch::http_client::{ClientSettings, HttpClient};
 use crate::jwt::{Entries, Entry, IssuerRules, Profile};
 use crate::keys::{Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
+#[cfg(feature = "live")]
+use crate::live::Source;
+#[cfg(feature = "introspection")]
+use crate::opaque::{Introspection, Introspector};
 use crate::signature::Algorithm;
 use crate::time::Clock;
 
@@ -46,7 +50,12 @@ impl EntrySettings {
         }
         let rules = self.rules(issuer)?;
         let keys = self.keys(issuer, &rules)?;
-        entries.with(Entry { rules, keys })
+        entries.with(Entry {
+            rules,
+            keys,
+            #[cfg(feature = "live")]
+            permissions: issuer.permissions.as_ref().map(|from| Source::new(from.0.clone())),
+        })
     }
 
     fn rules(&self, issuer: &Issuer) -> Result<IssuerRules, ConfigError> {
@@ -77,6 +86,8 @@ impl EntrySettings {
             scope_claim: issuer.scope_claim.clone(),
             scope_form: issuer.scope_form,
             leeway: self.leeway,
+            #[cfg(feature = "live")]
+            has_permissions: issuer.permissions.is_some(),
         })
     }
 
@@ -107,6 +118,30 @@ impl EntrySettings {
         let fetch = self.fetcher.get(&rules.name)?;
         let origin = Origin { name: rules.name.clone(), source, rules: key_rules, fetch, allow_http: self.allow_http };
         Ok(KeyStore::fetching(origin, &self.life, self.clock.clone(), seed))
+    }
+}
+
+#[cfg(feature = "introspection")]
+impl EntrySettings {
+    /// An opaque token does not say whose it is: with several entries, the setting must.
+    pub(super) fn introspector(&self, entries: &Entries, ask: Introspection) -> Result<Arc<Introspector>, ConfigError> {
+        ask.check()?;
+        check_url("introspection endpoint", &ask.endpoint, self.allow_http)?;
+        let mut all = entries.iter();
+        let entry = match (&ask.issuer_name, all.next(), all.next()) {
+            (Some(name), ..) => entries.named(name),
+            (None, only, None) => only,
+            (None, ..) => None,
+        };
+        let entry = entry.ok_or_else(|| {
+            let known: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
+            ConfigError::new(format_args!(
+                "introspection of issuer {:?}: this server has {known:?}; say which one by issuer(name)",
+                ask.issuer_name.as_deref().unwrap_or_default()
+            ))
+        })?;
+        let (name, fetch) = (entry.rules.name.clone(), self.fetcher.get(&entry.rules.name)?);
+        Ok(Arc::new(Introspector::new(ask, name, fetch, self.clock.clone())))
     }
 }
 

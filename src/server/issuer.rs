@@ -1,7 +1,11 @@
 //! The settings of one issuer.
 
 use crate::jwt::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, MachineMark, Profile, ScopeForm};
+#[cfg(feature = "live")]
+use crate::live::PermissionSource;
 use crate::signature::Algorithm;
+#[cfg(feature = "live")]
+use std::sync::Arc;
 
 /// One issuer entry: a key set with one or more `iss` values, and how its tokens are read.
 ///
@@ -34,6 +38,8 @@ pub struct Issuer {
     pub(super) organization_claim: String,
     pub(super) scope_claim: String,
     pub(super) scope_form: ScopeForm,
+    #[cfg(feature = "live")]
+    pub(super) permissions: Option<PermissionsFrom>,
 }
 
 /// Where an entry's keys come from.
@@ -61,6 +67,8 @@ impl Issuer {
             organization_claim: DEFAULT_ORGANIZATION_CLAIM.to_owned(),
             scope_claim: DEFAULT_SCOPE_CLAIM.to_owned(),
             scope_form: ScopeForm::default(),
+            #[cfg(feature = "live")]
+            permissions: None,
         }
     }
 
@@ -168,6 +176,28 @@ impl Issuer {
         self.scope_claim = name.into();
         self.scope_form = form;
         self
+    }
+}
+
+/// Where to ask what the issuer's subjects hold now.
+#[cfg(feature = "live")]
+#[derive(Clone)]
+pub(super) struct PermissionsFrom(pub(super) Arc<dyn PermissionSource>);
+
+#[cfg(feature = "live")]
+impl Issuer {
+    /// Where to ask what this issuer's subjects hold now, for policies with [`fresh`](crate::Policy::fresh) or
+    /// [`live`](crate::Policy::live).
+    pub fn permissions(mut self, source: impl PermissionSource) -> Self {
+        self.permissions = Some(PermissionsFrom(Arc::new(source)));
+        self
+    }
+}
+
+#[cfg(feature = "live")]
+impl std::fmt::Debug for PermissionsFrom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a source")
     }
 }
 

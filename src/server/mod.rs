@@ -4,6 +4,9 @@ mod builder;
 mod check;
 mod entry;
 mod issuer;
+#[cfg(feature = "live")]
+mod live;
+mod webhooks;
 
 use std::fmt;
 use std::future::Future;
@@ -11,6 +14,7 @@ use std::sync::Arc;
 
 pub use builder::Builder;
 pub use issuer::Issuer;
+pub use webhooks::Webhooks;
 
 use crate::error::ConfigError;
 use crate::jwt::IssuerRules;

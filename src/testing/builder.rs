@@ -10,6 +10,7 @@ use super::keys::KeyForm;
 use super::ring::KeyRing;
 use super::server::Server;
 use super::state::State;
+use super::tenant::Tenant;
 use super::traffic::Traffic;
 use super::{TestClock, TestIssuer};
 use crate::signature::Algorithm;
@@ -67,6 +68,11 @@ impl TestIssuerBuilder {
     ///
     /// If loopback has no port left, if the path is not one, or outside a tokio runtime.
     pub async fn start(self) -> TestIssuer {
+        self.start_for(|_| None).await
+    }
+
+    /// With the tenant that `tenant` makes for an origin, `http://127.0.0.1:{port}`.
+    pub(super) async fn start_for(self, tenant: impl FnOnce(String) -> Option<Arc<Tenant>>) -> TestIssuer {
         let is_path = self.path.is_empty() || self.path.starts_with('/') && !self.path.ends_with('/');
         assert!(is_path, "the path of an issuer is empty or like /oidc, not {:?}", self.path);
         let bound = TcpListener::bind(("127.0.0.1", 0)).await.and_then(|bound| Ok((bound.local_addr()?, bound)));
@@ -83,6 +89,7 @@ impl TestIssuerBuilder {
             cache_control: Mutex::new(Some(HeaderValue::from_static("no-cache, max-age=0, must-revalidate"))),
             traffic: Arc::new(Traffic::new()),
             released: watch::Sender::new(()),
+            tenant: tenant(format!("http://{address}")),
         });
         TestIssuer::new(Server::spawn(listener, Arc::clone(&state)), state)
     }

@@ -24,6 +24,8 @@ use crate::time::{Clock, Now};
 #[derive(Clone, Debug)]
 pub struct TestClock {
     now: Arc<Mutex<Now>>,
+    ahead: Duration,
+    behind: Duration,
 }
 
 impl TestClock {
@@ -31,7 +33,21 @@ impl TestClock {
     /// hour: nothing may rely on its being small.
     #[must_use]
     pub fn new(unix: Duration) -> Self {
-        Self { now: Arc::new(Mutex::new(Now::new(unix, Duration::from_secs(3600)))) }
+        let now = Arc::new(Mutex::new(Now::new(unix, Duration::from_secs(3600))));
+        Self { now, ahead: Duration::ZERO, behind: Duration::ZERO }
+    }
+
+    /// The clock of a machine that is ahead of this one: its wall hand shows `by` more, and both turn together. For an
+    /// issuer and an API that do not agree on the time.
+    #[must_use]
+    pub fn ahead(&self, by: Duration) -> Self {
+        Self { ahead: self.ahead.saturating_add(by), ..self.clone() }
+    }
+
+    /// The clock of a machine that is behind this one: its wall hand shows `by` less, and both turn together.
+    #[must_use]
+    pub fn behind(&self, by: Duration) -> Self {
+        Self { behind: self.behind.saturating_add(by), ..self.clone() }
     }
 
     /// Turns both hands forward.
@@ -49,7 +65,7 @@ impl TestClock {
 
     /// Sets the wall hand, backwards too: to `unix`, the duration since the Unix epoch.
     pub fn set_wall(&self, unix: Duration) {
-        lock(&self.now).unix = unix;
+        lock(&self.now).unix = unix.saturating_add(self.behind).saturating_sub(self.ahead);
     }
 
     /// Turns the monotonic hand forward: life times and back-offs pass, tokens do not age.
@@ -61,7 +77,8 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Now {
-        *lock(&self.now)
+        let now = *lock(&self.now);
+        Now { unix: now.unix.saturating_add(self.ahead).saturating_sub(self.behind), ..now }
     }
 }
 
@@ -78,5 +95,18 @@ mod tests {
         clock.set_wall(Duration::from_secs(7));
         clock.advance_monotonic(Duration::from_secs(1));
         assert_eq!(clock.now(), Now::new(Duration::from_secs(7), start.monotonic + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn clocks_that_disagree_turn_together() {
+        let clock = TestClock::new(Duration::from_secs(1000));
+        let (ahead, behind) = (clock.ahead(Duration::from_secs(60)), clock.behind(Duration::from_secs(60)));
+        ahead.advance(Duration::from_secs(5));
+        let unix = |clock: &TestClock| clock.now().unix.as_secs();
+        assert_eq!([unix(&behind), unix(&clock), unix(&ahead)], [945, 1005, 1065]);
+        assert_eq!(ahead.now().monotonic, clock.now().monotonic);
+        behind.set_wall(Duration::from_secs(10));
+        assert_eq!([unix(&behind), unix(&clock), unix(&ahead)], [10, 70, 130]);
+        assert_eq!(unix(&ahead.behind(Duration::from_secs(60))), 70);
     }
 }

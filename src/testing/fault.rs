@@ -1,19 +1,9 @@
 //! What goes wrong at the issuer, and when.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// What a resource server asks of an issuer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Endpoint {
-    /// The metadata, in all of its well-known places.
-    Discovery,
-    /// The key set.
-    Keys,
-    /// Both.
-    All,
-}
+use super::Endpoint;
 
 /// What happens instead of the right answer. Where a fault has no meaning (no keys in the metadata, say), the right
 /// answer is given.
@@ -22,6 +12,13 @@ pub enum Endpoint {
 pub enum Fault {
     /// This status, from 200 to 999, and a small JSON body.
     Status(u16),
+    /// This status with `Retry-After` in whole seconds: 429 when there was too much, 503 when there was too little.
+    RetryAfter {
+        /// From 200 to 999.
+        status: u16,
+        /// Rounded up to seconds.
+        after: Duration,
+    },
     /// The right answer, after this much real time.
     Delay(Duration),
     /// The right answer, once the test calls [`TestIssuer::release`](super::TestIssuer::release).
@@ -53,7 +50,9 @@ pub enum Fault {
 impl Fault {
     fn check(&self) {
         match self {
-            Self::Status(status) => assert!((200..1000).contains(status), "not a final HTTP status: {status}"),
+            Self::Status(status) | Self::RetryAfter { status, .. } => {
+                assert!((200..1000).contains(status), "not a final HTTP status: {status}");
+            }
             Self::Redirect(to) => {
                 assert!(http::HeaderValue::from_str(to).is_ok(), "not the value of a Location header: {to:?}");
             }
@@ -65,40 +64,25 @@ impl Fault {
 /// The faults to come.
 #[derive(Debug, Default)]
 pub(super) struct Script {
-    discovery: Part,
-    keys: Part,
-    all: Part,
-}
-
-#[derive(Debug, Default)]
-struct Part {
-    next: VecDeque<Fault>,
-    always: Option<Fault>,
+    next: HashMap<Endpoint, VecDeque<Fault>>,
+    always: HashMap<Endpoint, Fault>,
 }
 
 impl Script {
     pub(super) fn next(&mut self, endpoint: Endpoint, fault: Fault) {
         fault.check();
-        self.part(endpoint).next.push_back(fault);
+        self.next.entry(endpoint).or_default().push_back(fault);
     }
 
     pub(super) fn always(&mut self, endpoint: Endpoint, fault: Fault) {
         fault.check();
-        self.part(endpoint).always = Some(fault);
+        self.always.insert(endpoint, fault);
     }
 
     /// The fault for a request that has come in: one time before always, the endpoint's own before everyone's.
     pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<Fault> {
-        let next = self.part(endpoint).next.pop_front().or_else(|| self.all.next.pop_front());
-        next.or_else(|| self.part(endpoint).always.clone()).or_else(|| self.all.always.clone())
-    }
-
-    const fn part(&mut self, endpoint: Endpoint) -> &mut Part {
-        match endpoint {
-            Endpoint::Discovery => &mut self.discovery,
-            Endpoint::Keys => &mut self.keys,
-            Endpoint::All => &mut self.all,
-        }
+        let next = endpoint.widening().find_map(|endpoint| self.next.get_mut(&endpoint)?.pop_front());
+        next.or_else(|| endpoint.widening().find_map(|endpoint| self.always.get(&endpoint).cloned()))
     }
 }
 
@@ -119,5 +103,8 @@ mod tests {
         assert_eq!(keys, expected.map(Some));
         assert_eq!(script.take(Endpoint::Discovery), Some(Fault::Empty));
         assert_eq!(Script::default().take(Endpoint::Keys), None);
+        script.always(Endpoint::Management, Fault::Hang);
+        assert_eq!(script.take(Endpoint::User), Some(Fault::Hang));
+        assert_eq!(script.take(Endpoint::Token), Some(Fault::Empty));
     }
 }

@@ -18,7 +18,7 @@ use crate::signature::Algorithm;
 ///
 /// It serves its metadata (OIDC discovery and RFC 8414) and its key set, mints tokens, and does wrong what
 /// it is told to do wrong. It has no token endpoint: tokens come from [`resource_token`](Self::resource_token) and its
-/// siblings.
+/// siblings. [`TestTenant`](super::TestTenant) has the rest.
 ///
 /// The server runs as a task of the tokio runtime that started it, and ends when the value is dropped.
 pub struct TestIssuer {
@@ -30,6 +30,10 @@ pub struct TestIssuer {
 impl TestIssuer {
     pub(super) const fn new(server: Server, state: Arc<State>) -> Self {
         Self { state, server }
+    }
+
+    pub(super) const fn state(&self) -> &Arc<State> {
+        &self.state
     }
 
     /// An issuer like a new Logto tenant: one ES384 key, under `/oidc`.
@@ -104,7 +108,8 @@ impl TestIssuer {
         self.token(Kind::Logout { audience: client.into() })
     }
 
-    /// An opaque access token: 43 characters, no dots. What a client gets that forgot `resource`.
+    /// An opaque access token: 43 characters, no dots. What a client gets that forgot `resource`. Nobody knows this one;
+    /// introspection knows those of a [`TokenRequest::opaque`](super::TokenRequest::opaque).
     #[must_use]
     pub fn opaque_token(&self) -> String {
         random(32)

@@ -17,7 +17,7 @@ use jsonwebtoken::{Algorithm as Jwa, EncodingKey};
 use serde_json::{Map, Value};
 
 use super::lock;
-use crate::signature::Algorithm;
+use crate::signature::{Algorithm, KeyMaterial, VerifyingKey};
 
 /// How an issuer writes its keys.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,6 +109,25 @@ impl SigningKey {
     }
 }
 
+impl SigningKey {
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let number = |name| self.public.get(name).and_then(|number| decode(number)).unwrap_or_default();
+        let key = match self.private {
+            Private::Rsa(..) => {
+                VerifyingKey::new(self.algorithm, KeyMaterial::Rsa { n: &number("n"), e: &number("e") })
+            }
+            _ if self.algorithm == Algorithm::EdDsa => {
+                VerifyingKey::new(self.algorithm, KeyMaterial::Point(&number("x")))
+            }
+            _ => {
+                let point = [vec![4], number("x"), number("y")].concat();
+                VerifyingKey::new(self.algorithm, KeyMaterial::Point(&point))
+            }
+        };
+        key.is_ok_and(|key| key.verify(message, signature))
+    }
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey").field("alg", &self.alg()).field("kid", &self.kid).finish_non_exhaustive()
@@ -155,6 +174,10 @@ fn thumbprint(public: &BTreeMap<&'static str, String>) -> String {
 
 pub(super) fn encode(octets: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(octets)
+}
+
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// `octets` random octets in base64url.

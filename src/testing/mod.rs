@@ -39,11 +39,16 @@
 //! **Bad days** are scripted: [`TestIssuer::fail_next`] and [`TestIssuer::fail_always`] with a [`Fault`],
 //! [`TestIssuer::take_down`], and the rotations. What the server under test did about it can be counted:
 //! [`TestIssuer::requests`], [`TestIssuer::not_modified`], [`TestIssuer::most_in_flight`].
+//!
+//! **A whole tenant** is a [`TestTenant`]: users, machines, organizations and roles around such an issuer. Its tokens hold
+//! what the subject holds now, its Management API tells what that is, and its webhooks tell of changes.
 
+mod answers;
 mod body;
 mod builder;
 mod clock;
 mod double;
+mod endpoint;
 mod fault;
 mod issuer;
 mod keys;
@@ -52,6 +57,7 @@ mod mint;
 mod ring;
 mod server;
 mod state;
+mod tenant;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -59,9 +65,13 @@ mod traffic;
 pub use builder::TestIssuerBuilder;
 pub use clock::TestClock;
 pub use double::{PdpCall, PdpFault, PdpQuestion, TestDecisionRequest, TestPdp, TestPermit};
-pub use fault::{Endpoint, Fault};
+pub use endpoint::Endpoint;
+pub use fault::Fault;
 pub use issuer::TestIssuer;
 pub use mint::TokenBuilder;
+pub use tenant::{
+    Grant, LogtoRelease, Refused, RoleType, TestTenant, TestTenantBuilder, TokenRequest, WebhookDelivery,
+};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -56,6 +56,14 @@ impl KeyRing {
         json!({ "keys": keys.collect::<Vec<_>>() })
     }
 
+    /// Whether a published key of this name made the signature; `None` if there is no such key.
+    pub(super) fn verifies(&self, kid: &str, message: &[u8], signature: &[u8]) -> Option<bool> {
+        self.published.iter().find_map(|published| match published {
+            Published::Key(key) if key.kid() == kid => Some(key.verifies(message, signature)),
+            _ => None,
+        })
+    }
+
     /// The key is published and signs from now on; those before it stay published.
     pub(super) fn rotate(&mut self, algorithm: Algorithm) {
         self.announce(algorithm);

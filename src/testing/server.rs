@@ -1,26 +1,25 @@
 //! The HTTP side of a test issuer.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use aws_lc_rs::digest;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, IF_NONE_MATCH};
+use http::{HeaderValue, Request, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::answers::{self, Answer, Right, faulty, refuse};
 use super::body::AnswerBody;
-use super::keys::encode;
 use super::state::State;
 use super::{Endpoint, Fault, lock};
-
-type Answer = Response<AnswerBody>;
 
 /// The tasks that serve; they end with it.
 #[derive(Debug)]
@@ -89,9 +88,11 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, 
     let Some(endpoint) = state.endpoint(request.uri().path()) else {
         return Ok(refuse(StatusCode::NOT_FOUND));
     };
-    if request.method() != Method::GET {
+    if *request.method() != endpoint.method() {
         let mut answer = refuse(StatusCode::METHOD_NOT_ALLOWED);
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        if let Ok(allowed) = HeaderValue::from_str(endpoint.method().as_str()) {
+            answer.headers_mut().insert(ALLOW, allowed);
+        }
         return Ok(answer);
     }
     // Before the arrival is told, so that a release that follows it is not missed.
@@ -106,128 +107,41 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, 
         }
         _ => {}
     }
+    let (head, body) = request.into_parts();
+    let mut asked = Request::from_parts(head, read(body).await);
+    if matches!(fault, Some(Fault::Huge | Fault::Reset)) {
+        // What is too large, or breaks off, is a body.
+        asked.headers_mut().remove(IF_NONE_MATCH);
+    }
     let answer = match fault {
-        Some(fault) => answer_with(&state, endpoint, request.headers(), fault),
-        None => answer(&state, endpoint, request.headers()),
+        None => right(&state, endpoint, &asked).map(AnswerBody::whole),
+        Some(fault) => faulty(&state, endpoint, fault, || right(&state, endpoint, &asked)),
     };
     Ok(answer.map(|body| body.in_flight(flight)))
 }
 
-/// The right answer.
-fn answer(state: &State, endpoint: Endpoint, asked: &HeaderMap) -> Answer {
+fn right(state: &Arc<State>, endpoint: Endpoint, asked: &Request<Bytes>) -> Right {
+    if let Some(tenant) = &state.tenant
+        && let Some(answer) = tenant.answer(state, endpoint, asked)
+    {
+        return answer;
+    }
     match endpoint {
-        Endpoint::Keys => keys(state, asked),
-        Endpoint::Discovery | Endpoint::All => found(endpoint, metadata(state, &state.url)),
+        Endpoint::Keys => answers::keys(state, asked.headers()),
+        _ => answers::metadata(state, &state.url),
     }
 }
 
-fn keys(state: &State, asked: &HeaderMap) -> Answer {
-    let set = lock(&state.keys).jwks().to_string();
-    let etag = format!("\"{}\"", encode(digest::digest(&digest::SHA256, set.as_bytes())));
-    let mut answer = if has_seen(asked, &etag) {
-        state.traffic.not_modified();
-        let mut answer = Response::new(AnswerBody::whole(""));
-        *answer.status_mut() = StatusCode::NOT_MODIFIED;
-        answer
-    } else {
-        found(Endpoint::Keys, set)
-    };
-    if let Ok(etag) = HeaderValue::try_from(etag) {
-        answer.headers_mut().insert(ETAG, etag);
-    }
-    let cache_control = lock(&state.cache_control).clone();
-    if let Some(value) = cache_control {
-        answer.headers_mut().insert(CACHE_CONTROL, value);
-    }
-    answer
-}
-
-/// RFC 9110 section 13.1.2: weak comparison with any of those listed.
-fn has_seen(asked: &HeaderMap, etag: &str) -> bool {
-    let listed = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    listed.flat_map(|value| value.split(',')).any(|tag| {
-        let tag = tag.trim();
-        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-    })
-}
-
-fn metadata(state: &State, issuer: &str) -> String {
-    let here = &state.url;
-    let metadata = json!({
-        "issuer": issuer,
-        "jwks_uri": format!("{here}/jwks"),
-        "authorization_endpoint": format!("{here}/auth"),
-        "token_endpoint": format!("{here}/token"),
-        "introspection_endpoint": format!("{here}/token/introspection"),
-        "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [lock(&state.keys).signing().alg()],
-    });
-    metadata.to_string()
-}
-
-/// The answer that the fault makes of the right one.
-fn answer_with(state: &State, endpoint: Endpoint, asked: &HeaderMap, fault: Fault) -> Answer {
-    let right = || match endpoint {
-        Endpoint::Keys => lock(&state.keys).jwks().to_string(),
-        Endpoint::Discovery | Endpoint::All => metadata(state, &state.url),
-    };
-    match fault {
-        Fault::Status(status) => refuse(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
-        Fault::Garbage => found(endpoint, &b"\x00\xff{]\xfe not JSON"[..]),
-        Fault::Empty => found(endpoint, ""),
-        Fault::Body(body) => found(endpoint, body),
-        Fault::Huge => found(endpoint, right() + &" ".repeat(300 * 1024)),
-        Fault::Drip => found(endpoint, "").map(|_| AnswerBody::drip()),
-        Fault::Reset => found(endpoint, "").map(|_| AnswerBody::cut(Bytes::from(right()))),
-        Fault::Redirect(to) => {
-            let mut answer = refuse(StatusCode::FOUND);
-            if let Ok(to) = HeaderValue::try_from(to) {
-                answer.headers_mut().insert(LOCATION, to);
-            }
-            answer
+/// Up to 64 KiB: no right request is longer.
+async fn read(mut body: Incoming) -> Bytes {
+    let mut whole = Vec::new();
+    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Some(data) = frame.data_ref() {
+            whole.extend_from_slice(data);
         }
-        Fault::WrongIssuer if endpoint != Endpoint::Keys => {
-            found(endpoint, metadata(state, &format!("{}/other", state.url)))
-        }
-        Fault::NoKeys if endpoint == Endpoint::Keys => found(endpoint, json!({ "keys": [] }).to_string()),
-        Fault::TooManyKeys(count) if endpoint == Endpoint::Keys => found(endpoint, crowd(state, count)),
-        Fault::Delay(_) | Fault::Hold | Fault::Hang | Fault::WrongIssuer | Fault::NoKeys | Fault::TooManyKeys(_) => {
-            answer(state, endpoint, asked)
+        if whole.len() > 64 * 1024 {
+            break;
         }
     }
-}
-
-/// The published keys, and copies of one that is not, up to `count`.
-fn crowd(state: &State, count: usize) -> String {
-    let stranger = lock(&state.keys).stranger().jwk();
-    let mut set = lock(&state.keys).jwks();
-    if let Some(keys) = set.get_mut("keys").and_then(Value::as_array_mut) {
-        keys.extend((keys.len()..count).map(|number| {
-            let mut jwk = stranger.clone();
-            if let Some(jwk) = jwk.as_object_mut() {
-                jwk.insert("kid".to_owned(), format!("one-of-many-{number}").into());
-            }
-            jwk
-        }));
-    }
-    set.to_string()
-}
-
-fn found(endpoint: Endpoint, body: impl Into<Bytes>) -> Answer {
-    let media_type = match endpoint {
-        Endpoint::Keys => "application/jwk-set+json; charset=utf-8",
-        Endpoint::Discovery | Endpoint::All => "application/json; charset=utf-8",
-    };
-    let mut answer = Response::new(AnswerBody::whole(body));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    answer
-}
-
-fn refuse(status: StatusCode) -> Answer {
-    let body = json!({ "error": status.canonical_reason().unwrap_or("unknown") }).to_string();
-    let mut answer = found(Endpoint::All, body);
-    *answer.status_mut() = status;
-    answer
+    whole.into()
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::fault::Script;
 use super::ring::KeyRing;
+use super::tenant::Tenant;
 use super::traffic::Traffic;
 use super::{Endpoint, TestClock};
 
@@ -22,6 +23,8 @@ pub(super) struct State {
     pub(super) cache_control: Mutex<Option<HeaderValue>>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) released: watch::Sender<()>,
+    /// Whose issuer it is, if there is more than an issuer.
+    pub(super) tenant: Option<Arc<Tenant>>,
 }
 
 impl State {
@@ -35,7 +38,10 @@ impl State {
         if path.strip_prefix("/.well-known/oauth-authorization-server") == Some(&*self.path) {
             return Some(Endpoint::Discovery);
         }
-        (path.strip_prefix(&*self.path) == Some("/jwks")).then_some(Endpoint::Keys)
+        if path.strip_prefix(&*self.path) == Some("/jwks") {
+            return Some(Endpoint::Keys);
+        }
+        self.tenant.as_ref().and_then(|_| Tenant::endpoint(path.strip_prefix(&*self.path), path))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What has been asked of an issuer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -11,22 +12,17 @@ pub(super) struct Traffic {
     counts: watch::Sender<Counts>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    discovery: usize,
-    keys: usize,
+    requests: HashMap<Endpoint, usize>,
     pub(super) not_modified: usize,
     pub(super) in_flight: usize,
     pub(super) most_in_flight: usize,
 }
 
 impl Counts {
-    pub(super) const fn requests(&self, endpoint: Endpoint) -> usize {
-        match endpoint {
-            Endpoint::Discovery => self.discovery,
-            Endpoint::Keys => self.keys,
-            Endpoint::All => self.discovery + self.keys,
-        }
+    pub(super) fn requests(&self, endpoint: Endpoint) -> usize {
+        self.requests.iter().filter(|(asked, _)| endpoint.holds(**asked)).map(|(_, count)| count).sum()
     }
 }
 
@@ -36,7 +32,7 @@ impl Traffic {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        *self.counts.borrow()
+        self.counts.borrow().clone()
     }
 
     /// Requests in flight stay counted as such.
@@ -58,10 +54,7 @@ impl Traffic {
 
     pub(super) fn arrive(self: &Arc<Self>, endpoint: Endpoint) -> Flight {
         self.counts.send_modify(|counts| {
-            match endpoint {
-                Endpoint::Keys => counts.keys += 1,
-                Endpoint::Discovery | Endpoint::All => counts.discovery += 1,
-            }
+            *counts.requests.entry(endpoint).or_default() += 1;
             counts.in_flight += 1;
             counts.most_in_flight = counts.most_in_flight.max(counts.in_flight);
         });

@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use source::{Source, Token, crate_sources};
 
 /// A module uses floors below its own, and its own folder. The ground floor is a vocabulary, and itself in order.
-const FLOORS: [&[&str]; 13] = [
+const FLOORS: [&[&str]; 14] = [
     &["error", "json", "signature", "time"],
-    &["fetch", "scope", "scoped"],
+    &["fetch", "scope", "scoped", "webhooks"],
     &["challenge", "remote"],
     &["rejection"],
     &["bearer", "keys", "token"],
+    &["live"],
     &["jwt"],
-    &["organization"],
+    &["opaque", "organization", "revocation"],
     &["decision"],
     &["authzen", "permit"],
     &["policy"],
@@ -34,7 +35,7 @@ struct OnlyIn {
     places: &'static [&'static str],
 }
 
-const ONLY_IN: [OnlyIn; 11] = [
+const ONLY_IN: [OnlyIn; 12] = [
     OnlyIn {
         what: "a clock is read",
         patterns: &[&["Instant"], &["SystemTime", "::", "now"], &["SystemTime", "as"], &[".", "elapsed", "("]],
@@ -60,10 +61,12 @@ const ONLY_IN: [OnlyIn; 11] = [
             "authzen/discovery.rs",
             "keys/discovery.rs",
             "middleware/respond.rs",
+            "opaque/answer.rs",
             "permit/client.rs",
             "permit/sync.rs",
             "rejection/kind.rs",
             "remote/call.rs",
+            "router/webhooks.rs",
             "testing/",
         ],
     },
@@ -82,7 +85,12 @@ const ONLY_IN: [OnlyIn; 11] = [
             "keys/operate.rs",
             "keys/refresh.rs",
             "keys/store.rs",
+            "live/flight.rs",
+            "live/store.rs",
             "middleware/future.rs",
+            "middleware/known.rs",
+            "middleware/permits.rs",
+            "opaque/ask.rs",
             "permit/client.rs",
             "permit/sync.rs",
             "remote/call.rs",
@@ -93,14 +101,19 @@ const ONLY_IN: [OnlyIn; 11] = [
     OnlyIn {
         what: "a task is started",
         patterns: &[&["spawn"], &["spawn_blocking"], &["spawn_local"], &["spawn_on"]],
-        places: &["keys/ready.rs", "keys/refresh.rs", "testing/"],
+        places: &["keys/ready.rs", "keys/refresh.rs", "live/flight.rs", "opaque/ask.rs", "testing/"],
     },
-    OnlyIn { what: "an access token is minted", patterns: &[&["::", "mint"]], places: &["jwt/verify.rs"] },
+    OnlyIn {
+        what: "an access token is minted",
+        patterns: &[&["::", "mint"], &["::", "mint_introspected"]],
+        places: &["jwt/verify.rs", "opaque/answer.rs"],
+    },
     OnlyIn {
         what: "an organization is called verified",
         patterns: &[&["::", "verified"]],
         places: &["policy/decide.rs", "testing/double/request.rs"],
     },
+    OnlyIn { what: "a webhook is believed", patterns: &[&["Event", "::", "read"]], places: &["webhooks/verify.rs"] },
 ];
 
 const LONGEST_FILE: usize = 320;
@@ -322,15 +335,25 @@ fn imported(source: &Source, crates: &BTreeSet<String>) -> BTreeSet<String> {
     names
 }
 
-/// Every `pub` item as far as it is a promise, and the head of every `impl`.
+/// Every `pub` item as far as it is a promise, and the head of every `impl`, unless it is for a type of this file that is
+/// not public.
 fn public_signatures(tokens: &[Token]) -> Vec<&[Token]> {
+    let private: BTreeSet<&str> = tokens
+        .windows(3)
+        .filter(|window| &*window[0].text != "pub" && matches!(&*window[1].text, "struct" | "enum"))
+        .map(|window| &*window[2].text)
+        .collect();
     let mut signatures = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         let before = at.checked_sub(1).map_or("", |before| &tokens[before].text);
         let after = tokens.get(at + 1).map_or("", |after| &after.text);
         let rest = &tokens[at..];
         if token.text == "impl" && matches!(before, "" | "}" | ";" | "]" | "{") {
-            signatures.push(until(rest, &["{"]));
+            let head = until(rest, &["{"]);
+            let implementor = head.iter().rposition(|token| token.text == "for").and_then(|at| head.get(at + 1));
+            if implementor.is_none_or(|name| !private.contains(&&*name.text)) {
+                signatures.push(head);
+            }
         }
         if token.text != "pub" || after == "(" {
             continue;
@@ -406,6 +429,8 @@ mod catches {
             ("token.rs", "mod a { use super::super::jwt::verify; }"),
             ("scope.rs", "use crate::challenge::Challenge;"),
             ("error.rs", "use crate::scope::Scope;"),
+            ("webhooks/event.rs", "use crate::revocation::apply;"),
+            ("revocation/apply.rs", "use crate::middleware::State;"),
             ("keys/store.rs", "use crate::*;"),
             ("keys/store.rs", "use crate::nowhere::X;"),
             ("attic.rs", ""),
@@ -454,6 +479,7 @@ mod catches {
             "tokio::task::spawn_blocking(a)",
             "AccessToken::mint(a)",
             "Organization::verified(a, b)",
+            "Event::read(a)",
         ] {
             let bad = [Source::read("policy/value.rs", text)];
             let found = ONLY_IN.iter().flat_map(|rule| place_violations(rule, &bad));
@@ -494,6 +520,7 @@ mod catches {
             "pub const A: Option<serde_json::Value> = None;",
             "pub use reqwest::Client;",
             "use reqwest::Error; impl From<Error> for A { }",
+            "use reqwest::Error; pub struct A; impl From<Error> for A { }",
         ] {
             assert_eq!(signature_violations(&Source::read("a.rs", text), &foreign).len(), 1, "{text}");
         }
@@ -504,6 +531,7 @@ mod catches {
             "pub(crate) fn a() -> serde_json::Value { }",
             "fn a() -> serde_json::Value { }",
             "pub fn a() -> Result<u8, std::io::Error> { }",
+            "use reqwest::Error; struct A; impl From<Error> for A { }",
         ] {
             assert_eq!(signature_violations(&Source::read("a.rs", text), &foreign), [""; 0], "{text}");
         }

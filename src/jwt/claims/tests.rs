@@ -7,6 +7,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::rejection::RejectionKind;
 
 const NOW: f64 = 1_800_000_000.0;
 const API: &str = "https://api.example.com";
@@ -26,7 +27,8 @@ fn base() -> Map<String, Value> {
 fn judge_json(json: &str, rules: &IssuerRules) -> Result<Verified, RejectionKind> {
     let object = Object::parse(json.as_bytes()).unwrap();
     let now = Now::new(Duration::from_secs_f64(NOW), Duration::ZERO);
-    judge(&object, &rules.issuers[0].clone(), rules, now).map_err(|rejection| rejection.kind())
+    let verified = times::read(&object).and_then(|times| judge(&object, &rules.issuers[0].clone(), times, rules, now));
+    verified.map_err(|rejection| rejection.kind())
 }
 
 fn with(changes: &[(&str, &str)], rules: &IssuerRules) -> Result<Verified, RejectionKind> {
@@ -288,7 +290,7 @@ fn changed_claims_are_judged_by_the_rules() {
             let stated = claims["aud"].as_array().map_or(vec![&claims["aud"]], |values| values.iter().collect());
             prop_assert_eq!(audience, stated.into_iter().map(|value| value.as_str().unwrap()).collect::<Vec<_>>());
             prop_assert_eq!(verified.organization.as_deref(), claims.get("organization_id").and_then(Value::as_str));
-            prop_assert_eq!(Some(verified.expires_at.seconds()), claims["exp"].as_f64());
+            prop_assert_eq!(Some(verified.times.expires_at.seconds()), claims["exp"].as_f64());
         }
         Ok(())
     });
@@ -306,10 +308,12 @@ fn a_changed_octet_never_panics_and_never_lengthens_a_life() {
             let mut changed = good.clone();
             changed[at] = octet;
             let Ok(object) = Object::parse(&changed) else { continue };
-            let Ok(verified) = judge(&object, &rules.issuers[0].clone(), &rules, now) else { continue };
+            let judged = times::read(&object);
+            let judged = judged.and_then(|times| judge(&object, &rules.issuers[0].clone(), times, &rules, now));
+            let Ok(verified) = judged else { continue };
             let claims: Map<String, Value> = serde_json::from_slice(&changed).unwrap();
             assert!(should_pass(&claims), "{claims:?}");
-            assert_eq!(Some(verified.expires_at.seconds()), claims["exp"].as_f64());
+            assert_eq!(Some(verified.times.expires_at.seconds()), claims["exp"].as_f64());
         }
     }
 }

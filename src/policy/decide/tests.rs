@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Request};
 
 use super::super::{
@@ -9,7 +11,7 @@ use super::super::{
 use super::*;
 use crate::jwt::IssuerRules;
 use crate::scope::ScopeList;
-use crate::token::{NumericDate, Subject, SubjectKind, Verified};
+use crate::token::{NumericDate, Subject, SubjectKind, Times, Verified};
 
 const API: &str = "https://api.example.com";
 const BILLING: &str = "https://api.example.com/billing";
@@ -46,11 +48,13 @@ fn minted(token: &Token) -> AccessToken {
             scopes: ScopeList::from_text(token.scope),
             audience: token.audience.iter().map(|audience| (*audience).into()).collect(),
             organization: token.organization.map(Into::into),
-            expires_at: NumericDate::new(1.0).unwrap(),
-            issued_at: None,
-            not_before: None,
+            audience_organization: match token.audience {
+                [only] => only.strip_prefix(ORGANIZATION_URN).map(Into::into),
+                _ => None,
+            },
+            times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },
-        token.payload.as_bytes(),
+        format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).into_bytes(),
     )
 }
 
@@ -61,9 +65,26 @@ fn decide(policy: Policy, token: &Token, requested: &'static str) -> Decision {
     let mut request = Request::new(()).into_parts().0;
     request.headers.insert("org", HeaderValue::from_static(requested));
     rules
-        .decide(&minted(token), &mut request)
-        .map(|organization| organization.map(|organization| organization.id().to_owned()))
+        .decide(&minted(token), &mut request, &VIEW)
+        .map(|granted| granted.organization.map(|organization| organization.id().to_owned()))
+        .map_err(denial)
         .map_err(|denial| (denial.kind(), denial.remediation()))
+}
+
+/// Nothing but token and request.
+const VIEW: View<'_> = View {
+    #[cfg(feature = "live")]
+    live: None,
+    #[cfg(not(feature = "live"))]
+    nothing: std::marker::PhantomData,
+};
+
+fn denial(unsettled: Unsettled) -> Rejection {
+    match unsettled {
+        Unsettled::Denied(rejection) => rejection,
+        #[cfg(feature = "live")]
+        Unsettled::NeedsPermissions(_) => panic!("nothing is missing"),
+    }
 }
 
 type Decision = Result<Option<String>, (RejectionKind, Remediation)>;
@@ -203,7 +224,8 @@ fn checks_run_last_and_keep_their_error() {
 
     let rules =
         Rules::compile(resource().check("quota", |_| Err("over quota")), &[&IssuerRules::for_tests("main")]).unwrap();
-    let denial = rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).unwrap_err();
+    let denial =
+        rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0, &VIEW).map_err(denial).unwrap_err();
     assert_eq!(std::error::Error::source(&denial).unwrap().to_string(), "over quota");
 
     let sees =
@@ -250,7 +272,8 @@ fn hidden_denials_are_all_alike() {
 fn a_policy_that_names_no_issuer_means_the_only_one_there_was() {
     let kind = |policy: Policy| {
         let rules = Rules::compile(policy, &[&IssuerRules::for_tests("the only one")]).unwrap();
-        rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0).map_err(|denial| denial.kind())
+        let decision = rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0, &VIEW);
+        decision.map(|granted| granted.organization).map_err(|unsettled| denial(unsettled).kind())
     };
     assert_eq!(kind(resource()), Err(RejectionKind::Denied));
     assert_eq!(kind(resource().any_issuer()), Ok(None));

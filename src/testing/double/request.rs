@@ -79,7 +79,9 @@ impl TestDecisionRequest {
         let scopes = self.scopes.iter().map(String::as_str);
         let request = DecisionRequest::of(subject, self.client_id.as_deref(), scopes, action, resource);
         match &self.organization {
-            Some(id) => request.organization(&Organization::verified(self.issuer_name.as_str().into(), id)),
+            Some(id) => {
+                request.organization(&Organization::verified(self.issuer_name.as_str().into(), id.as_str().into()))
+            }
             None => request,
         }
     }

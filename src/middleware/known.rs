@@ -1,0 +1,93 @@
+//! What is known about a request so far, and what is still to be waited for.
+
+#[cfg(feature = "introspection")]
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::permits::Permit;
+use super::state::State;
+#[cfg(feature = "introspection")]
+use crate::jwt::Entry;
+use crate::jwt::{AwaitedKey, MissingKey};
+#[cfg(feature = "live")]
+use crate::live::Ticket;
+#[cfg(feature = "introspection")]
+use crate::opaque::{Answer, Introspector};
+#[cfg(feature = "live")]
+use crate::policy::{Waited, WantedPermissions};
+use crate::rejection::Rejection;
+use crate::token::AccessToken;
+
+/// A request is decided in one go from what is at hand. Where that is not enough, what is missing is waited for, put in
+/// here, and the decision is made again.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) token: Option<AccessToken>,
+    pub(super) key: Option<AwaitedKey>,
+    pub(super) permit: Option<Permit>,
+    /// When the request arrived, in the order of fetches.
+    #[cfg(feature = "live")]
+    pub(super) arrival: Option<Ticket>,
+    #[cfg(feature = "live")]
+    pub(super) permissions: Vec<Waited>,
+    /// What the issuer says of an opaque token.
+    #[cfg(feature = "introspection")]
+    pub(super) answer: Option<Arc<Answer>>,
+}
+
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a request is not let through, or not yet.
+pub(super) enum Undecided {
+    Rejected(Rejection),
+    Waits(Wait),
+}
+
+/// What is missing.
+pub(super) enum Wait {
+    Key(MissingKey),
+    Permit,
+    #[cfg(feature = "introspection")]
+    Introspection {
+        introspector: Arc<Introspector>,
+        token: Box<str>,
+        entry: Arc<Entry>,
+    },
+    #[cfg(feature = "live")]
+    Permissions(Box<WantedPermissions>),
+}
+
+impl From<Rejection> for Undecided {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl Known {
+    /// Waits for what is missing. Every wait has a limit of its own.
+    pub(super) async fn gather(&mut self, wait: Wait, state: &State) -> Result<(), Rejection> {
+        match wait {
+            Wait::Key(_) if self.key.is_some() => {
+                let detail = "the issuer was replaced while its key was fetched";
+                return Err(Rejection::unavailable(RETRY_AFTER, detail));
+            }
+            Wait::Key(missing) => {
+                let arrival = Some(missing.arrival);
+                let outcome = missing.entry.keys.resolve(missing.kid.as_deref(), missing.algorithm, arrival).await;
+                self.key = Some(missing.awaited(outcome)?);
+            }
+            Wait::Permit => self.permit = Some(state.permits.acquire().await?),
+            #[cfg(feature = "introspection")]
+            Wait::Introspection { introspector, token, entry } => {
+                self.answer = Some(introspector.ask(&token, &entry).await);
+            }
+            #[cfg(feature = "live")]
+            Wait::Permissions(wanted) => {
+                let WantedPermissions { source, query, need } = *wanted;
+                let outcome = state.live.permissions.resolve(&source, &query, need).await;
+                self.permissions.push(Waited { query, outcome });
+            }
+        }
+        Ok(())
+    }
+}

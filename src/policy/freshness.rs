@@ -1,0 +1,145 @@
+//! How fresh the permissions of a route must be.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::alternative::Alternative;
+use super::value::Policy;
+use crate::error::ConfigError;
+
+/// The longest time that a snapshot may serve.
+const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How old the knowledge may be that a route rests on. Made by [`within`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness(Duration);
+
+/// Not older than this: one second to 24 hours.
+#[must_use]
+pub const fn within(age: Duration) -> Freshness {
+    Freshness(age)
+}
+
+/// The subject holds it still, as was known not longer ago than this. To be combined with a model:
+/// `resource().fresh(within(..))` says the same. `guard.with(fresh(..))` says it for every route.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::policy::{fresh, organization, path, within};
+///
+/// let policy = organization(path("org")).scope("invite:member").and(fresh(within(Duration::from_secs(30))));
+/// assert_eq!(policy.to_string(), "organization from path {org} and scope invite:member and fresh within 30s");
+/// ```
+pub fn fresh(freshness: Freshness) -> Policy {
+    let Freshness(age) = freshness;
+    if !(Duration::from_secs(1)..=MAX_AGE).contains(&age) {
+        return Policy::faulty(ConfigError::new(format_args!("fresh(within({age:?})): not in 1s ..= {MAX_AGE:?}")));
+    }
+    condition(LiveRule { max_age: Some(age), ..LiveRule::default() })
+}
+
+/// The subject holds it now: the source was asked after the request arrived. To be combined with a model:
+/// `resource().live()` says the same.
+pub fn live() -> Policy {
+    condition(LiveRule { now: true, ..LiveRule::default() })
+}
+
+fn condition(rule: LiveRule) -> Policy {
+    Policy::condition(Alternative { live: rule, ..Alternative::default() })
+}
+
+impl Policy {
+    /// The token's scopes count only as far as the subject still holds them, as was known not longer ago than this.
+    ///
+    /// The issuer entry needs a source of permissions: [`Issuer::permissions`](crate::Issuer::permissions).
+    pub fn fresh(self, freshness: Freshness) -> Self {
+        self.and(fresh(freshness))
+    }
+
+    /// The token's scopes count only as far as the subject holds them now: the source is asked for each request, requests
+    /// that come together share the question.
+    pub fn live(self) -> Self {
+        self.and(live())
+    }
+
+    /// While the source of permissions gives no answer, what was known not longer ago than this still serves to let a
+    /// request pass, never to refuse one. Counted and logged. Without this the answer is 503.
+    pub fn stale_if_error(self, age: Duration) -> Self {
+        if age > MAX_AGE {
+            return self
+                .and(Self::faulty(ConfigError::new(format_args!("stale_if_error({age:?}): more than {MAX_AGE:?}"))));
+        }
+        self.and(condition(LiveRule { on_error: Some(OnError::Stale(age)), ..LiveRule::default() }))
+    }
+
+    /// While the source of permissions gives no answer, the token alone decides: whoever can keep the source from
+    /// answering keeps every permission that was taken away. Counted and logged. Without this the answer is 503.
+    pub fn dangerous_token_only_on_error(self) -> Self {
+        self.and(condition(LiveRule { on_error: Some(OnError::TokenOnly), ..LiveRule::default() }))
+    }
+}
+
+/// What a branch asks of live permissions: nothing, by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LiveRule {
+    pub(super) now: bool,
+    pub(super) max_age: Option<Duration>,
+    pub(super) on_error: Option<OnError>,
+}
+
+/// What a branch does when the source gives no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum OnError {
+    Stale(Duration),
+    TokenOnly,
+}
+
+impl LiveRule {
+    pub(super) const fn is_asked(&self) -> bool {
+        self.now || self.max_age.is_some()
+    }
+
+    /// Both: the stricter of each.
+    pub(super) fn and(self, other: Self) -> Self {
+        let stricter = |one: Option<Duration>, two: Option<Duration>| one.into_iter().chain(two).min();
+        Self {
+            now: self.now || other.now,
+            max_age: stricter(self.max_age, other.max_age),
+            on_error: self.on_error.into_iter().chain(other.on_error).min(),
+        }
+    }
+
+    /// A way out of an error that cannot happen is a misunderstanding.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        match self.on_error {
+            Some(way) if !self.is_asked() => {
+                Err(ConfigError::new(format_args!("{way}, and nothing fresh or live is asked")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for OnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale(age) => write!(f, "stale up to {age:?} on error"),
+            Self::TokenOnly => f.write_str("the token alone on error"),
+        }
+    }
+}
+
+impl fmt::Display for LiveRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.now, self.max_age) {
+            (true, _) => f.write_str("live")?,
+            (false, Some(age)) => write!(f, "fresh within {age:?}")?,
+            (false, None) => {}
+        }
+        match self.on_error {
+            Some(way) if self.is_asked() => write!(f, ", {way}"),
+            Some(way) => write!(f, "{way}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Whether a token's scopes are still true: the token beside what its subject holds now.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::alternative::{Alternative, Model};
+use super::conversation::{Conversations, Difference, Spoken, Topic};
+use super::decide::{Unsettled, denied, missing_scopes};
+use super::freshness::{LiveRule, OnError};
+use crate::live::{
+    LivePermissions, Need, PermissionModel, PermissionQuery, Permissions, Snapshot, Source, SourceError, Ticket,
+};
+use crate::organization::Organization;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::time::Now;
+use crate::token::{AccessToken, NumericDate};
+
+/// When to come again, if the source does not say.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How the token of a request that passed differs from what its subject holds now. It is in the extensions of a request
+/// that passed a policy with [`fresh`](crate::Policy::fresh) or [`live`](crate::Policy::live), empty or not: what the
+/// route needs is there, and what else has changed is the application's to make something of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PermissionDrift {
+    lost: Vec<Box<str>>,
+    gained: Vec<Box<str>>,
+}
+
+impl PermissionDrift {
+    /// The scopes of the token that the subject does not hold any more.
+    pub fn lost(&self) -> impl Iterator<Item = &str> {
+        self.lost.iter().map(|scope| &**scope)
+    }
+
+    /// The scopes that the subject holds, and the token lacks.
+    pub fn gained(&self) -> impl Iterator<Item = &str> {
+        self.gained.iter().map(|scope| &**scope)
+    }
+
+    fn between(token: &AccessToken, live: &Permissions) -> Self {
+        Self {
+            lost: token.scopes().filter(|scope| !live.holds(scope)).map(Into::into).collect(),
+            gained: live.scopes().filter(|scope| !token.has_scope(scope)).map(Into::into).collect(),
+        }
+    }
+}
+
+/// What is at hand to judge by.
+pub(crate) struct LiveView<'a> {
+    pub(crate) permissions: &'a Arc<LivePermissions>,
+    pub(crate) conversations: &'a Conversations,
+    /// Of the token's issuer entry.
+    pub(crate) source: Option<&'a Source>,
+    /// When the request arrived.
+    pub(crate) arrival: Ticket,
+    /// What has been waited for.
+    pub(crate) waited: &'a [Waited],
+    pub(crate) now: Now,
+    pub(crate) leeway: Duration,
+}
+
+/// Permissions that a decision lacks.
+pub(crate) struct WantedPermissions {
+    pub(crate) source: Source,
+    pub(crate) query: PermissionQuery,
+    pub(crate) need: Need,
+}
+
+/// What came of it.
+pub(crate) struct Waited {
+    pub(crate) query: PermissionQuery,
+    pub(crate) outcome: Result<Arc<Snapshot>, SourceError>,
+}
+
+impl LiveRule {
+    fn need(&self, arrival: Ticket) -> Need {
+        match self.max_age {
+            Some(age) if !self.now => Need::Within(age),
+            _ => Need::After(arrival),
+        }
+    }
+
+    /// From this age on, a new snapshot is fetched behind the one that serves: 80 % of its life time, ±10 %, so that not all
+    /// are fetched at once.
+    fn soft(&self, query: &PermissionQuery) -> Option<Duration> {
+        let spread =
+            f64::from(query.subject_id().bytes().fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)));
+        self.max_age.filter(|_| !self.now).map(|age| age.mul_f64(0.7 + 0.2 * spread / 255.0))
+    }
+}
+
+/// Judges one branch whose other conditions hold. `requirement` is its printed form.
+pub(super) fn judge(
+    branch: &Alternative,
+    requirement: &Arc<str>,
+    token: &AccessToken,
+    organization: Option<&Organization>,
+    view: &LiveView<'_>,
+) -> Result<PermissionDrift, Unsettled> {
+    let Some(source) = view.source else {
+        let name = token.issuer_name();
+        return Err(Rejection::misconfigured(format!(
+            "issuer {name} has no source of live permissions: see Issuer::permissions"
+        ))
+        .into());
+    };
+    let query = PermissionQuery::new(token.subject(), permission_model(branch, token, organization)?);
+    let rule = &branch.live;
+    let wanted = |need| {
+        let wanted = WantedPermissions { source: source.clone(), query: query.clone(), need };
+        Err(Unsettled::NeedsPermissions(Box::new(wanted)))
+    };
+    let need = rule.need(view.arrival);
+    let waited = view.waited.iter().rev().find(|waited| waited.query == query);
+    let snapshot = match waited.map(|waited| &waited.outcome) {
+        Some(Ok(snapshot)) => snapshot.clone(),
+        Some(Err(error)) => return without_answer(branch, token, view, source, &query, error),
+        None => match view.permissions.known(source, &query, need, rule.soft(&query)) {
+            Some(snapshot) => snapshot,
+            None => return wanted(need),
+        },
+    };
+    let held = &snapshot.permissions;
+    let topic = || Topic::new(token, query.organization_id(), requirement);
+    if passes(branch, token, held) {
+        view.conversations.forget(&topic());
+        return Ok(PermissionDrift::between(token, held));
+    }
+    let issued_at = token.times().issued_at.map(NumericDate::seconds);
+    let settled =
+        issued_at.and_then(|issued| Duration::try_from_secs_f64(issued.max(0.0)).ok()).map(|at| at + view.leeway);
+    if !snapshot.may_deny(view.arrival, settled) {
+        return wanted(Need::After(view.arrival));
+    }
+    let in_token = branch.holds(|scope| token.has_scope(scope));
+    let in_source = held.may_act() && branch.holds(|scope| held.holds(scope));
+    let difference = match (in_token, in_source) {
+        (true, _) => Difference::Lost,
+        (false, true) => {
+            let in_organization = matches!(query.model(), PermissionModel::Organization { .. });
+            Difference::gained(query.subject_kind(), in_organization)
+        }
+        (false, false) => {
+            return Err(lacks(branch, token, Remediation::None, "neither the token nor its subject holds it").into());
+        }
+    };
+    let spoken = Spoken { digest: token.digest(), issued_at };
+    let step = view.conversations.answer(topic(), spoken, difference, in_source, view.now.unix, view.leeway);
+    Err(refusal(branch, token, difference, step).into())
+}
+
+/// It must hold for what the token and the source have in common.
+fn passes(branch: &Alternative, token: &AccessToken, held: &Permissions) -> bool {
+    held.may_act() && branch.holds(|scope| token.has_scope(scope) && held.holds(scope))
+}
+
+fn permission_model(
+    branch: &Alternative,
+    token: &AccessToken,
+    organization: Option<&Organization>,
+) -> Result<PermissionModel, Rejection> {
+    let indicator = |named: &Option<Arc<str>>| named.clone().or_else(|| token.resources().first().cloned());
+    let organization = organization.map(|organization| organization.shared_id().clone());
+    let model = match &branch.model {
+        Some(Model::Resource(named)) => indicator(named).map(|indicator| PermissionModel::Resource { indicator }),
+        Some(Model::Organization(_)) => organization.map(|organization| PermissionModel::Organization { organization }),
+        Some(Model::ResourceInOrganization(named, _)) => indicator(named)
+            .zip(organization)
+            .map(|(indicator, organization)| PermissionModel::ResourceInOrganization { indicator, organization }),
+        Some(Model::Authenticated) | None => None,
+    };
+    model.ok_or_else(|| Rejection::misconfigured("live permissions of a branch that does not say what they are for"))
+}
+
+fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, step: Remediation) -> Rejection {
+    match (difference, step) {
+        (Difference::Lost, Remediation::Refresh) => {
+            Rejection::new(RejectionKind::OutdatedToken, step, "the subject does not hold any more what the token says")
+        }
+        (Difference::Lost, _) => {
+            tracing::error!(
+                target: "orgate",
+                issuer = token.issuer_name(),
+                "the issuer goes on issuing what the source of live permissions denies"
+            );
+            denied("the issuer and the source of live permissions disagree")
+        }
+        _ => lacks(branch, token, step, "the subject holds what the token lacks"),
+    }
+}
+
+fn lacks(branch: &Alternative, token: &AccessToken, step: Remediation, detail: &'static str) -> Rejection {
+    let rejection = Rejection::new(RejectionKind::InsufficientScope, step, detail);
+    rejection.with_scopes(branch.required_scopes(), missing_scopes(&branch.scopes, token))
+}
+
+/// What the branch says for the case that the source does not answer.
+fn without_answer(
+    branch: &Alternative,
+    token: &AccessToken,
+    view: &LiveView<'_>,
+    source: &Source,
+    query: &PermissionQuery,
+    error: &SourceError,
+) -> Result<PermissionDrift, Unsettled> {
+    let counts = &view.permissions.counts;
+    match branch.live.on_error {
+        Some(OnError::Stale(age)) => {
+            let stale = view.permissions.known(source, query, Need::Within(age), None);
+            if let Some(snapshot) = stale.filter(|snapshot| passes(branch, token, &snapshot.permissions)) {
+                counts.stale.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
+                return Ok(PermissionDrift::between(token, &snapshot.permissions));
+            }
+        }
+        Some(OnError::TokenOnly) => {
+            counts.token_only.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "the token alone decides");
+            return if branch.holds(|scope| token.has_scope(scope)) {
+                Ok(PermissionDrift::default())
+            } else {
+                Err(lacks(branch, token, Remediation::RequestScope, "the token lacks it, and nobody knows more").into())
+            };
+        }
+        None => {}
+    }
+    let retry_after = error.wants_retry_after().unwrap_or(RETRY_AFTER);
+    Err(Rejection::unavailable(retry_after, format!("live permissions: {error}")).into())
+}

@@ -1,0 +1,102 @@
+//! How much of everything there may be.
+
+use std::time::Duration;
+
+use super::Builder;
+use crate::error::ConfigError;
+use crate::middleware::PermitSettings;
+use crate::server::check::{check_count, check_range};
+
+const DEFAULT_TOKEN_BYTES: usize = 8 * 1024;
+const MAX_TOKEN_BYTES: usize = 1024 * 1024;
+const DEFAULT_MAX_ISSUERS: usize = 1024;
+const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+const DEFAULT_QUEUE: usize = 64;
+const DEFAULT_PERMIT_WAIT: Duration = Duration::from_millis(20);
+const MAX_PERMIT_WAIT: Duration = Duration::from_secs(10);
+const MAX_CHECKS: usize = 4096;
+
+#[cfg(feature = "live")]
+const DEFAULT_LIVE_PERMISSIONS: u64 = 10_000;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_token_bytes: usize,
+    pub(super) token_cache_bytes: u64,
+    pub(super) permits: PermitSettings,
+    pub(super) max_issuers: usize,
+    #[cfg(feature = "live")]
+    pub(super) live_permissions: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_token_bytes: DEFAULT_TOKEN_BYTES,
+            token_cache_bytes: DEFAULT_CACHE_BYTES,
+            permits: PermitSettings { at_once: half_the_cores(), queue: DEFAULT_QUEUE, wait: DEFAULT_PERMIT_WAIT },
+            max_issuers: DEFAULT_MAX_ISSUERS,
+            #[cfg(feature = "live")]
+            live_permissions: DEFAULT_LIVE_PERMISSIONS,
+        }
+    }
+}
+
+fn half_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        check_count("max_token_bytes", self.max_token_bytes, MAX_TOKEN_BYTES)?;
+        check_count("signature_checks", self.permits.at_once, MAX_CHECKS)?;
+        check_range("signature_check_queue", self.permits.wait, MAX_PERMIT_WAIT)
+    }
+}
+
+impl Builder {
+    /// The largest token that is looked at, in bytes. Default: 8 KiB; 1 MiB at most.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_token_bytes = bytes;
+        self
+    }
+
+    /// How much memory verified tokens may take, in bytes: a token that was verified once is not verified again, as long as
+    /// its key is the issuer's and its time is not over. Zero turns it off. Default: 64 MiB, room for some 35,000 tokens.
+    ///
+    /// What a route asks of a token is judged on every request all the same.
+    pub fn token_cache_bytes(mut self, bytes: u64) -> Self {
+        self.limits.token_cache_bytes = bytes;
+        self
+    }
+
+    /// How many signatures are checked at once. Default: half the cores, at least one.
+    ///
+    /// A token that was verified before needs no check. So a flood of forged tokens leaves room for known clients.
+    pub fn signature_checks(mut self, at_once: usize) -> Self {
+        self.limits.permits.at_once = at_once;
+        self
+    }
+
+    /// How many requests may wait for a signature check, and how long each: beyond that the answer is 503 with
+    /// `Retry-After`. Default: 64, 20 ms; ten seconds at most.
+    pub fn signature_check_queue(mut self, length: usize, wait: Duration) -> Self {
+        self.limits.permits.queue = length;
+        self.limits.permits.wait = wait;
+        self
+    }
+
+    /// How many answers of the sources of permissions are kept at most, each for one subject, organization and model.
+    /// Default: 10,000.
+    #[cfg(feature = "live")]
+    pub fn live_permissions(mut self, most: u64) -> Self {
+        self.limits.live_permissions = most;
+        self
+    }
+
+    /// The most issuer entries that this server may have, those added while it runs included. Default: 1024.
+    pub fn max_issuers(mut self, most: usize) -> Self {
+        self.limits.max_issuers = most;
+        self
+    }
+}

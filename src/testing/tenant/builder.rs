@@ -1,0 +1,92 @@
+//! A tenant before it starts.
+
+use std::sync::{Arc, Mutex};
+
+use super::directory::{Application, Resource, Role, RoleType, Scope, random_id};
+use super::state::{LogtoRelease, Store, Tenant};
+use super::{MANAGEMENT_CLIENT, TestTenant};
+use crate::signature::Algorithm;
+use crate::testing::keys::random;
+use crate::testing::{TestClock, TestIssuer, TestIssuerBuilder};
+
+/// The settings of a [`TestTenant`] that is about to start.
+#[derive(Clone, Debug)]
+#[must_use = "the tenant starts with start()"]
+pub struct TestTenantBuilder {
+    issuer: TestIssuerBuilder,
+    release: LogtoRelease,
+    management_resource: String,
+}
+
+impl TestTenantBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            issuer: TestIssuer::builder(),
+            release: LogtoRelease::default(),
+            management_resource: "https://default.logto.app/api".to_owned(),
+        }
+    }
+
+    /// The clock that dates tokens, webhooks and records. Default: a new one that stands at the real time. For a tenant
+    /// that does not agree with the API on the time: [`TestClock::ahead`], [`TestClock::behind`].
+    pub fn clock(mut self, clock: TestClock) -> Self {
+        self.issuer = self.issuer.clock(clock);
+        self
+    }
+
+    /// The algorithm of the keys. Default: ES384.
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.issuer = self.issuer.algorithm(algorithm);
+        self
+    }
+
+    /// Which Logto to answer like, where they differ. Default: the newest that is known.
+    pub const fn release(mut self, release: LogtoRelease) -> Self {
+        self.release = release;
+        self
+    }
+
+    /// The indicator of the Management API's resource. Default: `https://default.logto.app/api`, as on an own server.
+    pub fn management_resource(mut self, indicator: impl Into<String>) -> Self {
+        self.management_resource = indicator.into();
+        self
+    }
+
+    /// Binds a free port on 127.0.0.1 and serves.
+    ///
+    /// # Panics
+    ///
+    /// If loopback has no port left, or outside a tokio runtime.
+    pub async fn start(self) -> TestTenant {
+        let mut store = Store::default();
+        let all = Scope::new("all", 0);
+        let role = Role {
+            id: random_id(),
+            name: "Logto Management API access".to_owned(),
+            kind: RoleType::MachineToMachine,
+            scopes: vec![all.id.clone()],
+        };
+        let client = Application { machine: true, secret: random(24), roles: vec![role.id.clone()] };
+        let mut resource = Resource::new(&self.management_resource);
+        resource.scopes.push(all);
+        store.directory.resources.push(resource);
+        store.directory.roles.push(role);
+        store.directory.applications.insert(MANAGEMENT_CLIENT.to_owned(), client);
+        let (release, management_resource) = (self.release, self.management_resource);
+        let mut tenant = None;
+        let issuer = self.issuer.start_for(|origin| {
+            let store = Mutex::new(store);
+            let made = Arc::new(Tenant { origin, release, management_resource, store });
+            tenant = Some(Arc::clone(&made));
+            Some(made)
+        });
+        let issuer = issuer.await;
+        if release < LogtoRelease::V1_42 {
+            issuer.cache_control("");
+        }
+        match tenant {
+            Some(tenant) => TestTenant::new(issuer, tenant),
+            None => unreachable!("the issuer asks for its tenant once"),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Changes of who there is, and who is where.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::directory::{Application, Organization, User};
+use super::state::{LogtoRelease, Store};
+use super::webhook::Change;
+use super::{TestTenant, millis};
+use crate::testing::keys::random;
+
+/// Users and applications.
+impl TestTenant {
+    /// A user with this id: the `sub` of the user's tokens.
+    ///
+    /// # Panics
+    ///
+    /// If the id is taken.
+    pub fn add_user(&self, id: &str) {
+        let (mut store, now) = self.change();
+        assert_unknown(&store, id);
+        let created_at = millis(now);
+        let user = User {
+            suspended: false,
+            created_at,
+            updated_at: created_at,
+            signed_in_at: None,
+            application: None,
+            roles: Vec::new(),
+        };
+        let record = user.full_record(id);
+        store.directory.users.insert(id.to_owned(), user);
+        let change = Change { method: "POST", status: 200, route: "/users", params: &[] };
+        store.outbox.tell(now, "User.Created", &change, &[("data", record)]);
+    }
+
+    /// Deletes a user: no sign-in is left, no membership, no refresh token.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    pub fn remove_user(&self, id: &str) {
+        let (mut store, now) = self.change();
+        let record = store.directory.user(id).record(id);
+        store.directory.users.remove(id);
+        store.forget(id);
+        store.end_sign_ins(id);
+        let change = Change { method: "DELETE", status: 204, route: "/users/:userId", params: &[("userId", id)] };
+        store.outbox.tell(now, "User.Deleted", &change, &[("data", record)]);
+    }
+
+    /// Suspends a user: refresh tokens and opaque tokens are dead, and stay so. Access tokens that are JWTs live on, and
+    /// [`exchange`](Self::exchange) goes on too.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    pub fn suspend(&self, user: &str) {
+        self.set_suspended(user, true);
+    }
+
+    /// Lifts a suspension. The user has to sign in anew.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    pub fn unsuspend(&self, user: &str) {
+        self.set_suspended(user, false);
+    }
+
+    /// Changes something about a user that no permission rests on.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    pub fn touch_user(&self, id: &str) {
+        let (mut store, now) = self.change();
+        let user = store.directory.user(id);
+        user.updated_at = millis(now);
+        let record = user.full_record(id);
+        let change = Change { method: "PATCH", status: 200, route: "/users/:userId", params: &[("userId", id)] };
+        store.outbox.tell(now, "User.Data.Updated", &change, &[("data", record)]);
+    }
+
+    /// A web application with this id, to sign in through: the `client_id` of its users' tokens. Returns its secret.
+    ///
+    /// # Panics
+    ///
+    /// If the id is taken.
+    #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
+    pub fn add_application(&self, id: &str) -> String {
+        self.new_application(id, false)
+    }
+
+    /// A machine-to-machine application with this id: `sub` and `client_id` of its tokens. Returns its secret.
+    ///
+    /// # Panics
+    ///
+    /// If the id is taken.
+    #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
+    pub fn add_machine(&self, id: &str) -> String {
+        self.new_application(id, true)
+    }
+
+    /// Deletes an application, with its roles and memberships, and ends the sign-ins through it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such application.
+    pub fn remove_application(&self, id: &str) {
+        let (mut store, _) = self.change();
+        store.directory.application(id);
+        store.directory.applications.remove(id);
+        store.forget(id);
+        store.grants.retain(|_, consent| consent.client != id);
+        store.opaque.retain(|_, opaque| opaque.client != id);
+    }
+
+    fn set_suspended(&self, id: &str, suspended: bool) {
+        let (mut store, now) = self.change();
+        let user = store.directory.user(id);
+        user.suspended = suspended;
+        user.updated_at = millis(now);
+        let record = user.full_record(id);
+        if suspended {
+            store.end_sign_ins(id);
+        }
+        let route = "/users/:userId/is-suspended";
+        let change = Change { method: "PATCH", status: 200, route, params: &[("userId", id)] };
+        store.outbox.tell(now, "User.SuspensionStatus.Updated", &change, &[("data", record)]);
+    }
+
+    fn new_application(&self, id: &str, machine: bool) -> String {
+        let (mut store, _) = self.change();
+        assert_unknown(&store, id);
+        let secret = random(24);
+        let application = Application { machine, secret: secret.clone(), roles: Vec::new() };
+        store.directory.applications.insert(id.to_owned(), application);
+        secret
+    }
+}
+
+/// Organizations and their members, which are users or machines.
+impl TestTenant {
+    /// An organization with this id.
+    ///
+    /// # Panics
+    ///
+    /// If the id is taken.
+    pub fn add_organization(&self, id: &str) {
+        let (mut store, now) = self.change();
+        assert!(!store.directory.organizations.contains_key(id), "there is an organization {id:?}");
+        let organization = Organization { created_at: millis(now), members: BTreeMap::new() };
+        let record = organization.record(id);
+        store.directory.organizations.insert(id.to_owned(), organization);
+        let change = Change { method: "POST", status: 201, route: "/organizations", params: &[] };
+        store.outbox.tell(now, "Organization.Created", &change, &[("data", record)]);
+    }
+
+    /// Deletes an organization, with all memberships in it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization.
+    pub fn remove_organization(&self, id: &str) {
+        let (mut store, now) = self.change();
+        store.directory.organization(id);
+        store.directory.organizations.remove(id);
+        let change = Change { method: "DELETE", status: 204, route: "/organizations/:id", params: &[("id", id)] };
+        store.outbox.tell(now, "Organization.Deleted", &change, &[]);
+    }
+
+    /// Changes something about an organization that no permission rests on.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization.
+    pub fn touch_organization(&self, id: &str) {
+        let (mut store, now) = self.change();
+        let record = store.directory.organization(id).record(id);
+        let change = Change { method: "PATCH", status: 200, route: "/organizations/:id", params: &[("id", id)] };
+        store.outbox.tell(now, "Organization.Data.Updated", &change, &[("data", record)]);
+    }
+
+    /// Makes a user or a machine a member, without a role.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization, user or application.
+    pub fn add_member(&self, organization: &str, member: &str) {
+        let (mut store, now) = self.change();
+        let is_application = store.directory.is_application(member);
+        store.directory.organization(organization).members.entry(member.to_owned()).or_default();
+        let route = if is_application { "/organizations/:id/applications" } else { "/organizations/:id/users" };
+        let change = Change { method: "POST", status: 201, route, params: &[("id", organization)] };
+        let list = if is_application { "addedApplicationIds" } else { "addedUserIds" };
+        let told = self.membership(organization, list, member);
+        store.outbox.tell(now, "Organization.Membership.Updated", &change, &told);
+    }
+
+    /// Ends a membership, and with it the member's roles there.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a member.
+    pub fn remove_member(&self, organization: &str, member: &str) {
+        let (mut store, now) = self.change();
+        let is_application = store.directory.is_application(member);
+        store.directory.member(organization, member);
+        store.directory.organization(organization).members.remove(member);
+        let (route, param, list) = if is_application {
+            ("/organizations/:id/applications/:applicationId", "applicationId", "removedApplicationIds")
+        } else {
+            ("/organizations/:id/users/:userId", "userId", "removedUserIds")
+        };
+        let params = &[("id", organization), (param, member)];
+        let change = Change { method: "DELETE", status: 204, route, params };
+        let told = self.membership(organization, list, member);
+        store.outbox.tell(now, "Organization.Membership.Updated", &change, &told);
+    }
+
+    fn membership<'a>(&self, organization: &str, list: &'a str, member: &str) -> Vec<(&'a str, Value)> {
+        let names = self.tenant.release >= LogtoRelease::V1_42;
+        let listed = names.then(|| (list, Value::from(vec![member])));
+        [("organizationId", organization.into())].into_iter().chain(listed).collect()
+    }
+}
+
+impl Store {
+    /// Takes a user or an application out of every organization.
+    fn forget(&mut self, member: &str) {
+        for organization in self.directory.organizations.values_mut() {
+            organization.members.remove(member);
+        }
+    }
+}
+
+/// Users and applications share the space of `sub`.
+fn assert_unknown(store: &Store, id: &str) {
+    let directory = &store.directory;
+    assert!(!directory.users.contains_key(id) && !directory.applications.contains_key(id), "{id:?} is taken");
+}

@@ -1,0 +1,99 @@
+//! Whom a token speaks for.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::scoped::ScopedId;
+
+/// Whom a token speaks for: an id that means something only together with the issuer entry it came from.
+///
+/// Equality and hash are over both, `Display` is the id.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    id: ScopedId,
+    kind: SubjectKind,
+}
+
+/// A person, a program, or unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SubjectKind {
+    /// A user, through some client.
+    User,
+    /// A client on its own behalf: `sub` is the client's id.
+    Machine,
+    /// The issuer does not say. Neither `user()` nor `machine()` holds.
+    Unknown,
+}
+
+impl Subject {
+    pub(crate) fn new(issuer_name: Arc<str>, id: Arc<str>, kind: SubjectKind) -> Self {
+        Self { id: ScopedId { issuer_name, id }, kind }
+    }
+
+    /// The `sub` claim.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id.id
+    }
+
+    /// The name of the issuer entry.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        &self.id.issuer_name
+    }
+
+    pub(crate) fn issuer(&self) -> &Arc<str> {
+        &self.id.issuer_name
+    }
+
+    #[cfg(feature = "live")]
+    pub(crate) fn shared_id(&self) -> &Arc<str> {
+        &self.id.id
+    }
+
+    /// User, machine, or unknown.
+    #[must_use]
+    pub fn kind(&self) -> SubjectKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+impl PartialEq for Subject {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Subject {}
+
+impl Hash for Subject {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(issuer: &str, id: &str, kind: SubjectKind) -> Subject {
+        Subject::new(issuer.into(), id.into(), kind)
+    }
+
+    #[test]
+    fn a_subject_is_a_pair() {
+        let alice = subject("a", "1", SubjectKind::User);
+        assert_eq!(alice, subject("a", "1", SubjectKind::Unknown));
+        assert_ne!(alice, subject("b", "1", SubjectKind::User));
+        assert_ne!(alice, subject("a", "2", SubjectKind::User));
+        assert_eq!(alice.to_string(), "1");
+    }
+}

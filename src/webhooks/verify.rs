@@ -1,0 +1,103 @@
+//! A delivery, verified over its raw bytes before anything of it is read.
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName};
+
+use super::event::Event;
+use super::signing::SigningKeys;
+
+/// The largest body that is looked at, in bytes: 1 MiB. A handler stops reading there.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Lower-case hexadecimal HMAC-SHA256 of the raw body.
+const SIGNATURE: HeaderName = HeaderName::from_static("logto-signature-sha-256");
+
+/// Why a delivery is not believed, or cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WebhookError {
+    /// There is no signature: answer 401. So does a hook deliver that has no signing key.
+    MissingSignature,
+    /// The signature is there twice, is malformed, or no key made it for these bytes: answer 401.
+    WrongSignature,
+    /// The body has more than [`MAX_BODY_BYTES`]; nothing else was looked at: answer 413.
+    BodyTooLarge,
+    /// The sender is who it should be, and the body is no event of Logto's: answer 400. The text says what is wrong; it holds
+    /// nothing of the body.
+    Unreadable(&'static str),
+}
+
+impl fmt::Display for WebhookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingSignature => write!(f, "the webhook has no {SIGNATURE} header"),
+            Self::WrongSignature => f.write_str("the signature of the webhook is wrong"),
+            Self::BodyTooLarge => write!(f, "the body of the webhook has more than {MAX_BODY_BYTES} bytes"),
+            Self::Unreadable(why) => write!(f, "the body of the webhook cannot be read: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for WebhookError {}
+
+/// Verifies a delivery and reads it.
+///
+/// The signature is that of the body's bytes as they came: a body that was parsed and written again has other bytes. The
+/// comparison takes the same time wherever the two differ.
+///
+/// # Errors
+///
+/// When the body is too large, the signature is not there exactly once or wrong, or the body, though signed, is not a JSON
+/// object with a string `event` and a date `createdAt`. Events of unknown names are no error: they are
+/// [`EventKind::Other`](super::EventKind::Other).
+pub fn verify(headers: &HeaderMap, raw_body: &[u8], keys: &SigningKeys) -> Result<Event, WebhookError> {
+    if raw_body.len() > MAX_BODY_BYTES {
+        return Err(WebhookError::BodyTooLarge);
+    }
+    let mut signatures = headers.get_all(SIGNATURE).iter();
+    let tag = match (signatures.next(), signatures.next()) {
+        (None, _) => return Err(WebhookError::MissingSignature),
+        (Some(signature), None) => octets(signature.as_bytes()),
+        (Some(_), Some(_)) => None,
+    };
+    if !tag.is_some_and(|tag| keys.made(raw_body, &tag)) {
+        return Err(WebhookError::WrongSignature);
+    }
+    Event::read(raw_body)
+}
+
+/// 64 lower-case hexadecimal digits, and nothing around them.
+fn octets(text: &[u8]) -> Option<[u8; 32]> {
+    let mut octets = [0; 32];
+    if text.len() != 2 * octets.len() {
+        return None;
+    }
+    for (octet, pair) in octets.iter_mut().zip(text.chunks_exact(2)) {
+        *octet = pair.iter().try_fold(0, |high, digit| Some(high << 4 | nibble(*digit)?))?;
+    }
+    Some(octets)
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits() {
+        let text = "0123456789abcdef".repeat(4);
+        let expected = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef].repeat(4);
+        assert_eq!(octets(text.as_bytes()).unwrap().as_slice(), expected);
+        for bad in [&text[1..], &text[..62], &format!("{text}00"), &text.to_uppercase(), &text.replace('a', "g"), ""] {
+            assert_eq!(octets(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}
