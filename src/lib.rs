@@ -53,7 +53,7 @@ pub use organization::{Organization, PathParams};
 pub use policy::Policy;
 pub use rejection::{Rejection, RejectionKind, Remediation};
 #[cfg(feature = "axum")]
-pub use router::{Claims, Guard};
+pub use router::{Claims, Decide, Guard};
 pub use scope::Scope;
 pub use server::{Builder, Issuer, ResourceServer, Webhooks};
 pub use signature::Algorithm;

@@ -1,5 +1,6 @@
 //! Decisions that were made a moment ago.
 
+use std::fmt;
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -30,12 +31,23 @@ impl CacheTimes {
         Self { allow, deny }
     }
 
+    /// The shorter of each.
+    pub(crate) fn shorter(self, other: Self) -> Self {
+        Self { allow: self.allow.min(other.allow), deny: self.deny.min(other.deny) }
+    }
+
     pub(super) const fn is_none(self) -> bool {
         self.allow.is_zero() && self.deny.is_zero()
     }
 
     const fn of(self, allow: bool) -> Duration {
         if allow { self.allow } else { self.deny }
+    }
+}
+
+impl fmt::Display for CacheTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "allow {:?} and deny {:?}", self.allow, self.deny)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::cache::{CacheTimes, DecisionCache, LONGEST};
@@ -12,6 +13,7 @@ use super::{Decision, DecisionError, DecisionPoint, DecisionRequest};
 use crate::error::ConfigError;
 use crate::time::{Clock, SystemClock};
 
+const LIMIT: Duration = Duration::from_secs(2);
 const DEFAULT_ENTRIES: u64 = 10_000;
 const MAX_ENTRIES: u64 = 1_000_000;
 /// How often a question is asked whose answers keep being overtaken by invalidations.
@@ -49,6 +51,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     cache: DecisionCache,
     marks: Marks,
+    allowed_on_error: AtomicU64,
 }
 
 impl Decider {
@@ -91,6 +94,32 @@ impl Decider {
             }
         }
         Err(overtaken())
+    }
+
+    /// What is remembered of a request: no call is made.
+    pub(crate) fn known(&self, request: &DecisionRequest, times: Option<CacheTimes>) -> Option<Decision> {
+        let times = times.unwrap_or(self.0.times);
+        self.remembered(&Question::new(request, times), times)
+    }
+
+    /// As [`decide_within`](Self::decide_within), and waits no longer than two seconds, whatever the point does.
+    pub(crate) async fn decide_in_time(
+        &self,
+        request: &DecisionRequest,
+        times: Option<CacheTimes>,
+    ) -> Result<Decision, DecisionError> {
+        let deciding = self.decide_within(request, times.unwrap_or(self.0.times));
+        in_time(deciding).await
+    }
+
+    /// How many requests were let through because the point could not be reached, on routes that say so.
+    #[must_use]
+    pub fn allowed_on_error(&self) -> u64 {
+        self.0.allowed_on_error.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_allowed_on_error(&self) {
+        self.0.allowed_on_error.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Decides several requests, at most [`MAX_BATCH`], and answers in their order. What is remembered is not asked for;
@@ -198,6 +227,15 @@ impl<'a> Question<'a> {
     }
 }
 
+/// A point of the application's own may forget to end.
+pub(crate) async fn in_time<T>(deciding: impl Future<Output = Result<T, DecisionError>>) -> Result<T, DecisionError> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(DecisionError::unavailable("decisions need a tokio runtime"));
+    }
+    let late = || DecisionError::unavailable(format_args!("no answer within {} s", LIMIT.as_secs()));
+    tokio::time::timeout(LIMIT, deciding).await.unwrap_or_else(|_| Err(late()))
+}
+
 fn overtaken() -> DecisionError {
     DecisionError::unavailable("permissions changed while they were asked for, again and again")
         .with_retry_after(Duration::from_secs(1))
@@ -251,7 +289,14 @@ impl DeciderBuilder {
             return Err(ConfigError::new(format_args!("max_entries {}: more than {MAX_ENTRIES}", self.max_entries)));
         }
         let (cache, marks) = (DecisionCache::new(self.max_entries), Marks::new());
-        Ok(Decider(Arc::new(Inner { point: self.point, times: self.times, clock: self.clock, cache, marks })))
+        Ok(Decider(Arc::new(Inner {
+            point: self.point,
+            times: self.times,
+            clock: self.clock,
+            cache,
+            marks,
+            allowed_on_error: AtomicU64::new(0),
+        })))
     }
 }
 

@@ -34,6 +34,8 @@ mod request;
 mod tests;
 
 pub use cache::CacheTimes;
+#[cfg(feature = "axum")]
+pub(crate) use decider::in_time;
 pub use decider::{Decider, DeciderBuilder};
 pub use error::DecisionError;
 pub use key::RequestKey;

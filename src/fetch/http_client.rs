@@ -15,8 +15,8 @@ use crate::error::ConfigError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Both documents go over one connection, and so one is kept where nothing else is said. The next fetch is minutes away,
-/// and by then it may be dead without a sign.
+/// The documents of an issuer go over one connection. The next fetch is minutes away, and by then it may be dead without a
+/// sign.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What can be set about the default client.
@@ -25,8 +25,8 @@ pub(crate) struct ClientSettings {
     pub(crate) root_certificates: Vec<Vec<u8>>,
     pub(crate) proxy: Option<String>,
     pub(crate) user_agent: Option<String>,
-    /// How many idle connections to one host are kept.
-    pub(crate) idle_connections: Option<usize>,
+    /// How many connections to one host are kept for the next request: one at least.
+    pub(crate) idle_connections: usize,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl HttpClient {
             .timeout(TOTAL_TIMEOUT)
             .redirect(Policy::none())
             .no_proxy()
-            .pool_max_idle_per_host(settings.idle_connections.unwrap_or(1))
+            .pool_max_idle_per_host(settings.idle_connections.max(1))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(user_agent);
         for pem in &settings.root_certificates {
@@ -70,9 +70,9 @@ impl HttpClient {
             .body(body)
             .send()
             .await
-            .map_err(FetchError::new)?;
+            .map_err(without_url)?;
         let mut read = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(FetchError::new)? {
+        while let Some(chunk) = answer.chunk().await.map_err(without_url)? {
             if read.len() + chunk.len() > max_bytes {
                 return Err(FetchError::new(format!("the answer has more than {max_bytes} bytes")));
             }
@@ -83,6 +83,11 @@ impl HttpClient {
         *response.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(response)
     }
+}
+
+/// Who asks says where, if it may be said: an id in a URL belongs into no log.
+fn without_url(error: reqwest::Error) -> FetchError {
+    FetchError::new(error.without_url())
 }
 
 impl Fetch for HttpClient {

@@ -5,11 +5,13 @@
 //! judged by what the token and the source have in common.
 
 mod flight;
+mod logto;
 mod marks;
 mod slot;
 mod source;
 mod store;
 
+pub use logto::{LogtoManagement, LogtoManagementBuilder};
 pub use marks::Change;
 pub(crate) use marks::Ticket;
 pub(crate) use slot::{Need, Snapshot};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::token::{Subject, SubjectKind};
 
-/// Knows what a subject holds now. Logto's Management API is one (`LogtoManagement`); any other
+/// Knows what a subject holds now. Logto's Management API is one ([`LogtoManagement`](super::LogtoManagement)); any other
 /// place where permissions are kept can be another.
 ///
 /// An implementation asks its source each time: what is kept, for how long, and how many ask at once is decided by the
@@ -80,10 +80,52 @@ pub enum PermissionModel {
     },
 }
 
+impl PermissionModel {
+    /// The API with this resource indicator, as a whole.
+    pub fn resource(indicator: impl Into<Arc<str>>) -> Self {
+        Self::Resource { indicator: indicator.into() }
+    }
+
+    /// The own permissions of the organization with this id.
+    pub fn organization(id: impl Into<Arc<str>>) -> Self {
+        Self::Organization { organization: id.into() }
+    }
+
+    /// The same API, within the organization with this id. An organization's own permissions become that organization's.
+    #[must_use]
+    pub fn in_organization(self, id: impl Into<Arc<str>>) -> Self {
+        match self {
+            Self::Resource { indicator } | Self::ResourceInOrganization { indicator, .. } => {
+                Self::ResourceInOrganization { indicator, organization: id.into() }
+            }
+            Self::Organization { .. } => Self::organization(id),
+        }
+    }
+}
+
 impl PermissionQuery {
     pub(crate) fn new(subject: &Subject, model: PermissionModel) -> Self {
         let id = subject.shared_id().clone();
         Self { issuer_name: subject.issuer().clone(), subject: id, kind: subject.kind(), model }
+    }
+
+    /// A query as a server makes it, to ask a source by hand: at start-up, in a test.
+    ///
+    /// ```
+    /// use orgate::SubjectKind;
+    /// use orgate::live::{PermissionModel, PermissionQuery};
+    ///
+    /// let model = PermissionModel::resource("https://api.example.com").in_organization("acme");
+    /// let query = PermissionQuery::of("customers", "alice", SubjectKind::User, model);
+    /// assert_eq!(query.organization_id(), Some("acme"));
+    /// ```
+    pub fn of(
+        issuer_name: impl Into<Arc<str>>,
+        subject_id: impl Into<Arc<str>>,
+        kind: SubjectKind,
+        model: PermissionModel,
+    ) -> Self {
+        Self { issuer_name: issuer_name.into(), subject: subject_id.into(), kind, model }
     }
 
     /// The name of the issuer entry that the subject belongs to.

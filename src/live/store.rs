@@ -175,8 +175,8 @@ impl LivePermissions {
         }
     }
 
-    /// Notes what changed at the issuer: snapshots that began before are not used any more.
-    pub(crate) fn invalidate(&self, source: SourceId, change: Change, changed: Duration) {
+    /// Notes what changed at the issuer: snapshots that began before are not used any more. `false` if that was known.
+    pub(crate) fn invalidate(&self, source: SourceId, change: Change, changed: Duration) -> bool {
         let is_wide = matches!(change, Change::OrganizationTemplate | Change::ApiPermissions | Change::Everything);
         let mut marks = self.marks.write().unwrap_or_else(PoisonError::into_inner);
         let entry = match marks.entry(source) {
@@ -184,9 +184,11 @@ impl LivePermissions {
             Entry::Vacant(entry) => entry.insert(EntryMarks::default()),
         };
         // Taken under the lock: a later mark has the later ticket.
-        if entry.marks.note(change, self.ticket(), changed) && is_wide {
+        let is_news = entry.marks.note(change, self.ticket(), changed);
+        if is_news && is_wide {
             entry.wide = Some(self.clock.now().monotonic);
         }
+        is_news
     }
 
     fn mark(&self, key: &Key) -> Ticket {

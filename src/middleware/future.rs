@@ -16,7 +16,7 @@ use super::layer::RequireLayer;
 use crate::rejection::Rejection;
 
 /// More waits than any request needs.
-const MOST_WAITS: usize = 8;
+const MOST_WAITS: usize = 16;
 
 pin_project! {
     /// The response of [`Require`](super::Require). Unless something must be waited for, it is the inner service's own future.

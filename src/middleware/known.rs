@@ -13,6 +13,7 @@ use crate::jwt::{AwaitedKey, MissingKey};
 use crate::live::Ticket;
 #[cfg(feature = "introspection")]
 use crate::opaque::{Answer, Introspector};
+use crate::policy::{Decided, WantedDecision};
 #[cfg(feature = "live")]
 use crate::policy::{Waited, WantedPermissions};
 use crate::rejection::Rejection;
@@ -30,6 +31,7 @@ pub(super) struct Known {
     pub(super) arrival: Option<Ticket>,
     #[cfg(feature = "live")]
     pub(super) permissions: Vec<Waited>,
+    pub(super) decided: Vec<Decided>,
     /// What the issuer says of an opaque token.
     #[cfg(feature = "introspection")]
     pub(super) answer: Option<Arc<Answer>>,
@@ -55,6 +57,7 @@ pub(super) enum Wait {
     },
     #[cfg(feature = "live")]
     Permissions(Box<WantedPermissions>),
+    Decision(Box<WantedDecision>),
 }
 
 impl From<Rejection> for Undecided {
@@ -86,6 +89,11 @@ impl Known {
                 let WantedPermissions { source, query, need } = *wanted;
                 let outcome = state.live.permissions.resolve(&source, &query, need).await;
                 self.permissions.push(Waited { query, outcome });
+            }
+            Wait::Decision(wanted) => {
+                let WantedDecision { decider, request, times } = *wanted;
+                let outcome = decider.decide_in_time(&request, times).await;
+                self.decided.push(Decided { request, outcome });
             }
         }
         Ok(())

@@ -6,6 +6,8 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use tower_layer::Layer;
 
+#[cfg(feature = "axum")]
+use super::deciding::Deciding;
 use super::known::{Known, Undecided};
 use super::service::Require;
 use super::state::State;
@@ -58,6 +60,8 @@ impl RequireLayer {
         // What another layer found further out was for its own policy.
         parts.extensions.remove::<AccessToken>();
         parts.extensions.remove::<Organization>();
+        #[cfg(feature = "axum")]
+        parts.extensions.remove::<Deciding>();
         #[cfg(feature = "live")]
         parts.extensions.remove::<crate::policy::PermissionDrift>();
         let Some(token) = token else {
@@ -80,6 +84,10 @@ impl RequireLayer {
             authorization.set_sensitive(true);
         }
         parts.extensions.insert(token);
+        #[cfg(feature = "axum")]
+        if let Some(deciding) = Deciding::new(&self.state) {
+            parts.extensions.insert(deciding);
+        }
         if let Some(organization) = granted.organization {
             parts.extensions.insert(organization);
         }

@@ -4,6 +4,8 @@
 //! hyper stack, and any other service whose request and response are those of `http`.
 
 mod body;
+#[cfg(feature = "axum")]
+mod deciding;
 mod future;
 mod known;
 mod layer;
@@ -13,6 +15,8 @@ mod service;
 mod state;
 
 pub use body::ResponseBody;
+#[cfg(feature = "axum")]
+pub(crate) use deciding::Deciding;
 pub use future::RequireFuture;
 pub use layer::RequireLayer;
 pub(crate) use permits::{PermitSettings, Permits};

@@ -11,14 +11,16 @@ use super::known::{Known, Undecided, Wait};
 use super::permits::Permits;
 use super::respond::Answers;
 use crate::bearer;
+use crate::decision::Decider;
 use crate::jwt::{self, Entries, Unverified, VerifiedTokens};
 #[cfg(feature = "live")]
 use crate::live::LivePermissions;
 #[cfg(feature = "introspection")]
 use crate::opaque::Introspector;
+use crate::organization::matched_route;
 #[cfg(feature = "live")]
 use crate::policy::{Conversations, LiveView};
-use crate::policy::{Granted, Rules, Unsettled, View};
+use crate::policy::{DecisionView, Granted, Rules, Unsettled, View};
 use crate::rejection::Rejection;
 use crate::revocation::Revocations;
 use crate::time::{Clock, Now};
@@ -30,6 +32,7 @@ pub(crate) struct State {
     pub(crate) verified: VerifiedTokens,
     pub(crate) permits: Permits,
     pub(crate) revocations: Arc<dyn Revocations>,
+    pub(crate) decider: Option<Decider>,
     #[cfg(feature = "introspection")]
     pub(crate) introspector: Option<Arc<Introspector>>,
     #[cfg(feature = "live")]
@@ -131,11 +134,12 @@ impl State {
                     leeway: entry.map_or(std::time::Duration::ZERO, |entry| entry.rules.leeway),
                 }
             }),
-            #[cfg(not(feature = "live"))]
-            nothing: std::marker::PhantomData,
+            decisions: DecisionView {
+                decider: self.decider.as_ref(),
+                decided: &known.decided,
+                route: rules.asks_decisions().then(|| matched_route(request)).flatten(),
+            },
         };
-        #[cfg(not(feature = "live"))]
-        let _ = known;
         rules.decide(token, request, &view)
     }
 }
@@ -146,6 +150,7 @@ impl From<Unsettled> for Undecided {
             Unsettled::Denied(rejection) => Self::Rejected(rejection),
             #[cfg(feature = "live")]
             Unsettled::NeedsPermissions(wanted) => Self::Waits(Wait::Permissions(wanted)),
+            Unsettled::NeedsDecision(wanted) => Self::Waits(Wait::Decision(wanted)),
         }
     }
 }

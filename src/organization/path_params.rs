@@ -21,6 +21,18 @@ impl PathParams {
     }
 }
 
+/// The route as axum matched it.
+#[cfg(feature = "axum")]
+pub(crate) fn matched_route(parts: &Parts) -> Option<std::sync::Arc<str>> {
+    parts.extensions.get::<axum::extract::MatchedPath>().map(|path| path.as_str().into())
+}
+
+/// Whoever matched it does not tell.
+#[cfg(not(feature = "axum"))]
+pub(crate) fn matched_route(_: &Parts) -> Option<std::sync::Arc<str>> {
+    None
+}
+
 /// What the path says under one name, and what the caller made of that.
 pub(super) enum PathValue<R> {
     Value(R),

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::check::Check;
 use super::claim::ClaimValue;
+use super::decide_by::Question;
 #[cfg(feature = "live")]
 use super::freshness::LiveRule;
+use crate::decision::CacheTimes;
 use crate::error::ConfigError;
 use crate::organization::RequestSource;
 use crate::scope::Scope;
@@ -23,6 +25,9 @@ pub(super) struct Alternative {
     #[cfg(feature = "live")]
     pub(super) live: LiveRule,
     pub(super) checks: Vec<Check>,
+    pub(super) questions: Vec<Question>,
+    pub(super) remember: Option<CacheTimes>,
+    pub(super) allow_on_error: bool,
 }
 
 /// The authorization model.
@@ -108,6 +113,12 @@ impl Alternative {
             self.live = self.live.and(other.live);
         }
         self.checks.extend(other.checks);
+        self.questions.extend(other.questions);
+        self.remember = match (self.remember, other.remember) {
+            (Some(one), Some(two)) => Some(one.shorter(two)),
+            (one, two) => one.or(two),
+        };
+        self.allow_on_error |= other.allow_on_error;
         Ok(self)
     }
 
@@ -178,6 +189,10 @@ impl fmt::Display for Alternative {
             .chain(self.checks.iter().map(|check| format!("check {:?}", check.name)));
         #[cfg(feature = "live")]
         let words = words.chain(Some(self.live.to_string()).filter(|live| !live.is_empty()));
+        let words = words
+            .chain(self.questions.iter().map(ToString::to_string))
+            .chain(self.remember.map(|times| format!("decisions kept: {times}")))
+            .chain(self.allow_on_error.then(|| "allowed if there is no decision".to_owned()));
         f.write_str(&words.collect::<Vec<_>>().join(" and "))
     }
 }

@@ -8,6 +8,7 @@ use http::request::Parts;
 use super::alternative::{IssuerRule, Model, ScopeRule};
 use super::check::Facts;
 use super::claim::{ClaimKind, ClaimValue};
+use super::decide_by::{self, DecisionView, WantedDecision};
 #[cfg(feature = "live")]
 use super::live::{LiveView, PermissionDrift, WantedPermissions};
 use super::rules::{Branch, Rules};
@@ -30,8 +31,7 @@ pub(crate) struct Granted {
 pub(crate) struct View<'a> {
     #[cfg(feature = "live")]
     pub(crate) live: Option<LiveView<'a>>,
-    #[cfg(not(feature = "live"))]
-    pub(crate) nothing: std::marker::PhantomData<&'a ()>,
+    pub(crate) decisions: DecisionView<'a>,
 }
 
 /// Why a policy is not passed, or not yet.
@@ -39,6 +39,7 @@ pub(crate) enum Unsettled {
     Denied(Rejection),
     #[cfg(feature = "live")]
     NeedsPermissions(Box<WantedPermissions>),
+    NeedsDecision(Box<WantedDecision>),
 }
 
 impl From<Rejection> for Unsettled {
@@ -62,13 +63,12 @@ impl Rules {
                 Err(Unsettled::Denied(denial)) if denial.kind() == RejectionKind::Misconfigured => {
                     return Err(denial.into());
                 }
-                #[cfg(feature = "live")]
-                Err(wanted @ Unsettled::NeedsPermissions(_)) => return Err(wanted),
                 Err(Unsettled::Denied(denial)) => {
                     if nearest.as_ref().is_none_or(|other| nearness(&denial) > nearness(other)) {
                         nearest = Some(denial);
                     }
                 }
+                Err(wanted) => return Err(wanted),
             }
         }
         let denial = nearest.unwrap_or_else(|| Rejection::misconfigured("a policy without a branch"));
@@ -108,6 +108,7 @@ fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<
             .into());
         }
     }
+    decide_by::judge(alternative, token, granted.organization.as_ref(), request, &view.decisions)?;
     Ok(granted)
 }
 

@@ -33,6 +33,7 @@ mod claim;
 #[cfg(feature = "live")]
 mod conversation;
 mod decide;
+mod decide_by;
 #[cfg(feature = "live")]
 mod freshness;
 #[cfg(feature = "live")]
@@ -47,6 +48,10 @@ pub use claim::ClaimValue;
 #[cfg(feature = "live")]
 pub(crate) use conversation::Conversations;
 pub(crate) use decide::{Granted, Unsettled, View};
+pub use decide_by::decide;
+pub(crate) use decide_by::{Decided, DecisionView, WantedDecision};
+#[cfg(feature = "axum")]
+pub(crate) use decide_by::{denied_by, undecided};
 #[cfg(feature = "live")]
 pub use freshness::{Freshness, fresh, live, within};
 #[cfg(feature = "live")]

@@ -7,6 +7,9 @@ use crate::jwt::IssuerRules;
 #[cfg(feature = "live")]
 use std::sync::Arc;
 
+/// Each may be a wait of its own.
+const MOST_QUESTIONS: usize = 8;
+
 /// A policy without faults. It can only be made by [`Rules::compile`].
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -41,6 +44,10 @@ impl Rules {
                 alternative.issuer = Some(IssuerRule::Named(only.name.clone()));
             }
         }
+        let questions: usize = policy.alternatives.iter().map(|alternative| alternative.questions.len()).sum();
+        if questions > MOST_QUESTIONS {
+            return Err(ConfigError::new(format_args!("policy ({text}): more than {MOST_QUESTIONS} decisions")));
+        }
         let has_source = policy.alternatives.iter().any(|alternative| source(alternative).is_some());
         if policy.hide_organization && !has_source {
             return Err(ConfigError::new(format_args!(
@@ -67,10 +74,19 @@ impl Rules {
     /// The path parameters that every route with this policy must have.
     #[cfg(feature = "axum")]
     pub(crate) fn path_parameters(&self) -> impl Iterator<Item = &str> {
-        self.branches.iter().filter_map(|branch| source(&branch.alternative)?.path_parameter())
+        let sources = self.branches.iter().flat_map(|branch| {
+            let questions = branch.alternative.questions.iter().map(|question| &question.id);
+            source(&branch.alternative).into_iter().chain(questions)
+        });
+        sources.filter_map(|source| source.path_parameter())
     }
 
-    /// Whether anything but token and request is asked.
+    /// Whether a decision point is asked.
+    pub(crate) fn asks_decisions(&self) -> bool {
+        self.branches.iter().any(|branch| !branch.alternative.questions.is_empty())
+    }
+
+    /// Whether permissions must be fresh.
     #[cfg(feature = "live")]
     pub(crate) fn is_live(&self) -> bool {
         self.branches.iter().any(|branch| branch.alternative.live.is_asked())
@@ -117,6 +133,9 @@ fn check(alternative: &Alternative, entries: &[&IssuerRules]) -> Result<(), Conf
             "this server has {} issuer entries, and the same id means another organization or subject in each: say issued_by(name) or any_issuer()",
             entries.len()
         )));
+    }
+    if alternative.questions.is_empty() && (alternative.remember.is_some() || alternative.allow_on_error) {
+        return Err(ConfigError::new(format_args!("a branch ({alternative}) says how to decide, and asks nothing")));
     }
     #[cfg(feature = "live")]
     check_live(alternative, model, entries.iter().filter(eligible))?;

@@ -28,7 +28,7 @@ impl ClientChoice {
         if let Some(custom) = self.custom {
             return Ok(custom);
         }
-        self.settings.idle_connections = Some(IDLE_CONNECTIONS);
+        self.settings.idle_connections = IDLE_CONNECTIONS;
         Ok(Arc::new(HttpClient::new(&self.settings)?))
     }
 

@@ -17,6 +17,7 @@ use super::check::{check_range, check_resource, metadata_url};
 use super::entry::{EntrySettings, Fetcher};
 use super::issuer::Issuer;
 use crate::challenge::{ChallengeSettings, Quotable};
+use crate::decision::Decider;
 use crate::error::ConfigError;
 use crate::jwt::{Entries, Profile, VerifiedTokens};
 use crate::keys::{KeyEvent, RefreshSettings, Watcher};
@@ -64,6 +65,7 @@ pub struct Builder {
     resource_metadata: Option<String>,
     on_reject: Option<OnReject>,
     revocations: Arc<dyn Revocations>,
+    decider: Option<Decider>,
     clock: Arc<dyn Clock>,
     fetcher: Fetcher,
     allow_http: bool,
@@ -85,6 +87,7 @@ impl Builder {
             resource_metadata: None,
             on_reject: None,
             revocations: Arc::new(RevocationList::new()),
+            decider: None,
             clock: Arc::new(SystemClock::new()),
             fetcher: Fetcher::default(),
             allow_http: false,
@@ -202,6 +205,12 @@ impl Builder {
         self
     }
 
+    /// Whom policies with [`decide`](crate::Policy::decide) and the extractor [`Decide`](crate::Decide) ask.
+    pub fn decision_point(mut self, decider: Decider) -> Self {
+        self.decider = Some(decider);
+        self
+    }
+
     /// Where the time comes from. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -254,6 +263,7 @@ impl Builder {
             verified: VerifiedTokens::new(self.limits.token_cache_bytes),
             permits: Permits::new(self.limits.permits),
             revocations: self.revocations,
+            decider: self.decider,
             #[cfg(feature = "introspection")]
             introspector: self.introspection.map(|ask| settings.introspector(&entries, ask)).transpose()?,
             #[cfg(feature = "live")]

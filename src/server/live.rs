@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::ResourceServer;
+use crate::decision::Decider;
 use crate::live::Change;
 
 impl ResourceServer {
@@ -11,13 +12,24 @@ impl ResourceServer {
     /// `at` is when it changed, by the issuer's clock: of two reports about one thing the older one changes nothing, so they
     /// may come twice and in any order. `false` if there is no entry of that name with a source of permissions.
     #[allow(clippy::must_use_candidate, reason = "what is not known needs no forgetting")]
+    #[allow(clippy::needless_pass_by_value, reason = "a change is made to be told")]
     pub fn permissions_changed(&self, issuer_name: &str, change: Change, at: SystemTime) -> bool {
         let entries = self.state.entries.load();
-        let Some(source) = entries.named(issuer_name).and_then(|entry| entry.permissions.as_ref()) else {
-            return false;
-        };
-        let changed = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.state.live.permissions.invalidate(source.id, change, changed);
-        true
+        let source = entries.named(issuer_name).and_then(|entry| entry.permissions.as_ref());
+        let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let is_news = source.is_none_or(|source| self.state.live.permissions.invalidate(source.id, change.clone(), at));
+        if let Some(decider) = self.state.decider.as_ref().filter(|_| is_news) {
+            forget(decider, issuer_name, &change);
+        }
+        source.is_some()
+    }
+}
+
+/// What a decision point said may rest on the same permissions.
+fn forget(decider: &Decider, issuer_name: &str, change: &Change) {
+    match change {
+        Change::Subject(subject) | Change::Member { subject, .. } => decider.forget_subject(issuer_name, subject),
+        Change::Organization(organization) => decider.forget_organization(issuer_name, organization),
+        Change::OrganizationTemplate | Change::ApiPermissions | Change::Everything => decider.forget_all(),
     }
 }

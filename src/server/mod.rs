@@ -64,7 +64,14 @@ impl ResourceServer {
     pub fn require(&self, policy: Policy) -> Result<RequireLayer, ConfigError> {
         let entries = self.state.entries.load();
         let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
-        Ok(RequireLayer::new(self.state.clone(), Rules::compile(policy, &known)?))
+        let rules = Rules::compile(policy, &known)?;
+        if rules.asks_decisions() && self.state.decider.is_none() {
+            return Err(ConfigError::new(format_args!(
+                "policy ({}): the server has no decision point: see Builder::decision_point",
+                rules.text()
+            )));
+        }
+        Ok(RequireLayer::new(self.state.clone(), rules))
     }
 
     /// Trusts one more issuer from now on: a tenant comes.

@@ -1,0 +1,124 @@
+//! How many calls may begin, and when: a pure state machine.
+//!
+//! Calls are granted to snapshots ahead of time, so that one that was begun can be finished: without that, a burst would
+//! spend the window on first halves. What was granted and what began within the last window are never more than the limit
+//! together, so neither is what begins in any window.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// What the limit is counted over.
+pub(super) const WINDOW: Duration = Duration::from_secs(10);
+/// Whoever could not begin within this time is told so at once.
+pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A place in the queue: who began a snapshot first comes first, also for the calls it did not foresee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) snapshot: u64,
+    pub(super) number: u64,
+}
+
+/// The calls of one source.
+#[derive(Debug)]
+pub(super) struct Budget {
+    most: usize,
+    /// When the calls of the last window began, oldest first.
+    begun: VecDeque<Duration>,
+    /// Granted, and not begun yet.
+    granted: usize,
+    waiting: BTreeMap<Place, usize>,
+    closed_until: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// They may begin.
+    Granted,
+    /// Ask again after this time, or when something was given back.
+    Wait(Duration),
+    Refused(Refusal),
+}
+
+/// No call now; perhaps after this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The limit is reached.
+    Full(Duration),
+    /// The tenant said 429.
+    Closed(Duration),
+}
+
+impl Budget {
+    pub(super) const fn new(most: usize) -> Self {
+        Self { most, begun: VecDeque::new(), granted: 0, waiting: BTreeMap::new(), closed_until: Duration::ZERO }
+    }
+
+    /// Asks for so many calls. Who is told to wait stands in the queue until it is granted, refused, or [leaves](Self::leave).
+    pub(super) fn ask(&mut self, place: Place, calls: usize, now: Duration) -> Answer {
+        self.forget(now);
+        let calls = calls.min(self.most);
+        let ahead: usize = self.waiting.range(..place).map(|(_, calls)| calls).sum();
+        if let Err(refusal) = self.check_open(now) {
+            self.waiting.remove(&place);
+            return Answer::Refused(refusal);
+        }
+        if self.begun.len() + self.granted + ahead + calls <= self.most {
+            self.waiting.remove(&place);
+            self.granted += calls;
+            return Answer::Granted;
+        }
+        // At best all that was granted is given back, and nobody ahead goes on.
+        let wait = self.room_for(calls, now);
+        if wait > PATIENCE {
+            self.waiting.remove(&place);
+            return Answer::Refused(Refusal::Full(wait));
+        }
+        self.waiting.insert(place, calls);
+        Answer::Wait(self.begun.front().map_or(PATIENCE, |&oldest| (oldest + WINDOW).saturating_sub(now)))
+    }
+
+    /// When enough of what has begun will have left the window.
+    pub(super) fn room_for(&self, calls: usize, now: Duration) -> Duration {
+        let over = (self.begun.len() + calls).saturating_sub(self.most);
+        let last = over.checked_sub(1).and_then(|last| self.begun.get(last));
+        last.map_or(Duration::ZERO, |&last| (last + WINDOW).saturating_sub(now))
+    }
+
+    /// One of those granted begins.
+    pub(super) fn begin(&mut self, now: Duration) -> Result<(), Refusal> {
+        self.check_open(now)?;
+        self.forget(now);
+        self.granted = self.granted.saturating_sub(1);
+        self.begun.push_back(now);
+        Ok(())
+    }
+
+    /// Calls that were granted will not be made.
+    pub(super) fn give_back(&mut self, calls: usize) {
+        self.granted = self.granted.saturating_sub(calls);
+    }
+
+    pub(super) fn leave(&mut self, place: Place) {
+        self.waiting.remove(&place);
+    }
+
+    /// No call begins before that.
+    pub(super) fn close(&mut self, until: Duration) {
+        self.closed_until = self.closed_until.max(until);
+    }
+
+    fn check_open(&self, now: Duration) -> Result<(), Refusal> {
+        let wait = self.closed_until.saturating_sub(now);
+        if wait.is_zero() { Ok(()) } else { Err(Refusal::Closed(wait)) }
+    }
+
+    fn forget(&mut self, now: Duration) {
+        while self.begun.front().is_some_and(|&oldest| oldest + WINDOW <= now) {
+            self.begun.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

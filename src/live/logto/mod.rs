@@ -1,0 +1,20 @@
+//! Logto's Management API as a source of permissions.
+
+mod api;
+mod budget;
+mod builder;
+mod credential;
+mod limits;
+mod management;
+mod percent;
+mod question;
+mod records;
+mod retry_after;
+mod shared;
+mod snapshot;
+mod together;
+mod token;
+mod transport;
+
+pub use builder::LogtoManagementBuilder;
+pub use management::LogtoManagement;

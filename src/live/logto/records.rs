@@ -1,0 +1,155 @@
+//! What the Management API answers, read strictly: a member that is missing, named twice or of another type is an error.
+
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
+
+use crate::json::Object;
+
+/// Why an answer is not used.
+pub(super) type Malformed = String;
+
+/// What the roles of the organization template hold, by role id.
+pub(super) type Template = HashMap<String, TemplateRole>;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TemplateRole {
+    pub(super) scopes: Vec<String>,
+    /// Resource ids, and the names of their scopes.
+    pub(super) resource_scopes: Vec<(String, String)>,
+}
+
+/// The body of a list, cut into its members.
+pub(super) fn members(body: &[u8]) -> Result<Vec<Object<'_>>, Malformed> {
+    let text = std::str::from_utf8(body).map_err(|_| "not UTF-8")?;
+    objects(text)
+}
+
+fn objects(text: &str) -> Result<Vec<Object<'_>>, Malformed> {
+    let list: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| "not a JSON list")?;
+    list.into_iter().map(|member| parse(member.get().as_bytes())).collect()
+}
+
+fn parse(bytes: &[u8]) -> Result<Object<'_>, Malformed> {
+    Object::parse(bytes).map_err(|error| error.to_string())
+}
+
+/// Of a user's record: whether it is suspended.
+pub(super) fn is_suspended(body: &[u8], user: &str) -> Result<bool, Malformed> {
+    let record = parse(body)?;
+    if id(&record)? != user {
+        return Err("another user's record".to_owned());
+    }
+    let suspended = record.get("isSuspended").map_err(|error| error.to_string())?;
+    suspended.ok_or_else(|| "no isSuspended".to_owned())
+}
+
+/// Of a refusal: Logto's code.
+pub(super) fn code(body: &[u8]) -> Option<String> {
+    let code = parse(body).ok()?.string("code").ok()??;
+    Some(code.into_owned())
+}
+
+pub(super) fn id(record: &Object<'_>) -> Result<String, Malformed> {
+    text(record, "id")
+}
+
+pub(super) fn name(record: &Object<'_>) -> Result<String, Malformed> {
+    text(record, "name")
+}
+
+/// Of an organization of a user: the ids of the user's roles there.
+pub(super) fn organization_roles(record: &Object<'_>) -> Result<Vec<String>, Malformed> {
+    list(record, "organizationRoles")?.iter().map(id).collect()
+}
+
+/// Of the template: a role's id, and what it holds.
+pub(super) fn template_role(record: &Object<'_>) -> Result<(String, TemplateRole), Malformed> {
+    let scopes = list(record, "scopes")?.iter().map(name).collect::<Result<_, _>>()?;
+    let resource_scope = |scope: &Object<'_>| Ok((id(&object(scope, "resource")?)?, name(scope)?));
+    let resource_scopes =
+        list(record, "resourceScopes")?.iter().map(resource_scope).collect::<Result<_, Malformed>>()?;
+    Ok((id(record)?, TemplateRole { scopes, resource_scopes }))
+}
+
+/// Of the resources: id and indicator.
+pub(super) fn resource(record: &Object<'_>) -> Result<(String, String), Malformed> {
+    Ok((id(record)?, text(record, "indicator")?))
+}
+
+/// Of a global role's scopes: the resource's indicator, and the scope's name.
+pub(super) fn role_scope(record: &Object<'_>) -> Result<(String, String), Malformed> {
+    Ok((text(&object(record, "resource")?, "indicator")?, name(record)?))
+}
+
+fn text(record: &Object<'_>, name: &'static str) -> Result<String, Malformed> {
+    let text = record.string(name).map_err(|error| error.to_string())?;
+    text.map(std::borrow::Cow::into_owned).ok_or_else(|| format!("no {name}"))
+}
+
+fn object<'a>(record: &Object<'a>, name: &'static str) -> Result<Object<'a>, Malformed> {
+    parse(record.raw(name).ok_or_else(|| format!("no {name}"))?.as_bytes())
+}
+
+fn list<'a>(record: &Object<'a>, name: &'static str) -> Result<Vec<Object<'a>>, Malformed> {
+    objects(record.raw(name).ok_or_else(|| format!("no {name}"))?).map_err(|why| format!("{name}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_suspended_user() {
+        assert_eq!(is_suspended(br#"{"id":"u","isSuspended":true,"x":null}"#, "u"), Ok(true));
+        assert_eq!(is_suspended(br#"{"id":"u","isSuspended":false}"#, "u"), Ok(false));
+        for bad in [
+            r#"{"id":"v","isSuspended":false}"#,
+            r#"{"id":"u"}"#,
+            r#"{"isSuspended":false}"#,
+            r#"{"id":"u","isSuspended":null}"#,
+            r#"{"id":"u","isSuspended":"false"}"#,
+            r#"{"id":"u","isSuspended":true,"isSuspended":false}"#,
+            r#"[{"id":"u","isSuspended":false}]"#,
+            "<html>",
+            "",
+        ] {
+            assert!(is_suspended(bad.as_bytes(), "u").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_role_of_the_template() {
+        let role = |text: &str| members(text.as_bytes()).and_then(|members| template_role(&members[0]));
+        let good = r#"[{"id":"r","name":"n","scopes":[{"id":"1","name":"a"}],"resourceScopes":[{"id":"2","name":"b","resource":{"id":"x","name":"y"}}]}]"#;
+        let expected = TemplateRole { scopes: vec!["a".into()], resource_scopes: vec![("x".into(), "b".into())] };
+        assert_eq!(role(good), Ok(("r".to_owned(), expected)));
+        for (from, to) in [
+            (r#""resource":{"id":"x","name":"y"}"#, r#""resource":null"#),
+            (r#","resource":{"id":"x","name":"y"}"#, ""),
+            (r#""id":"r","#, ""),
+            (r#""id":"r""#, r#""id":1"#),
+            (r#""id":"r""#, r#""id":"r","id":"r""#),
+            (r#""name":"a""#, r#""name":["a"]"#),
+            (r#"[{"id":"1","name":"a"}]"#, "{}"),
+            (r#"[{"id":"1","name":"a"}]"#, "null"),
+            (r#""scopes":"#, r#""skopes":"#),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert!(bad != good && role(&bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(body in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = is_suspended(&body, "u");
+            let _ = code(&body);
+            for record in members(&body).unwrap_or_default() {
+                let _ = (organization_roles(&record), template_role(&record), resource(&record), role_scope(&record));
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Logto's Management API as a source of permissions, asked at a tenant's double over HTTP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod calls;
+mod canned;
+mod conversation;
+mod differential;
+mod hostile;
+mod limits;
+mod models;
+mod pages;
+mod recorded;
+mod token;
+mod world;
