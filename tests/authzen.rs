@@ -160,6 +160,12 @@ async fn az_4_a_failed_call_is_no_decision() {
         assert!(!error.is_unavailable() && error.to_string().contains(&status.to_string()), "{error}");
         assert_eq!(asked(&pdp).len(), 1, "{status}: asked again, it says the same");
     }
+    for status in [201, 203, 206, 400, 403, 500] {
+        pdp.fail_always(PdpFault::Answer(status, r#"{"decision":true}"#.to_owned()));
+        assert!(client.decide(&read("y")).await.is_err(), "{status}");
+        pdp.recover();
+    }
+    asked(&pdp);
     for status in [408, 429, 500, 502, 503, 504] {
         pdp.fail_always(PdpFault::Status(status));
         assert!(client.decide(&read("y")).await.unwrap_err().is_unavailable(), "{status}");

@@ -160,6 +160,10 @@ async fn nothing_but_an_answer_is_a_denial() {
         double.fail_next("/allowed", PdpFault::Body(body.to_owned()));
         assert!(permit.decide(&alice("acme")).await.is_err(), "{body}");
     }
+    for status in [201, 203, 400, 403, 422, 500] {
+        double.fail_always("/allowed", PdpFault::Answer(status, r#"{"allow":true}"#.to_owned()));
+        assert!(permit.decide(&alice("acme")).await.is_err(), "{status}");
+    }
     for fault in [PdpFault::Status(201), PdpFault::Status(422), PdpFault::Huge, PdpFault::Redirect("/allowed".into())] {
         double.fail_always("/allowed", fault.clone());
         assert!(permit.decide(&alice("acme")).await.is_err(), "{fault:?}");

@@ -21,14 +21,18 @@
 //! Permit.io must know users and their roles: [`Permit::sync_user`], [`Permit::sync_tenant`], [`Permit::assign_role`],
 //! [`Permit::unassign_role`], [`Permit::delete_user`]. Each may be repeated without harm. They go to Permit.io's API, or
 //! through the decision point, which can then wait until it knows what it was told ([`PermitBuilder::sync_through_pdp`]).
+//! A [`PermitBridge`] does so for what Logto's webhooks say.
 
+mod bridge;
 mod builder;
 mod check;
 mod client;
+mod lookup;
 mod segment;
 mod sync;
 mod user;
 
+pub use bridge::{BridgeStatus, LogtoUser, PermitBridge, PermitBridgeBuilder, Reconciled};
 pub use builder::PermitBuilder;
 pub use client::Permit;
 pub use sync::SyncError;

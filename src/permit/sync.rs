@@ -11,7 +11,7 @@ use super::client::Facts;
 use super::segment::path_segment;
 use super::{Permit, PermitUser};
 use crate::json::Object;
-use crate::remote::{is_passing, retry_after};
+use crate::remote::{CallError, is_passing, retry_after};
 
 const WAIT_TIMEOUT: HeaderName = HeaderName::from_static("x-wait-timeout");
 const TIMEOUT_POLICY: HeaderName = HeaderName::from_static("x-timeout-policy");
@@ -20,13 +20,20 @@ const TIMEOUT_POLICY: HeaderName = HeaderName::from_static("x-timeout-policy");
 #[derive(Clone, Debug)]
 pub struct SyncError {
     detail: Box<str>,
+    not_found: bool,
     passing: bool,
     retry_after: Option<Duration>,
 }
 
 impl SyncError {
-    fn wrong(detail: impl fmt::Display) -> Self {
-        Self { detail: detail.to_string().into(), passing: false, retry_after: None }
+    pub(super) fn wrong(detail: impl fmt::Display) -> Self {
+        Self { detail: detail.to_string().into(), not_found: false, passing: false, retry_after: None }
+    }
+
+    /// Whether Permit.io does not know something that it was told about: a user, a role or a tenant.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        self.not_found
     }
 
     /// Whether it may go well in a moment: Permit.io is down, slow or busy.
@@ -119,7 +126,7 @@ impl Permit {
         }
     }
 
-    async fn facts(&self) -> Result<String, SyncError> {
+    pub(super) async fn facts(&self) -> Result<String, SyncError> {
         match &self.0.facts {
             Facts::Pdp { .. } => Ok(format!("{}/facts", self.0.pdp)),
             Facts::Api { base, scope } => {
@@ -142,7 +149,12 @@ impl Permit {
         Ok(format!("{}/{}", id("project_id")?, id("environment_id")?))
     }
 
-    async fn send(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Response<Bytes>, SyncError> {
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Bytes>, SyncError> {
         let mut request = self.request(method, url, body).ok_or_else(|| SyncError::wrong("not a URL"))?;
         if let Facts::Pdp { wait: Some(wait) } = &self.0.facts {
             request.headers_mut().insert(WAIT_TIMEOUT, wait.clone());
@@ -150,16 +162,18 @@ impl Permit {
         }
         self.0.syncs.call(request).await.map_err(|error| SyncError {
             detail: error.to_string().into(),
-            passing: true,
+            not_found: false,
+            passing: !matches!(error, CallError::TooLarge),
             retry_after: None,
         })
     }
 }
 
-fn refused(answer: &Response<Bytes>) -> SyncError {
+pub(super) fn refused(answer: &Response<Bytes>) -> SyncError {
     let status = answer.status();
     SyncError {
         detail: status.to_string().into(),
+        not_found: status == StatusCode::NOT_FOUND,
         passing: is_passing(status),
         retry_after: retry_after(answer.headers()),
     }

@@ -52,10 +52,35 @@ impl Facts {
         match (call.method(), path.trim_start_matches('/').split_once('/')) {
             ("PUT", Some(("users", key))) => self.put_user(&decoded(key), call),
             ("DELETE", Some(("users", key))) => self.delete_user(&decoded(key)),
+            ("GET", Some(("users", key))) => {
+                let key = decoded(key);
+                if self.users.contains_key(&key) { Reply::new(200, self.shown(&key)) } else { not_found("user") }
+            }
+            ("GET", None) if path == "/users" => self.list(call.query().unwrap_or_default()),
             (method @ ("POST" | "DELETE"), None) if path == "/role_assignments" => self.assignment(method, call),
             ("POST", None) if path == "/tenants" => self.post_tenant(call),
             _ => not_found("path"),
         }
+    }
+
+    /// A user as the API shows it.
+    fn shown(&self, key: &str) -> Value {
+        let of_user = self.assignments.iter().filter(|[user, _, _]| user == key);
+        let roles: Value = of_user.map(|[_, role, tenant]| json!({ "role": role, "tenant": tenant })).collect();
+        json!({ "key": key, "id": "0", "roles": roles, "attributes": {} })
+    }
+
+    fn list(&self, query: &str) -> Reply {
+        let number = |name: &str, or: usize| {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.filter(|(other, _)| *other == name).find_map(|(_, value)| value.parse().ok()).unwrap_or(or)
+        };
+        let (page, per_page) = (number("page", 1), number("per_page", 30));
+        if page == 0 || per_page > 100 {
+            return unprocessable("page");
+        }
+        let users = self.users.keys().skip((page - 1) * per_page).take(per_page).map(|key| self.shown(key));
+        Reply::new(200, json!({ "data": users.collect::<Value>(), "total_count": self.users.len() }))
     }
 
     fn put_user(&mut self, key: &str, call: &PdpCall) -> Reply {

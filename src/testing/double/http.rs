@@ -35,6 +35,8 @@ pub enum PdpFault {
     RetryAfter(u16, u64),
     /// Status 200 and this body.
     Body(String),
+    /// This status and this body.
+    Answer(u16, String),
     /// The right answer, after this much real time.
     Delay(Duration),
     /// No answer, ever; the connection stays open.
@@ -67,6 +69,12 @@ impl PdpCall {
     #[must_use]
     pub fn path(&self) -> &str {
         self.parts.uri.path()
+    }
+
+    /// The query, as it was sent.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.parts.uri.query()
     }
 
     /// A header that was sent once; `None` for others.
@@ -290,6 +298,7 @@ fn answer(fault: Option<PdpFault>, right: impl FnOnce() -> Reply) -> Response<An
             answer
         }
         Some(PdpFault::Body(body)) => plain(200, body),
+        Some(PdpFault::Answer(status, body)) => plain(status, body),
         Some(PdpFault::Huge) => plain(200, right().body.to_string() + &" ".repeat(300 * 1024)),
         Some(PdpFault::Drip) => found(200, AnswerBody::drip()),
         Some(PdpFault::Reset) => found(200, AnswerBody::cut(right().body.to_string().into())),

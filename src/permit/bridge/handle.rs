@@ -1,0 +1,226 @@
+//! The bridge and its settings.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::event::told_by;
+use super::wishes::{Stated, Taken, Wishes};
+use crate::error::ConfigError;
+use crate::permit::{Permit, PermitUser};
+use crate::time::{Clock, SystemClock};
+use crate::webhooks::Event;
+
+const DEFAULT_PENDING: usize = 10_000;
+const MAX_PENDING: usize = 1_000_000;
+/// How many users and memberships are remembered with the time of their last event.
+const VERSIONS: usize = 100_000;
+
+/// Tells Permit.io what Logto's webhooks say: who registered or was created, who was deleted, who became a member of an
+/// organization and who is one no longer. A cheap clone; clones share their queue.
+///
+/// [`take`](Self::take) queues and returns at once; a task of the application's own [works](Self::work) the queue off.
+/// Events may come twice and in any order: for each user and membership the latest counts, by Logto's `createdAt`, and a
+/// deleted user stays deleted. The queue is in memory and bounded: what it dropped is counted by
+/// [`status`](Self::status), and what was lost with the process nobody knows. Since a webhook comes once at most, a job
+/// should [reconcile](Self::reconcile) now and then.
+///
+/// ```
+/// use orgate::permit::{Permit, PermitBridge};
+/// use orgate::webhooks::Event;
+///
+/// let permit = Permit::builder("http://localhost:7766", "permit_key_...").build()?;
+/// // The role of a member in the tenant that stands for the organization.
+/// let bridge = PermitBridge::builder(permit, "member").build()?;
+///
+/// // Once, where the server starts: tokio::spawn(bridge.clone().work());
+/// // For each verified delivery, before it is answered with 200:
+/// fn on_event(bridge: &PermitBridge, event: &Event) {
+///     bridge.take(event);
+/// }
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct PermitBridge(pub(super) Arc<Inner>);
+
+pub(super) type MapUser = Box<dyn Fn(PermitUser, &Event) -> PermitUser + Send + Sync>;
+
+pub(super) struct Inner {
+    pub(super) permit: Permit,
+    pub(super) member_role: String,
+    pub(super) manages: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    pub(super) delete_missing: bool,
+    pub(super) clock: Arc<dyn Clock>,
+    wishes: Mutex<Wishes>,
+    map: Option<MapUser>,
+}
+
+impl PermitBridge {
+    /// The settings of a bridge. `member_role` is what a member of an organization gets in its tenant; it must exist there.
+    pub fn builder(permit: Permit, member_role: impl Into<String>) -> PermitBridgeBuilder {
+        PermitBridgeBuilder {
+            permit,
+            member_role: member_role.into(),
+            max_pending: DEFAULT_PENDING,
+            manages: Box::new(|_| true),
+            delete_missing: false,
+            clock: Arc::new(SystemClock::new()),
+            map: None,
+        }
+    }
+
+    /// Queues what follows from an event. Does no I/O. Events of other names are of no effect; so is what an event of an
+    /// application says, which is no user.
+    pub fn take(&self, event: &Event) {
+        let told = told_by(event, self.0.map.as_ref());
+        let now = self.0.clock.now().monotonic;
+        let mut wishes = self.wishes();
+        let mut dropped = 0_u64;
+        for (user, organization, wish) in told.wishes {
+            if organization.as_deref().is_some_and(|tenant| !self.manages(tenant)) {
+                continue;
+            }
+            let stated = Stated { wish, at: told.at, event: told.name };
+            dropped += u64::from(wishes.state(&user, organization.as_deref(), stated, now) == Taken::Dropped);
+        }
+        if told.is_incomplete {
+            wishes.drop_one(told.name);
+            dropped += 1;
+        }
+        drop(wishes);
+        if dropped > 0 {
+            tracing::warn!(target: "orgate", event = told.name, dropped, "Permit.io is not told of everything: reconcile");
+        }
+    }
+
+    /// How the queue is.
+    #[must_use]
+    pub fn status(&self) -> BridgeStatus {
+        let wishes = self.wishes();
+        BridgeStatus { pending: wishes.pending(), stale: wishes.stale(), dropped: wishes.dropped() }
+    }
+
+    /// Never the fallback tenant, which stands for no organization.
+    pub(super) fn manages(&self, tenant: &str) -> bool {
+        tenant != "default" && (self.0.manages)(tenant)
+    }
+
+    /// Every value under this lock is valid at every step: what a panic leaves behind can be used.
+    pub(super) fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.0.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for PermitBridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PermitBridge").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// How the queue of a [`PermitBridge`] is. Nothing in it is about a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeStatus {
+    pending: usize,
+    stale: u64,
+    dropped: Vec<(&'static str, u64)>,
+}
+
+impl BridgeStatus {
+    /// How much Permit.io is still to be told.
+    #[must_use]
+    pub const fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// How much was of no effect, because something later was known: replays, and what was overtaken.
+    #[must_use]
+    pub const fn stale(&self) -> u64 {
+        self.stale
+    }
+
+    /// What was lost, by the name of the event, and `reconcile`: there was no room for it, Permit.io refused it for good or
+    /// for an hour, or the event did not say all. Not zero: [`reconcile`](PermitBridge::reconcile).
+    pub fn dropped(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.dropped.iter().copied()
+    }
+}
+
+/// The settings of a [`PermitBridge`].
+#[must_use]
+pub struct PermitBridgeBuilder {
+    permit: Permit,
+    member_role: String,
+    max_pending: usize,
+    manages: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    delete_missing: bool,
+    clock: Arc<dyn Clock>,
+    map: Option<MapUser>,
+}
+
+impl PermitBridgeBuilder {
+    /// The most users and memberships in the queue. Default: 10 000; a million at most.
+    pub const fn max_pending(mut self, most: usize) -> Self {
+        self.max_pending = most;
+        self
+    }
+
+    /// Which tenants stand for organizations of Logto's. Others are left alone. Default: all but `default`, which never
+    /// does.
+    pub fn manages(mut self, tenant: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.manages = Box::new(tenant);
+        self
+    }
+
+    /// [Reconciling](PermitBridge::reconcile) deletes users whom Logto does not have, instead of taking their roles only.
+    /// For environments in which every user is one of Logto's.
+    pub const fn delete_missing(mut self) -> Self {
+        self.delete_missing = true;
+        self
+    }
+
+    /// Adds to what Permit.io is told about a user, from the event's payload. The key stays the user's id.
+    pub fn map_user(mut self, map: impl Fn(PermitUser, &Event) -> PermitUser + Send + Sync + 'static) -> Self {
+        self.map = Some(Box::new(map));
+        self
+    }
+
+    /// Where the time comes from. Default: the system's clocks.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks the settings. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// The setting that must not run, with its value.
+    pub fn build(self) -> Result<PermitBridge, ConfigError> {
+        if self.member_role.is_empty() {
+            return Err(ConfigError::new("the role of a member: an empty name"));
+        }
+        if !(1..=MAX_PENDING).contains(&self.max_pending) {
+            return Err(ConfigError::new(format_args!("max_pending {}: not in 1 ..= {MAX_PENDING}", self.max_pending)));
+        }
+        Ok(PermitBridge(Arc::new(Inner {
+            permit: self.permit,
+            member_role: self.member_role,
+            manages: self.manages,
+            delete_missing: self.delete_missing,
+            clock: self.clock,
+            wishes: Mutex::new(Wishes::new(self.max_pending, VERSIONS)),
+            map: self.map,
+        })))
+    }
+}
+
+impl fmt::Debug for PermitBridgeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PermitBridgeBuilder").field("member_role", &self.member_role).finish_non_exhaustive()
+    }
+}
+
+/// By the issuer's clock.
+pub(super) fn since_epoch(time: std::time::SystemTime) -> Duration {
+    time.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default()
+}

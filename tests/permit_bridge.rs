@@ -1,0 +1,443 @@
+//! From Logto's webhooks to Permit.io: what is told, in which order, and what is not lost in silence. Both are doubles on
+//! loopback, and every delivery is signed and verified.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::time::{Duration, SystemTime};
+
+use orgate::decision::{DecisionPoint as _, Resource};
+use orgate::permit::{LogtoUser, Permit, PermitBridge, PermitBridgeBuilder, PermitUser};
+use orgate::testing::{PdpFault, TestClock, TestDecisionRequest, TestPermit, TestTenant};
+use orgate::webhooks::{Event, SigningKeys, verify};
+use serde_json::{Value, json};
+
+const ROLE: &str = "member";
+const FACTS: &str = "/v2/facts/project-1/environment-1";
+
+struct Scene {
+    tenant: TestTenant,
+    permit: TestPermit,
+    clock: TestClock,
+    bridge: PermitBridge,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    async fn with(change: impl FnOnce(PermitBridgeBuilder) -> PermitBridgeBuilder) -> Self {
+        let (tenant, permit) = (TestTenant::start().await, TestPermit::start().await);
+        permit.permission(ROLE, "read", "document");
+        permit.role("admin");
+        let clock = TestClock::new(Duration::from_secs(1_800_000_000));
+        let builder = PermitBridge::builder(client(&permit), ROLE).clock(clock.clone());
+        Self { bridge: change(builder).build().unwrap(), tenant, permit, clock }
+    }
+
+    /// A delivery as Logto signs it, `seconds` after some start.
+    fn event(&self, name: &str, seconds: u64, rest: Value) -> Event {
+        let mut body = json!({
+            "event": name,
+            "createdAt": format!("2026-11-20T13:{:02}:{:02}.000Z", seconds / 60, seconds % 60),
+            "hookId": "hook",
+        });
+        for (name, value) in rest.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let (headers, body) = self.tenant.sign_delivery(body.to_string()).into_parts();
+        let keys = SigningKeys::new([self.tenant.signing_key()]).unwrap();
+        verify(&headers, &body, &keys).unwrap()
+    }
+
+    fn created(&self, user: &str, at: u64) -> Event {
+        let data =
+            json!({ "id": user, "primaryEmail": format!("{user}@example.com"), "name": "Somebody", "profile": {} });
+        self.event("User.Created", at, json!({ "data": data }))
+    }
+
+    fn deleted(&self, user: &str, at: u64) -> Event {
+        self.event("User.Deleted", at, json!({ "data": { "id": user } }))
+    }
+
+    fn joined(&self, user: &str, organization: &str, at: u64) -> Event {
+        self.membership(organization, at, json!({ "addedUserIds": [user] }))
+    }
+
+    fn left(&self, user: &str, organization: &str, at: u64) -> Event {
+        self.membership(organization, at, json!({ "removedUserIds": [user] }))
+    }
+
+    fn membership(&self, organization: &str, at: u64, mut rest: Value) -> Event {
+        rest["organizationId"] = organization.into();
+        self.event("Organization.Membership.Updated", at, rest)
+    }
+
+    async fn tell(&self, events: &[Event]) {
+        for event in events {
+            self.bridge.take(event);
+        }
+        self.bridge.work_off().await;
+    }
+
+    /// What has happened at the tenant since the last time.
+    async fn deliver(&self) {
+        let keys = SigningKeys::new([self.tenant.signing_key()]).unwrap();
+        for delivery in self.tenant.take_deliveries() {
+            let (headers, body) = delivery.into_parts();
+            self.bridge.take(&verify(&headers, &body, &keys).unwrap());
+        }
+        self.bridge.work_off().await;
+    }
+
+    async fn may_read(&self, user: &str, organization: &str) -> bool {
+        let request = TestDecisionRequest::user(user).organization(organization);
+        let request = request.wants("read", Resource::new("document", "1"));
+        client(&self.permit).decide(&request).await.unwrap().is_allowed()
+    }
+
+    fn tenants_of(&self, user: &str) -> Vec<String> {
+        self.permit.roles(user).into_iter().map(|(_, tenant)| tenant).collect()
+    }
+
+    fn dropped(&self) -> Vec<(String, u64)> {
+        self.bridge.status().dropped().map(|(event, count)| (event.to_owned(), count)).collect()
+    }
+}
+
+fn client(permit: &TestPermit) -> Permit {
+    Permit::builder(permit.url(), TestPermit::KEY).api(permit.url()).build().unwrap()
+}
+
+fn second(seconds: u64) -> SystemTime {
+    // 2026-11-20T13:00:00Z
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_179_600 + seconds)
+}
+
+#[tokio::test]
+async fn the_life_of_a_member() {
+    let scene = Scene::new().await;
+    scene.tenant.add_user("alice");
+    scene.tenant.add_organization("acme");
+    scene.tenant.add_organization("globex");
+    scene.tenant.add_member("acme", "alice");
+    scene.deliver().await;
+    assert!(scene.may_read("alice", "acme").await);
+    assert!(!scene.may_read("alice", "globex").await);
+    scene.tenant.remove_member("acme", "alice");
+    scene.tenant.add_member("globex", "alice");
+    scene.deliver().await;
+    assert!(!scene.may_read("alice", "acme").await);
+    assert!(scene.may_read("alice", "globex").await);
+    scene.tenant.remove_user("alice");
+    scene.deliver().await;
+    assert!(!scene.may_read("alice", "globex").await);
+    assert!(scene.permit.users().is_empty());
+    assert_eq!((scene.bridge.status().pending(), scene.dropped()), (0, vec![]));
+}
+
+#[tokio::test]
+async fn who_registers_and_who_is_made() {
+    let scene = Scene::with(|builder| {
+        builder.map_user(|user, event| {
+            let plan = event.payload::<Value>().unwrap()["user"]["customData"]["plan"].as_str().map(str::to_owned);
+            let user = if let Some(plan) = plan { user.attribute("plan", plan) } else { user };
+            user.attribute("source", "logto")
+        })
+    })
+    .await;
+    let registered = scene.event(
+        "PostRegister",
+        1,
+        json!({
+            "interactionEvent": "Register",
+            "userId": "bob",
+            "user": {
+                "id": "bob", "username": "bob", "primaryEmail": "bob@example.com", "primaryPhone": null, "name": "Bobby",
+                "profile": { "givenName": "Bob", "familyName": "Roe" }, "customData": { "plan": "pro" }
+            },
+        }),
+    );
+    let empty =
+        scene.event("User.Created", 1, json!({ "data": { "id": "carol", "primaryEmail": null, "name": null } }));
+    scene.tell(&[registered, empty, scene.created("dave", 1)]).await;
+    assert_eq!(
+        scene.permit.user::<Value>("bob").unwrap(),
+        json!({
+            "key": "bob", "email": "bob@example.com", "first_name": "Bob", "last_name": "Roe",
+            "attributes": { "plan": "pro", "source": "logto" }
+        })
+    );
+    assert_eq!(
+        scene.permit.user::<Value>("carol").unwrap(),
+        json!({ "key": "carol", "attributes": { "source": "logto" } })
+    );
+    assert_eq!(scene.permit.user::<Value>("dave").unwrap()["first_name"], "Somebody");
+
+    // One that does not say who, one of another name, and one that is nobody's business.
+    scene.permit.take_calls();
+    let nobody = scene.event("PostRegister", 2, json!({ "userId": "eve" }));
+    let application = scene.membership("acme", 2, json!({ "addedApplicationIds": ["app"] }));
+    let other = scene.event("User.Data.Updated", 2, json!({ "data": { "id": "eve" } }));
+    let fallback = scene.joined("dave", "default", 2);
+    scene.tell(&[nobody, application, other, fallback]).await;
+    assert!(scene.permit.take_calls().is_empty());
+    assert_eq!(scene.dropped(), [("PostRegister".to_owned(), 1)]);
+}
+
+/// Whatever comes twice or late: the end is the same.
+#[tokio::test]
+async fn every_order_has_the_same_end() {
+    for (deleted, expected) in [(false, vec!["globex".to_owned()]), (true, vec![])] {
+        for order in permutations(5) {
+            let scene = Scene::new().await;
+            let events = [
+                scene.created("alice", 1),
+                scene.joined("alice", "acme", 2),
+                scene.left("alice", "acme", 3),
+                scene.joined("alice", "globex", 4),
+                if deleted { scene.deleted("alice", 5) } else { scene.created("alice", 1) },
+            ];
+            // Only every other order is worked off in between, so that both the queue and Permit.io see them.
+            for at in &order {
+                scene.bridge.take(&events[*at]);
+                if order[0] % 2 == 0 {
+                    scene.bridge.work_off().await;
+                }
+            }
+            scene.tell(&[]).await;
+            for replayed in order.iter().rev() {
+                scene.tell(&[events[*replayed].clone()]).await;
+            }
+            assert_eq!(scene.tenants_of("alice"), expected, "{order:?}");
+            assert_eq!(scene.permit.users().is_empty(), deleted, "{order:?}");
+            assert_eq!((scene.bridge.status().pending(), scene.dropped()), (0, vec![]), "{order:?}");
+            if !deleted {
+                assert_eq!(scene.permit.user::<Value>("alice").unwrap()["email"], "alice@example.com", "{order:?}");
+            }
+        }
+    }
+}
+
+/// All orders of so many things, as many as make a test of some seconds.
+fn permutations(count: usize) -> Vec<Vec<usize>> {
+    fn extend(so_far: &[usize], count: usize, all: &mut Vec<Vec<usize>>) {
+        if so_far.len() == count {
+            all.push(so_far.to_vec());
+        }
+        for next in (0..count).filter(|next| !so_far.contains(next)) {
+            extend(&[so_far, &[next]].concat(), count, all);
+        }
+    }
+    let mut all = Vec::new();
+    extend(&[], count, &mut all);
+    all.into_iter().step_by(3).collect()
+}
+
+#[tokio::test]
+async fn a_deleted_user_stays_deleted() {
+    let scene = Scene::new().await;
+    scene.tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 2), scene.deleted("alice", 3)]).await;
+    scene.permit.take_calls();
+    let replayed = [scene.created("alice", 1), scene.joined("alice", "acme", 2), scene.created("alice", 9)];
+    scene.tell(&replayed).await;
+    assert!(scene.permit.take_calls().is_empty());
+    assert_eq!(scene.bridge.status().stale(), 3);
+    assert!(scene.permit.users().is_empty());
+}
+
+#[tokio::test]
+async fn a_membership_may_be_told_before_its_user() {
+    let scene = Scene::new().await;
+    scene.tell(&[scene.joined("alice", "acme", 2)]).await;
+    assert!(scene.may_read("alice", "acme").await);
+    assert_eq!(scene.permit.user::<Value>("alice").unwrap(), json!({ "key": "alice", "attributes": {} }));
+    scene.tell(&[scene.created("alice", 1)]).await;
+    assert_eq!(scene.permit.user::<Value>("alice").unwrap()["email"], "alice@example.com");
+    assert!(scene.may_read("alice", "acme").await);
+
+    // A role that is missing at Permit.io is no reason to write over what is known about a user.
+    let scene = Scene::new().await;
+    let strange = PermitBridge::builder(client(&scene.permit), "no such role").build().unwrap();
+    client(&scene.permit).sync_user(&PermitUser::new("bob").email("bob@example.com")).await.unwrap();
+    strange.take(&scene.joined("bob", "acme", 2));
+    strange.work_off().await;
+    assert_eq!(scene.permit.user::<Value>("bob").unwrap()["email"], "bob@example.com");
+    let dropped: Vec<_> = strange.status().dropped().map(|(event, count)| (event.to_owned(), count)).collect();
+    assert_eq!(dropped, [("Organization.Membership.Updated".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn who_leaves_keeps_no_role_there() {
+    let scene = Scene::new().await;
+    scene
+        .tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 2), scene.joined("alice", "globex", 2)])
+        .await;
+    client(&scene.permit).assign_role("alice", "admin", "acme").await.unwrap();
+    scene.tell(&[scene.left("alice", "acme", 3), scene.left("nobody", "acme", 3)]).await;
+    assert_eq!(scene.tenants_of("alice"), ["globex"]);
+    assert_eq!(scene.dropped(), []);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_in_passing_is_tried_again() {
+    let scene = Scene::new().await;
+    scene.permit.fail_always("/v2/", PdpFault::Status(502));
+    scene.tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 2)]).await;
+    assert_eq!(scene.bridge.status().pending(), 2);
+    scene.permit.take_calls();
+    scene.bridge.work_off().await;
+    assert!(scene.permit.take_calls().is_empty(), "not before its time");
+    scene.permit.recover();
+    scene.permit.fail_next(&format!("{FACTS}/users"), PdpFault::RetryAfter(429, 30));
+    scene.clock.advance(Duration::from_secs(1));
+    scene.bridge.work_off().await;
+    assert_eq!(scene.bridge.status().pending(), 1, "the membership made a user; what is known of her is to come");
+    scene.clock.advance(Duration::from_secs(29));
+    scene.bridge.work_off().await;
+    assert_eq!(scene.bridge.status().pending(), 1);
+    scene.clock.advance(Duration::from_secs(1));
+    scene.bridge.work_off().await;
+    assert_eq!((scene.bridge.status().pending(), scene.dropped()), (0, vec![]));
+    assert!(scene.may_read("alice", "acme").await);
+    assert_eq!(scene.permit.user::<Value>("alice").unwrap()["email"], "alice@example.com");
+
+    // For an hour, and not for ever.
+    scene.permit.fail_always("/v2/", PdpFault::Status(500));
+    scene.tell(&[scene.created("bob", 1)]).await;
+    for _ in 0..60 {
+        scene.clock.advance(Duration::from_secs(60));
+        scene.bridge.work_off().await;
+    }
+    assert_eq!((scene.bridge.status().pending(), scene.dropped()), (0, vec![("User.Created".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_counted_and_nobody_is_named() {
+    let scene = Scene::new().await;
+    scene.permit.fail_always(FACTS, PdpFault::Status(422));
+    scene.tell(&[scene.created("alice", 1), scene.deleted("bob", 1), scene.created("..", 1)]).await;
+    assert_eq!(scene.dropped(), [("User.Created".to_owned(), 2), ("User.Deleted".to_owned(), 1)]);
+    let user = LogtoUser::new(PermitUser::new("alice")).member_of("acme");
+    let shown = format!("{:?} {:?} {user:?}", scene.bridge, scene.bridge.status());
+    assert!(!shown.contains("alice") && !shown.contains("bob") && !shown.contains("acme"), "{shown}");
+}
+
+#[tokio::test]
+async fn there_is_an_end_to_the_queue() {
+    let scene = Scene::with(|builder| builder.max_pending(2)).await;
+    scene.bridge.take(&scene.created("a", 1));
+    scene.bridge.take(&scene.membership("acme", 2, json!({ "addedUserIds": ["b", "c", "d"] })));
+    scene.bridge.take(&scene.deleted("e", 3));
+    assert_eq!(scene.bridge.status().pending(), 2);
+    assert_eq!(scene.dropped(), [("Organization.Membership.Updated".to_owned(), 2), ("User.Deleted".to_owned(), 1)]);
+    // There is room for a later word about what is queued already, and for the end of somebody who is.
+    scene.bridge.take(&scene.left("b", "acme", 4));
+    scene.bridge.take(&scene.deleted("a", 4));
+    assert_eq!(scene.bridge.status().pending(), 2);
+    // What was dropped is not believed later for all that: e is gone.
+    scene.bridge.work_off().await;
+    scene.tell(&[scene.created("e", 5)]).await;
+    assert!(scene.permit.users().is_empty());
+    for most in [0, 1_000_001] {
+        assert!(PermitBridge::builder(client(&scene.permit), ROLE).max_pending(most).build().is_err());
+    }
+    assert!(PermitBridge::builder(client(&scene.permit), "").build().is_err());
+}
+
+#[tokio::test]
+async fn a_worker_that_goes_away_leaves_its_work() {
+    let scene = Scene::new().await;
+    scene.permit.fail_next(&format!("{FACTS}/users"), PdpFault::Hang);
+    scene.bridge.take(&scene.created("alice", 1));
+    assert!(tokio::time::timeout(Duration::from_millis(300), scene.bridge.work_off()).await.is_err());
+    assert_eq!(scene.bridge.status().pending(), 1);
+    scene.bridge.work_off().await;
+    assert_eq!((scene.bridge.status().pending(), scene.permit.users()), (0, vec!["alice".to_owned()]));
+
+    let working = tokio::spawn(scene.bridge.clone().work());
+    scene.bridge.take(&scene.created("bob", 1));
+    while scene.bridge.status().pending() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(scene.permit.users(), ["alice", "bob"]);
+    working.abort();
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_say_all() {
+    let scene = Scene::new().await;
+    let route = |method: &str, matched: &str, user: &str| json!({ "method": method, "matchedRoute": matched, "params": { "id": "acme", "userId": user } });
+    let removal = scene.membership("acme", 3, route("DELETE", "/organizations/:id/users/:userId", "alice"));
+    scene.tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 2), removal]).await;
+    assert_eq!(
+        (scene.tenants_of("alice"), scene.dropped()),
+        (vec![], vec![]),
+        "an older release names whom it removes"
+    );
+    let addition = scene.membership("acme", 4, route("POST", "/organizations/:id/users", ""));
+    scene.tell(&[addition]).await;
+    assert_eq!(scene.dropped(), [("Organization.Membership.Updated".to_owned(), 1)], "but not whom it adds");
+}
+
+#[tokio::test]
+async fn reconciled_with_the_whole_list() {
+    let scene = Scene::with(|builder| builder.manages(|tenant| tenant != "elsewhere")).await;
+    let permit = client(&scene.permit);
+    for (user, tenants) in
+        [("alice", &["acme"][..]), ("bob", &["acme", "elsewhere"]), ("ghost", &["acme", "elsewhere", "default"])]
+    {
+        permit.sync_user(&PermitUser::new(user).email("kept@example.com")).await.unwrap();
+        for tenant in tenants {
+            permit.sync_tenant(tenant, "").await.unwrap();
+            permit.assign_role(user, ROLE, tenant).await.unwrap();
+        }
+    }
+    let list = || {
+        let user = |key: &str| LogtoUser::new(PermitUser::new(key));
+        let crowd = (0..120).map(|number| LogtoUser::new(PermitUser::new(format!("user-{number}"))).member_of("acme"));
+        [user("alice").member_of("acme").member_of("globex"), user("bob"), user("carol").member_of("globex")]
+            .into_iter()
+            .chain(crowd)
+    };
+    let found = scene.bridge.reconcile(second(10), list()).await.unwrap();
+    assert_eq!((found.users(), found.joins(), found.leaves(), found.deletions(), found.dropped()), (121, 122, 2, 0, 0));
+    scene.bridge.work_off().await;
+    assert_eq!(scene.tenants_of("alice"), ["acme", "globex"]);
+    assert_eq!(scene.tenants_of("bob"), ["elsewhere"]);
+    assert_eq!(scene.tenants_of("carol"), ["globex"]);
+    assert_eq!(scene.tenants_of("ghost"), ["default", "elsewhere"]);
+    assert_eq!(scene.permit.users().len(), 124);
+    assert_eq!(scene.permit.user::<Value>("alice").unwrap()["email"], "kept@example.com");
+
+    let again = scene.bridge.reconcile(second(20), list()).await.unwrap();
+    assert_eq!((again.users(), again.joins(), again.leaves(), again.deletions(), again.dropped()), (0, 0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_later_than_the_list_counts() {
+    let scene = Scene::with(PermitBridgeBuilder::delete_missing).await;
+    let list = || ["alice", "bob"].map(|key| LogtoUser::new(PermitUser::new(key)).member_of("acme"));
+    scene.tell(&[scene.created("alice", 1), scene.created("bob", 1), scene.joined("alice", "acme", 2)]).await;
+    // Read at 5; at 6 bob is deleted, carol comes, and alice leaves.
+    scene.tell(&[scene.deleted("bob", 6), scene.created("carol", 6), scene.left("alice", "acme", 6)]).await;
+    let found = scene.bridge.reconcile(second(5), list()).await.unwrap();
+    scene.bridge.work_off().await;
+    assert_eq!((found.users(), found.joins(), found.leaves(), found.deletions()), (0, 0, 0, 0));
+    assert_eq!(
+        (scene.permit.users(), scene.tenants_of("alice")),
+        (vec!["alice".to_owned(), "carol".to_owned()], vec![])
+    );
+
+    // Of a list that was read later it is the other way round.
+    let found = scene.bridge.reconcile(second(7), list()).await.unwrap();
+    scene.bridge.work_off().await;
+    assert_eq!((found.joins(), found.deletions()), (1, 1));
+    assert_eq!((scene.permit.users(), scene.tenants_of("alice")), (vec!["alice".to_owned()], vec!["acme".to_owned()]));
+
+    scene.permit.fail_always(&format!("{FACTS}/users"), PdpFault::Body("{}".to_owned()));
+    assert!(!scene.bridge.reconcile(second(9), list()).await.unwrap_err().is_passing());
+    scene.permit.fail_always(&format!("{FACTS}/users"), PdpFault::Status(503));
+    assert!(scene.bridge.reconcile(second(9), list()).await.unwrap_err().is_passing());
+    assert_eq!(scene.bridge.status().pending(), 0, "then nothing is queued");
+}
