@@ -56,7 +56,7 @@ async fn forty_in_ten_seconds() {
     let world = members(1, |_| {}).await;
     let ask = async || world.ask(SubjectKind::User, "u0", organization("acme")).await;
     let mut answered = 0;
-    while ask().await.is_ok() {
+    while answered < 50 && ask().await.is_ok() {
         answered += 1;
     }
     // One for the token, two for each.
@@ -72,7 +72,9 @@ async fn forty_in_ten_seconds() {
 async fn room_that_is_near_is_waited_for() {
     let world = members(1, |_| {}).await;
     let ask = async || world.ask(SubjectKind::User, "u0", organization("acme")).await;
-    while ask().await.is_ok() {}
+    for _ in 0..20 {
+        let _ = ask().await;
+    }
     let asked = world.requests(Endpoint::All);
     world.clock.advance(Duration::from_millis(9900));
     let turned = async {
@@ -83,7 +85,9 @@ async fn room_that_is_near_is_waited_for() {
     let (answer, ()) = tokio::join!(ask(), turned);
     answer.unwrap();
     // A clock that stands still is not waited for.
-    while ask().await.is_ok() {}
+    for _ in 0..20 {
+        let _ = ask().await;
+    }
     world.clock.advance(Duration::from_millis(9900));
     let error = tokio::time::timeout(2 * SECOND, ask()).await.expect("in time").unwrap_err();
     assert!(error.to_string().contains("the limit of calls"));

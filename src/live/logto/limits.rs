@@ -146,3 +146,46 @@ impl Drop for Unused<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Now;
+
+    /// A clock that stands still.
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Now {
+            Now::new(Duration::from_secs(1_800_000_000), Duration::from_secs(3600))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_leaves_the_queue_stands_in_nobodys_way() {
+        let limits = Limits::new(16, 3, Arc::new(Still));
+        let held = limits.admit(2).await.unwrap();
+        assert!(timeout(Duration::from_millis(10), limits.admit(3)).await.is_err());
+        let small = timeout(Duration::from_millis(10), limits.admit(1)).await;
+        assert!(small.is_ok_and(|allowance| allowance.is_ok()));
+        drop(held);
+        assert!(limits.admit(3).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_is_granted_at_once() {
+        let limits = Limits::new(16, 3, Arc::new(Still));
+        let held = limits.admit(3).await.unwrap();
+        let give_back = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            drop(held);
+        };
+        let asked = async { timeout(Duration::from_millis(500), limits.admit(3)).await };
+        let (granted, ()) = tokio::join!(asked, give_back);
+        assert!(granted.is_ok_and(|allowance| allowance.is_ok()));
+        // Nobody gives anything back: the error tells so, and it does not take for ever.
+        let _held = limits.admit(3).await.unwrap();
+        let error = limits.admit(1).await.err().unwrap();
+        assert!(error.wants_retry_after().is_some_and(|wait| wait >= Duration::from_secs(1)));
+    }
+}
