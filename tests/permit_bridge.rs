@@ -1,6 +1,7 @@
 //! From Logto's webhooks to Permit.io: what is told, in which order, and what is not lost in silence. Both are doubles on
 //! loopback, and every delivery is signed and verified.
 
+#![allow(clippy::needless_pass_by_value, reason = "they read better here")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::time::{Duration, SystemTime};
