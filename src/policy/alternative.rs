@@ -123,7 +123,6 @@ impl Alternative {
     }
 
     /// Whether its scopes hold for a set of them.
-    #[cfg(feature = "live")]
     pub(super) fn holds(&self, has: impl Fn(&str) -> bool) -> bool {
         self.scopes.iter().all(|rule| match rule {
             ScopeRule::All(scopes) => scopes.iter().all(|scope| has(scope.as_str())),

@@ -1,22 +1,21 @@
 //! Whether a verified token may do what a route does: a pure function of `(token, request, rules)`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::alternative::{IssuerRule, Model, ScopeRule};
+use super::alternative::{IssuerRule, Model};
 use super::check::Facts;
 use super::claim::{ClaimKind, ClaimValue};
 use super::decide_by::{self, DecisionView, WantedDecision};
 #[cfg(feature = "live")]
 use super::live::{LiveView, PermissionDrift, WantedPermissions};
+use super::refusal::{Refusal, denied, nearness};
 use super::rules::{Branch, Rules};
 use crate::json::Object;
 use crate::jwt::ORGANIZATION_URN;
 use crate::organization::{Organization, RequestSource, Requested};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
-use crate::scope::Scope;
 use crate::token::AccessToken;
 
 /// What a policy found that was passed.
@@ -59,23 +58,34 @@ impl Rules {
         request: &mut Parts,
         view: &View<'_>,
     ) -> Result<Granted, Unsettled> {
-        let mut nearest: Option<((u8, u8), Rejection)> = None;
+        let mut nearest: Option<((u8, u8), &Branch, Refusal)> = None;
         for branch in &self.branches {
-            let (near, denial) = match judge(branch, token, request, view) {
+            let refusal = match judge(branch, token, request, view) {
                 Ok(granted) => return Ok(granted),
-                Err(Unsettled::Denied(denial)) if denial.kind() == RejectionKind::Misconfigured => {
-                    return Err(denial.into());
+                Err(refusal) => refusal,
+            };
+            let near = match &refusal {
+                Refusal::Said(Unsettled::Denied(denial)) if denial.kind() != RejectionKind::Misconfigured => {
+                    nearness(denial.kind(), denial.remediation())
                 }
                 #[cfg(feature = "live")]
-                Err(Unsettled::Disagreed(denial)) => (DISAGREED, denial),
-                Err(Unsettled::Denied(denial)) => (nearness(&denial), denial),
-                Err(wanted) => return Err(wanted),
+                Refusal::Said(Unsettled::Disagreed(_)) => super::refusal::DISAGREED,
+                Refusal::Lacks => nearness(RejectionKind::InsufficientScope, Remediation::RequestScope),
+                Refusal::Audience(remediation, _) => nearness(RejectionKind::WrongAudience, *remediation),
+                Refusal::Issuer | Refusal::Kind => nearness(RejectionKind::Denied, Remediation::None),
+                // What is wired wrongly, or not known yet, is not for another branch to settle.
+                Refusal::Said(_) => return Err(refusal.settle(branch, token)),
             };
-            if nearest.as_ref().is_none_or(|(other, _)| near > *other) {
-                nearest = Some((near, denial));
+            if nearest.as_ref().is_none_or(|(other, ..)| near > *other) {
+                nearest = Some((near, branch, refusal));
             }
         }
-        let denial = nearest.map(|(_, denial)| denial);
+        let denial = nearest.and_then(|(_, branch, refusal)| match refusal.settle(branch, token) {
+            Unsettled::Denied(denial) => Some(denial),
+            #[cfg(feature = "live")]
+            Unsettled::Disagreed(denial) => Some(denial),
+            _ => None,
+        });
         let denial = denial.unwrap_or_else(|| Rejection::misconfigured("a policy without a branch"));
         let depends = matches!(denial.kind(), RejectionKind::WrongAudience | RejectionKind::WrongOrganization);
         Err(if self.hide_organization && depends { denial.into_hidden() } else { denial }.into())
@@ -83,22 +93,19 @@ impl Rules {
 }
 
 /// One branch: whose token, for what, by whom, with which scopes, and the application's own checks last.
-fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<'_>) -> Result<Granted, Unsettled> {
+fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<'_>) -> Result<Granted, Refusal> {
     let alternative = &branch.alternative;
-    let required = || alternative.required_scopes();
     if let Some(IssuerRule::Named(name)) = &alternative.issuer
         && *token.issuer_name() != **name
     {
-        return Err(denied(format!("the route takes tokens of issuer {name}")).into());
+        return Err(Refusal::Issuer);
     }
     let organization = match &alternative.model {
         None => return Err(Rejection::misconfigured("a branch without a model").into()),
-        Some(model) => {
-            judge_model(model, token, request).map_err(|denial| denial.with_scopes(required(), Vec::new()))?
-        }
+        Some(model) => judge_model(branch, model, token, request)?,
     };
     if alternative.kind.is_some_and(|kind| token.subject().kind() != kind) {
-        return Err(denied(format!("the subject is a {:?}", token.subject().kind())).into());
+        return Err(Refusal::Kind);
     }
     judge_claims(&alternative.claims, token)?;
     let granted = judge_scopes(branch, token, organization, view)?;
@@ -123,7 +130,7 @@ fn judge_scopes(
     token: &AccessToken,
     organization: Option<Organization>,
     view: &View<'_>,
-) -> Result<Granted, Unsettled> {
+) -> Result<Granted, Refusal> {
     let alternative = &branch.alternative;
     #[cfg(feature = "live")]
     if alternative.live.is_asked() {
@@ -135,58 +142,33 @@ fn judge_scopes(
     }
     #[cfg(not(feature = "live"))]
     let _ = view;
-    let missing = missing_scopes(&alternative.scopes, token);
-    if missing.is_empty() {
-        return Ok(Granted {
-            organization,
-            #[cfg(feature = "live")]
-            drift: None,
-        });
+    if !alternative.holds(|scope| token.has_scope(scope)) {
+        return Err(Refusal::Lacks);
     }
-    let denial =
-        Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, format!("lacks {missing:?}"));
-    Err(denial.with_scopes(alternative.required_scopes(), missing).into())
+    Ok(Granted {
+        organization,
+        #[cfg(feature = "live")]
+        drift: None,
+    })
 }
 
-/// A 403 with `none`, however it is written: else two models would send a client to and fro.
-#[cfg(feature = "live")]
-const DISAGREED: (u8, u8) = (4, 0);
-
-/// What might still pass comes first, then what the client can do something about, the easiest first.
-fn nearness(denial: &Rejection) -> (u8, u8) {
-    let kind = match denial.kind() {
-        RejectionKind::Unavailable => 5,
-        RejectionKind::InsufficientScope => 4,
-        RejectionKind::OutdatedToken => 3,
-        RejectionKind::WrongOrganization => 2,
-        RejectionKind::WrongAudience => 1,
-        _ => 0,
+fn judge_model(
+    branch: &Branch,
+    model: &Model,
+    token: &AccessToken,
+    request: &mut Parts,
+) -> Result<Option<Organization>, Refusal> {
+    let same_organization = |requested, id, source| {
+        let same = same_organization(requested, id, source, token);
+        same.map_err(|denial| denial.with_scopes(branch.alternative.required_scopes(), Vec::new()).into())
     };
-    let remediation = match denial.remediation() {
-        Remediation::Refresh => 3,
-        Remediation::RequestScope => 2,
-        Remediation::Reconsent => 1,
-        _ => 0,
-    };
-    (kind, remediation)
-}
-
-pub(super) fn denied(detail: impl Into<Cow<'static, str>>) -> Rejection {
-    Rejection::new(RejectionKind::Denied, Remediation::None, detail)
-}
-
-fn wrong_audience(remediation: Remediation, detail: &'static str) -> Rejection {
-    Rejection::new(RejectionKind::WrongAudience, remediation, detail)
-}
-
-fn judge_model(model: &Model, token: &AccessToken, request: &mut Parts) -> Result<Option<Organization>, Rejection> {
     match model {
         Model::Authenticated => Ok(None),
         Model::Resource(indicator) => {
             judge_resource(indicator.as_deref(), token)?;
             match token.organization_claim() {
                 None => Ok(None),
-                Some(_) => Err(wrong_audience(
+                Some(_) => Err(Refusal::Audience(
                     Remediation::ResourceToken,
                     "the token is for an organization, the route is for none",
                 )),
@@ -196,39 +178,37 @@ fn judge_model(model: &Model, token: &AccessToken, request: &mut Parts) -> Resul
             let id = token.audience_organization();
             let requested = source.compare(request, id.map_or("", |id| id))?;
             match id {
-                Some(id) if token.organization_claim().is_none() => {
-                    same_organization(requested, Some(id), source, token)
-                }
-                Some(_) => Err(wrong_audience(
+                Some(id) if token.organization_claim().is_none() => same_organization(requested, Some(id), source),
+                Some(_) => Err(Refusal::Audience(
                     Remediation::OrganizationToken,
                     "an organization token that names an organization in a claim too",
                 )),
-                None => Err(wrong_audience(Remediation::OrganizationToken, "the route needs an organization token")),
+                None => Err(Refusal::Audience(Remediation::OrganizationToken, "the route needs an organization token")),
             }
         }
         Model::ResourceInOrganization(indicator, source) => {
             let requested = source.compare(request, token.organization_claim().unwrap_or_default())?;
             judge_resource(indicator.as_deref(), token)?;
-            same_organization(requested, token.claimed_organization(), source, token)
+            same_organization(requested, token.claimed_organization(), source)
         }
     }
 }
 
 /// The indicator is among the audience and one that the token's issuer may speak for, and no organization stands beside it:
 /// the scopes would belong to either.
-fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Rejection> {
+fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Refusal> {
     let own = token.resources().iter().find(|own| indicator.is_none_or(|indicator| *indicator == ***own));
     let Some(own) = own else {
-        return Err(wrong_audience(
+        return Err(Refusal::Audience(
             Remediation::ResourceToken,
             "the token's issuer does not speak for the resource of the route",
         ));
     };
     if !token.audience().any(|audience| *audience == **own) {
-        return Err(wrong_audience(Remediation::ResourceToken, "aud does not name the resource of the route"));
+        return Err(Refusal::Audience(Remediation::ResourceToken, "aud does not name the resource of the route"));
     }
     if token.audience().any(|audience| audience.starts_with(ORGANIZATION_URN)) {
-        return Err(wrong_audience(Remediation::ResourceToken, "aud names an organization beside the resource"));
+        return Err(Refusal::Audience(Remediation::ResourceToken, "aud names an organization beside the resource"));
     }
     Ok(())
 }
@@ -269,24 +249,6 @@ fn holds(claims: &Object<'_>, name: &str, value: &ClaimValue) -> bool {
         ClaimKind::Bool(value) => claims.read::<bool>(name).is_ok_and(|found| found == Some(*value)),
         ClaimKind::Integer(value) => claims.read::<i64>(name).is_ok_and(|found| found == Some(*value)),
     }
-}
-
-/// What is missing of the rules that do not hold.
-pub(super) fn missing_scopes(rules: &[ScopeRule], token: &AccessToken) -> Vec<Scope> {
-    let mut missing: Vec<Scope> = Vec::new();
-    for rule in rules {
-        let lacking = rule.scopes().iter().filter(|scope| !token.has_scope(scope.as_str()));
-        let lacking: Vec<&Scope> = match rule {
-            ScopeRule::Any(scopes) if scopes.iter().any(|scope| token.has_scope(scope.as_str())) => continue,
-            _ => lacking.collect(),
-        };
-        for scope in lacking {
-            if !missing.contains(scope) {
-                missing.push(scope.clone());
-            }
-        }
-    }
-    missing
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::alternative::Alternative;
-use super::decide::{Unsettled, denied};
+use super::decide::Unsettled;
+use super::refusal::denied;
 use super::value::Policy;
 use crate::decision::{CacheTimes, Decider, Decision, DecisionError, DecisionRequest, Resource};
 use crate::error::ConfigError;

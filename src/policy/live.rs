@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::alternative::{Alternative, Model};
 use super::conversation::{Conversations, Difference, Spoken, Topic};
-use super::decide::{Unsettled, denied, missing_scopes};
+use super::decide::Unsettled;
 use super::freshness::{LiveRule, OnError};
+use super::refusal::{denied, missing_scopes};
 use crate::live::{
     LivePermissions, Need, PermissionModel, PermissionQuery, Permissions, Snapshot, Source, SourceError, Ticket,
 };

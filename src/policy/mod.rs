@@ -38,6 +38,7 @@ mod decide_by;
 mod freshness;
 #[cfg(feature = "live")]
 mod live;
+mod refusal;
 mod rules;
 mod value;
 mod words;
