@@ -19,7 +19,7 @@ use crate::time::Clock;
 const LIFE: Duration = Duration::from_secs(10 * 60);
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Metadata is asked for once in ten minutes, and a new connection is part of it.
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// The two places, as far as there are two.
 #[derive(Debug)]

@@ -4,6 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(feature = "authzen", feature = "permit"))]
+use http::StatusCode;
+
+#[cfg(any(feature = "authzen", feature = "permit"))]
 use crate::remote::{CallError, is_passing, retry_after};
 
 /// A call that brought no decision. It is never a denial: whoever gets one must not go on, and answers 503.
@@ -57,10 +60,9 @@ impl DecisionError {
     pub(crate) fn refused(answer: &http::Response<bytes::Bytes>) -> Self {
         let status = answer.status();
         let detail = format_args!("the decision point answered {status}");
-        if !is_passing(status) {
-            return Self::wrong(detail);
-        }
-        let error = Self::unavailable(detail);
+        // A point that fails at what it was asked can be reached: who chose the question must not profit.
+        let fails = status == StatusCode::INTERNAL_SERVER_ERROR;
+        let error = if is_passing(status) && !fails { Self::unavailable(detail) } else { Self::wrong(detail) };
         match retry_after(answer.headers()) {
             Some(after) => error.with_retry_after(after),
             None => error,
@@ -73,6 +75,8 @@ impl From<CallError> for DecisionError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::TooLarge => Self::wrong(error),
+            // The limit is ours, and any caller can reach it.
+            CallError::Busy(_) => Self::wrong(error).with_retry_after(Duration::from_secs(1)),
             _ => Self::unavailable(error).with_retry_after(Duration::from_secs(1)),
         }
     }

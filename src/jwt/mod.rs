@@ -17,7 +17,6 @@ pub(crate) use claims::judge_introspected;
 pub(crate) use entries::{Entries, Entry};
 pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};
-#[cfg(feature = "introspection")]
 pub(crate) use times::judge as judge_times;
 pub(crate) use verify::{AwaitedKey, MissingKey, Unverified, verify};
 

@@ -16,4 +16,5 @@ pub use marks::Change;
 pub(crate) use marks::Ticket;
 pub(crate) use slot::{Need, Snapshot};
 pub use source::{PermissionModel, PermissionQuery, PermissionSource, Permissions, SourceError};
+pub use store::LiveCounts;
 pub(crate) use store::{LivePermissions, Source};

@@ -200,18 +200,29 @@ impl Permissions {
 pub struct SourceError {
     source: Arc<dyn Error + Send + Sync>,
     retry_after: Option<Duration>,
+    is_ours: bool,
 }
 
 impl SourceError {
     /// From an error, or from a sentence.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { source: Arc::from(error.into()), retry_after: None }
+        Self { source: Arc::from(error.into()), retry_after: None, is_ours: false }
     }
 
     /// When the source wants to be asked again.
     #[must_use]
     pub fn retry_after(self, duration: Duration) -> Self {
         Self { retry_after: Some(duration), ..self }
+    }
+
+    /// The source was not asked: for a limit of ours, which a caller may have reached, or because it cannot be asked this.
+    #[must_use]
+    pub fn not_asked(self) -> Self {
+        Self { is_ours: true, ..self }
+    }
+
+    pub(crate) const fn was_asked(&self) -> bool {
+        !self.is_ours
     }
 
     pub(crate) fn wants_retry_after(&self) -> Option<Duration> {

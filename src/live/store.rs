@@ -57,7 +57,21 @@ pub(crate) struct LivePermissions {
     pub(crate) counts: Counts,
 }
 
-/// What has happened so far.
+/// What has happened so far, since the server was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveCounts {
+    /// Questions to the sources.
+    pub fetches: u64,
+    /// Those that brought no answer.
+    pub failures: u64,
+    /// Judgements by what was known before, because the source gave no answer (`stale_if_error`).
+    pub stale: u64,
+    /// Judgements by the token alone, because the source gave no answer (`dangerous_token_only_on_error`).
+    pub token_only: u64,
+}
+
+/// The same, as it grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) fetches: AtomicU64,

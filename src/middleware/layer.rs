@@ -84,6 +84,9 @@ impl RequireLayer {
             authorization.set_sensitive(true);
         }
         parts.extensions.insert(token);
+        if let Some(decider) = self.state.decider.as_ref().filter(|_| granted.without_decision) {
+            decider.count_allowed_on_error();
+        }
         #[cfg(feature = "axum")]
         if let Some(deciding) = Deciding::new(&self.state) {
             parts.extensions.insert(deciding);

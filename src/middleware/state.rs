@@ -58,7 +58,7 @@ impl State {
         now: Now,
     ) -> Result<Option<AccessToken>, Undecided> {
         if let Some(token) = &known.token {
-            return Ok(Some(token.clone()));
+            return self.still_good(token, now).map(|()| Some(token.clone()));
         }
         let Some(credentials) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
         let entries = self.entries.load();
@@ -141,6 +141,17 @@ impl State {
             },
         };
         rules.decide(token, request, &view)
+    }
+}
+
+impl State {
+    /// After a wait: its issuer may be gone, and its time over.
+    fn still_good(&self, token: &AccessToken, now: Now) -> Result<(), Undecided> {
+        let entries = self.entries.load();
+        let Some((_, entry)) = entries.trusted(token.issuer()) else {
+            return Err(Rejection::invalid_token("the issuer is trusted no more").into());
+        };
+        jwt::judge_times(token.times(), entry.rules.leeway, now).map_err(Undecided::Rejected)
     }
 }
 

@@ -66,7 +66,7 @@ impl Answer {
     /// What it takes of memory, in bytes, about.
     pub(super) fn weight(&self) -> u32 {
         let token = self.outcome.as_ref().map_or(0, |token| 2 * token.payload().len());
-        u32::try_from(1024 + token).unwrap_or(u32::MAX)
+        u32::try_from(256 + token).unwrap_or(u32::MAX)
     }
 
     /// Whether it still serves, for tokens of this entry.

@@ -20,6 +20,8 @@ use crate::time::Clock;
 
 const DEADLINE: Duration = Duration::from_secs(2);
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Questions that wait for a place. Anybody can invent a token.
+const MOST_WAITING: usize = 64;
 /// All answers together.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// Memory is freed after this time; answers end by themselves.
@@ -36,6 +38,7 @@ pub(crate) struct Introspector {
     clock: Arc<dyn Clock>,
     answers: Cache<Digest, Arc<Answer>>,
     questions: Semaphore,
+    waiting: Semaphore,
 }
 
 impl Introspector {
@@ -51,7 +54,15 @@ impl Introspector {
             .time_to_live(FORGET)
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { questions: Semaphore::new(settings.at_once), settings, issuer_name, fetch, clock, answers }
+        Self {
+            questions: Semaphore::new(settings.at_once),
+            waiting: Semaphore::new(settings.at_once + MOST_WAITING),
+            settings,
+            issuer_name,
+            fetch,
+            clock,
+            answers,
+        }
     }
 
     pub(crate) fn issuer_name(&self) -> &str {
@@ -97,6 +108,7 @@ impl Introspector {
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         let answered = async {
+            let _waiting = self.waiting.try_acquire().map_err(|_| "too many questions wait already")?;
             let _place = self.questions.acquire().await.map_err(|error| error.to_string())?;
             self.fetch.fetch(request, MAX_ANSWER_BYTES).await.map_err(|error| error.to_string())
         };

@@ -32,8 +32,18 @@ pub(super) fn body(request: &DecisionRequest, issuer: Option<&str>) -> Result<Va
             "tenant": tenant,
             "attributes": object(request.resource().properties()),
         },
-        "context": object(request.context_properties()),
+        "context": context(request),
     }))
+}
+
+/// What is known of the request goes along by itself.
+fn context(request: &DecisionRequest) -> Map<String, Value> {
+    let known = [
+        ("method", request.http_method().map(|method| method.as_str().to_owned())),
+        ("route", request.matched_route().map(str::to_owned)),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+    known.chain(object(request.context_properties())).collect()
 }
 
 /// An object, and never null.

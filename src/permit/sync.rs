@@ -174,7 +174,8 @@ pub(super) fn refused(answer: &Response<Bytes>) -> SyncError {
     SyncError {
         detail: status.to_string().into(),
         not_found: status == StatusCode::NOT_FOUND,
-        passing: is_passing(status),
+        // 424 is how the PDP says that it does not know it yet.
+        passing: is_passing(status) || status == StatusCode::FAILED_DEPENDENCY,
         retry_after: retry_after(answer.headers()),
     }
 }

@@ -27,7 +27,6 @@ pub(super) struct Alternative {
     pub(super) checks: Vec<Check>,
     pub(super) questions: Vec<Question>,
     pub(super) remember: Option<CacheTimes>,
-    pub(super) allow_on_error: bool,
 }
 
 /// The authorization model.
@@ -118,7 +117,6 @@ impl Alternative {
             (Some(one), Some(two)) => Some(one.shorter(two)),
             (one, two) => one.or(two),
         };
-        self.allow_on_error |= other.allow_on_error;
         Ok(self)
     }
 
@@ -190,8 +188,7 @@ impl fmt::Display for Alternative {
         let words = words.chain(Some(self.live.to_string()).filter(|live| !live.is_empty()));
         let words = words
             .chain(self.questions.iter().map(ToString::to_string))
-            .chain(self.remember.map(|times| format!("decisions kept: {times}")))
-            .chain(self.allow_on_error.then(|| "allowed if there is no decision".to_owned()));
+            .chain(self.remember.map(|times| format!("decisions kept: {times}")));
         f.write_str(&words.collect::<Vec<_>>().join(" and "))
     }
 }

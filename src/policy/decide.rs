@@ -24,6 +24,8 @@ pub(crate) struct Granted {
     pub(crate) organization: Option<Organization>,
     #[cfg(feature = "live")]
     pub(crate) drift: Option<PermissionDrift>,
+    /// The decision point could not be reached, and the policy says that this may pass.
+    pub(crate) without_decision: bool,
 }
 
 /// What there is beside token and request.
@@ -120,8 +122,9 @@ fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<
             .into());
         }
     }
-    decide_by::judge(alternative, token, granted.organization.as_ref(), request, &view.decisions)?;
-    Ok(granted)
+    let without_decision =
+        decide_by::judge(alternative, token, granted.organization.as_ref(), request, &view.decisions)?;
+    Ok(Granted { without_decision, ..granted })
 }
 
 /// By the token alone, or beside what its subject holds now.
@@ -138,7 +141,7 @@ fn judge_scopes(
             return Err(Rejection::misconfigured("live permissions, and nothing to ask for them").into());
         };
         let drift = super::live::judge(alternative, &branch.text, token, organization.as_ref(), live)?;
-        return Ok(Granted { organization, drift: Some(drift) });
+        return Ok(Granted { organization, drift: Some(drift), without_decision: false });
     }
     #[cfg(not(feature = "live"))]
     let _ = view;
@@ -149,6 +152,7 @@ fn judge_scopes(
         organization,
         #[cfg(feature = "live")]
         drift: None,
+        without_decision: false,
     })
 }
 

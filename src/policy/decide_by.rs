@@ -37,7 +37,8 @@ pub fn decide(action: &str, resource_type: &str, id: RequestSource) -> Policy {
         let fault = format_args!("decide({action:?}, {resource_type:?}, token()): the token names no resource");
         return Policy::faulty(ConfigError::new(fault));
     }
-    let question = Question { action: action.into(), resource_type: resource_type.into(), id: id.clone() };
+    let question =
+        Question { action: action.into(), resource_type: resource_type.into(), id: id.clone(), allow_on_error: false };
     let policy = Policy::condition(Alternative { questions: vec![question], ..Alternative::default() });
     Policy { fault: id.fault().cloned(), ..policy }
 }
@@ -60,8 +61,15 @@ impl Policy {
     /// While the decision point cannot be reached, this route is decided without it: whoever can keep it from answering has
     /// whatever it would deny. Counted and logged. Without this the answer is 503. A point that answers wrongly, or refuses
     /// this server's credential, is still 503.
-    pub fn dangerous_allow_on_error(self) -> Self {
-        self.and(Self::condition(Alternative { allow_on_error: true, ..Alternative::default() }))
+    ///
+    /// It is about what this policy asks so far, and not about what is added to it: by `and`, or by the guard.
+    pub fn dangerous_allow_on_error(mut self) -> Self {
+        let mut questions = self.alternatives.iter_mut().flat_map(|branch| &mut branch.questions).peekable();
+        if questions.peek().is_none() {
+            return self.and(Self::faulty(ConfigError::new("dangerous_allow_on_error(), and nothing is asked")));
+        }
+        questions.for_each(|question| question.allow_on_error = true);
+        self
     }
 }
 
@@ -71,11 +79,13 @@ pub(super) struct Question {
     action: Arc<str>,
     resource_type: Arc<str>,
     pub(super) id: RequestSource,
+    allow_on_error: bool,
 }
 
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "decide {} {} from {}", self.action, self.resource_type, self.id)
+        write!(f, "decide {} {} from {}", self.action, self.resource_type, self.id)?;
+        f.write_str(if self.allow_on_error { ", allowed if the point cannot be reached" } else { "" })
     }
 }
 
@@ -101,14 +111,15 @@ pub(crate) struct Decided {
     pub(crate) outcome: Result<Decision, DecisionError>,
 }
 
-/// Asks what a branch asks, one question after another.
+/// Asks what a branch asks, one question after another. Whether one of them was passed without a decision.
 pub(super) fn judge(
     branch: &Alternative,
     token: &AccessToken,
     organization: Option<&Organization>,
     request: &mut Parts,
     view: &DecisionView<'_>,
-) -> Result<(), Unsettled> {
+) -> Result<bool, Unsettled> {
+    let mut without = None;
     for question in &branch.questions {
         let Some(decider) = view.decider else {
             return Err(Rejection::misconfigured("decide(..), and the server has no decision point").into());
@@ -117,9 +128,8 @@ pub(super) fn judge(
         let waited = view.decided.iter().find(|decided| decided.request.key() == asked.key());
         let decision = match waited.map(|decided| &decided.outcome) {
             Some(Ok(decision)) => decision.clone(),
-            Some(Err(error)) if branch.allow_on_error && error.is_unavailable() => {
-                decider.count_allowed_on_error();
-                tracing::warn!(target: "orgate", %error, "allowed without a decision");
+            Some(Err(error)) if question.allow_on_error && error.is_unavailable() => {
+                without = Some(error);
                 continue;
             }
             Some(Err(error)) => return Err(undecided(error).into()),
@@ -136,7 +146,10 @@ pub(super) fn judge(
             return Err(denied_by(&decision).into());
         }
     }
-    Ok(())
+    if let Some(error) = without {
+        tracing::warn!(target: "orgate", %error, "allowed without a decision");
+    }
+    Ok(without.is_some())
 }
 
 /// The point said no: no scope would help, and why is nobody's business but the log's.

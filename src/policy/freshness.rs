@@ -105,7 +105,11 @@ impl LiveRule {
         Self {
             now: self.now || other.now,
             max_age: stricter(self.max_age, other.max_age),
-            on_error: self.on_error.into_iter().chain(other.on_error).min(),
+            on_error: match (self.on_error, other.on_error) {
+                // Whoever asks and names no way out has none.
+                (None, Some(_)) | (Some(_), None) if self.is_asked() && other.is_asked() => None,
+                (one, two) => one.into_iter().chain(two).min(),
+            },
         }
     }
 

@@ -134,7 +134,7 @@ fn check(alternative: &Alternative, entries: &[&IssuerRules]) -> Result<(), Conf
             entries.len()
         )));
     }
-    if alternative.questions.is_empty() && (alternative.remember.is_some() || alternative.allow_on_error) {
+    if alternative.questions.is_empty() && alternative.remember.is_some() {
         return Err(ConfigError::new(format_args!("a branch ({alternative}) says how to decide, and asks nothing")));
     }
     #[cfg(feature = "live")]

@@ -17,7 +17,8 @@ use crate::rejection::Rejection;
 /// Asks the server's decision point about what the handler found.
 ///
 /// Subject, organization, method and matched route go along by themselves. An error is a [`Rejection`]: 403 for a denial, 503
-/// where there is no decision; returned from the handler, it is the answer.
+/// where there is no decision; returned from the handler, it is the answer, with the plain problem body. What the route's
+/// policy says about remembering decisions or about errors is about its own questions, not about these.
 ///
 /// ```
 /// use orgate::{Decide, Rejection, decision::Resource};
@@ -46,8 +47,16 @@ impl Decide {
     ///
     /// When it may not (403), or when there is no decision (503).
     pub async fn check(&self, action: &str, resource: Resource) -> Result<(), Rejection> {
-        let request = self.request(action, resource);
-        let decision = in_time(self.decider.decide(&request)).await.map_err(|error| self.undecided(&error))?;
+        self.check_request(&self.request(action, resource)).await
+    }
+
+    /// As [`check`](Self::check), for a question that says more: [`request`](Self::request), and what was added to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub async fn check_request(&self, request: &DecisionRequest) -> Result<(), Rejection> {
+        let decision = in_time(self.decider.decide(request)).await.map_err(|error| self.undecided(&error))?;
         if decision.is_allowed() { Ok(()) } else { Err(self.deciding.challenge(denied_by(&decision))) }
     }
 

@@ -1,10 +1,11 @@
 //! What the application knows of changes at the issuer.
 
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::ResourceServer;
 use crate::decision::Decider;
-use crate::live::Change;
+use crate::live::{Change, LiveCounts};
 
 impl ResourceServer {
     /// Something changed at an issuer: what was known about it before does not serve any more, from the next request on.
@@ -22,6 +23,20 @@ impl ResourceServer {
             forget(decider, issuer_name, &change);
         }
         source.is_some()
+    }
+}
+
+impl ResourceServer {
+    /// What live permissions have cost so far, and where a route was let through without them.
+    #[must_use]
+    pub fn live_counts(&self) -> LiveCounts {
+        let counts = &self.state.live.permissions.counts;
+        LiveCounts {
+            fetches: counts.fetches.load(Ordering::Relaxed),
+            failures: counts.failures.load(Ordering::Relaxed),
+            stale: counts.stale.load(Ordering::Relaxed),
+            token_only: counts.token_only.load(Ordering::Relaxed),
+        }
     }
 }
 

@@ -119,6 +119,10 @@ impl ResourceServer {
     #[allow(clippy::must_use_candidate, reason = "gone is gone, whether it was there or not")]
     pub fn remove_issuer(&self, name: &str) -> bool {
         let before = self.state.entries.rcu(|entries| entries.without(name).map_or_else(|| entries.clone(), Arc::new));
+        // The next entry of that name may be another tenant.
+        if let Some(decider) = &self.state.decider {
+            decider.forget_all();
+        }
         before.named(name).is_some()
     }
 

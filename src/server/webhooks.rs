@@ -10,9 +10,7 @@ use crate::error::ConfigError;
 #[cfg(feature = "live")]
 use crate::live::Change;
 use crate::revocation::{self, Revocation};
-#[cfg(feature = "live")]
-use crate::webhooks::Effect;
-use crate::webhooks::{Event, SigningKeys, WebhookError, verify};
+use crate::webhooks::{Effect, Event, SigningKeys, WebhookError, verify};
 
 type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -42,6 +40,10 @@ impl ResourceServer {
         #[cfg(feature = "live")]
         for change in changes(&event.effect()) {
             self.permissions_changed(issuer_name, change, event.created_at());
+        }
+        #[cfg(not(feature = "live"))]
+        if let Some(decider) = self.state.decider.as_ref().filter(|_| event.effect() != Effect::Nothing) {
+            decider.forget_all();
         }
     }
 

@@ -89,7 +89,7 @@ fn error(refusal: Refusal) -> SourceError {
         Refusal::Full(wait) => ("the limit of calls to the Management API is reached", wait),
         Refusal::Closed(wait) => ("the tenant answered 429 a moment ago", wait),
     };
-    SourceError::new(why).retry_after(wait)
+    SourceError::new(why).retry_after(wait).not_asked()
 }
 
 impl<'a> Allowance<'a> {

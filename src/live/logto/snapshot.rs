@@ -20,7 +20,9 @@ pub(super) async fn permissions(api: &Api, query: &PermissionQuery) -> Result<Pe
     let is_user = match query.subject_kind() {
         SubjectKind::User => true,
         SubjectKind::Machine => false,
-        SubjectKind::Unknown => return Err(SourceError::new("neither a user nor a machine, so Logto cannot be asked")),
+        SubjectKind::Unknown => {
+            return Err(SourceError::new("neither a user nor a machine, so Logto cannot be asked").not_asked());
+        }
     };
     // The numbers are what is needed as a rule. More may be asked for, and what is not needed is given back.
     match (query.model(), is_user) {
