@@ -4,9 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(feature = "authzen", feature = "permit"))]
-use http::StatusCode;
-
-#[cfg(any(feature = "authzen", feature = "permit"))]
 use crate::remote::{CallError, is_passing, retry_after};
 
 /// A call that brought no decision. It is never a denial: whoever gets one must not go on, and answers 503.
@@ -61,7 +58,7 @@ impl DecisionError {
         let status = answer.status();
         let detail = format_args!("the decision point answered {status}");
         // A point that fails at what it was asked can be reached: who chose the question must not profit.
-        let fails = status == StatusCode::INTERNAL_SERVER_ERROR;
+        let fails = status.as_u16() == 500;
         let error = if is_passing(status) && !fails { Self::unavailable(detail) } else { Self::wrong(detail) };
         match retry_after(answer.headers()) {
             Some(after) => error.with_retry_after(after),

@@ -77,7 +77,8 @@ async fn every_endpoint_with_every_fault() {
             world.clock.advance(Duration::from_secs(60));
             world.tenant.issuer().fail_always(endpoint, fault.clone());
             let answer = world.ask(kind, id, model.clone()).await;
-            assert!(answer.is_err(), "{endpoint:?} {fault:?}: {answer:?}");
+            let error = answer.expect_err(&format!("{endpoint:?} {fault:?}")).to_string();
+            assert!(!error.contains("alice") && !error.contains(world.tenant.origin()), "{error}");
             world.tenant.issuer().recover();
         }
         world.clock.advance(Duration::from_secs(60));
@@ -175,6 +176,33 @@ async fn pages_that_do_not_fit_together() {
         ("another total", of_pages(move |page| (roles(if page == 1 { 100 } else { 2 }), total(100 + page))).await),
     ] {
         assert!(answer.is_err(), "{what}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_200_is_an_answer() {
+    for status in [200, 201, 202, 203, 206, 226, 300, 304, 404, 422, 500, 599] {
+        for page_two in [false, true] {
+            let answer = move |path: &str, query: &str| {
+                let on_time = !page_two || query.starts_with("page=2");
+                let status = if on_time { status } else { 200 };
+                let count = if query.starts_with("page=1&") { 100 } else { 1 };
+                let body = match path {
+                    "/api/users/alice" => json!({ "id": "alice", "isSuspended": false }),
+                    _ => vec![json!({ "id": "one", "name": "list" }); count].into(),
+                };
+                Canned::with(Canned::json(status, &body), "total-number", "101")
+            };
+            let source = Canned::tenant(answer).source();
+            if !page_two {
+                let held = crate::canned::ask(&source, USER, "alice", organization("acme")).await;
+                assert_eq!(held.is_ok(), status == 200, "{status}: {held:?}");
+            }
+            let held = crate::canned::ask(&source, MACHINE, "machine", within("acme")).await;
+            // With 200 it is the template that does not fit.
+            let error = held.unwrap_err().to_string();
+            assert_eq!(error.contains(&format!("status {status}")), status != 200, "{error}");
+        }
     }
 }
 

@@ -328,3 +328,31 @@ fn a_change_that_was_told_of_ends_what_would_serve_in_need() {
     server.permissions.invalidate(&server.source, crate::live::Change::Subject("u1".into()), NOON);
     assert_eq!(server.decide(&rules, &token).unwrap_err().status().as_u16(), 503);
 }
+
+/// What one client hears for a scope, while the source says this.
+fn hears(server: &Server, rules: &Rules, says: &str, scopes: &str, number: usize) -> (u16, &'static str) {
+    *server.says.0.lock().unwrap() = Ok(Permissions::of([says]));
+    let decided = server.decide(rules, &Of::Api.token(SubjectKind::User, scopes, number, 0));
+    decided.map_or_else(|denial| (denial.status().as_u16(), denial.remediation().as_str()), |_| (200, ""))
+}
+
+#[test]
+fn a_pass_ends_the_conversation() {
+    let (server, rules) = (Server::new(Permissions::none()), rules(resource().scope("a").live()));
+    let hears = |says, scopes, number| hears(&server, &rules, says, scopes, number);
+    assert_eq!(hears("a", "", 0), (403, "reconsent"));
+    assert_eq!(hears("a", "a", 1), (200, ""));
+    assert_eq!(hears("a", "", 2), (403, "reconsent"), "a token that asked for less");
+    assert_eq!(hears("a", "", 3), (403, "none"));
+}
+
+#[test]
+fn what_is_lost_and_regained_is_a_new_conversation() {
+    let (server, rules) = (Server::new(Permissions::none()), rules(resource().scope("a").live()));
+    let hears = |says, scopes, number| hears(&server, &rules, says, scopes, number);
+    assert_eq!(hears("a", "", 0), (403, "reconsent"));
+    // Lost before the client came back: its new token does not have it, and there is nothing to do.
+    assert_eq!(hears("b", "", 1), (403, "none"));
+    assert_eq!(hears("a", "", 1), (403, "reconsent"), "another sign-in brings it");
+    assert_eq!(hears("a", "", 2), (403, "none"));
+}

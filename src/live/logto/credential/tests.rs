@@ -6,9 +6,8 @@ const fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "an outcome")]
-fn granted() -> Result<Granted, SourceError> {
-    Ok(read(GOOD.as_bytes()).unwrap())
+fn granted() -> Granted {
+    read(GOOD.as_bytes()).unwrap()
 }
 
 /// `use 1`, `renew`, `renew 1`, `failed 3`: the number of the token, or the seconds to wait.
@@ -25,14 +24,14 @@ fn advice(credential: &Credential, now: u64) -> String {
 fn renewed_before_it_ends() {
     let mut credential = Credential::default();
     assert_eq!(advice(&credential, 100), "renew");
-    credential.land(granted(), at(100), at(101));
+    credential.land(Ok(granted()), at(100), at(101));
     let seen = [101, 2979, 2980, 3699, 3700].map(|now| advice(&credential, now));
     assert_eq!(seen, ["use 1", "use 1", "renew 1", "renew 1", "renew"]);
     credential.land(Err(SourceError::new("down")), at(2980), at(2981));
     // That the old one serves does not end the back-off.
     credential.served();
     assert_eq!([2981, 2982, 3699].map(|now| advice(&credential, now)), ["use 1", "renew 1", "renew 1"]);
-    credential.land(granted(), at(3000), at(3000));
+    credential.land(Ok(granted()), at(3000), at(3000));
     assert_eq!(advice(&credential, 3000), "use 2");
 }
 
@@ -46,7 +45,7 @@ fn a_failure_backs_off() {
         assert_eq!(advice(&credential, now + wait), "renew");
         now += wait;
     }
-    credential.land(granted(), at(now), at(now));
+    credential.land(Ok(granted()), at(now), at(now));
     credential.served();
     credential.fail(SourceError::new("down"), at(now));
     assert_eq!(advice(&credential, now), "use 1");
@@ -58,11 +57,11 @@ fn a_failure_backs_off() {
 #[test]
 fn a_refused_token_is_not_used_again() {
     let mut credential = Credential::default();
-    credential.land(granted(), at(0), at(0));
+    credential.land(Ok(granted()), at(0), at(0));
     let Advice::Use(first) = credential.ask(at(1)) else { panic!("a token is held") };
     credential.refused(&first);
     assert_eq!(advice(&credential, 1), "renew");
-    credential.land(granted(), at(1), at(1));
+    credential.land(Ok(granted()), at(1), at(1));
     // Somebody else's old news.
     credential.refused(&first);
     assert_eq!(advice(&credential, 1), "use 2");
@@ -72,7 +71,7 @@ fn a_refused_token_is_not_used_again() {
         credential.refused(&token);
         credential.fail(SourceError::new("refused"), at(1));
         assert_eq!(advice(&credential, 1), format!("failed {wait}"));
-        credential.land(granted(), at(1), at(1));
+        credential.land(Ok(granted()), at(1), at(1));
     }
 }
 
