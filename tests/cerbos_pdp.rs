@@ -11,10 +11,16 @@
 use std::env;
 use std::sync::LazyLock;
 
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use orgate::ResourceServer;
 use orgate::authzen::{AuthZen, AuthZenBuilder, Semantic};
 use orgate::decision::{CacheTimes, Decider, Decision, DecisionPoint as _, DecisionRequest, Resource};
-use orgate::testing::TestDecisionRequest;
+use orgate::policy::{organization, path};
+use orgate::testing::{TestDecisionRequest, TestIssuer};
 use tokio::sync::RwLock;
+use tower::ServiceExt as _;
 
 /// There is one Cerbos for all tests. Whoever stops it holds this alone.
 static CERBOS: LazyLock<RwLock<()>> = LazyLock::new(RwLock::default);
@@ -188,4 +194,58 @@ async fn it_stops_in_the_middle() {
 
     turn("up").await;
     assert!(decider.decide(&edit).await.unwrap().is_allowed());
+}
+
+/// What a guard says of five users on five routes: the decision point is asked with what the route names.
+#[tokio::test]
+async fn five_users_on_five_routes() {
+    let _alone = CERBOS.write().await;
+    let issuer = TestIssuer::start().await;
+    let point = AuthZen::builder(variable("ORGATE_PDP")).bearer_token(variable("ORGATE_PDP_TOKEN")).map(
+        |request, evaluation| {
+            // A token for the organization is one of a member; its scopes are named as the roles are.
+            evaluation.set_subject_property("cerbos.roles", request.scopes().map(str::to_owned).collect::<Vec<_>>());
+            evaluation.set_subject_property("member_of", request.organization_id().unwrap_or_default());
+        },
+    );
+    let decider = Decider::builder(point.build().unwrap()).remember(CacheTimes::NONE).build().unwrap();
+    let server = ResourceServer::builder(issuer.url(), "https://api.example.com")
+        .clock(issuer.clock())
+        .decision_point(decider)
+        .build()
+        .unwrap();
+    let wants = |action| organization(path("org")).decide(action, "document", path("id"));
+    let done = async || "done";
+    let app: Router = server
+        .guard()
+        .get("/orgs/{org}/documents/{id}", done, wants("read"))
+        .put("/orgs/{org}/documents/{id}", done, wants("edit"))
+        .delete("/orgs/{org}/documents/{id}", done, wants("delete"))
+        .put("/orgs/{org}/documents/{id}/title", done, wants("edit"))
+        .get("/orgs/{org}/drafts/{id}", done, wants("read"))
+        .into_router()
+        .unwrap();
+    let routes = [
+        ("GET", "documents/d1"),
+        ("PUT", "documents/d1"),
+        ("DELETE", "documents/d1"),
+        ("PUT", "documents/d1/title"),
+        ("GET", "drafts/d2"),
+    ];
+    let ask = async |user: (&str, &str, &[&str]), (method, route): (&str, &str)| {
+        let token = issuer.organization_token(user.1).subject(user.0).scope(&user.2.join(" ")).mint();
+        let request = Request::builder().method(method).uri(format!("/orgs/acme/{route}"));
+        let request = request.header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+    let expected = [[200; 5], [200, 403, 403, 403, 200], [200, 403, 403, 403, 200], [403; 5], [403; 5]];
+    for (user, expected) in USERS.into_iter().zip(expected) {
+        for (route, expected) in routes.into_iter().zip(expected) {
+            assert_eq!(ask(user, route).await, expected, "{} {route:?}", user.0);
+        }
+    }
+    turn("down").await;
+    assert_eq!(ask(USERS[0], routes[0]).await, 503);
+    turn("up").await;
+    assert_eq!(ask(USERS[0], routes[0]).await, 200);
 }

@@ -15,9 +15,8 @@ const METADATA = '/.well-known/authzen-configuration';
 
 const directory = mkdtempSync(join(tmpdir(), 'orgate-cerbos-'));
 const socket = join(directory, 'http.sock');
-// What the package `cerbos` does, without a process in between that would outlive its child.
-const resolver = createRequire(createRequire(import.meta.url).resolve('cerbos'));
-const binary = resolver.resolve(`@cerbos/cerbos-${process.platform}-${process.arch}`);
+// The binary alone: the package around it names one for each platform, and a lock must hold them all.
+const binary = createRequire(import.meta.url).resolve(`@cerbos/cerbos-${process.platform}-${process.arch}`);
 const settings = {
   'server.httpListenAddr': `unix:${socket}`,
   'server.grpcListenAddr': `unix:${join(directory, 'grpc.sock')}`,
