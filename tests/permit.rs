@@ -168,7 +168,7 @@ async fn nothing_but_an_answer_is_a_denial() {
         double.fail_always("/allowed", fault.clone());
         assert!(permit.decide(&alice("acme")).await.is_err(), "{fault:?}");
     }
-    for fault in [PdpFault::Hang, PdpFault::Drip, PdpFault::Reset, PdpFault::Status(500), PdpFault::RetryAfter(429, 9)]
+    for fault in [PdpFault::Hang, PdpFault::Drip, PdpFault::Reset, PdpFault::Status(503), PdpFault::RetryAfter(429, 9)]
     {
         double.fail_always("/allowed", fault.clone());
         assert!(permit.decide(&alice("acme")).await.unwrap_err().is_unavailable(), "{fault:?}");
