@@ -2,6 +2,8 @@
 
 #[cfg(feature = "http-client")]
 pub(crate) mod http_client;
+#[cfg(any(feature = "introspection", feature = "live", feature = "permit"))]
+pub(crate) mod percent;
 pub(crate) mod url;
 
 use std::fmt;
@@ -10,6 +12,8 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use http::{Request, Response};
+
+use crate::error::with_causes;
 
 /// Sends one request. The default is a `reqwest` client (feature `http-client`).
 ///
@@ -66,13 +70,7 @@ impl FetchError {
 impl fmt::Display for FetchError {
     /// The error and its causes, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        with_causes(f, &*self.0)
     }
 }
 

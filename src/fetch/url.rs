@@ -45,24 +45,6 @@ pub(crate) fn without_user(text: &str) -> String {
     }
 }
 
-/// A value of a form (`application/x-www-form-urlencoded`).
-#[cfg(feature = "introspection")]
-pub(crate) fn form_encoded(text: &str) -> String {
-    use std::fmt::Write;
-
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => {
-                // Writing into a string never fails.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
-}
-
 /// `localhost`, 127.0.0.0/8 or `[::1]`: this machine.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let Some(host) = url.host() else { return false };

@@ -24,6 +24,8 @@ pub(crate) use operate::refresh;
 pub use ready::NotReady;
 pub(crate) use ready::all_ready;
 pub(crate) use refresh::RefreshSettings;
+#[cfg(feature = "live")]
+pub(crate) use refresh::jitter;
 pub(crate) use state::Arrival;
 pub use status::{KeySetState, KeySetStatus};
 pub(crate) use store::{KeyRefusal, KeyStore, Lookup};

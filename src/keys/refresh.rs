@@ -253,8 +253,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A number in `0.0..1.0`; it spreads refreshes and protects nothing.
+/// A number in `0.0..1.0`, another one each time; it spreads fetches and protects nothing.
 #[allow(clippy::cast_precision_loss, reason = "53 bits fit")]
-fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64
 }

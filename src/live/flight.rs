@@ -1,7 +1,5 @@
 //! One fetch, in a task of its own: a client that hangs up does not end it.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,6 +7,7 @@ use std::time::Duration;
 use super::slot::FlightId;
 use super::source::{PermissionQuery, PermissionSource, Permissions, SourceError};
 use super::store::{Cell, LivePermissions};
+use crate::keys::jitter;
 
 /// The source must have answered by then.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -29,7 +28,7 @@ pub(super) fn start(
     runtime.spawn(async move {
         let fetch = async {
             if let Some(spread) = put_off {
-                tokio::time::sleep(spread.mul_f64(fraction(&query))).await;
+                tokio::time::sleep(spread.mul_f64(jitter())).await;
             }
             let _permit = slots.acquire_owned().await;
             landing.begin()?;
@@ -81,10 +80,4 @@ impl Drop for Landing {
     fn drop(&mut self) {
         self.land(Err(SourceError::new("the fetch was cancelled")));
     }
-}
-
-/// A number in `0.0..1.0`, another one each time; it spreads fetches and protects nothing.
-#[allow(clippy::cast_precision_loss, reason = "53 bits fit")]
-fn fraction(query: &PermissionQuery) -> f64 {
-    (RandomState::new().hash_one(query) >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::with_causes;
 use crate::token::{Subject, SubjectKind};
 
 /// Knows what a subject holds now. Logto's Management API is one ([`LogtoManagement`](super::LogtoManagement)); any other
@@ -233,13 +234,7 @@ impl SourceError {
 impl fmt::Display for SourceError {
     /// The error and its causes, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.source)?;
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        with_causes(f, &*self.source)
     }
 }
 

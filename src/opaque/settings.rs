@@ -9,7 +9,7 @@ use http::HeaderValue;
 use http::uri::Uri;
 
 use crate::error::ConfigError;
-use crate::fetch::url::form_encoded;
+use crate::fetch::percent;
 
 /// The longest time that a good answer may serve.
 const MAX_KEPT: Duration = Duration::from_secs(300);
@@ -113,8 +113,8 @@ impl Introspection {
 
     /// The form of a question, and the header by which the client identifies itself.
     pub(super) fn form(&self, token: &str) -> (String, Option<HeaderValue>) {
-        let (client, secret) = (form_encoded(&self.client_id), form_encoded(&self.secret));
-        let token = form_encoded(token);
+        let (client, secret) = (percent::encode(&self.client_id), percent::encode(&self.secret));
+        let token = percent::encode(token);
         let form = format!("token={token}&token_type_hint=access_token");
         if self.in_body {
             return (format!("{form}&client_id={client}&client_secret={secret}"), None);

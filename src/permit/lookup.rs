@@ -3,8 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::value::RawValue;
 
-use super::segment::path_segment;
-use super::sync::refused;
+use super::sync::{refused, segment};
 use super::{Permit, SyncError};
 use crate::json::{JsonError, Object};
 
@@ -19,7 +18,7 @@ pub(super) type Roles = Vec<(String, String)>;
 impl Permit {
     /// The roles of a user; `None` if there is no such user.
     pub(super) async fn roles(&self, key: &str) -> Result<Option<Roles>, SyncError> {
-        let segment = path_segment(key).ok_or_else(|| SyncError::wrong("a key that cannot be part of a path"))?;
+        let segment = segment(key)?;
         let url = format!("{}/users/{segment}", self.facts().await?);
         let answer = self.send(Method::GET, &url, None).await?;
         match answer.status() {

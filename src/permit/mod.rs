@@ -28,7 +28,6 @@ mod builder;
 mod check;
 mod client;
 mod lookup;
-mod segment;
 mod sync;
 mod user;
 

@@ -8,8 +8,8 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::client::Facts;
-use super::segment::path_segment;
 use super::{Permit, PermitUser};
+use crate::fetch::percent;
 use crate::json::Object;
 use crate::remote::{CallError, is_passing, retry_after};
 
@@ -145,7 +145,7 @@ impl Permit {
         let unusable = || SyncError::wrong("the key is not one of an environment");
         let object =
             Object::parse(answer.body()).map_err(|error| SyncError::wrong(format_args!("its scope: {error}")))?;
-        let id = |name| object.string(name).ok().flatten().and_then(|id| path_segment(&id)).ok_or_else(unusable);
+        let id = |name| object.string(name).ok().flatten().and_then(|id| percent::segment(&id)).ok_or_else(unusable);
         Ok(format!("{}/{}", id("project_id")?, id("environment_id")?))
     }
 
@@ -188,6 +188,6 @@ fn named(key: &str) -> Result<&str, SyncError> {
     if key.is_empty() { Err(SyncError::wrong("an empty key")) } else { Ok(key) }
 }
 
-fn segment(key: &str) -> Result<String, SyncError> {
-    path_segment(key).ok_or_else(|| SyncError::wrong("a key that cannot be part of a path"))
+pub(super) fn segment(key: &str) -> Result<String, SyncError> {
+    percent::segment(key).ok_or_else(|| SyncError::wrong("a key that cannot be part of a path"))
 }

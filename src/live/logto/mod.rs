@@ -6,7 +6,6 @@ mod builder;
 mod credential;
 mod limits;
 mod management;
-mod percent;
 mod question;
 mod records;
 mod retry_after;

@@ -1,6 +1,6 @@
 //! What the Management API is asked.
 
-use super::percent::segment;
+use crate::fetch::percent::segment;
 
 /// A question, with the ids in its path.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 
 use super::credential::{self, Advice, Credential, Granted, Token};
 use super::limits::Allowance;
-use super::percent::encode;
 use super::transport::Transport;
+use crate::fetch::percent::encode;
 use crate::json::Object;
 use crate::live::source::SourceError;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// For a segment of a path, and for a value of a form.
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -16,8 +16,9 @@ pub(super) fn encode(text: &str) -> String {
     encoded
 }
 
-/// One segment of a path: an id can lead nowhere else.
-pub(super) fn segment(id: &str) -> Option<String> {
+/// One segment of a path (RFC 3986 section 3.3): an id can lead nowhere else. `None` for what is no segment of its own.
+#[cfg(any(feature = "live", feature = "permit"))]
+pub(crate) fn segment(id: &str) -> Option<String> {
     // What reads URLs takes dots for a way up, encoded or not.
     (!matches!(id, "" | "." | "..")).then(|| encode(id))
 }
@@ -46,7 +47,33 @@ mod tests {
         assert_eq!(segment("...").as_deref(), Some("..."));
     }
 
+    #[test]
+    fn nothing_leaves_its_segment() {
+        for (id, expected) in [
+            ("user_1", "user_1"),
+            ("a/../b", "a%2F..%2Fb"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("%2e%2e", "%252e%252e"),
+            ("é\n", "%C3%A9%0A"),
+            ("...", "..."),
+        ] {
+            assert_eq!(segment(id).as_deref(), Some(expected));
+        }
+        for id in ["", ".", ".."] {
+            assert_eq!(segment(id), None);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_segment_is_a_segment(id in ".{1,20}") {
+            if let Some(segment) = segment(&id) {
+                prop_assert!(segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte)));
+                let url: http::Uri = format!("https://api.example/users/{segment}").parse().unwrap();
+                prop_assert_eq!(url.path().split('/').count(), 3);
+            }
+        }
+
         #[test]
         fn no_octet_has_a_meaning(text in ".{0,40}") {
             let encoded = encode(&text);
