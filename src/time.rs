@@ -3,6 +3,7 @@
 //! Two readings, because they answer different questions: *wall time* judges the claims of a token, *monotonic time*
 //! measures life times, back-offs and budgets. A server whose wall clock is fixed or stepped keeps its timers.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// One reading of both clocks.
@@ -44,9 +45,13 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The operating system's clocks, the default.
-#[derive(Clone, Copy, Debug)]
+///
+/// To read two clocks for each request is a tenth of what a known token costs. So the wall clock is read when a tenth of a
+/// second is over, and counted on by the monotonic one in between: a step is noticed that much later.
+#[derive(Debug)]
 pub struct SystemClock {
     origin: Instant,
+    wall: Wall,
 }
 
 impl SystemClock {
@@ -54,7 +59,7 @@ impl SystemClock {
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "the one place where a clock is read")]
     pub fn new() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: Instant::now(), wall: Wall::default() }
     }
 }
 
@@ -67,8 +72,33 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods, reason = "the one place where a clock is read")]
     fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Now { unix, monotonic: self.origin.elapsed() }
+        let monotonic = self.origin.elapsed();
+        let read = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now { unix: self.wall.at(monotonic, read), monotonic }
+    }
+}
+
+/// Wall time as it was last read: how far it is ahead of the monotonic clock, and until when on that one this is believed.
+/// Both in nanoseconds, as are 584 years.
+#[derive(Debug, Default)]
+struct Wall {
+    ahead: AtomicU64,
+    believed_until: AtomicU64,
+}
+
+const BELIEVED_FOR: Duration = Duration::from_millis(100);
+
+impl Wall {
+    fn at(&self, monotonic: Duration, read: impl FnOnce() -> Duration) -> Duration {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        // What is ahead was stored before: whoever believes it has it.
+        if nanoseconds(monotonic) < self.believed_until.load(Ordering::Acquire) {
+            return monotonic + Duration::from_nanos(self.ahead.load(Ordering::Relaxed));
+        }
+        let unix = read();
+        self.ahead.store(nanoseconds(unix.saturating_sub(monotonic)), Ordering::Relaxed);
+        self.believed_until.store(nanoseconds(monotonic + BELIEVED_FOR), Ordering::Release);
+        unix
     }
 }
 
@@ -82,6 +112,26 @@ mod tests {
         let first = clock.now();
         let second = clock.now();
         assert!(first.unix > Duration::from_secs(1_700_000_000));
+        assert!(second.unix >= first.unix);
         assert!(second.monotonic >= first.monotonic);
+    }
+
+    #[test]
+    fn wall_time_is_counted_on_and_read_again() {
+        const YEARS: Duration = Duration::from_secs(1_800_000_000);
+        let milliseconds = Duration::from_millis;
+        let wall = Wall::default();
+        let unread = || -> Duration { unreachable!("it is believed") };
+        assert_eq!(wall.at(milliseconds(0), || YEARS), YEARS);
+        assert_eq!(wall.at(milliseconds(40), unread), YEARS + milliseconds(40));
+        assert_eq!(wall.at(milliseconds(99), unread), YEARS + milliseconds(99));
+        // Somebody has set the clock back, then ahead.
+        assert_eq!(wall.at(milliseconds(100), || YEARS / 2), YEARS / 2);
+        assert_eq!(wall.at(milliseconds(150), unread), YEARS / 2 + milliseconds(50));
+        assert_eq!(wall.at(milliseconds(500), || YEARS * 2), YEARS * 2);
+        assert_eq!(wall.at(milliseconds(599), unread), YEARS * 2 + milliseconds(99));
+        // A wall clock that says 1970.
+        assert_eq!(wall.at(milliseconds(700), Duration::default), Duration::ZERO);
+        assert_eq!(wall.at(milliseconds(750), unread), milliseconds(750));
     }
 }
