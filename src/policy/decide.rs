@@ -110,7 +110,8 @@ fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<
         return Err(Refusal::Kind);
     }
     judge_claims(&alternative.claims, token)?;
-    let granted = judge_scopes(branch, token, organization, view)?;
+    let mut granted = Granted { organization, ..Granted::default() };
+    judge_scopes(branch, token, &mut granted, view)?;
     for check in &alternative.checks {
         let facts = Facts { token, organization: granted.organization.as_ref(), request };
         if let Err(reason) = check.run(&facts) {
@@ -122,38 +123,26 @@ fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<
             .into());
         }
     }
-    let without_decision =
+    granted.without_decision =
         decide_by::judge(alternative, token, granted.organization.as_ref(), request, &view.decisions)?;
-    Ok(Granted { without_decision, ..granted })
+    Ok(granted)
 }
 
 /// By the token alone, or beside what its subject holds now.
-fn judge_scopes(
-    branch: &Branch,
-    token: &AccessToken,
-    organization: Option<Organization>,
-    view: &View<'_>,
-) -> Result<Granted, Refusal> {
+fn judge_scopes(branch: &Branch, token: &AccessToken, granted: &mut Granted, view: &View<'_>) -> Result<(), Refusal> {
     let alternative = &branch.alternative;
     #[cfg(feature = "live")]
     if alternative.live.is_asked() {
         let Some(live) = &view.live else {
             return Err(Rejection::misconfigured("live permissions, and nothing to ask for them").into());
         };
-        let drift = super::live::judge(alternative, &branch.text, token, organization.as_ref(), live)?;
-        return Ok(Granted { organization, drift: Some(drift), without_decision: false });
+        let drift = super::live::judge(alternative, &branch.text, token, granted.organization.as_ref(), live)?;
+        granted.drift = Some(drift);
+        return Ok(());
     }
     #[cfg(not(feature = "live"))]
-    let _ = view;
-    if !alternative.holds(|scope| token.has_scope(scope)) {
-        return Err(Refusal::Lacks);
-    }
-    Ok(Granted {
-        organization,
-        #[cfg(feature = "live")]
-        drift: None,
-        without_decision: false,
-    })
+    let _ = (granted, view);
+    if alternative.holds(|scope| token.has_scope(scope)) { Ok(()) } else { Err(Refusal::Lacks) }
 }
 
 fn judge_model(

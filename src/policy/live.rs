@@ -25,8 +25,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// route needs is there, and what else has changed is the application's to make something of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PermissionDrift {
-    lost: Vec<Box<str>>,
-    gained: Vec<Box<str>>,
+    lost: Box<[Box<str>]>,
+    gained: Box<[Box<str>]>,
 }
 
 impl PermissionDrift {
