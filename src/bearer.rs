@@ -11,27 +11,33 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 #[derive(Clone, Copy)]
 pub(crate) struct Credentials<'h>(&'h [u8]);
 
-/// The Bearer credentials of a request. `None` when the request carries none, or those of another scheme.
-pub(crate) fn find(headers: &HeaderMap, max_bytes: usize) -> Result<Option<Credentials<'_>>, Rejection> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(malformed("more than one Authorization header"));
+/// The Bearer credentials of a request. `None` when the request carries none, or those of another scheme. From here on a log
+/// of the headers does not show any.
+pub(crate) fn find(headers: &mut HeaderMap, max_bytes: usize) -> Result<Option<Credentials<'_>>, Rejection> {
+    let is_some_name_repeated = headers.len() > headers.keys_len();
+    if is_some_name_repeated {
+        let values = headers.iter_mut().filter(|(name, _)| **name == AUTHORIZATION);
+        if values.map(|(_, value)| value.set_sensitive(true)).count() > 1 {
+            return Err(malformed("more than one Authorization header"));
+        }
     }
-    let Some((scheme, rest)) = value.as_bytes().split_at_checked("Bearer".len()) else { return Ok(None) };
-    if !scheme.eq_ignore_ascii_case(b"Bearer") || rest.first().is_some_and(|&byte| continues_a_scheme(byte)) {
+    let Some(value) = headers.get_mut(AUTHORIZATION) else { return Ok(None) };
+    value.set_sensitive(true);
+    let Some((scheme, rest)) = value.as_bytes().split_at_checked(BEARER.len()) else { return Ok(None) };
+    if !scheme.eq_ignore_ascii_case(BEARER) || rest.first().is_some_and(|&byte| continues_a_scheme(byte)) {
         return Ok(None);
     }
     if rest.len() > max_bytes {
         return Err(Rejection::invalid_token(format!("the credentials have more than {max_bytes} bytes")));
     }
-    let token = rest.trim_ascii_start();
-    let spaces = rest.len() - token.len();
-    if spaces == 0 || !rest.iter().take(spaces).all(|&byte| byte == b' ') {
-        return Err(malformed(NOT_ONE_TOKEN));
+    let Some(mut token) = rest.strip_prefix(b" ") else { return Err(malformed(NOT_ONE_TOKEN)) };
+    while let Some(rest) = token.strip_prefix(b" ") {
+        token = rest;
     }
     Ok(Some(Credentials(token)))
 }
+
+const BEARER: &[u8] = b"Bearer";
 
 const NOT_ONE_TOKEN: &str = "the Bearer credentials are not one b64token";
 
@@ -89,7 +95,7 @@ mod tests {
 
     fn kind(values: &[&[u8]]) -> Result<Option<String>, RejectionKind> {
         let token = |found: Option<Credentials<'_>>| found.map(|found| found.token().map(str::to_owned)).transpose();
-        find(&headers(values), 100).and_then(token).map_err(|rejection| rejection.kind())
+        find(&mut headers(values), 100).and_then(token).map_err(|rejection| rejection.kind())
     }
 
     #[test]
@@ -142,8 +148,8 @@ mod tests {
         #[test]
         fn what_is_found_was_sent(value in prop::collection::vec(any::<u8>(), 0..60)) {
             let Ok(header) = HeaderValue::from_bytes(&value) else { return Ok(()) };
-            let map: HeaderMap = [(AUTHORIZATION, header)].into_iter().collect();
-            if let Ok(Some(credentials)) = find(&map, 100)
+            let mut map: HeaderMap = [(AUTHORIZATION, header)].into_iter().collect();
+            if let Ok(Some(credentials)) = find(&mut map, 100)
                 && let Ok(token) = credentials.token()
             {
                 prop_assert!(is_b64token(token.as_bytes()));

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 pub use subject::{Subject, SubjectKind};
 pub(crate) use times::{NumericDate, Times};
 
+use crate::jwt::Proof;
 use crate::scope::ScopeList;
 
 /// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
@@ -27,12 +28,13 @@ pub struct AccessToken(Arc<Minted>);
 struct Minted {
     verified: Verified,
     origin: Origin,
+    size: usize,
 }
 
 /// Where the claims are read when somebody asks for more than is in `Verified`.
 enum Origin {
     /// The token as it came, a JWS in compact form: what a cache of verified tokens compares. It is shown to nobody.
-    Jws(Arc<[u8]>),
+    Jws { text: Arc<[u8]>, proof: Proof },
     /// What the issuer said of an opaque token.
     #[cfg(feature = "introspection")]
     Answer {
@@ -59,14 +61,19 @@ pub(crate) struct Verified {
 }
 
 impl AccessToken {
-    pub(crate) fn mint(verified: Verified, jws: impl Into<Arc<[u8]>>) -> Self {
-        Self(Arc::new(Minted { verified, origin: Origin::Jws(jws.into()) }))
+    pub(crate) fn mint(verified: Verified, jws: &[u8], proof: Proof) -> Self {
+        Self::minted(verified, Origin::Jws { text: jws.into(), proof })
     }
 
     /// Of an opaque token nothing is kept but its digest.
     #[cfg(feature = "introspection")]
     pub(crate) fn mint_introspected(verified: Verified, json: &[u8], token_digest: [u8; 32]) -> Self {
-        Self(Arc::new(Minted { verified, origin: Origin::Answer { json: json.into(), token_digest } }))
+        Self::minted(verified, Origin::Answer { json: json.into(), token_digest })
+    }
+
+    fn minted(verified: Verified, origin: Origin) -> Self {
+        let size = verified.size() + origin.size();
+        Self(Arc::new(Minted { verified, origin, size }))
     }
 
     /// The `iss` claim: one of the values that its issuer entry trusts.
@@ -180,18 +187,45 @@ impl AccessToken {
     #[cfg(feature = "live")]
     pub(crate) fn digest(&self) -> [u8; 32] {
         match &self.0.origin {
-            Origin::Jws(jws) => crate::signature::sha256(jws),
+            Origin::Jws { text, .. } => crate::signature::sha256(text),
             #[cfg(feature = "introspection")]
             Origin::Answer { token_digest, .. } => *token_digest,
         }
     }
 
+    /// The token as it came and what it was verified with, if it was a JWT.
+    pub(crate) fn jws(&self) -> Option<(&Arc<[u8]>, &Proof)> {
+        match &self.0.origin {
+            Origin::Jws { text, proof } => Some((text, proof)),
+            #[cfg(feature = "introspection")]
+            Origin::Answer { .. } => None,
+        }
+    }
+
     /// The bytes that it takes in memory beside a fixed part, which is much the same for all.
     pub(crate) fn size(&self) -> usize {
+        self.0.size
+    }
+
+    /// The claims set, as it was signed or said.
+    pub(crate) fn payload(&self) -> Cow<'_, [u8]> {
+        match &self.0.origin {
+            Origin::Jws { text, .. } => {
+                let payload = text.split(|&byte| byte == b'.').nth(1).unwrap_or_default();
+                // It was decoded before it was verified.
+                URL_SAFE_NO_PAD.decode(payload).unwrap_or_default().into()
+            }
+            #[cfg(feature = "introspection")]
+            Origin::Answer { json, .. } => Cow::Borrowed(json),
+        }
+    }
+}
+
+impl Verified {
+    fn size(&self) -> usize {
         /// What a small piece of memory costs to keep.
         const PIECE: usize = 48;
-        let Verified { subject, client_id, token_id, scopes, audience, organization, audience_organization, .. } =
-            &self.0.verified;
+        let Self { subject, client_id, token_id, scopes, audience, organization, audience_organization, .. } = self;
         let texts = [
             Some(subject.id()),
             client_id.as_deref(),
@@ -201,27 +235,16 @@ impl AccessToken {
         ];
         let audience = audience.iter().map(|audience| audience.len() + PIECE);
         let texts = texts.into_iter().flatten().map(|text| text.len() + PIECE);
-        self.origin_size() + scopes.size() + texts.chain(audience).sum::<usize>()
+        scopes.size() + texts.chain(audience).sum::<usize>()
     }
+}
 
-    fn origin_size(&self) -> usize {
-        match &self.0.origin {
-            Origin::Jws(jws) => jws.len(),
+impl Origin {
+    fn size(&self) -> usize {
+        match self {
+            Self::Jws { text, .. } => text.len(),
             #[cfg(feature = "introspection")]
-            Origin::Answer { json, .. } => json.len(),
-        }
-    }
-
-    /// The claims set, as it was signed or said.
-    pub(crate) fn payload(&self) -> Cow<'_, [u8]> {
-        match &self.0.origin {
-            Origin::Jws(jws) => {
-                let payload = jws.split(|&byte| byte == b'.').nth(1).unwrap_or_default();
-                // It was decoded before it was verified.
-                URL_SAFE_NO_PAD.decode(payload).unwrap_or_default().into()
-            }
-            #[cfg(feature = "introspection")]
-            Origin::Answer { json, .. } => Cow::Borrowed(json),
+            Self::Answer { json, .. } => json.len(),
         }
     }
 }

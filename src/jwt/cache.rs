@@ -1,20 +1,19 @@
 //! Tokens that have been verified: the next request with one costs no crypto and no JSON.
 //!
-//! An entry is good for as long as what it rests on is there: the same issuer entry, and the same key under the same
-//! `kid`. The times are judged on every hit; audience, organization and scopes are not this module's business, and judged
-//! on every request. The library's part is to free memory, never to decide.
+//! An entry is good for as long as its [`Proof`](super::proof::Proof) stands, which is looked at on every hit, as the times
+//! are; audience, organization and scopes are not this module's business, and judged on every request. The library's part
+//! is to free memory, never to decide.
 
-use std::sync::{Arc, Weak};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use quick_cache::Weighter;
+use arc_swap::ArcSwap;
 use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, Weighter};
 
-use super::entries::{Entries, Entry};
-use super::times;
+use super::entries::Entries;
 use super::verify::Unverified;
-use crate::keys::Lookup;
-use crate::rejection::Rejection;
-use crate::signature::{Algorithm, VerifyingKey};
+use crate::keys::Changes;
 use crate::time::Now;
 use crate::token::AccessToken;
 
@@ -25,50 +24,62 @@ const FIXED: usize = 512;
 /// What an entry weighs by and large.
 const USUAL: u64 = 2 * 1024;
 
-/// A token, and what it was verified with.
-pub(crate) struct Proven {
-    pub(crate) token: AccessToken,
-    pub(super) jws: Arc<[u8]>,
-    pub(super) proof: Proof,
-}
-
-/// What a verification rests on. It keeps nothing alive: a key that is gone is gone.
-#[derive(Clone)]
-pub(super) struct Proof {
-    pub(super) entry: Weak<Entry>,
-    pub(super) key: Weak<VerifyingKey>,
-    pub(super) kid: Option<Box<str>>,
-    pub(super) algorithm: Algorithm,
-}
-
 /// The verified tokens of one server, by the whole token.
-pub(crate) struct VerifiedTokens(Option<Cache<Arc<[u8]>, Arc<Weighed>, Bytes>>);
-
-/// Weighed once: the cache asks again when it lets go of an entry.
-struct Weighed {
-    proven: Proven,
-    weight: u64,
+pub(crate) struct VerifiedTokens {
+    cache: Option<Cache<Whole<Arc<[u8]>>, AccessToken, Bytes>>,
+    changes: Changes,
 }
 
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Arc<[u8]>, Arc<Weighed>> for Bytes {
-    fn weight(&self, _: &Arc<[u8]>, entry: &Arc<Weighed>) -> u64 {
-        entry.weight
+impl Weighter<Whole<Arc<[u8]>>, AccessToken> for Bytes {
+    fn weight(&self, _: &Whole<Arc<[u8]>>, token: &AccessToken) -> u64 {
+        weight(token)
+    }
+}
+
+fn weight(token: &AccessToken) -> u64 {
+    u64::try_from(token.size() + FIXED).unwrap_or(u64::MAX)
+}
+
+/// A token as it came. Two are the same if every byte is. The hash is over the end alone: that is signature, nobody gets
+/// in here whose signature is not his issuer's, and more bytes would not make it any more random.
+struct Whole<T>(T);
+
+const HASHED: usize = 64;
+
+impl<T: AsRef<[u8]>> Hash for Whole<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let token = self.0.as_ref();
+        state.write(token.last_chunk::<HASHED>().map_or(token, |end| end));
+    }
+}
+
+impl<T: AsRef<[u8]>, U: AsRef<[u8]>> PartialEq<Whole<U>> for Whole<T> {
+    fn eq(&self, other: &Whole<U>) -> bool {
+        self.0.as_ref() == other.0.as_ref()
+    }
+}
+
+impl<T: AsRef<[u8]>> Eq for Whole<T> {}
+
+impl Equivalent<Whole<Arc<[u8]>>> for Whole<&[u8]> {
+    fn equivalent(&self, key: &Whole<Arc<[u8]>>) -> bool {
+        self == key
     }
 }
 
 impl VerifiedTokens {
     /// Holds so many bytes at most; none if zero.
-    pub(crate) fn new(bytes: u64) -> Self {
+    pub(crate) fn new(bytes: u64, changes: Changes) -> Self {
         // Nothing is allocated ahead. The estimate decides into how many parts the cache falls, each with a lock of its own:
         // too low, and all threads share two.
         let entries = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
         let cache = || {
             Cache::with(entries, bytes, Bytes, quick_cache::DefaultHashBuilder::default(), DefaultLifecycle::default())
         };
-        Self((bytes > 0).then(cache))
+        Self { cache: (bytes > 0).then(cache), changes }
     }
 
     /// The token, if it has been verified before and would be again. `None` otherwise: then it is verified anew.
@@ -76,39 +87,30 @@ impl VerifiedTokens {
     /// # Errors
     ///
     /// When its time is over, or has not come, or its key must be fetched first.
-    pub(crate) fn get(&self, token: &[u8], entries: &Entries, now: Now) -> Result<Option<AccessToken>, Unverified> {
-        let Some(cache) = &self.0 else { return Ok(None) };
-        let Some(found) = cache.get(token) else { return Ok(None) };
-        let Proven { token: verified, proof, .. } = &found.proven;
-        let Some((_, entry)) = entries.trusted(verified.issuer()) else { return Ok(None) };
-        if Weak::as_ptr(&proof.entry) != Arc::as_ptr(entry) {
-            return Ok(None);
-        }
-        let (kid, times, leeway) = (proof.kid.as_deref(), verified.times(), entry.rules.leeway);
-        let over = |rejection: Rejection| {
-            cache.remove(token);
-            rejection.about(&entry.rules.name, kid)
-        };
-        // Before the key, as with a new token: what has expired is not worth a fetch.
-        times::judge_end(times, leeway, now).map_err(over)?;
-        if !entry.keys.still_holds(&proof.key, kid, proof.algorithm, now.monotonic) {
-            // Asked as if it were new, so that a hit drives the refresh ahead as well, and waits where it must.
-            match entry.keys.lookup(kid, proof.algorithm, now.monotonic) {
-                Lookup::Key(key) if Weak::as_ptr(&proof.key) == Arc::as_ptr(&key) => {}
-                // Asked twice, it would take this for another request.
-                Lookup::Wait(arrival) => return Err(Unverified::needs_key(entry, kid, proof.algorithm, arrival)),
-                Lookup::Key(_) | Lookup::Refused(_) => return Ok(None),
+    pub(crate) fn get(
+        &self,
+        token: &[u8],
+        entries: &ArcSwap<Entries>,
+        now: Now,
+    ) -> Result<Option<AccessToken>, Unverified> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let Some(found) = cache.get(&Whole(token)) else { return Ok(None) };
+        let Some((_, proof)) = found.jws() else { return Ok(None) };
+        match proof.stands(&found, entries, &self.changes, now) {
+            Ok(stands) => Ok(Some(found).filter(|_| stands)),
+            Err(unverified) => {
+                if matches!(unverified, Unverified::Rejected(_)) {
+                    cache.remove(&Whole(token));
+                }
+                Err(unverified)
             }
         }
-        times::judge_begin(times, leeway, now).map_err(over)?;
-        Ok(Some(verified.clone()))
     }
 
-    pub(crate) fn insert(&self, proven: Proven) {
-        let Some(cache) = &self.0 else { return };
-        let weight = u64::try_from(proven.token.size() + FIXED).unwrap_or(u64::MAX);
-        if weight <= LARGEST {
-            cache.insert(proven.jws.clone(), Arc::new(Weighed { proven, weight }));
+    pub(crate) fn insert(&self, token: &AccessToken) {
+        let (Some(cache), Some((jws, _))) = (&self.cache, token.jws()) else { return };
+        if weight(token) <= LARGEST {
+            cache.insert(Whole(jws.clone()), token.clone());
         }
     }
 }

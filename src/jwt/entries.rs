@@ -21,7 +21,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Default)]
 pub(crate) struct Entries {
     all: Vec<Arc<Entry>>,
-    by_issuer: HashMap<Arc<str>, Arc<Entry>>,
+    /// Asked about what anybody writes, and filled by none but the operator: a quick hash is enough.
+    by_issuer: HashMap<Arc<str>, Arc<Entry>, quick_cache::DefaultHashBuilder>,
 }
 
 impl Entries {

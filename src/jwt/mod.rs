@@ -6,6 +6,7 @@ mod cache;
 mod claims;
 mod entries;
 mod header;
+mod proof;
 mod rules;
 mod segments;
 mod times;
@@ -15,6 +16,7 @@ pub(crate) use cache::VerifiedTokens;
 #[cfg(feature = "introspection")]
 pub(crate) use claims::judge_introspected;
 pub(crate) use entries::{Entries, Entry};
+pub(crate) use proof::Proof;
 pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};
 pub(crate) use times::judge as judge_times;

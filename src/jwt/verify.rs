@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::cache::{Proof, Proven};
 use super::claims;
 use super::entries::{Entries, Entry};
 use super::header::UnverifiedHeader;
+use super::proof::Proof;
 use super::rules::Profile;
 use super::segments::Segments;
 use super::times;
@@ -55,7 +55,7 @@ pub(crate) fn verify<P>(
     now: Now,
     awaited: Option<&AwaitedKey>,
     permit: impl FnOnce() -> Option<P>,
-) -> Result<Proven, Unverified> {
+) -> Result<AccessToken, Unverified> {
     let segments = Segments::decode(token)?;
     let header = UnverifiedHeader::read(&segments.header)?;
     let unverified =
@@ -92,14 +92,8 @@ pub(crate) fn verify<P>(
     }
 
     let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now));
-    let proof = Proof {
-        entry: Arc::downgrade(entry),
-        key: Arc::downgrade(&key),
-        kid: header.kid.as_deref().map(Into::into),
-        algorithm: header.algorithm,
-    };
-    let jws: Arc<[u8]> = token.as_bytes().into();
-    Ok(Proven { token: AccessToken::mint(judged.map_err(about)?, jws.clone()), jws, proof })
+    let proof = Proof::new(entry, &key, header.kid.as_deref());
+    Ok(AccessToken::mint(judged.map_err(about)?, token.as_bytes(), proof))
 }
 
 /// The entry that trusts the unverified `iss`: it picks whose keys apply, and nothing else.

@@ -3,6 +3,7 @@
 //! Every issuer entry has one store. The store's life cycle is a pure state machine, fed with time and events; a thin
 //! task per fetch does what it says. A request whose key is known never waits.
 
+mod changes;
 mod discovery;
 mod event;
 mod jwk;
@@ -13,6 +14,7 @@ mod state;
 mod status;
 mod store;
 
+pub(crate) use changes::Changes;
 pub(crate) use discovery::{Document, KeySource, Origin};
 pub use event::KeyEvent;
 pub(crate) use event::Watcher;

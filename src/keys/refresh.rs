@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::changes::Changes;
 use super::discovery::{Document, Fetched, Origin};
 use super::event::{KeyEvent, Watcher, tell};
 use super::jwk::KeySet;
@@ -31,6 +32,7 @@ pub(super) struct Fetching {
     pub(super) origin: Arc<Origin>,
     task: Mutex<Option<AbortHandle>>,
     watcher: Option<Watcher>,
+    changes: Changes,
 }
 
 /// The set in use.
@@ -63,6 +65,7 @@ impl Shared {
             origin: Arc::new(origin),
             task: Mutex::new(None),
             watcher: life.watcher.clone(),
+            changes: life.changes.clone(),
         };
         let seed = seed.map(|seed| Arc::new(Current { document: Arc::new(seed), unquestioned_until: Duration::ZERO }));
         Self { current: ArcSwapOption::new(seed), clock, fetching: Some(fetching) }
@@ -137,6 +140,7 @@ impl Shared {
         // At once, and still under the lock: whoever sees the new state must see the new set.
         let unquestioned_until = state.unquestioned_until();
         self.current.store(Some(Arc::new(Current { document: document.clone(), unquestioned_until })));
+        fetching.changes.note();
         *lock(&fetching.last_error) = None;
         let mut events = vec![compared(old.as_ref().map(|old| &old.set), &document.set)];
         events.extend(recovered.then_some(KeyEvent::Recovered));
@@ -164,6 +168,7 @@ fn shorten(reason: &mut String) {
 pub(crate) struct RefreshSettings {
     pub(crate) stale_for: Duration,
     pub(crate) watcher: Option<Watcher>,
+    pub(crate) changes: Changes,
 }
 
 impl Fetching {

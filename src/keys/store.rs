@@ -56,19 +56,20 @@ impl KeyStore {
         self.ask(kid, algorithm, None, now)
     }
 
-    /// Whether [`lookup`](Self::lookup) would answer with this very key, as far as that can be told by looking. Nothing is
-    /// written, not even a count: threads do not get into each other's way.
-    pub(crate) fn still_holds(
+    /// Until when [`lookup`](Self::lookup) would answer with this very key if nothing changes; `None` if that cannot be told
+    /// by looking. Nothing is written, not even a count: threads do not get into each other's way.
+    pub(crate) fn holds_until(
         &self,
         key: &Weak<VerifyingKey>,
         kid: Option<&str>,
         algorithm: Algorithm,
         now: Duration,
-    ) -> bool {
+    ) -> Option<Duration> {
         let current = self.0.current.load();
-        let Some(current) = current.as_ref().filter(|current| now < current.unquestioned_until) else { return false };
+        let current = current.as_ref().filter(|current| now < current.unquestioned_until)?;
         let selection = current.document.set.select(kid, algorithm);
-        matches!(selection, Selection::Key(held) if Weak::as_ptr(key) == Arc::as_ptr(held))
+        let is_held = matches!(selection, Selection::Key(held) if Weak::as_ptr(key) == Arc::as_ptr(held));
+        is_held.then_some(current.unquestioned_until)
     }
 
     /// The key for a token's header, waiting for a fetch where that is needed: two seconds at most.

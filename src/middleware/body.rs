@@ -31,15 +31,6 @@ impl<B> ResponseBody<B> {
     pub(super) fn refusal(bytes: Bytes) -> Self {
         Self { kind: Kind::Refusal { bytes: Some(bytes).filter(|bytes| !bytes.is_empty()) } }
     }
-
-    /// The inner service's body, or the bytes of a refusal.
-    #[cfg(feature = "axum")]
-    pub(crate) fn into_either(self) -> Result<B, Bytes> {
-        match self.kind {
-            Kind::Inner { body } => Ok(body),
-            Kind::Refusal { bytes } => Err(bytes.unwrap_or_default()),
-        }
-    }
 }
 
 impl<B> Body for ResponseBody<B>

@@ -6,6 +6,7 @@
 mod body;
 #[cfg(feature = "axum")]
 mod deciding;
+mod found;
 mod future;
 mod known;
 mod layer;
@@ -13,6 +14,7 @@ mod permits;
 mod respond;
 mod service;
 mod state;
+mod verdict;
 
 pub use body::ResponseBody;
 #[cfg(feature = "axum")]
@@ -28,3 +30,5 @@ pub use service::Require;
 #[cfg(feature = "live")]
 pub(crate) use state::Live;
 pub(crate) use state::State;
+#[cfg(feature = "axum")]
+pub(crate) use verdict::Verdict;

@@ -53,7 +53,7 @@ impl State {
     /// The request's token, verified; `None` when it carries none.
     pub(super) fn authenticate(
         &self,
-        headers: &HeaderMap,
+        headers: &mut HeaderMap,
         known: &mut Known,
         now: Now,
     ) -> Result<Option<AccessToken>, Undecided> {
@@ -61,24 +61,23 @@ impl State {
             return self.still_good(token, now).map(|()| Some(token.clone()));
         }
         let Some(credentials) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
-        let entries = self.entries.load();
         // Taken out: whoever waits on need not hold it.
         let permit = known.permit.take();
         // A key that was waited for must be put to use.
         if known.key.is_none()
-            && let Some(token) = self.verified.get(credentials.as_bytes(), &entries, now)?
+            && let Some(token) = self.verified.get(credentials.as_bytes(), &self.entries, now)?
         {
             return Ok(Some(token));
         }
+        let entries = self.entries.load();
         let permit = || permit.or_else(|| self.permits.try_acquire());
         let token = credentials.token()?;
         #[cfg(feature = "introspection")]
         if let Some(outcome) = self.introspected(token, &entries, now, known) {
             return outcome.map(Some);
         }
-        let proven = jwt::verify(token, &entries, now, known.key.as_ref(), permit)?;
-        let token = proven.token.clone();
-        self.verified.insert(proven);
+        let token = jwt::verify(token, &entries, now, known.key.as_ref(), permit)?;
+        self.verified.insert(&token);
         Ok(Some(token))
     }
 }
@@ -119,10 +118,10 @@ impl State {
         let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
         self.revocations.judge(token, now).map_err(about)?;
         #[cfg(feature = "live")]
-        let entries = self.entries.load();
+        let entries = rules.is_live().then(|| self.entries.load());
         let view = View {
             #[cfg(feature = "live")]
-            live: rules.is_live().then(|| {
+            live: entries.as_ref().map(|entries| {
                 let entry = entries.trusted(token.issuer()).map(|(_, entry)| entry);
                 LiveView {
                     permissions: &self.live.permissions,

@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::handler::{Handler, HandlerService};
+use axum::handler::Handler;
 use axum::response::Response;
+use bytes::Bytes;
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
-use crate::middleware::{RequireFuture, RequireLayer};
+use crate::middleware::{RequireLayer, Verdict};
 
 #[derive(Clone)]
 pub(super) struct Guarded<H> {
@@ -22,36 +22,47 @@ pub(super) struct Guarded<H> {
 impl<H, T, S> Handler<T, S> for Guarded<H>
 where
     H: Handler<T, S>,
-    T: 'static,
-    S: Clone + Send + Sync + 'static,
+    S: Send + 'static,
 {
-    type Future = GuardedFuture<HandlerService<H, T, S>>;
+    type Future = GuardedFuture<H::Future>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        GuardedFuture { response: self.layer.around(self.handler.with_state(state)).call(request) }
+        match self.layer.judge(request) {
+            Verdict::Passes(request) => GuardedFuture::Handling { response: self.handler.call(request, state) },
+            Verdict::Refused(refusal) => GuardedFuture::Refused { refusal: Some(refusal) },
+            Verdict::Pending(verdict) => {
+                let response = async move {
+                    match verdict.await {
+                        Ok(request) => self.handler.call(request, state).await,
+                        Err(refusal) => refusal.map(Body::from),
+                    }
+                };
+                GuardedFuture::Waiting { response: Box::pin(response) }
+            }
+        }
     }
 }
 
 pin_project! {
-    pub(super) struct GuardedFuture<S>
-    where
-        S: Service<Request>,
-    {
-        #[pin]
-        response: RequireFuture<S, Body>,
+    #[project = GuardedProjection]
+    pub(super) enum GuardedFuture<F> {
+        Handling { #[pin] response: F },
+        Refused { refusal: Option<Box<http::Response<Bytes>>> },
+        Waiting { response: Pin<Box<dyn Future<Output = Response> + Send>> },
     }
 }
 
-impl<S> Future for GuardedFuture<S>
-where
-    S: Service<Request, Response = Response, Error = std::convert::Infallible>,
-{
+impl<F: Future<Output = Response>> Future for GuardedFuture<F> {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
-        self.project().response.poll(cx).map(|response| match response {
-            Ok(response) => response.map(|body| body.into_either().unwrap_or_else(Body::from)),
-            Err(never) => match never {},
-        })
+        match self.project() {
+            GuardedProjection::Handling { response } => response.poll(cx),
+            GuardedProjection::Refused { refusal } => match refusal.take() {
+                Some(refusal) => Poll::Ready(refusal.map(Body::from)),
+                None => Poll::Pending,
+            },
+            GuardedProjection::Waiting { response } => response.as_mut().poll(cx),
+        }
     }
 }

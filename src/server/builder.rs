@@ -20,7 +20,7 @@ use crate::challenge::{ChallengeSettings, Quotable};
 use crate::decision::Decider;
 use crate::error::ConfigError;
 use crate::jwt::{Entries, Profile, VerifiedTokens};
-use crate::keys::{KeyEvent, RefreshSettings, Watcher};
+use crate::keys::{Changes, KeyEvent, RefreshSettings, Watcher};
 #[cfg(feature = "live")]
 use crate::live::LivePermissions;
 #[cfg(feature = "live")]
@@ -251,7 +251,7 @@ impl Builder {
         let settings = EntrySettings {
             resources: self.resources,
             leeway: self.leeway,
-            life: RefreshSettings { stale_for: self.stale_for, watcher: self.watcher },
+            life: RefreshSettings { stale_for: self.stale_for, watcher: self.watcher, changes: Changes::default() },
             allow_http: self.allow_http,
             max_issuers: self.limits.max_issuers,
             clock: self.clock.clone(),
@@ -260,7 +260,7 @@ impl Builder {
         let entries =
             self.issuers.iter().try_fold(Entries::default(), |entries, issuer| settings.add(&entries, issuer))?;
         let state = State {
-            verified: VerifiedTokens::new(self.limits.token_cache_bytes),
+            verified: VerifiedTokens::new(self.limits.token_cache_bytes, settings.life.changes.clone()),
             permits: Permits::new(self.limits.permits),
             revocations: self.revocations,
             decider: self.decider,

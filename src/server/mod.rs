@@ -109,6 +109,7 @@ impl ResourceServer {
                 entries.clone()
             }
         });
+        self.settings.life.changes.note();
         outcome
     }
 
@@ -119,6 +120,7 @@ impl ResourceServer {
     #[allow(clippy::must_use_candidate, reason = "gone is gone, whether it was there or not")]
     pub fn remove_issuer(&self, name: &str) -> bool {
         let before = self.state.entries.rcu(|entries| entries.without(name).map_or_else(|| entries.clone(), Arc::new));
+        self.settings.life.changes.note();
         // The next entry of that name may be another tenant.
         if let Some(decider) = &self.state.decider {
             decider.forget_all();

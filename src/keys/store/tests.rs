@@ -9,6 +9,7 @@ use http::{Request, Response};
 
 use super::*;
 use crate::fetch::{Fetch, FetchError};
+use crate::keys::Changes;
 use crate::keys::discovery::KeySource;
 use crate::keys::jwk::KeyRules;
 use crate::time::SystemClock;
@@ -42,7 +43,7 @@ fn store() -> KeyStore {
         fetch: Arc::new(Growing::default()),
         allow_http: false,
     };
-    let life = RefreshSettings { stale_for: Duration::ZERO, watcher: None };
+    let life = RefreshSettings { stale_for: Duration::ZERO, watcher: None, changes: Changes::default() };
     KeyStore::fetching(origin, &life, Arc::new(SystemClock::new()), None)
 }
 

@@ -49,7 +49,7 @@ impl Api {
     }
 
     fn permits(&self) -> &Permits {
-        &self.layer.state.permits
+        &self.layer.state().permits
     }
 
     /// With whatever permits there are.

@@ -9,7 +9,7 @@ use super::super::{
     user,
 };
 use super::*;
-use crate::jwt::IssuerRules;
+use crate::jwt::{IssuerRules, Proof};
 use crate::scope::ScopeList;
 use crate::token::{NumericDate, Subject, SubjectKind, Times, Verified};
 
@@ -54,7 +54,8 @@ fn minted(token: &Token) -> AccessToken {
             },
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },
-        format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).into_bytes(),
+        format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).as_bytes(),
+        Proof::dangling(),
     )
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::{Policy, Rules, all_of, any_of, organization, resource, scope, token as of_token, within};
 use super::*;
-use crate::jwt::{IssuerRules, ORGANIZATION_URN};
+use crate::jwt::{IssuerRules, ORGANIZATION_URN, Proof};
 use crate::live::PermissionSource;
 use crate::policy::{DecisionView, Granted, View};
 use crate::scope::ScopeList;
@@ -73,7 +73,7 @@ impl Of {
             organization: (self == Self::ApiInOrganization).then(|| "acme".into()),
             times: Times { expires_at: NumericDate::new(2e9).unwrap(), not_before: None, issued_at },
         };
-        AccessToken::mint(verified, format!("{self:?}.{number}.").into_bytes())
+        AccessToken::mint(verified, format!("{self:?}.{number}.").as_bytes(), Proof::dangling())
     }
 }
 

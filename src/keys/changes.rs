@@ -1,0 +1,19 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Counts the changes of what verified tokens of one server rest on: its issuer entries and their key sets. Who finds the
+/// count of an earlier look need not look again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes(Arc<AtomicU32>);
+
+impl Changes {
+    /// To be asked for *before* the look. It comes round after 4,294,967,296 changes.
+    pub(crate) fn count(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// To be called *after* the change, and before anybody is told of it.
+    pub(crate) fn note(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}

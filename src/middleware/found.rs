@@ -1,0 +1,38 @@
+use http::Extensions;
+
+#[cfg(feature = "axum")]
+use super::deciding::Deciding;
+use crate::organization::Organization;
+#[cfg(feature = "live")]
+use crate::policy::PermissionDrift;
+use crate::token::AccessToken;
+
+/// What a request that passes takes along.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) token: Option<AccessToken>,
+    pub(super) organization: Option<Organization>,
+    #[cfg(feature = "live")]
+    pub(super) drift: Option<PermissionDrift>,
+    #[cfg(feature = "axum")]
+    pub(super) deciding: Option<Deciding>,
+}
+
+impl Found {
+    /// In place of whatever another layer found further out: that was for its own policy.
+    pub(super) fn put_into(self, extensions: &mut Extensions) {
+        put(extensions, self.token);
+        put(extensions, self.organization);
+        #[cfg(feature = "live")]
+        put(extensions, self.drift);
+        #[cfg(feature = "axum")]
+        put(extensions, self.deciding);
+    }
+}
+
+fn put<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, found: Option<T>) {
+    match found {
+        Some(found) => extensions.insert(found),
+        None => extensions.remove::<T>(),
+    };
+}
