@@ -91,7 +91,7 @@ impl VerifiedTokens {
         &self,
         token: &[u8],
         entries: &ArcSwap<Entries>,
-        now: Now,
+        now: &Now,
     ) -> Result<Option<AccessToken>, Unverified> {
         let Some(cache) = &self.cache else { return Ok(None) };
         let Some(found) = cache.get(&Whole(token)) else { return Ok(None) };

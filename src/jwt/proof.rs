@@ -48,13 +48,13 @@ impl Proof {
         token: &AccessToken,
         entries: &ArcSwap<Entries>,
         changes: &Changes,
-        now: Now,
+        now: &Now,
     ) -> Result<bool, Unverified> {
         let (kid, times) = (self.kid.as_deref(), token.times());
         let about = |rejection: Rejection| rejection.about(token.subject().issuer(), kid);
         let changes = changes.count();
         if self.settled.holds(changes, now) {
-            times::judge(times, self.leeway, now).map_err(about)?;
+            times::judge(times, self.leeway, *now).map_err(about)?;
             return Ok(true);
         }
         let entries = entries.load();
@@ -63,7 +63,7 @@ impl Proof {
             return Ok(false);
         }
         // Before the key, as with a new token: what has expired is not worth a fetch.
-        times::judge_end(times, self.leeway, now).map_err(about)?;
+        times::judge_end(times, self.leeway, *now).map_err(about)?;
         match entry.keys.holds_until(&self.key, kid, self.algorithm, now.monotonic) {
             Some(until) => self.settled.store(changes, until),
             // Asked as if it were new, so that a hit drives the refresh ahead as well, and waits where it must.
@@ -74,7 +74,7 @@ impl Proof {
                 Lookup::Key(_) | Lookup::Refused(_) => return Ok(false),
             },
         }
-        times::judge_begin(times, self.leeway, now).map_err(about)?;
+        times::judge_begin(times, self.leeway, *now).map_err(about)?;
         Ok(true)
     }
 }
@@ -85,7 +85,7 @@ impl Proof {
 struct Settled(AtomicU64);
 
 impl Settled {
-    fn holds(&self, changes: u32, now: Now) -> bool {
+    fn holds(&self, changes: u32, now: &Now) -> bool {
         let settled = self.0.load(Ordering::Relaxed);
         settled >> 32 == u64::from(changes) && now.monotonic.as_secs() < settled & u64::from(u32::MAX)
     }
@@ -122,13 +122,13 @@ mod tests {
     #[test]
     fn settled_until_something_changes_or_the_time_is_over() {
         let settled = Settled::default();
-        assert!(!settled.holds(0, at(0.0)), "not looked into yet");
+        assert!(!settled.holds(0, &at(0.0)), "not looked into yet");
         settled.store(7, Duration::from_secs_f64(480.7));
-        assert!(settled.holds(7, at(479.9)));
-        assert!(!settled.holds(7, at(480.0)), "rounded down");
-        assert!(!settled.holds(6, at(1.0)) && !settled.holds(8, at(1.0)));
+        assert!(settled.holds(7, &at(479.9)));
+        assert!(!settled.holds(7, &at(480.0)), "rounded down");
+        assert!(!settled.holds(6, &at(1.0)) && !settled.holds(8, &at(1.0)));
         settled.store(u32::MAX, Duration::MAX);
-        assert!(settled.holds(u32::MAX, at(4e9)) && !settled.holds(u32::MAX, at(5e9)));
-        assert!(!settled.holds(0, at(1.0)));
+        assert!(settled.holds(u32::MAX, &at(4e9)) && !settled.holds(u32::MAX, &at(5e9)));
+        assert!(!settled.holds(0, &at(1.0)));
     }
 }

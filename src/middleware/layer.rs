@@ -44,6 +44,7 @@ impl RequireLayer {
         &self.0.state
     }
 
+    #[inline]
     pub(crate) fn judge<B>(&self, request: Request<B>) -> Verdict<B> {
         let (mut parts, body) = request.into_parts();
         let mut known = Known::default();
@@ -59,8 +60,8 @@ impl RequireLayer {
     /// Decides, as far as that is possible with what is known.
     pub(super) fn decide(&self, request: &mut Parts, known: &mut Known) -> Result<(), Undecided> {
         let now = self.state().clock.now();
-        let found = match self.state().authenticate(&mut request.headers, known, now)? {
-            Some(token) => self.authorize(token, request, known, now)?,
+        let found = match self.state().authenticate(&mut request.headers, known, &now)? {
+            Some(token) => self.authorize(token, request, known, &now)?,
             None if self.rules().is_optional() => Found::default(),
             None => {
                 let missing = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token");
@@ -77,7 +78,7 @@ impl RequireLayer {
         token: AccessToken,
         request: &mut Parts,
         known: &mut Known,
-        now: Now,
+        now: &Now,
     ) -> Result<Found, Undecided> {
         let state = self.state();
         let granted = match state.judge(self.rules(), &token, request, known, now) {

@@ -55,10 +55,10 @@ impl State {
         &self,
         headers: &mut HeaderMap,
         known: &mut Known,
-        now: Now,
+        now: &Now,
     ) -> Result<Option<AccessToken>, Undecided> {
         if let Some(token) = &known.token {
-            return self.still_good(token, now).map(|()| Some(token.clone()));
+            return self.still_good(token, *now).map(|()| Some(token.clone()));
         }
         let Some(credentials) = bearer::find(headers, self.max_token_bytes)? else { return Ok(None) };
         // Taken out: whoever waits on need not hold it.
@@ -73,10 +73,10 @@ impl State {
         let permit = || permit.or_else(|| self.permits.try_acquire());
         let token = credentials.token()?;
         #[cfg(feature = "introspection")]
-        if let Some(outcome) = self.introspected(token, &entries, now, known) {
+        if let Some(outcome) = self.introspected(token, &entries, *now, known) {
             return outcome.map(Some);
         }
-        let token = jwt::verify(token, &entries, now, known.key.as_ref(), permit)?;
+        let token = jwt::verify(token, &entries, *now, known.key.as_ref(), permit)?;
         self.verified.insert(&token);
         Ok(Some(token))
     }
@@ -113,10 +113,10 @@ impl State {
         token: &AccessToken,
         request: &mut Parts,
         known: &mut Known,
-        now: Now,
+        now: &Now,
     ) -> Result<Granted, Unsettled> {
         let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
-        self.revocations.judge(token, now).map_err(about)?;
+        self.revocations.judge(token, *now).map_err(about)?;
         #[cfg(feature = "live")]
         let entries = rules.is_live().then(|| self.entries.load());
         let view = View {
@@ -129,7 +129,7 @@ impl State {
                     source: entry.and_then(|entry| entry.permissions.as_ref()),
                     arrival: *known.arrival.get_or_insert_with(|| self.live.permissions.arrival()),
                     waited: &known.permissions,
-                    now,
+                    now: *now,
                     leeway: entry.map_or(std::time::Duration::ZERO, |entry| entry.rules.leeway),
                 }
             }),

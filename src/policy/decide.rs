@@ -110,7 +110,8 @@ fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<
         return Err(Refusal::Kind);
     }
     judge_claims(&alternative.claims, token)?;
-    let mut granted = Granted { organization, ..Granted::default() };
+    let verified = |id: &Arc<str>| Organization::verified(token.subject().issuer().clone(), id.clone());
+    let mut granted = Granted { organization: organization.map(verified), ..Granted::default() };
     judge_scopes(branch, token, &mut granted, view)?;
     for check in &alternative.checks {
         let facts = Facts { token, organization: granted.organization.as_ref(), request };
@@ -145,15 +146,16 @@ fn judge_scopes(branch: &Branch, token: &AccessToken, granted: &mut Granted, vie
     if alternative.holds(|scope| token.has_scope(scope)) { Ok(()) } else { Err(Refusal::Lacks) }
 }
 
-fn judge_model(
+/// The organization that the request is about, where the model has one.
+fn judge_model<'t>(
     branch: &Branch,
     model: &Model,
-    token: &AccessToken,
+    token: &'t AccessToken,
     request: &mut Parts,
-) -> Result<Option<Organization>, Refusal> {
+) -> Result<Option<&'t Arc<str>>, Refusal> {
     let same_organization = |requested, id, source| {
-        let same = same_organization(requested, id, source, token);
-        same.map_err(|denial| denial.with_scopes(branch.alternative.required_scopes(), Vec::new()).into())
+        let same = same_organization(requested, id, source);
+        same.map(Some).map_err(|denial| denial.with_scopes(branch.alternative.required_scopes(), Vec::new()).into())
     };
     match model {
         Model::Authenticated => Ok(None),
@@ -206,17 +208,14 @@ fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Re
     Ok(())
 }
 
-fn same_organization(
+fn same_organization<'t>(
     requested: Requested,
-    id: Option<&Arc<str>>,
+    id: Option<&'t Arc<str>>,
     source: &RequestSource,
-    token: &AccessToken,
-) -> Result<Option<Organization>, Rejection> {
+) -> Result<&'t Arc<str>, Rejection> {
     let id = id.filter(|id| !id.is_empty());
     let detail = match (requested, id) {
-        (Requested::Same | Requested::OfToken, Some(id)) => {
-            return Ok(Some(Organization::verified(token.subject().issuer().clone(), id.clone())));
-        }
+        (Requested::Same | Requested::OfToken, Some(id)) => return Ok(id),
         (Requested::Unclear, _) => format!("the request names no organization ({source})"),
         (_, None) => "the token is for no organization".to_owned(),
         _ => format!("the request's organization ({source}) is not the token's"),
