@@ -10,6 +10,12 @@ pub(crate) struct ScopedId {
     pub(crate) id: Arc<str>,
 }
 
+impl ScopedId {
+    pub(crate) fn shared(issuer_name: &Arc<str>, id: &str) -> Arc<Self> {
+        Arc::new(Self { issuer_name: issuer_name.clone(), id: id.into() })
+    }
+}
+
 impl fmt::Display for ScopedId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.id)

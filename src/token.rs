@@ -17,6 +17,7 @@ pub(crate) use times::{NumericDate, Times};
 
 use crate::jwt::Proof;
 use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
 
 /// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
 ///
@@ -54,9 +55,9 @@ pub(crate) struct Verified {
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) scopes: ScopeList,
     pub(crate) audience: Vec<Box<str>>,
-    pub(crate) organization: Option<Arc<str>>,
+    pub(crate) organization: Option<Arc<ScopedId>>,
     /// The organization that the audience is, if it is one and nothing else.
-    pub(crate) audience_organization: Option<Arc<str>>,
+    pub(crate) audience_organization: Option<Arc<ScopedId>>,
     pub(crate) times: Times,
 }
 
@@ -127,7 +128,7 @@ impl AccessToken {
     /// and that the two are the same, is what [`Organization`](crate::Organization) says.
     #[must_use]
     pub fn organization_claim(&self) -> Option<&str> {
-        self.0.verified.organization.as_deref()
+        self.0.verified.organization.as_deref().map(|organization| &*organization.id)
     }
 
     /// The `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end here.
@@ -171,11 +172,11 @@ impl AccessToken {
         &self.0.verified.resources
     }
 
-    pub(crate) fn claimed_organization(&self) -> Option<&Arc<str>> {
+    pub(crate) fn claimed_organization(&self) -> Option<&Arc<ScopedId>> {
         self.0.verified.organization.as_ref()
     }
 
-    pub(crate) fn audience_organization(&self) -> Option<&Arc<str>> {
+    pub(crate) fn audience_organization(&self) -> Option<&Arc<ScopedId>> {
         self.0.verified.audience_organization.as_ref()
     }
 
@@ -230,8 +231,8 @@ impl Verified {
             Some(subject.id()),
             client_id.as_deref(),
             token_id.as_deref(),
-            organization.as_deref(),
-            audience_organization.as_deref(),
+            organization.as_ref().map(|organization| &*organization.id),
+            audience_organization.as_ref().map(|organization| &*organization.id),
         ];
         let audience = audience.iter().map(|audience| audience.len() + PIECE);
         let texts = texts.into_iter().flatten().map(|text| text.len() + PIECE);

@@ -10,16 +10,21 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::organization::Organization;
+use crate::scoped::ScopedId;
 use crate::time::{Clock, Now};
 use crate::token::{Subject, SubjectKind};
 
 const ISSUER: &str = "main";
 
+fn verified(issuer_name: &str, id: &str) -> Organization {
+    Organization::verified(&ScopedId::shared(&issuer_name.into(), id))
+}
+
 fn request_of(subject: &str, organization: Option<&str>) -> DecisionRequest {
     let subject = Subject::new(ISSUER.into(), subject.into(), SubjectKind::User);
     let request = DecisionRequest::of(subject, Some("app"), std::iter::empty(), "read", Resource::new("document", "1"));
     match organization {
-        Some(id) => request.organization(&Organization::verified(ISSUER.into(), id.into())),
+        Some(id) => request.organization(&verified(ISSUER, id)),
         None => request,
     }
 }
@@ -292,7 +297,7 @@ async fn what_cannot_be_asked() {
     let (decider, point, _) = decider();
     let subject = || Subject::new(ISSUER.into(), "alice".into(), SubjectKind::User);
     let of = |action, kind, id| DecisionRequest::of(subject(), None, [].into_iter(), action, Resource::new(kind, id));
-    let foreign = of("read", "document", "1").organization(&Organization::verified("other".into(), "acme".into()));
+    let foreign = of("read", "document", "1").organization(&verified("other", "acme"));
     for request in
         [of("", "document", "1"), of("read", "", "1"), of("read", "document", ""), request_of("", None), foreign]
     {
@@ -373,7 +378,7 @@ fn asked(
         request = request.context(name, json(value));
     }
     if let Some(id) = organization {
-        request = request.organization(&Organization::verified(issuer.as_str().into(), id.as_str().into()));
+        request = request.organization(&verified(issuer, id));
     }
     if let Some(route) = route {
         request = request.route(route);

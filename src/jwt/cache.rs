@@ -26,15 +26,15 @@ const USUAL: u64 = 2 * 1024;
 
 /// The verified tokens of one server, by the whole token.
 pub(crate) struct VerifiedTokens {
-    cache: Option<Cache<Whole<Arc<[u8]>>, AccessToken, Bytes>>,
+    cache: Option<Cache<Key, AccessToken, Bytes>>,
     changes: Changes,
 }
 
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Whole<Arc<[u8]>>, AccessToken> for Bytes {
-    fn weight(&self, _: &Whole<Arc<[u8]>>, token: &AccessToken) -> u64 {
+impl Weighter<Key, AccessToken> for Bytes {
+    fn weight(&self, _: &Key, token: &AccessToken) -> u64 {
         weight(token)
     }
 }
@@ -46,6 +46,8 @@ fn weight(token: &AccessToken) -> u64 {
 /// A token as it came. Two are the same if every byte is. The hash is over the end alone: that is signature, nobody gets
 /// in here whose signature is not his issuer's, and more bytes would not make it any more random.
 struct Whole<T>(T);
+
+type Key = Whole<Arc<[u8]>>;
 
 const HASHED: usize = 64;
 
@@ -64,8 +66,8 @@ impl<T: AsRef<[u8]>, U: AsRef<[u8]>> PartialEq<Whole<U>> for Whole<T> {
 
 impl<T: AsRef<[u8]>> Eq for Whole<T> {}
 
-impl Equivalent<Whole<Arc<[u8]>>> for Whole<&[u8]> {
-    fn equivalent(&self, key: &Whole<Arc<[u8]>>) -> bool {
+impl Equivalent<Key> for Whole<&[u8]> {
+    fn equivalent(&self, key: &Key) -> bool {
         self == key
     }
 }

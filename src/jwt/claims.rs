@@ -8,6 +8,7 @@ use crate::rejection::Rejection;
 #[cfg(feature = "introspection")]
 use crate::rejection::{RejectionKind, Remediation};
 use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
 use crate::time::Now;
 #[cfg(feature = "introspection")]
 use crate::token::NumericDate;
@@ -95,11 +96,11 @@ fn verified(
         token_id: string(claims, "jti")?.map(Into::into),
         scopes: scopes(claims, rules)?,
         audience_organization: match &*audience {
-            [only] => only.strip_prefix(ORGANIZATION_URN).map(Into::into),
+            [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::shared(&rules.name, id)),
             _ => None,
         },
         audience,
-        organization: organization.map(|text| text.0.into()),
+        organization: organization.map(|text| ScopedId::shared(&rules.name, &text.0)),
         times,
     })
 }

@@ -1,7 +1,6 @@
 //! The shape of a token: a JWS in compact form (RFC 7515 section 7.1), decoded but not read.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
@@ -9,9 +8,10 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 pub(super) struct Segments<'t> {
     /// What the signature is over: the first two parts as they were sent.
     pub(super) signing_input: &'t str,
-    pub(super) header: Vec<u8>,
-    pub(super) payload: Vec<u8>,
-    pub(super) signature: Vec<u8>,
+    /// All three, decoded, one after the other.
+    decoded: Vec<u8>,
+    header: usize,
+    payload: usize,
 }
 
 impl<'t> Segments<'t> {
@@ -25,18 +25,29 @@ impl<'t> Segments<'t> {
         if payload.contains('.') {
             return Err(Rejection::invalid_token("more than three parts: not a JWS in compact form"));
         }
-        Ok(Self {
-            signing_input,
-            header: decode(header, "the header is not base64url")?,
-            payload: decode(payload, "the payload is not base64url")?,
-            signature: decode(signature, "the signature is not base64url")?,
-        })
+        let mut decoded = Vec::with_capacity(token.len());
+        // Strict: no padding, no whitespace, no unused bits, so that one token has one spelling.
+        let mut append = |part: &str, wrong| match URL_SAFE_NO_PAD.decode_append(part, &mut decoded) {
+            Ok(()) => Ok(decoded.len()),
+            Err(_) => Err(Rejection::invalid_token(wrong)),
+        };
+        let header = append(header, "the header is not base64url")?;
+        let payload = append(payload, "the payload is not base64url")?;
+        append(signature, "the signature is not base64url")?;
+        Ok(Self { signing_input, decoded, header, payload })
     }
-}
 
-/// Strict: no padding, no whitespace, no unused bits, so that one token has one spelling.
-fn decode(part: &str, wrong: &'static str) -> Result<Vec<u8>, Rejection> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::invalid_token(wrong))
+    pub(super) fn header(&self) -> &[u8] {
+        self.decoded.get(..self.header).unwrap_or_default()
+    }
+
+    pub(super) fn payload(&self) -> &[u8] {
+        self.decoded.get(self.header..self.payload).unwrap_or_default()
+    }
+
+    pub(super) fn signature(&self) -> &[u8] {
+        self.decoded.get(self.payload..).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -50,7 +61,7 @@ mod tests {
     #[test]
     fn three_strict_parts() {
         let segments = Segments::decode("AA.AAA.AAAA").unwrap();
-        assert_eq!((segments.signing_input, segments.signature.len()), ("AA.AAA", 3));
+        assert_eq!((segments.signing_input, segments.signature().len()), ("AA.AAA", 3));
         assert_eq!(kind("opaque-token"), Some(RejectionKind::OpaqueToken));
         for bad in [
             "a.b",

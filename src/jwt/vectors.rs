@@ -53,10 +53,10 @@ fn is_signed(jws: &str, key_set: &str, rsa_default: Algorithm) -> bool {
     let rules = KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default };
     let Ok((keys, _)) = KeySet::parse(key_set.as_bytes(), &rules) else { return false };
     let Ok(segments) = Segments::decode(jws) else { return false };
-    let Ok(header) = UnverifiedHeader::read(&segments.header) else { return false };
+    let Ok(header) = UnverifiedHeader::read(segments.header()) else { return false };
     match keys.select(header.kid.as_deref(), header.algorithm) {
         Selection::Key(key) => {
-            key.algorithm() == header.algorithm && key.verify(segments.signing_input.as_bytes(), &segments.signature)
+            key.algorithm() == header.algorithm && key.verify(segments.signing_input.as_bytes(), segments.signature())
         }
         Selection::NoneFits | Selection::UnknownKid => false,
     }

@@ -57,9 +57,9 @@ pub(crate) fn verify<P>(
     permit: impl FnOnce() -> Option<P>,
 ) -> Result<AccessToken, Unverified> {
     let segments = Segments::decode(token)?;
-    let header = UnverifiedHeader::read(&segments.header)?;
+    let header = UnverifiedHeader::read(segments.header())?;
     let unverified =
-        Object::parse(&segments.payload).map_err(|error| Rejection::invalid_token(format!("payload: {error}")))?;
+        Object::parse(segments.payload()).map_err(|error| Rejection::invalid_token(format!("payload: {error}")))?;
 
     let (issuer, entry) = trusted_entry(&unverified, entries)?;
     let rules = &entry.rules;
@@ -85,7 +85,7 @@ pub(crate) fn verify<P>(
         return Err(about(Rejection::invalid_token("the key is for another algorithm")).into());
     }
     let permit = permit().ok_or(Unverified::NeedsPermit)?;
-    let is_signed = key.verify(segments.signing_input.as_bytes(), &segments.signature);
+    let is_signed = key.verify(segments.signing_input.as_bytes(), segments.signature());
     drop(permit);
     if !is_signed {
         return Err(about(Rejection::invalid_token("the signature is wrong")).into());

@@ -16,6 +16,7 @@ use crate::json::Object;
 use crate::jwt::ORGANIZATION_URN;
 use crate::organization::{Organization, RequestSource, Requested};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::scoped::ScopedId;
 use crate::token::AccessToken;
 
 /// What a policy found that was passed.
@@ -110,8 +111,7 @@ fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<
         return Err(Refusal::Kind);
     }
     judge_claims(&alternative.claims, token)?;
-    let verified = |id: &Arc<str>| Organization::verified(token.subject().issuer().clone(), id.clone());
-    let mut granted = Granted { organization: organization.map(verified), ..Granted::default() };
+    let mut granted = Granted { organization: organization.map(Organization::verified), ..Granted::default() };
     judge_scopes(branch, token, &mut granted, view)?;
     for check in &alternative.checks {
         let facts = Facts { token, organization: granted.organization.as_ref(), request };
@@ -152,7 +152,7 @@ fn judge_model<'t>(
     model: &Model,
     token: &'t AccessToken,
     request: &mut Parts,
-) -> Result<Option<&'t Arc<str>>, Refusal> {
+) -> Result<Option<&'t Arc<ScopedId>>, Refusal> {
     let same_organization = |requested, id, source| {
         let same = same_organization(requested, id, source);
         same.map(Some).map_err(|denial| denial.with_scopes(branch.alternative.required_scopes(), Vec::new()).into())
@@ -171,7 +171,7 @@ fn judge_model<'t>(
         }
         Model::Organization(source) => {
             let id = token.audience_organization();
-            let requested = source.compare(request, id.map_or("", |id| id))?;
+            let requested = source.compare(request, id.map_or("", |organization| &organization.id))?;
             match id {
                 Some(id) if token.organization_claim().is_none() => same_organization(requested, Some(id), source),
                 Some(_) => Err(Refusal::Audience(
@@ -210,12 +210,12 @@ fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Re
 
 fn same_organization<'t>(
     requested: Requested,
-    id: Option<&'t Arc<str>>,
+    of_token: Option<&'t Arc<ScopedId>>,
     source: &RequestSource,
-) -> Result<&'t Arc<str>, Rejection> {
-    let id = id.filter(|id| !id.is_empty());
-    let detail = match (requested, id) {
-        (Requested::Same | Requested::OfToken, Some(id)) => return Ok(id),
+) -> Result<&'t Arc<ScopedId>, Rejection> {
+    let of_token = of_token.filter(|organization| !organization.id.is_empty());
+    let detail = match (requested, of_token) {
+        (Requested::Same | Requested::OfToken, Some(organization)) => return Ok(organization),
         (Requested::Unclear, _) => format!("the request names no organization ({source})"),
         (_, None) => "the token is for no organization".to_owned(),
         _ => format!("the request's organization ({source}) is not the token's"),

@@ -7,6 +7,7 @@ use super::*;
 use crate::jwt::Proof;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
 use crate::token::{NumericDate, Subject, SubjectKind, Times, Verified};
 
 /// What a row outlives the longest life of a token by.
@@ -61,7 +62,7 @@ impl Token {
             token_id: self.id.as_deref().map(Into::into),
             scopes: ScopeList::default(),
             audience: self.audience.iter().map(|audience| (&**audience).into()).collect(),
-            organization: self.claim.as_deref().map(Into::into),
+            organization: self.claim.as_deref().map(|id| ScopedId::shared(&self.entry.into(), id)),
             audience_organization: None,
             times: Times {
                 expires_at: NumericDate::new(1e10).unwrap(),

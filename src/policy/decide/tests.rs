@@ -11,6 +11,7 @@ use super::super::{
 use super::*;
 use crate::jwt::{IssuerRules, Proof};
 use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
 use crate::token::{NumericDate, Subject, SubjectKind, Times, Verified};
 
 const API: &str = "https://api.example.com";
@@ -47,9 +48,9 @@ fn minted(token: &Token) -> AccessToken {
             token_id: None,
             scopes: ScopeList::from_text(token.scope),
             audience: token.audience.iter().map(|audience| (*audience).into()).collect(),
-            organization: token.organization.map(Into::into),
+            organization: token.organization.map(|id| ScopedId::shared(&"main".into(), id)),
             audience_organization: match token.audience {
-                [only] => only.strip_prefix(ORGANIZATION_URN).map(Into::into),
+                [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::shared(&"main".into(), id)),
                 _ => None,
             },
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },

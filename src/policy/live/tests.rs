@@ -11,6 +11,7 @@ use crate::jwt::{IssuerRules, ORGANIZATION_URN, Proof};
 use crate::live::PermissionSource;
 use crate::policy::{DecisionView, Granted, View};
 use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
 use crate::time::Clock;
 use crate::token::{Subject, SubjectKind, Times, Verified};
 
@@ -68,9 +69,11 @@ impl Of {
             client_id: Some("web".into()),
             token_id: None,
             scopes: ScopeList::from_text(scopes),
-            audience_organization: audience.strip_prefix(ORGANIZATION_URN).map(Into::into),
+            audience_organization: audience
+                .strip_prefix(ORGANIZATION_URN)
+                .map(|id| ScopedId::shared(&"main".into(), id)),
             audience: vec![audience.into()],
-            organization: (self == Self::ApiInOrganization).then(|| "acme".into()),
+            organization: (self == Self::ApiInOrganization).then(|| ScopedId::shared(&"main".into(), "acme")),
             times: Times { expires_at: NumericDate::new(2e9).unwrap(), not_before: None, issued_at },
         };
         AccessToken::mint(verified, format!("{self:?}.{number}.").as_bytes(), Proof::dangling())

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::decision::{DecisionRequest, Resource};
 use crate::organization::Organization;
+use crate::scoped::ScopedId;
 use crate::token::{Subject, SubjectKind};
 
 /// Makes a [`DecisionRequest`] of made-up facts: what a test gives to a decision point of its own.
@@ -80,7 +81,7 @@ impl TestDecisionRequest {
         let request = DecisionRequest::of(subject, self.client_id.as_deref(), scopes, action, resource);
         match &self.organization {
             Some(id) => {
-                request.organization(&Organization::verified(self.issuer_name.as_str().into(), id.as_str().into()))
+                request.organization(&Organization::verified(&ScopedId::shared(&self.issuer_name.as_str().into(), id)))
             }
             None => request,
         }
