@@ -1,5 +1,6 @@
 //! The verified access token, and the one place where it is minted.
 
+mod proof;
 mod subject;
 mod times;
 
@@ -12,10 +13,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
+pub(crate) use proof::{EntryId, Proof, Settled};
 pub use subject::{Subject, SubjectKind};
 pub(crate) use times::{NumericDate, Times};
 
-use crate::jwt::Proof;
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 

@@ -1,8 +1,8 @@
 //! Tokens that have been verified: the next request with one costs no crypto and no JSON.
 //!
-//! An entry is good for as long as its [`Proof`](super::proof::Proof) stands, which is looked at on every hit, as the times
-//! are; audience, organization and scopes are not this module's business, and judged on every request. The library's part
-//! is to free memory, never to decide.
+//! What a token rests on is looked at on every hit, and so are its times ([`proof::stands`]); audience, organization and
+//! scopes are not this module's business, and judged on every request. The library's part is to free memory, never to
+//! decide.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, Weighter};
 
 use super::entries::Entries;
+use super::proof;
 use super::verify::Unverified;
 use crate::keys::Changes;
 use crate::time::Now;
@@ -98,7 +99,7 @@ impl VerifiedTokens {
         let Some(cache) = &self.cache else { return Ok(None) };
         let Some(found) = cache.get(&Whole(token)) else { return Ok(None) };
         let Some((_, proof)) = found.jws() else { return Ok(None) };
-        match proof.stands(&found, entries, &self.changes, now) {
+        match proof::stands(&found, proof, entries, &self.changes, now) {
             Ok(stands) => Ok(Some(found).filter(|_| stands)),
             Err(unverified) => {
                 if matches!(unverified, Unverified::Rejected(_)) {

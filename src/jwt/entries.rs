@@ -8,9 +8,11 @@ use crate::error::ConfigError;
 use crate::keys::KeyStore;
 #[cfg(feature = "live")]
 use crate::live::Source;
+use crate::token::EntryId;
 
 /// One issuer entry: rules and keys.
 pub(crate) struct Entry {
+    pub(crate) id: EntryId,
     pub(crate) rules: IssuerRules,
     pub(crate) keys: KeyStore,
     #[cfg(feature = "live")]

@@ -16,7 +16,6 @@ pub(crate) use cache::VerifiedTokens;
 #[cfg(feature = "introspection")]
 pub(crate) use claims::judge_introspected;
 pub(crate) use entries::{Entries, Entry};
-pub(crate) use proof::Proof;
 pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};
 pub(crate) use times::judge as judge_times;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::claims;
 use super::entries::{Entries, Entry};
 use super::header::UnverifiedHeader;
-use super::proof::Proof;
+use super::proof;
 use super::rules::Profile;
 use super::segments::Segments;
 use super::times;
@@ -92,7 +92,7 @@ pub(crate) fn verify<P>(
     }
 
     let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now));
-    let proof = Proof::new(entry, &key, header.kid.as_deref());
+    let proof = proof::of(entry, &key, header.kid.as_deref());
     Ok(AccessToken::mint(judged.map_err(about)?, token.as_bytes(), proof))
 }
 

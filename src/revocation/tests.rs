@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::jwt::Proof;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
-use crate::token::{NumericDate, Subject, SubjectKind, Times, Verified};
+use crate::token::{NumericDate, Proof, Subject, SubjectKind, Times, Verified};
 
 /// What a row outlives the longest life of a token by.
 const SLACK: u64 = 300;

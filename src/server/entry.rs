@@ -18,6 +18,7 @@ use crate::live::Source;
 use crate::opaque::{Introspection, Introspector};
 use crate::signature::Algorithm;
 use crate::time::Clock;
+use crate::token::EntryId;
 
 /// What all entries of a server have in common.
 pub(super) struct EntrySettings {
@@ -51,6 +52,7 @@ impl EntrySettings {
         let rules = self.rules(issuer)?;
         let keys = self.keys(issuer, &rules)?;
         entries.with(Entry {
+            id: EntryId::unique(),
             rules,
             keys,
             #[cfg(feature = "live")]

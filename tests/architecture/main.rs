@@ -101,6 +101,7 @@ const ONLY_IN: [OnlyIn; 12] = [
             "middleware/future.rs",
             "middleware/known.rs",
             "middleware/permits.rs",
+            "middleware/verdict.rs",
             "opaque/ask.rs",
             "permit/bridge/reconcile.rs",
             "permit/bridge/work.rs",

@@ -9,10 +9,10 @@ use super::super::{
     user,
 };
 use super::*;
-use crate::jwt::{IssuerRules, Proof};
+use crate::jwt::IssuerRules;
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
-use crate::token::{NumericDate, Subject, SubjectKind, Times, Verified};
+use crate::token::{NumericDate, Proof, Subject, SubjectKind, Times, Verified};
 
 const API: &str = "https://api.example.com";
 const BILLING: &str = "https://api.example.com/billing";

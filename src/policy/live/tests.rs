@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::super::{Policy, Rules, all_of, any_of, organization, resource, scope, token as of_token, within};
 use super::*;
-use crate::jwt::{IssuerRules, ORGANIZATION_URN, Proof};
+use crate::jwt::{IssuerRules, ORGANIZATION_URN};
 use crate::live::PermissionSource;
 use crate::policy::{DecisionView, Granted, View};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::time::Clock;
-use crate::token::{Subject, SubjectKind, Times, Verified};
+use crate::token::{Proof, Subject, SubjectKind, Times, Verified};
 
 const API: &str = "https://api.example.com";
 const NOON: Duration = Duration::from_secs(1_800_000_000);
