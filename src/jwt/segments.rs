@@ -52,6 +52,11 @@ impl<'t> Segments<'t> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as URL_SAFE_NO_PAD_ELSEWHERE;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
     use super::*;
 
     fn kind(token: &str) -> Option<RejectionKind> {
@@ -79,5 +84,35 @@ mod tests {
             assert_eq!(kind(bad), Some(RejectionKind::InvalidToken), "{bad}");
         }
         assert_eq!(kind(".."), None, "empty parts are base64url: the JSON reader refuses them");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Another decoder, of which it is known that it is strict.
+        #[test]
+        fn decodes_what_a_strict_decoder_does(
+            bytes in prop::collection::vec(any::<u8>(), 0..100),
+            strange in prop::option::of((any::<Index>(), select(&b"=+/_- \n.AZ~\x7f"[..]))),
+            cut in 0..3_usize,
+        ) {
+            let mut part = URL_SAFE_NO_PAD_ELSEWHERE.encode(&bytes);
+            part.truncate(part.len().saturating_sub(cut));
+            if let Some((at, byte)) = strange.filter(|_| !part.is_empty()) {
+                let at = at.index(part.len());
+                part.replace_range(at..=at, char::from(byte).encode_utf8(&mut [0]));
+            }
+            prop_assume!(!part.contains('.'));
+            let expected = URL_SAFE_NO_PAD_ELSEWHERE.decode(&part).ok();
+            for token in [format!("{part}.AA.AA"), format!("AA.{part}.AA"), format!("AA.AA.{part}")] {
+                let segments = Segments::decode(&token).ok();
+                let decoded = segments.map(|segments| [segments.header(), segments.payload(), segments.signature()].concat());
+                let expected = expected.as_ref().map(|expected| {
+                    let parts = token.split('.').map(|other| if other == part { &**expected } else { &[0][..] });
+                    parts.collect::<Vec<_>>().concat()
+                });
+                prop_assert_eq!(decoded, expected, "{}", token);
+            }
+        }
     }
 }
