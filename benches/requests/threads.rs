@@ -14,12 +14,13 @@ pub(crate) struct Throughput {
     pub(crate) two: f64,
 }
 
-/// Requests a second from one thread and from two, round by round. The requests are made meanwhile.
-pub(crate) fn measure(loads: &[&Load], rounds: usize, slice: Duration) -> Vec<Throughput> {
+/// Requests a second from one thread and from two, round by round: the first thread sends the first load, the second one the
+/// second. The requests are made meanwhile.
+pub(crate) fn measure(loads: &[[&Load; 2]], rounds: usize, slice: Duration) -> Vec<Throughput> {
     let mut measured = vec![Vec::new(); loads.len()];
     for _ in 0..rounds {
         for (load, measured) in loads.iter().zip(&mut measured) {
-            measured.push((rate(load, 1, slice), rate(load, 2, slice)));
+            measured.push((rate(&load[..1], slice), rate(load, slice)));
         }
     }
     let of =
@@ -32,11 +33,12 @@ pub(crate) fn measure(loads: &[&Load], rounds: usize, slice: Duration) -> Vec<Th
 }
 
 #[allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn rate(load: &Load, threads: usize, slice: Duration) -> f64 {
-    let (start, stop) = (Barrier::new(threads + 1), AtomicBool::new(false));
+fn rate(loads: &[&Load], slice: Duration) -> f64 {
+    let (start, stop) = (Barrier::new(loads.len() + 1), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
+        let workers: Vec<_> = loads
+            .iter()
+            .map(|load| {
                 let (mut load, start, stop) = (load.detached(), &start, &stop);
                 scope.spawn(move || {
                     start.wait();
