@@ -32,7 +32,7 @@ pub(super) struct Fetching {
     pub(super) origin: Arc<Origin>,
     task: Mutex<Option<AbortHandle>>,
     watcher: Option<Watcher>,
-    changes: Changes,
+    pub(super) changes: Changes,
 }
 
 /// The set in use.
@@ -130,6 +130,10 @@ impl Shared {
             Err(mut reason) => {
                 shorten(&mut reason);
                 let Some(retry_in) = state.failed(flight, jitter(), now) else { return Landed::default() };
+                // The old set was not to be questioned before this fetch landed.
+                if let Some(old) = old {
+                    self.publish(fetching, old, state.unquestioned_until(now));
+                }
                 *lock(&fetching.last_error) = Some(reason.clone());
                 return Landed { events: vec![KeyEvent::Failed { reason, retry_in }], skipped: Vec::new() };
             }
@@ -138,13 +142,19 @@ impl Shared {
             return Landed::default();
         }
         // At once, and still under the lock: whoever sees the new state must see the new set.
-        let unquestioned_until = state.unquestioned_until();
-        self.current.store(Some(Arc::new(Current { document: document.clone(), unquestioned_until })));
-        fetching.changes.note();
+        self.publish(fetching, document.clone(), state.unquestioned_until(now));
         *lock(&fetching.last_error) = None;
         let mut events = vec![compared(old.as_ref().map(|old| &old.set), &document.set)];
         events.extend(recovered.then_some(KeyEvent::Recovered));
         Landed { events, skipped }
+    }
+}
+
+impl Shared {
+    /// To be called under the lock of the state that says so.
+    pub(super) fn publish(&self, fetching: &Fetching, document: Arc<Document>, unquestioned_until: Duration) {
+        self.current.store(Some(Arc::new(Current { document, unquestioned_until })));
+        fetching.changes.note();
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// Where one key set stands.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct KeyState {
     stale_for: Duration,
     held: Option<Held>,
@@ -99,9 +100,18 @@ impl KeyState {
         }
     }
 
-    /// Until when a request may use the set without asking here first.
-    pub(crate) fn unquestioned_until(&self) -> Duration {
-        self.held.map_or(Duration::ZERO, |held| held.refresh_at)
+    /// Until when a request for a key of the set need not ask here: it would be told to use it, and nothing would change. That
+    /// ends with the set's time, with the hope for the fetch in flight, and where the next fetch is due.
+    pub(crate) fn unquestioned_until(&self, now: Duration) -> Duration {
+        let next = |held: Held| match self.flight {
+            Some(flight) => flight.started.saturating_add(LOST_AFTER),
+            None => held.refresh_at.max(self.retry_at),
+        };
+        match self.phase(now) {
+            (Phase::Fresh, Some(held)) => next(held).min(held.expires_at),
+            (Phase::Expired, Some(held)) if held.proven_stale && held.noted_stale => next(held).min(held.stale_until),
+            _ => Duration::ZERO,
+        }
     }
 
     /// A request arrives.

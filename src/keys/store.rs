@@ -131,7 +131,7 @@ impl KeyStore {
             self.0.land(fetching, flight, Err("the fetch did not come to an end".to_owned()));
         }
         let (advice, arrival, answer) =
-            self.consult(fetching, kid, algorithm, arrival, |state, need| state.ask(need, now));
+            self.consult(fetching, kid, algorithm, arrival, now, |state, need| state.ask(need, now));
         match advice {
             Advice::Wait => return Lookup::Wait(arrival),
             Advice::Fetch(flight) if Shared::start(&self.0, fetching, flight) => return Lookup::Wait(arrival),
@@ -149,7 +149,7 @@ impl KeyStore {
         algorithm: Algorithm,
     ) -> Result<Arc<VerifyingKey>, KeyRefusal> {
         let now = self.0.clock.now().monotonic;
-        self.consult(fetching, kid, algorithm, None, |state, need| state.give_up(need, now)).2
+        self.consult(fetching, kid, algorithm, None, now, |state, need| state.give_up(need, now)).2
     }
 
     /// What the state machine advises, when the request arrived, and what that means for one that does not wait.
@@ -159,6 +159,7 @@ impl KeyStore {
         kid: Option<&str>,
         algorithm: Algorithm,
         arrival: Option<Arrival>,
+        now: Duration,
         advise: impl FnOnce(&mut KeyState, Need<'_>) -> Advice,
     ) -> (Advice, Arrival, Result<Arc<VerifyingKey>, KeyRefusal>) {
         let mut state = lock(&fetching.state);
@@ -168,6 +169,13 @@ impl KeyStore {
         let arrival = arrival.unwrap_or_else(|| state.arrival());
         let advice = advise(&mut state, need(selection.as_ref(), kid, arrival));
         let note = state.note();
+        // Those who come next need not ask, nor wait for this lock: not while a fetch is in flight, nor in an outage.
+        if let Some(current) = current.as_ref().filter(|_| matches!(advice, Advice::Use | Advice::UseAndFetch(_))) {
+            let until = state.unquestioned_until(now);
+            if until > current.unquestioned_until {
+                self.0.publish(fetching, current.document.clone(), until);
+            }
+        }
         drop(state);
         fetching.say(note);
         (advice, arrival, follow(advice, selection.as_ref()))

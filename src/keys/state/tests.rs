@@ -111,7 +111,7 @@ fn a_refresh_begins_at_four_fifths_of_the_life_time_in_the_background() {
         let first = machine.fetch();
         assert!(machine.state.fetched(first, None, jitter, START));
         let due = START + due;
-        let unquestioned = machine.state.unquestioned_until();
+        let unquestioned = machine.state.unquestioned_until(machine.now);
         assert!(unquestioned.abs_diff(due) < Duration::from_micros(1), "{unquestioned:?}");
         machine.now = unquestioned.checked_sub(Duration::from_nanos(1)).unwrap();
         assert_eq!(machine.held(), Advice::Use);
@@ -129,6 +129,23 @@ fn a_failed_refresh_is_tried_again_after_the_back_off() {
     assert_eq!(machine.held(), Advice::Use);
     machine.now += s(1);
     assert!(matches!(machine.held(), Advice::UseAndFetch(_)));
+}
+
+#[test]
+fn nobody_asks_twice_while_a_refresh_is_out_or_backs_off() {
+    let mut machine = Machine::fresh().at(s(480));
+    let flight = machine.fetch();
+    let since_start = |machine: &Machine| machine.state.unquestioned_until(machine.now).saturating_sub(START);
+    assert_eq!(since_start(&machine), s(510), "until there is no hope for the fetch");
+    let pause = machine.fail(flight);
+    assert_eq!(since_start(&machine), s(480) + pause);
+
+    machine.now = START + s(600);
+    assert_eq!(since_start(&machine), Duration::ZERO, "not known to be stale yet");
+    let flight = machine.fetch();
+    let pause = machine.fail(flight);
+    assert_eq!(machine.held(), Advice::Use);
+    assert_eq!(since_start(&machine), s(600) + pause);
 }
 
 #[test]

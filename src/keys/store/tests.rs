@@ -68,6 +68,19 @@ async fn a_refresh_keeps_the_identity_of_unchanged_keys() {
     assert!(store.0.current.load().as_ref().is_some_and(|current| current.document.set.kids().count() == 2));
 }
 
+#[tokio::test]
+async fn while_a_refresh_is_out_keys_are_looked_at_and_not_asked_for() {
+    let store = store();
+    let key = Arc::downgrade(&store.resolve(Some("0"), Algorithm::EdDsa, None).await.unwrap());
+    let now = store.0.clock.now().monotonic + Duration::from_secs(530);
+    let held = || store.holds_until(&key, Some("0"), Algorithm::EdDsa, now);
+    assert_eq!(held(), None, "a refresh is due");
+    let changes = store.0.fetching.as_ref().unwrap().changes.count();
+    assert!(matches!(store.lookup(Some("0"), Algorithm::EdDsa, now), Lookup::Key(_)));
+    assert!(held().is_some_and(|until| until > now));
+    assert_ne!(store.0.fetching.as_ref().unwrap().changes.count(), changes);
+}
+
 #[test]
 fn outside_a_runtime_nothing_can_be_fetched_and_nothing_wedges() {
     let store = store();

@@ -291,6 +291,18 @@ impl History {
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "an event happens once")]
+    /// Until then, whoever does not ask misses nothing.
+    fn unquestioned(&self) {
+        let until = self.state.unquestioned_until(self.now);
+        let last = until.saturating_sub(Duration::from_nanos(1));
+        for now in [self.now, (self.now + last) / 2, last].into_iter().filter(|now| (self.now..until).contains(now)) {
+            let mut state = self.state.clone();
+            assert_eq!(state.ask(Need::Held, now), Advice::Use);
+            assert_eq!(state.lost(now), None);
+            assert_eq!(format!("{state:?}"), format!("{:?}", self.state));
+        }
+    }
+
     fn step(&mut self, event: Event) {
         match event {
             Event::Advance(by) => self.now += by,
@@ -315,6 +327,7 @@ impl History {
             Event::Failed { jitter } => self.failed(jitter),
             Event::Late { flight, good } => self.late(flight.index(self.starts.len() + 2) as u64, good),
         }
+        self.unquestioned();
         let lost = self.in_flight.filter(|flight| self.now >= self.start_of(*flight) + s(30));
         assert_eq!(self.state.lost(self.now), lost.map(FlightId));
         assert!(self.state.refused.len() <= MAX_REFUSED);
