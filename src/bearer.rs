@@ -11,15 +11,12 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 #[derive(Clone, Copy)]
 pub(crate) struct Credentials<'h>(&'h [u8]);
 
-/// The Bearer credentials of a request. `None` when the request carries none, or those of another scheme. From here on a log
-/// of the headers does not show any.
+/// The Bearer credentials of a request. `None` when the request carries none, or those of another scheme. They are marked as
+/// sensitive: from here on a log of the headers does not show them.
 pub(crate) fn find(headers: &mut HeaderMap, max_bytes: usize) -> Result<Option<Credentials<'_>>, Rejection> {
-    let is_some_name_repeated = headers.len() > headers.keys_len();
-    if is_some_name_repeated {
-        let values = headers.iter_mut().filter(|(name, _)| **name == AUTHORIZATION);
-        if values.map(|(_, value)| value.set_sensitive(true)).count() > 1 {
-            return Err(malformed("more than one Authorization header"));
-        }
+    // Two lengths tell that no name is there twice; else all headers are walked.
+    if headers.len() > headers.keys_len() && mark_every(headers) > 1 {
+        return Err(malformed("more than one Authorization header"));
     }
     let Some(value) = headers.get_mut(AUTHORIZATION) else { return Ok(None) };
     value.set_sensitive(true);
@@ -35,6 +32,16 @@ pub(crate) fn find(headers: &mut HeaderMap, max_bytes: usize) -> Result<Option<C
         token = rest;
     }
     Ok(Some(Credentials(token)))
+}
+
+/// How many there are.
+fn mark_every(headers: &mut HeaderMap) -> usize {
+    let mut count = 0;
+    for (_, value) in headers.iter_mut().filter(|(name, _)| **name == AUTHORIZATION) {
+        value.set_sensitive(true);
+        count += 1;
+    }
+    count
 }
 
 const BEARER: &[u8] = b"Bearer";

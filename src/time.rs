@@ -46,8 +46,8 @@ pub trait Clock: Send + Sync + 'static {
 
 /// The operating system's clocks, the default.
 ///
-/// To read two clocks for each request is a tenth of what a known token costs. So the wall clock is read when a tenth of a
-/// second is over, and counted on by the monotonic one in between: a step is noticed that much later.
+/// To read two clocks for each request would be a tenth of what a known token costs. So the wall clock is read ten times a
+/// second at most, and moved on by the monotonic one in between: a step of it is noticed a tenth of a second later.
 #[derive(Debug)]
 pub struct SystemClock {
     origin: Instant,
@@ -79,7 +79,7 @@ impl Clock for SystemClock {
 }
 
 /// Wall time as it was last read: how far it is ahead of the monotonic clock, and until when on that one this is believed.
-/// Both in nanoseconds, as are 584 years.
+/// Both in nanoseconds, of which a `u64` holds 584 years.
 #[derive(Debug, Default)]
 struct Wall {
     ahead: AtomicU64,
@@ -91,7 +91,7 @@ const BELIEVED_FOR: Duration = Duration::from_millis(100);
 impl Wall {
     fn at(&self, monotonic: Duration, read: impl FnOnce() -> Duration) -> Duration {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        // What is ahead was stored before: whoever believes it has it.
+        // `ahead` is stored first, so it is there for whoever reads the other.
         if nanoseconds(monotonic) < self.believed_until.load(Ordering::Acquire) {
             return monotonic + Duration::from_nanos(self.ahead.load(Ordering::Relaxed));
         }

@@ -3,6 +3,7 @@
 mod proof;
 mod subject;
 mod times;
+mod verified;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,8 +17,9 @@ use serde::de::DeserializeOwned;
 pub(crate) use proof::{EntryId, Proof, Settled};
 pub use subject::{Subject, SubjectKind};
 pub(crate) use times::{NumericDate, Times};
+use verified::Origin;
+pub(crate) use verified::Verified;
 
-use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 
 /// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
@@ -30,36 +32,8 @@ pub struct AccessToken(Arc<Minted>);
 struct Minted {
     verified: Verified,
     origin: Origin,
+    /// Weighed once: a cache asks again when it lets go.
     size: usize,
-}
-
-/// Where the claims are read when somebody asks for more than is in `Verified`.
-enum Origin {
-    /// The token as it came, a JWS in compact form: what a cache of verified tokens compares. It is shown to nobody.
-    Jws { text: Arc<[u8]>, proof: Proof },
-    /// What the issuer said of an opaque token.
-    #[cfg(feature = "introspection")]
-    Answer {
-        json: Box<[u8]>,
-        #[cfg_attr(not(feature = "live"), allow(dead_code, reason = "only conversations are kept by it"))]
-        token_digest: [u8; 32],
-    },
-}
-
-/// What a verifier established. Whoever calls [`AccessToken::mint`] vouches for it.
-pub(crate) struct Verified {
-    pub(crate) issuer: Arc<str>,
-    pub(crate) subject: Subject,
-    /// The resource indicators of its issuer entry; the first one is "this API".
-    pub(crate) resources: Arc<[Arc<str>]>,
-    pub(crate) client_id: Option<Box<str>>,
-    pub(crate) token_id: Option<Box<str>>,
-    pub(crate) scopes: ScopeList,
-    pub(crate) audience: Vec<Box<str>>,
-    pub(crate) organization: Option<Arc<ScopedId>>,
-    /// The organization that the audience is, if it is one and nothing else.
-    pub(crate) audience_organization: Option<Arc<ScopedId>>,
-    pub(crate) times: Times,
 }
 
 impl AccessToken {
@@ -219,34 +193,6 @@ impl AccessToken {
             }
             #[cfg(feature = "introspection")]
             Origin::Answer { json, .. } => Cow::Borrowed(json),
-        }
-    }
-}
-
-impl Verified {
-    fn size(&self) -> usize {
-        /// What a small piece of memory costs to keep.
-        const PIECE: usize = 48;
-        let Self { subject, client_id, token_id, scopes, audience, organization, audience_organization, .. } = self;
-        let texts = [
-            Some(subject.id()),
-            client_id.as_deref(),
-            token_id.as_deref(),
-            organization.as_ref().map(|organization| &*organization.id),
-            audience_organization.as_ref().map(|organization| &*organization.id),
-        ];
-        let audience = audience.iter().map(|audience| audience.len() + PIECE);
-        let texts = texts.into_iter().flatten().map(|text| text.len() + PIECE);
-        scopes.size() + texts.chain(audience).sum::<usize>()
-    }
-}
-
-impl Origin {
-    fn size(&self) -> usize {
-        match self {
-            Self::Jws { text, .. } => text.len(),
-            #[cfg(feature = "introspection")]
-            Self::Answer { json, .. } => json.len(),
         }
     }
 }

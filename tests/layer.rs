@@ -292,7 +292,11 @@ async fn what_an_outer_layer_found_does_not_get_past_an_inner_one() {
         let sensitive = request.headers().get("authorization").is_none_or(http::HeaderValue::is_sensitive);
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(format!("{found:?} {organization} {sensitive}"))))
     });
-    let keep_outer = inner.server.require(orgate::policy::optional(resource())).unwrap();
+    let alone = |facts: &orgate::policy::Facts<'_>| {
+        let extensions = &facts.request().extensions;
+        extensions.get::<AccessToken>().is_none() && extensions.get::<Organization>().is_none()
+    };
+    let keep_outer = inner.server.require(orgate::policy::optional(resource().check("alone", alone))).unwrap();
     let swap = inner.token("");
     let both = outer.server.require(organization(token())).unwrap().layer(tower::util::MapRequest::new(
         keep_outer.layer(seen),

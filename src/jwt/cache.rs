@@ -44,8 +44,8 @@ fn weight(token: &AccessToken) -> u64 {
     u64::try_from(token.size() + FIXED).unwrap_or(u64::MAX)
 }
 
-/// A token as it came. Two are the same if every byte is. The hash is over the end alone: that is signature, nobody gets
-/// in here whose signature is not his issuer's, and more bytes would not make it any more random.
+/// A token as it came, compared as a whole. Only its end is hashed: that is signature, and as good as random, since only
+/// tokens with a valid one are kept.
 struct Whole<T>(T);
 
 type Key = Whole<Arc<[u8]>>;
@@ -98,9 +98,8 @@ impl VerifiedTokens {
     ) -> Result<Option<AccessToken>, Unverified> {
         let Some(cache) = &self.cache else { return Ok(None) };
         let Some(found) = cache.get(&Whole(token)) else { return Ok(None) };
-        let Some((_, proof)) = found.jws() else { return Ok(None) };
-        match proof::stands(&found, proof, entries, &self.changes, now) {
-            Ok(stands) => Ok(Some(found).filter(|_| stands)),
+        match proof::stands(&found, entries, &self.changes, now) {
+            Ok(stands) => Ok(stands.then_some(found)),
             Err(unverified) => {
                 if matches!(unverified, Unverified::Rejected(_)) {
                     cache.remove(&Whole(token));

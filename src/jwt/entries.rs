@@ -23,7 +23,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Default)]
 pub(crate) struct Entries {
     all: Vec<Arc<Entry>>,
-    /// Asked about what anybody writes, and filled by none but the operator: a quick hash is enough.
+    /// Anybody can ask, but only the operator puts names in, so a quick hash cannot be flooded.
     by_issuer: HashMap<Arc<str>, Arc<Entry>, quick_cache::DefaultHashBuilder>,
 }
 

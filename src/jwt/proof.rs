@@ -13,6 +13,7 @@ use crate::signature::VerifyingKey;
 use crate::time::Now;
 use crate::token::{AccessToken, Proof, Settled};
 
+/// Of a token that this entry trusts, and that this key has verified.
 pub(super) fn of(entry: &Entry, key: &Arc<VerifyingKey>, kid: Option<&str>) -> Proof {
     Proof {
         entry: entry.id,
@@ -32,11 +33,11 @@ pub(super) fn of(entry: &Entry, key: &Arc<VerifyingKey>, kid: Option<&str>) -> P
 /// When the token's time is over, or has not come, or the key must be fetched first.
 pub(super) fn stands(
     token: &AccessToken,
-    proof: &Proof,
     entries: &ArcSwap<Entries>,
     changes: &Changes,
     now: &Now,
 ) -> Result<bool, Unverified> {
+    let Some((_, proof)) = token.jws() else { return Ok(false) };
     let (kid, times, leeway) = (proof.kid.as_deref(), token.times(), proof.leeway);
     let about = |rejection: Rejection| rejection.about(token.subject().issuer(), kid);
     // Counted before anything is looked at: what changes meanwhile is looked at the next time.

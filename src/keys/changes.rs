@@ -1,8 +1,10 @@
+//! Whether anything has changed since.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counts the changes of what verified tokens of one server rest on: its issuer entries and their key sets. Who finds the
-/// count of an earlier look need not look again.
+/// Counts the changes of what verified tokens of one server rest on: its issuer entries and their key sets. While the count
+/// is the same, a look would find the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes(Arc<AtomicU32>);
 

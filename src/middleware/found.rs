@@ -19,7 +19,6 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// In place of whatever another layer found further out: that was for its own policy.
     pub(super) fn put_into(self, extensions: &mut Extensions) {
         put(extensions, self.token);
         put(extensions, self.organization);
@@ -28,11 +27,20 @@ impl Found {
         #[cfg(feature = "axum")]
         put(extensions, self.deciding);
     }
+
+    /// What another layer has found further out was for its own policy: neither this one's checks see it, nor the handler.
+    pub(super) fn clear(extensions: &mut Extensions) {
+        extensions.remove::<AccessToken>();
+        extensions.remove::<Organization>();
+        #[cfg(feature = "live")]
+        extensions.remove::<PermissionDrift>();
+        #[cfg(feature = "axum")]
+        extensions.remove::<Deciding>();
+    }
 }
 
 fn put<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, found: Option<T>) {
-    match found {
-        Some(found) => extensions.insert(found),
-        None => extensions.remove::<T>(),
-    };
+    if let Some(found) = found {
+        extensions.insert(found);
+    }
 }

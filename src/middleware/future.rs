@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use super::verdict::PendingVerdict;
+use super::verdict::WaitingVerdict;
 
 pin_project! {
     /// The response of [`Require`](super::Require). Unless something must be waited for, it is the inner service's own future.
@@ -31,13 +31,13 @@ pin_project! {
     {
         Passing { #[pin] inner: S::Future },
         Refused { response: Option<Box<Response<Bytes>>> },
-        Pending { pending: Box<Pending<S, B>> },
+        Waiting { waiting: Box<Waiting<S, B>> },
     }
 }
 
 /// A request that cannot be decided at once. The one arm that is boxed.
-struct Pending<S, B> {
-    verdict: PendingVerdict<B>,
+struct Waiting<S, B> {
+    verdict: WaitingVerdict<B>,
     service: S,
     /// The request that may pass, until the service is ready for it.
     passing: Option<Request<B>>,
@@ -52,12 +52,12 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
         Self { stage: Stage::Refused { response: Some(response) } }
     }
 
-    pub(super) fn pending(verdict: PendingVerdict<B>, service: S) -> Self {
-        Self { stage: Stage::Pending { pending: Box::new(Pending { verdict, service, passing: None }) } }
+    pub(super) fn waiting(verdict: WaitingVerdict<B>, service: S) -> Self {
+        Self { stage: Stage::Waiting { waiting: Box::new(Waiting { verdict, service, passing: None }) } }
     }
 }
 
-impl<S: Service<Request<B>>, B> Pending<S, B> {
+impl<S: Service<Request<B>>, B> Waiting<S, B> {
     /// What comes after the wait, once that can be told.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stage<S, B>, S::Error>> {
         if self.passing.is_none() {
@@ -95,8 +95,8 @@ where
                         None => Poll::Pending,
                     };
                 }
-                StageProjection::Pending { pending } => {
-                    let next = ready!(pending.poll_next(cx))?;
+                StageProjection::Waiting { waiting } => {
+                    let next = ready!(waiting.poll_next(cx))?;
                     stage.set(next);
                 }
             }
@@ -109,7 +109,7 @@ impl<S: Service<Request<B>>, B> fmt::Debug for RequireFuture<S, B> {
         let stage = match &self.stage {
             Stage::Passing { .. } => "passing",
             Stage::Refused { .. } => "refused",
-            Stage::Pending { .. } => "waiting",
+            Stage::Waiting { .. } => "waiting",
         };
         f.debug_tuple("RequireFuture").field(&stage).finish()
     }

@@ -11,7 +11,7 @@ use super::found::Found;
 use super::known::{Known, Undecided};
 use super::service::Require;
 use super::state::State;
-use super::verdict::{PendingVerdict, Verdict};
+use super::verdict::{Verdict, WaitingVerdict};
 use crate::policy::Rules;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
@@ -44,21 +44,21 @@ impl RequireLayer {
         &self.0.state
     }
 
+    /// What becomes of a request. Inlined, since else the request is copied once more.
     #[inline]
-    pub(crate) fn judge<B>(&self, request: Request<B>) -> Verdict<B> {
+    pub(crate) fn verdict<B>(&self, request: Request<B>) -> Verdict<B> {
         let (mut parts, body) = request.into_parts();
         let mut known = Known::default();
         match self.decide(&mut parts, &mut known) {
             Ok(()) => Verdict::Passes(Request::from_parts(parts, body)),
             Err(Undecided::Rejected(rejection)) => Verdict::Refused(self.respond(rejection, &parts)),
-            Err(Undecided::Waits(wait)) => {
-                Verdict::Pending(PendingVerdict::new(self.clone(), parts, body, wait, known))
-            }
+            Err(Undecided::Waits(wait)) => Verdict::Waits(WaitingVerdict::new(self.clone(), parts, body, wait, known)),
         }
     }
 
     /// Decides, as far as that is possible with what is known.
     pub(super) fn decide(&self, request: &mut Parts, known: &mut Known) -> Result<(), Undecided> {
+        Found::clear(&mut request.extensions);
         let now = self.state().clock.now();
         let found = match self.state().authenticate(&mut request.headers, known, &now)? {
             Some(token) => self.authorize(token, request, known, &now)?,

@@ -32,15 +32,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.layer.judge(request) {
+        match self.layer.verdict(request) {
             Verdict::Passes(request) => RequireFuture::passing(self.inner.call(request)),
             Verdict::Refused(response) => {
                 self.release();
                 RequireFuture::refused(response)
             }
-            Verdict::Pending(verdict) => {
+            Verdict::Waits(verdict) => {
                 self.release();
-                RequireFuture::pending(verdict, self.inner.clone())
+                RequireFuture::waiting(verdict, self.inner.clone())
             }
         }
     }

@@ -1,3 +1,5 @@
+//! What becomes of a request, and how that is found out where something must be waited for.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -5,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
-use pin_project_lite::pin_project;
 
 use super::known::{Known, RETRY_AFTER, Undecided, Wait};
 use super::layer::RequireLayer;
@@ -18,22 +19,24 @@ const MOST_WAITS: usize = 16;
 pub(crate) enum Verdict<B> {
     Passes(Request<B>),
     Refused(Box<Response<Bytes>>),
-    Pending(PendingVerdict<B>),
+    Waits(WaitingVerdict<B>),
 }
 
-pin_project! {
-    /// A request that cannot be decided at once: the request that may pass, or a refusal.
-    pub(crate) struct PendingVerdict<B> {
-        deciding: Pin<Box<dyn Future<Output = Decided> + Send>>,
-        layer: RequireLayer,
-        body: Option<B>,
-    }
+/// A request that cannot be decided at once: the request that may pass, or a refusal.
+pub(crate) struct WaitingVerdict<B> {
+    deciding: Pin<Box<dyn Future<Output = Decided> + Send>>,
+    layer: RequireLayer,
+    /// Until the end.
+    body: Option<B>,
 }
+
+/// The body is kept, and never polled.
+impl<B> Unpin for WaitingVerdict<B> {}
 
 /// Whether the request may pass, and its head.
 type Decided = (Result<(), Rejection>, Parts);
 
-impl<B> PendingVerdict<B> {
+impl<B> WaitingVerdict<B> {
     pub(super) fn new(layer: RequireLayer, mut parts: Parts, body: B, wait: Wait, known: Known) -> Self {
         let own = layer.clone();
         let deciding = Box::pin(async move {
@@ -62,20 +65,19 @@ async fn decide_later(
     Err(Rejection::unavailable(RETRY_AFTER, "what the decision rests on changed again and again"))
 }
 
-impl<B> Future for PendingVerdict<B> {
+impl<B> Future for WaitingVerdict<B> {
     type Output = Result<Request<B>, Box<Response<Bytes>>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let pending = self.project();
-        // Once it has come to an end, there is nothing more to come.
-        if pending.body.is_none() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Past the end there is nothing more to come.
+        if self.body.is_none() {
             return Poll::Pending;
         }
-        let (decided, parts) = ready!(pending.deciding.as_mut().poll(cx));
-        match (decided, pending.body.take()) {
-            (Ok(()), Some(body)) => Poll::Ready(Ok(Request::from_parts(parts, body))),
-            (Ok(()), None) => Poll::Pending,
-            (Err(rejection), _) => Poll::Ready(Err(pending.layer.respond(rejection, &parts))),
-        }
+        let (decided, parts) = ready!(self.deciding.as_mut().poll(cx));
+        let Some(body) = self.body.take() else { return Poll::Pending };
+        Poll::Ready(match decided {
+            Ok(()) => Ok(Request::from_parts(parts, body)),
+            Err(rejection) => Err(self.layer.respond(rejection, &parts)),
+        })
     }
 }

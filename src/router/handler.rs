@@ -27,10 +27,10 @@ where
     type Future = GuardedFuture<H::Future>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        match self.layer.judge(request) {
+        match self.layer.verdict(request) {
             Verdict::Passes(request) => GuardedFuture::Handling { response: self.handler.call(request, state) },
             Verdict::Refused(refusal) => GuardedFuture::Refused { refusal: Some(refusal) },
-            Verdict::Pending(verdict) => {
+            Verdict::Waits(verdict) => {
                 let response = async move {
                     match verdict.await {
                         Ok(request) => self.handler.call(request, state).await,

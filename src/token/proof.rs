@@ -1,3 +1,5 @@
+//! What a verification rests on.
+
 use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -5,7 +7,7 @@ use std::time::Duration;
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
 
-/// With what a token was verified: an issuer entry, and a key under a `kid`. It keeps neither alive: what is gone is gone.
+/// With what a token was verified: an issuer entry, and a key under a `kid`. The key is not kept alive: what is gone is gone.
 pub(crate) struct Proof {
     pub(crate) entry: EntryId,
     pub(crate) leeway: Duration,

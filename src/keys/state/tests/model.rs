@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{DAY, START, s};
 use crate::keys::state::*;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Event {
     Advance(Duration),
     AskHeld,

@@ -1,0 +1,61 @@
+//! What is behind an [`AccessToken`](super::AccessToken), and what it weighs.
+
+use std::sync::Arc;
+
+use super::{Proof, Subject, Times};
+use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
+
+/// What a verifier established. Whoever calls [`AccessToken::mint`] vouches for it.
+pub(crate) struct Verified {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) subject: Subject,
+    /// The resource indicators of its issuer entry; the first one is "this API".
+    pub(crate) resources: Arc<[Arc<str>]>,
+    pub(crate) client_id: Option<Box<str>>,
+    pub(crate) token_id: Option<Box<str>>,
+    pub(crate) scopes: ScopeList,
+    pub(crate) audience: Vec<Box<str>>,
+    pub(crate) organization: Option<Arc<ScopedId>>,
+    /// The organization that the audience is, if it is one and nothing else.
+    pub(crate) audience_organization: Option<Arc<ScopedId>>,
+    pub(crate) times: Times,
+}
+
+/// Where the claims are read when somebody asks for more than is in `Verified`.
+pub(super) enum Origin {
+    /// The token as it came, a JWS in compact form: what a cache of verified tokens compares. It is shown to nobody.
+    Jws { text: Arc<[u8]>, proof: Proof },
+    /// What the issuer said of an opaque token.
+    #[cfg(feature = "introspection")]
+    Answer {
+        json: Box<[u8]>,
+        #[cfg_attr(not(feature = "live"), allow(dead_code, reason = "only conversations are kept by it"))]
+        token_digest: [u8; 32],
+    },
+}
+
+impl Verified {
+    /// The bytes that it takes in memory beside a fixed part.
+    pub(super) fn size(&self) -> usize {
+        /// What a small piece of memory costs to keep.
+        const PIECE: usize = 48;
+        let Self { subject, client_id, token_id, scopes, audience, organization, audience_organization, .. } = self;
+        let texts = [Some(subject.id()), client_id.as_deref(), token_id.as_deref()];
+        let organizations = [organization, audience_organization].into_iter().flatten();
+        let audience = audience.iter().map(|audience| audience.len() + PIECE);
+        let texts = texts.into_iter().flatten().map(|text| text.len() + PIECE);
+        let organizations = organizations.map(|organization| organization.id.len() + 2 * PIECE);
+        scopes.size() + texts.chain(audience).chain(organizations).sum::<usize>()
+    }
+}
+
+impl Origin {
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Jws { text, proof } => text.len() + proof.kid.as_ref().map_or(0, |kid| kid.len()),
+            #[cfg(feature = "introspection")]
+            Self::Answer { json, .. } => json.len(),
+        }
+    }
+}
