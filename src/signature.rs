@@ -3,11 +3,15 @@
 //! For tokens asymmetric algorithms only, and one key means one algorithm: it is fixed when the key is parsed, never by a
 //! token. The one symmetric check is that of webhooks, by a type of its own.
 
+mod weak;
+
 use std::fmt;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaParameters, VerificationAlgorithm};
+
+use weak::{has_roca_fingerprint, has_small_order};
 
 /// A signature algorithm for access tokens (RFC 7518 section 3.1, RFC 8037, RFC 9864).
 ///
@@ -133,6 +137,9 @@ impl VerifyingKey {
             (Verification::Point(_, octets), KeyMaterial::Point(point)) if point.len() != octets => {
                 return Err("a coordinate has the wrong length for the curve");
             }
+            (_, KeyMaterial::Point(point)) if algorithm == Algorithm::EdDsa && has_small_order(point) => {
+                return Err("an Ed25519 point of small order: anybody could sign for it");
+            }
             (Verification::Point(curve, _), KeyMaterial::Point(point)) => {
                 ParsedPublicKey::new(curve, point).map_err(|_| "the point is not on the curve")?
             }
@@ -209,20 +216,6 @@ fn check_rsa_numbers(n: &[u8], e: &[u8]) -> Result<(), &'static str> {
         _ if e.len() > 4 => Err("the RSA exponent has more than 32 bits"),
         _ => Ok(()),
     }
-}
-
-/// CVE-2017-15361: a generator whose primes are powers of 65537 modulo every small prime, and the modulus with them.
-/// Of all other moduli one in two hundred million looks like that.
-fn has_roca_fingerprint(n: &[u8]) -> bool {
-    const PRIMES: [u32; 38] = [
-        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107,
-        109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
-    ];
-    PRIMES.iter().all(|&prime| {
-        let residue = n.iter().fold(0, |residue, &octet| (residue * 256 + u32::from(octet)) % prime);
-        let powers = std::iter::successors(Some(1), |power| Some(power * (65537 % prime) % prime));
-        powers.take(prime as usize).any(|power| power == residue)
-    })
 }
 
 /// What stands for a secret where it must not be kept itself.

@@ -3,6 +3,7 @@
 //! Two readings, because they answer different questions: *wall time* judges the claims of a token, *monotonic time*
 //! measures life times, back-offs and budgets. A server whose wall clock is fixed or stepped keeps its timers.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,7 +48,8 @@ pub trait Clock: Send + Sync + 'static {
 /// The operating system's clocks, the default.
 ///
 /// To read two clocks for each request would be a tenth of what a known token costs. So the wall clock is read ten times a
-/// second at most, and moved on by the monotonic one in between: a step of it is noticed a tenth of a second later.
+/// second at most, and moved on by the monotonic one in between: a step of it, or that the machine slept, is noticed a tenth
+/// of a second later.
 #[derive(Debug)]
 pub struct SystemClock {
     origin: Instant,
@@ -84,6 +86,8 @@ impl Clock for SystemClock {
 struct Wall {
     ahead: AtomicU64,
     believed_until: AtomicU64,
+    /// Held while the two are written, so that they belong together. Nobody waits for it.
+    writing: Mutex<()>,
 }
 
 const BELIEVED_FOR: Duration = Duration::from_millis(100);
@@ -96,8 +100,10 @@ impl Wall {
             return monotonic + Duration::from_nanos(self.ahead.load(Ordering::Relaxed));
         }
         let unix = read();
-        self.ahead.store(nanoseconds(unix.saturating_sub(monotonic)), Ordering::Relaxed);
-        self.believed_until.store(nanoseconds(monotonic + BELIEVED_FOR), Ordering::Release);
+        if let Ok(_writing) = self.writing.try_lock() {
+            self.ahead.store(nanoseconds(unix.saturating_sub(monotonic)), Ordering::Relaxed);
+            self.believed_until.store(nanoseconds(monotonic + BELIEVED_FOR), Ordering::Release);
+        }
         unix
     }
 }

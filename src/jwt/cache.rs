@@ -45,7 +45,7 @@ fn weight(token: &AccessToken) -> u64 {
 }
 
 /// A token as it came, compared as a whole. Only its end is hashed: that is signature, and as good as random, since only
-/// tokens with a valid one are kept.
+/// tokens with a valid one are kept, and no key is taken for which one signature fits many messages.
 struct Whole<T>(T);
 
 type Key = Whole<Arc<[u8]>>;
