@@ -1,13 +1,17 @@
 //! A server with a cache and one without, side by side: whatever happens, they answer alike.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
 
 use orgate::policy::{any_of, organization, path, resource, user};
+use orgate::revocation::Revocation;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 use orgate::time::Clock as _;
 use orgate::{Issuer, ResourceServer};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::TestRunner;
 
 use crate::support::{API, Api, builder};
 
@@ -18,7 +22,7 @@ const OTHER: &str = "https://other.example/oidc";
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A token of the pool, by its number, in one of the ways to write it, to one of the routes.
+    /// A token of the pool, counted from the newest, in one of the ways to write it, to one of the routes.
     Send {
         token: usize,
         scheme: &'static str,
@@ -38,6 +42,26 @@ enum Step {
     Recover,
     Remove(&'static str),
     Add(&'static str),
+    /// At a moment so many seconds from now.
+    Revoke {
+        entry: &'static str,
+        what: Revoke,
+        moment: i64,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Revoke {
+    Subject(&'static str),
+    Member(&'static str),
+    Organization,
+    Client(&'static str),
+    Everyone,
+    /// A token of the pool.
+    Token(usize),
+    Suspend(&'static str),
+    Resume(&'static str),
+    Delete(&'static str),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +70,7 @@ enum Token {
     Short,
     Machine,
     Unscoped,
+    OfAnother,
     Organization,
     OfOther,
     Future,
@@ -63,11 +88,12 @@ enum Token {
 }
 
 impl Token {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Good,
         Self::Short,
         Self::Machine,
         Self::Unscoped,
+        Self::OfAnother,
         Self::Organization,
         Self::OfOther,
         Self::Future,
@@ -84,15 +110,16 @@ impl Token {
         Self::Malformed,
     ];
 
-    fn mint(self, issuer: &TestIssuer) -> String {
-        let token = issuer.resource_token(API).scope("read");
+    fn mint(self, issuer: &TestIssuer, token_id: &str) -> String {
+        let token = issuer.resource_token(API).scope("read").claim("jti", token_id);
         let in_a_minute = issuer.clock().now().unix + Duration::from_secs(90);
         match self {
             Self::Good => token,
-            Self::Short => token.expires_in(Duration::from_secs(30)),
+            Self::Short => token.client("app_2").expires_in(Duration::from_secs(30)),
             Self::Machine => token.machine("worker"),
-            Self::Unscoped => issuer.resource_token(API),
-            Self::Organization => issuer.organization_token("acme").scope("read"),
+            Self::Unscoped => issuer.resource_token(API).claim("jti", token_id),
+            Self::OfAnother => token.subject("user_2"),
+            Self::Organization => issuer.organization_token("acme").scope("read").claim("jti", token_id),
             Self::OfOther => token.issuer(OTHER),
             Self::Future => token.not_before(in_a_minute),
             Self::Expired => token.expired(),
@@ -111,18 +138,23 @@ impl Token {
     }
 }
 
+/// Of a token: often one of the newest.
+fn number() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => 0..6_usize, 1 => any::<usize>()]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let send = (
-        any::<usize>(),
+        number(),
         select(vec!["Bearer ", "bearer ", "BEARER   "]),
         select(vec!["/", "/", "/users", "/write", "/orgs/acme", "/orgs/other"]),
     );
     let names = || select(vec!["issuer", "other"]);
     let faults = vec![Fault::Status(503), Fault::Garbage, Fault::NoKeys, Fault::Reset];
     prop_oneof![
-        30 => send.prop_map(|(token, scheme, path)| Step::Send { token, scheme, path }),
+        60 => send.prop_map(|(token, scheme, path)| Step::Send { token, scheme, path }),
         6 => select(Token::ALL.to_vec()).prop_map(Step::Mint),
-        4 => Just(Step::Mint(Token::Good)),
+        8 => select(vec![Token::Good, Token::OfAnother, Token::Organization]).prop_map(Step::Mint),
         2 => Just(Step::Rotate),
         2 => Just(Step::RotateWithoutOverlap),
         2 => Just(Step::ReplaceKey),
@@ -133,7 +165,25 @@ fn step() -> impl Strategy<Value = Step> {
         2 => select(faults).prop_map(Step::Fail),
         3 => Just(Step::Recover),
         1 => names().prop_map(Step::Remove),
-        2 => names().prop_map(Step::Add),
+        4 => names().prop_map(Step::Add),
+        6 => (select(vec!["issuer", "issuer", "other"]), revoke(), select(vec![-60, 0, 0, 30]))
+            .prop_map(|(entry, what, moment)| Step::Revoke { entry, what, moment }),
+    ]
+}
+
+/// Seldom of all: of one who is deleted nothing ever passes again.
+fn revoke() -> impl Strategy<Value = Revoke> {
+    let subjects = || select(vec!["user_1", "user_2", "worker"]);
+    prop_oneof![
+        2 => subjects().prop_map(Revoke::Subject),
+        2 => subjects().prop_map(Revoke::Member),
+        2 => Just(Revoke::Organization),
+        2 => select(vec!["app_1", "app_2", "worker"]).prop_map(Revoke::Client),
+        1 => Just(Revoke::Everyone),
+        4 => number().prop_map(Revoke::Token),
+        3 => subjects().prop_map(Revoke::Suspend),
+        3 => subjects().prop_map(Revoke::Resume),
+        1 => subjects().prop_map(Revoke::Delete),
     ]
 }
 
@@ -143,6 +193,18 @@ struct Twins {
     cached: Api,
     plain: Api,
     tokens: Vec<String>,
+    /// The numbers of those that were found valid once.
+    known: HashSet<usize>,
+    seen: Seen,
+}
+
+/// What became of tokens that had been valid before: how much of all this happened to tokens in the cache.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    valid: u32,
+    revoked: u32,
+    /// For any other reason, with 401.
+    invalid: u32,
 }
 
 impl Twins {
@@ -162,15 +224,28 @@ impl Twins {
         };
         let (cached, plain) = (api(1024 * 1024), api(0));
         let tokens = [Token::Good, Token::Short, Token::Organization, Token::OfOther, Token::Forged];
-        let tokens = tokens.map(|token| token.mint(&issuer)).to_vec();
-        Self { issuer, cached, plain, tokens }
+        let mut twins =
+            Self { issuer, cached, plain, tokens: Vec::new(), known: HashSet::new(), seen: Seen::default() };
+        tokens.into_iter().for_each(|token| twins.mint(token));
+        twins
     }
 
-    async fn take(&mut self, step: &Step) -> Result<bool, TestCaseError> {
+    /// In the pool, of the one that is so many from the newest.
+    fn number(&self, token: usize) -> usize {
+        self.tokens.len() - 1 - token % self.tokens.len()
+    }
+
+    /// Its number in the pool is its `jti`.
+    fn mint(&mut self, token: Token) {
+        let token = token.mint(&self.issuer, &self.tokens.len().to_string());
+        self.tokens.push(token);
+    }
+
+    async fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
         let clock = self.issuer.clock();
         match step {
-            Step::Send { token, scheme, path } => return self.send(*token, scheme, path).await,
-            Step::Mint(token) => self.tokens.push(token.mint(&self.issuer)),
+            Step::Send { token, scheme, path } => self.send(*token, scheme, path).await?,
+            Step::Mint(token) => self.mint(*token),
             Step::Rotate => self.issuer.rotate(),
             Step::RotateWithoutOverlap => self.issuer.rotate_without_overlap(),
             Step::ReplaceKey => self.issuer.replace_key_keeping_kid(),
@@ -198,19 +273,55 @@ impl Twins {
                 let add = |server: &ResourceServer| server.add_issuer(entry(&self.issuer, name)).is_ok();
                 prop_assert_eq!(add(&self.cached.server), add(&self.plain.server));
             }
+            Step::Revoke { entry, what, moment } => {
+                let (now, by) = (SystemTime::UNIX_EPOCH + clock.now().unix, Duration::from_secs(moment.unsigned_abs()));
+                self.revoke(entry, *what, if *moment < 0 { now - by } else { now + by });
+            }
         }
-        Ok(false)
+        Ok(())
     }
 
-    async fn send(&self, token: usize, scheme: &str, path: &str) -> Result<bool, TestCaseError> {
-        let authorization = format!("{scheme}{}", self.tokens[token % self.tokens.len()]);
+    fn revoke(&self, entry: &str, what: Revoke, at: SystemTime) {
+        let (organization, not_before) = ("acme", at);
+        let token_id;
+        let revocation = match what {
+            Revoke::Subject(subject) => Revocation::Subject { subject, not_before },
+            Revoke::Member(subject) => Revocation::Member { organization, subject, not_before },
+            Revoke::Organization => Revocation::Organization { organization, not_before },
+            Revoke::Client(client) => Revocation::Client { client, not_before },
+            Revoke::Everyone => Revocation::Everyone { not_before },
+            Revoke::Token(token) => {
+                token_id = self.number(token).to_string();
+                Revocation::Token { token_id: &token_id, at }
+            }
+            Revoke::Suspend(subject) => Revocation::Suspension { subject, suspended: true, at },
+            Revoke::Resume(subject) => Revocation::Suspension { subject, suspended: false, at },
+            Revoke::Delete(subject) => Revocation::Deletion { subject, at },
+        };
+        for server in [&self.cached.server, &self.plain.server] {
+            server.revoke(entry, revocation);
+        }
+    }
+
+    async fn send(&mut self, token: usize, scheme: &str, path: &str) -> Result<(), TestCaseError> {
+        let number = self.number(token);
+        let authorization = format!("{scheme}{}", self.tokens[number]);
         let cached = self.cached.send(path, &authorization).await;
         settle(&self.cached.server).await;
         let plain = self.plain.send(path, &authorization).await;
         settle(&self.plain.server).await;
-        let is_ok = cached.is_ok();
+        // What a route asks of it is asked once it is valid.
+        let is_valid = matches!(cached.status, 200 | 403);
+        if self.known.contains(&number) {
+            let is_revoked = cached.kind.as_deref() == Some("RevokedToken");
+            self.seen.valid += u32::from(is_valid);
+            self.seen.revoked += u32::from(is_revoked);
+            self.seen.invalid += u32::from(cached.status == 401 && !is_revoked);
+        } else if is_valid {
+            self.known.insert(number);
+        }
         prop_assert_eq!(cached, plain);
-        Ok(is_ok)
+        Ok(())
     }
 }
 
@@ -228,18 +339,28 @@ async fn settle(server: &ResourceServer) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_cache_changes_no_answer(steps in prop::collection::vec(step(), 20..80)) {
+#[test]
+fn a_cache_changes_no_answer() {
+    let seen = Cell::new(Seen::default());
+    let config = ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() };
+    let outcome = TestRunner::new(config).run(&prop::collection::vec(step(), 30..120), |steps| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut twins = Twins::start().await;
             for step in &steps {
                 twins.take(step).await?;
             }
-            Ok::<_, TestCaseError>(())
-        })?;
-    }
+            let (before, case) = (seen.get(), twins.seen);
+            seen.set(Seen {
+                valid: before.valid + case.valid,
+                revoked: before.revoked + case.revoked,
+                invalid: before.invalid + case.invalid,
+            });
+            Ok(())
+        })
+    });
+    outcome.unwrap_or_else(|found| panic!("{found}"));
+    let Seen { valid, revoked, invalid } = seen.get();
+    println!("{valid} hits, {revoked} revoked and {invalid} invalid by then");
+    assert!(valid > 100 && revoked > 3 && invalid > 50, "{valid}, {revoked}, {invalid}");
 }
