@@ -2,7 +2,7 @@
 //! answered with 503, what does not is answered as ever.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use bytes::Bytes;
@@ -11,8 +11,10 @@ use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::middleware::{Permits, RequireLayer};
-use crate::policy::{any_issuer, authenticated};
+use crate::policy::{any_issuer, authenticated, resource};
+use crate::revocation::Revocation;
 use crate::testing::{Endpoint, TestIssuer, TokenBuilder};
+use crate::time::Clock as _;
 use crate::{Builder, Issuer, ResourceServer};
 
 const API: &str = "https://api.example.com";
@@ -163,10 +165,25 @@ async fn an_entry_ends_with_its_key() {
     assert_eq!(api.get_unchecked(&token).await, REFUSED);
 }
 
+/// With a hit before, so that there is something settled to be wrong about.
+#[tokio::test]
+async fn a_hit_ends_with_the_set_that_drops_its_key() {
+    let api = Api::start().await;
+    let token = api.known().await;
+    assert_eq!(api.get_unchecked(&token).await, PASSED);
+    api.issuer.rotate_without_overlap();
+    assert_eq!(api.get_unchecked(&token).await, PASSED, "nobody has looked yet");
+    api.server.refresh_keys("issuer").await.unwrap();
+    assert_eq!(api.get_unchecked(&token).await, REFUSED);
+    let new = api.known().await;
+    assert_eq!(api.get_unchecked(&new).await, PASSED);
+}
+
 #[tokio::test]
 async fn an_entry_ends_with_another_key_under_its_kid() {
     let api = Api::start().await;
     let token = api.known().await;
+    assert_eq!(api.get_unchecked(&token).await, PASSED);
     api.issuer.replace_key_keeping_kid();
     api.server.refresh_keys("issuer").await.unwrap();
     assert_eq!(api.get_unchecked(&token).await, NEEDS_CHECK);
@@ -184,6 +201,54 @@ async fn an_entry_ends_with_its_issuer() {
     api.server.add_issuer(Issuer::new(api.issuer.url()).name("issuer")).unwrap();
     assert_eq!(api.get_unchecked(&token).await, NEEDS_CHECK, "another entry, whatever its name");
     assert_eq!((api.get(&token).await, api.get_unchecked(&token).await), (PASSED, PASSED));
+}
+
+#[tokio::test]
+async fn a_hit_on_one_route_ends_with_the_issuer_on_all() {
+    let mut api = Api::start().await;
+    // The set is given: the entry that comes back has the very same keys, and nothing to fetch.
+    let entry = || Issuer::new(api.issuer.url()).name("issuer").jwks_json(api.issuer.jwks_json());
+    assert!(api.server.remove_issuer("issuer"));
+    api.server.add_issuer(entry()).unwrap();
+    let other = api.server.require(resource().and(any_issuer())).unwrap();
+    let token = api.known().await;
+    assert_eq!(api.get_unchecked(&token).await, PASSED);
+    let entry = entry();
+    let first = std::mem::replace(&mut api.layer, other);
+    assert_eq!(api.get_unchecked(&token).await, PASSED, "a hit on the other route too");
+    assert!(api.server.remove_issuer("issuer"));
+    assert_eq!(api.get_unchecked(&token).await, REFUSED);
+    api.server.add_issuer(entry).unwrap();
+    assert_eq!(api.get_unchecked(&token).await, NEEDS_CHECK, "the same name and keys, and not the same entry");
+    api.layer = first;
+    assert_eq!(api.get_unchecked(&token).await, NEEDS_CHECK);
+    assert_eq!((api.get(&token).await, api.get_unchecked(&token).await), (PASSED, PASSED));
+}
+
+/// It is judged on every hit, whatever the cache holds.
+#[tokio::test]
+async fn revoked_between_two_hits() {
+    let api = Api::start().await;
+    let tokens = ["user_1", "user_2", "user_3"].map(|user| api.token().subject(user).claim("jti", user).mint());
+    for token in &tokens {
+        assert_eq!((api.get(token).await, api.get_unchecked(token).await), (PASSED, PASSED));
+    }
+    let at = SystemTime::UNIX_EPOCH + api.issuer.clock().now().unix;
+    let suspension = |suspended, at| Revocation::Suspension { subject: "user_1", suspended, at };
+    let [suspended, by_id, other] = &tokens;
+    api.server.revoke("issuer", suspension(true, at));
+    api.server.revoke("issuer", Revocation::Token { token_id: "user_2", at });
+    for _ in 0..2 {
+        assert_eq!(api.get_unchecked(suspended).await, REFUSED);
+        assert_eq!(api.get_unchecked(by_id).await, REFUSED);
+        assert_eq!(api.get_unchecked(other).await, PASSED);
+    }
+    api.server.revoke("issuer", suspension(false, at + Duration::from_secs(1)));
+    assert_eq!(api.get_unchecked(suspended).await, PASSED, "the cache held it all the time");
+    api.server.revoke("issuer", Revocation::Everyone { not_before: at });
+    for token in &tokens {
+        assert_eq!(api.get_unchecked(token).await, REFUSED);
+    }
 }
 
 /// Wrong, and said so for the price of reading it: nothing is checked, nothing is fetched.
