@@ -58,6 +58,18 @@ fn numbers_have_bounds() {
 }
 
 #[test]
+fn half_the_cores_check_signatures_and_64_requests_wait_for_20_ms() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let permits = Limits::default().permits;
+    assert_eq!(permits.at_once, if cores < 4 { 1 } else { cores / 2 }, "{cores} cores");
+    assert_eq!((permits.queue, permits.wait), (64, Duration::from_millis(20)));
+    let builder = || ResourceServer::builder(ISSUER, API);
+    assert!(error(builder().signature_checks(0)).contains("signature_checks"));
+    assert!(error(builder().signature_check_queue(64, Duration::from_secs(11))).contains("signature_check_queue"));
+    assert!(builder().signature_checks(1).signature_check_queue(0, Duration::ZERO).build().is_ok());
+}
+
+#[test]
 fn entries_do_not_overlap() {
     assert!(error(ResourceServer::builder(ISSUER, API).issuer(ISSUER)).contains("twice"));
     let named = |url: &str| Issuer::new(url).name("same");
