@@ -57,19 +57,19 @@ pub(crate) fn refusals(rounds: &mut Rounds<'_>, case: &Case, good: &[String]) ->
     lines
 }
 
-/// Policies of one node and of some twenty, and a token with eighteen scopes.
+/// Policies of one node and of more than twenty, and a token with eighteen scopes.
 pub(crate) fn policies(rounds: &mut Rounds<'_>, case: &Case) -> Vec<(&'static str, Line)> {
     let scopes: Vec<String> = (0..18).map(|number| format!("read:thing{number}")).collect();
     let tokens = mint(&case.issuer.resource_token(API).issuer(ISSUER).scope(&scopes.join(" ")), TOKENS);
-    let every = scopes[..8].iter().fold(resource().user(), |policy, scope| policy.scope(scope));
-    let branches = |scopes: [&str; 5]| scopes.into_iter().map(|scope| resource().scope(scope)).reduce(Policy::or);
-    let first = branches(["read:thing9", "no:1", "no:2", "no:3", "no:4"]).expect("a branch");
-    let last = branches(["no:1", "no:2", "no:3", "no:4", "read:thing9"]).expect("a branch");
+    let every = scopes[..9].iter().fold(resource().user(), |policy, scope| policy.scope(scope));
+    let branches = |scopes: [&str; 6]| scopes.into_iter().map(|scope| resource().scope(scope)).reduce(Policy::or);
+    let first = branches(["read:thing9", "no:1", "no:2", "no:3", "no:4", "no:5"]).expect("a branch");
+    let last = branches(["no:1", "no:2", "no:3", "no:4", "no:5", "read:thing9"]).expect("a branch");
     let cases = [
         ("resource()", resource()),
-        ("10 words, 9 `and`", every),
-        ("10 words, 5 `and`, 4 `or`, first passes", first),
-        ("10 words, 5 `and`, 4 `or`, last passes", last),
+        ("11 words, 10 `and`", every),
+        ("12 words, 6 `and`, 5 `or`, first passes", first),
+        ("12 words, 6 `and`, 5 `or`, last passes", last),
     ];
     let server = case.server();
     let route = |policy| server.guard().get("/products", || async { "products" }, policy).into_router();
