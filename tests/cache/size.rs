@@ -8,9 +8,16 @@ use crate::support::{API, Api};
 const KIB: i64 = 1024;
 
 async fn api(cache: u64) -> (TestIssuer, Api) {
+    api_with_kid(cache, None).await
+}
+
+/// With another name for the key than the issuer gave it.
+async fn api_with_kid(cache: u64, kid: Option<&str>) -> (TestIssuer, Api) {
     // The algorithm that signs and verifies fastest.
     let issuer = TestIssuer::builder().algorithm(Algorithm::EdDsa).start().await;
-    let entry = Issuer::new(issuer.url()).name("issuer").jwks_json(issuer.jwks_json());
+    let given = issuer.signing_kid();
+    let keys = issuer.jwks_json().replace(&given, kid.unwrap_or(&given));
+    let entry = Issuer::new(issuer.url()).name("issuer").jwks_json(keys);
     let builder = ResourceServer::builder(entry, API).clock(issuer.clock());
     let api = Api::new(builder.token_cache_bytes(cache).max_token_bytes(64 * 1024));
     (issuer, api)
@@ -63,17 +70,34 @@ async fn a_flood_of_valid_tokens_never_outgrows_the_bound() {
 #[tokio::test]
 async fn no_token_takes_more_than_it_weighs() {
     const BOUND: i64 = 512 * KIB;
-    for filler in [0, 1, 2, 3] {
+    for filler in [0, 1, 2, 3, 4] {
         let (issuer, api) = api(BOUND as u64).await;
         let token = issuer.resource_token(API);
         let token = match filler {
             0 => token.claim("filler", "x".repeat(4_000)),
-            1 => token.scope(&"x ".repeat(2_000)),
-            2 => token.audience(std::iter::once(API).chain(std::iter::repeat_n("x", 1_000))),
-            _ => token.claim("jti", "x".repeat(4_000)).subject("y".repeat(1_000)),
+            1 => token.scope(&"x ".repeat(700)),
+            2 => token.audience(std::iter::once(API).chain(std::iter::repeat_n("x", 80))),
+            3 => token.client("x".repeat(1_000)).subject("y".repeat(1_000)),
+            _ => issuer.organization_resource_token(API, "x".repeat(1_000)),
         };
         let kept = kept(&api, &token, 300).await;
-        assert!(kept < BOUND * 5 / 4, "{filler}: {kept} bytes");
+        println!("{filler}: {kept} bytes");
+        // Each is another token, and none is too large to be kept at all.
+        assert!((BOUND / 4..BOUND * 5 / 4).contains(&kept), "{filler}: {kept} bytes");
+    }
+}
+
+/// The key's name is kept twice: in the token, and by itself.
+#[tokio::test]
+#[ignore = "the kid that is kept by itself is not weighed yet"]
+async fn a_long_kid_is_weighed() {
+    const BOUND: i64 = 512 * KIB;
+    for length in [32, 1_000, 3_000] {
+        let kid = "k".repeat(length);
+        let (issuer, api) = api_with_kid(BOUND as u64, Some(&kid)).await;
+        let kept = kept(&api, &issuer.resource_token(API).header("kid", &kid), 1_000).await;
+        println!("{length}: {kept} bytes");
+        assert!((BOUND / 4..BOUND * 5 / 4).contains(&kept), "{length}: {kept} bytes");
     }
 }
 
