@@ -208,6 +208,42 @@ async fn one_that_is_down_does_not_spare_the_next_question() {
     let app = world.app(reads().decide("share", "document", path("id")).dangerous_allow_on_error());
     assert_eq!(world.status(&app, "/orgs/acme/documents/y").await, 200);
     is_denial(&world.get(&app, "/orgs/acme/documents/n").await);
+    world.point.answers(|asked| if asked.action() == "share" { down(asked) } else { by_name(asked) });
+    assert_eq!(world.status(&app, "/orgs/acme/documents/y2").await, 200);
+    is_denial(&world.get(&app, "/orgs/acme/documents/n2").await);
+}
+
+#[tokio::test]
+async fn a_point_that_never_answers_is_not_waited_for() {
+    struct Silent;
+    impl DecisionPoint for Silent {
+        fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+    async fn listed(decide: Decide) -> Result<&'static str, Rejection> {
+        decide.check_all("read", [Resource::new("document", "y")]).await?;
+        Ok("text")
+    }
+    let decider = Decider::builder(Silent).build().unwrap();
+    let api = Api::configured(|builder| builder.decision_point(decider)).await;
+    let app = api
+        .server
+        .guard()
+        .get(DOCUMENT, async || "text", reads())
+        .post(DOCUMENT, found, in_org())
+        .put(DOCUMENT, listed, in_org())
+        .into_router()
+        .unwrap();
+    let token = api.member_token("acme", "read");
+    let ask = async |method: &str| {
+        let answer = api.ask(&app, method, "/orgs/acme/documents/y", Some(&token));
+        tokio::time::timeout(Duration::from_secs(5), answer).await.expect("it is still waited for")
+    };
+    let (by_policy, by_handler, for_a_list) = tokio::join!(ask("GET"), ask("POST"), ask("PUT"));
+    for answer in [by_policy, by_handler, for_a_list] {
+        is_no_decision(&answer, "1");
+    }
 }
 
 #[tokio::test]
@@ -385,6 +421,31 @@ async fn a_route_remembers_as_it_says() {
     world.point.answers(|_| Ok(Decision::allow().once()));
     for _ in 0..2 {
         assert_eq!((world.status(&long, "/orgs/acme/documents/y3").await, world.point.count()), (200, 1));
+    }
+
+    // Said twice, the shorter time counts.
+    world.point.answers(by_name);
+    for (id, one, other) in [("y4", times, CacheTimes::NONE), ("y5", CacheTimes::NONE, times)] {
+        let app = world.app(reads().remember_decisions(one).remember_decisions(other));
+        for _ in 0..2 {
+            assert_eq!(world.status(&app, &format!("/orgs/acme/documents/{id}")).await, 200);
+            assert_eq!(world.point.count(), 1, "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_remembers_nothing_does_not_use_what_its_handler_remembers() {
+    async fn again(decide: Decide, Path((_, id)): Path<(String, String)>) -> Result<&'static str, Rejection> {
+        decide.check("read", Resource::new("document", id)).await?;
+        Ok("text")
+    }
+    let world = World::new(by_name).await;
+    let policy = reads().remember_decisions(CacheTimes::NONE);
+    let app = world.guard().get(DOCUMENT, again, policy).into_router().unwrap();
+    for calls in [2, 1, 1] {
+        assert_eq!(world.status(&app, "/orgs/acme/documents/y").await, 200);
+        assert_eq!(world.point.count(), calls);
     }
 }
 
@@ -621,6 +682,7 @@ async fn what_changes_permissions_drops_decisions() {
 
 #[tokio::test]
 async fn an_allow_from_before_a_change_does_not_count() {
+    type Forget = fn(&Decider);
     let world = World::new(by_name).await;
     let app = world.app(reads());
     let calls = Arc::new(AtomicUsize::new(0));
@@ -635,12 +697,33 @@ async fn an_allow_from_before_a_change_does_not_count() {
     is_denial(&world.get(&app, "/orgs/acme/documents/y").await);
     assert_eq!(calls.load(Ordering::Relaxed), 2);
 
-    let decider = world.decider.clone();
-    world.point.answers(move |_| {
-        decider.forget_subject("main", "alice");
-        Ok(Decision::allow())
-    });
-    is_no_decision(&world.get(&app, "/orgs/acme/documents/y2").await, "1");
+    let forget: [(&str, Forget); 3] = [
+        ("y2", |decider| decider.forget_subject("main", "alice")),
+        ("y3", |decider| decider.forget_organization("main", "acme")),
+        ("y4", Decider::forget_all),
+    ];
+    for (id, forget) in forget {
+        let decider = world.decider.clone();
+        world.point.answers(move |_| {
+            forget(&decider);
+            Ok(Decision::allow())
+        });
+        is_no_decision(&world.get(&app, &format!("/orgs/acme/documents/{id}")).await, "1");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_comes_back_finds_no_decisions() {
+    let world = World::new(by_name).await;
+    let app = world.app(reads());
+    let target = "/orgs/acme/documents/y";
+    assert_eq!(world.status(&app, target).await, 200);
+    world.point.answers(|_| Ok(Decision::deny()));
+    assert_eq!(world.status(&app, target).await, 200, "remembered");
+    assert!(world.api.server.remove_issuer("main"));
+    assert_eq!(world.status(&app, target).await, 401);
+    world.api.server.add_issuer(Issuer::new(world.api.issuer.url()).name("main")).unwrap();
+    is_denial(&world.get(&app, target).await);
 }
 
 #[tokio::test]

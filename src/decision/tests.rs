@@ -140,6 +140,20 @@ async fn another_request_is_asked_for_itself() {
 }
 
 #[tokio::test]
+async fn what_one_may_not_remember_is_not_there_for_another() {
+    let (decider, point, _) = decider();
+    let (some, none) = (Duration::from_secs(9), Duration::ZERO);
+    for (decision, times) in
+        [(Decision::allow(), CacheTimes::new(none, some)), (Decision::deny(), CacheTimes::new(some, none))]
+    {
+        let allow = decision.is_allowed();
+        point.answer(Ok(decision));
+        assert_eq!(decider.decide_within(&request(), times).await.unwrap().is_allowed(), allow);
+        assert_eq!(decider.remembers(), 0);
+    }
+}
+
+#[tokio::test]
 async fn errors_and_obligations_are_not_remembered() {
     let (decider, point, _) = decider();
     point.answer(Err(DecisionError::unavailable("down")));
@@ -229,6 +243,20 @@ async fn an_allow_that_was_overtaken_is_not_used() {
     assert!(decider.decide_all(&requests).await.unwrap_err().is_unavailable());
     *point.meanwhile.lock().unwrap() = None;
     assert!(decider.decide_all(&requests).await.unwrap().iter().all(Decision::is_allowed));
+}
+
+#[tokio::test]
+async fn a_batch_is_asked_again_for_what_was_overtaken() {
+    let (decider, point, _) = decider();
+    let (other, calls) = (decider.clone(), AtomicUsize::new(0));
+    *point.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            other.forget_subject(ISSUER, "alice");
+        }
+    }));
+    let decisions = decider.decide_all(&[request(), request_of("bob", None)]).await.unwrap();
+    assert!(decisions.iter().all(Decision::is_allowed));
+    assert_eq!((point.asked(), decider.remembers()), (3, 2));
 }
 
 #[tokio::test]
