@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use orgate::live::{PermissionQuery, PermissionSource, Permissions, SourceError};
@@ -16,7 +19,7 @@ use orgate::policy::{organization, path, resource, within};
 use orgate::revocation::Revocation;
 use orgate::testing::{RoleType, TestTenant, TokenRequest, WebhookDelivery};
 use orgate::time::Clock as _;
-use orgate::webhooks::{MAX_BODY_BYTES, SigningKeys};
+use orgate::webhooks::{Event, MAX_BODY_BYTES, SigningKeys};
 use orgate::{Issuer, ResourceServer};
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -229,6 +232,41 @@ async fn what_is_refused_has_not_happened() {
     assert_eq!(world.deliver(suspension).await, 200);
     assert_eq!(*world.seen.lock().unwrap(), ["User.SuspensionStatus.Updated"]);
     world.refused("/api", &token, "authenticate").await;
+}
+
+#[tokio::test]
+async fn no_more_is_read_than_a_delivery_may_have() {
+    const CHUNK: usize = 64 * 1024;
+    let world = World::start().await;
+    let read = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&read);
+    let chunks = stream::repeat_with(move || {
+        counted.fetch_add(CHUNK, Ordering::Relaxed);
+        Ok::<_, Infallible>(vec![b' '; CHUNK])
+    });
+    assert_eq!(world.post(HeaderMap::new(), Body::from_stream(chunks.take(64))).await, 413);
+    assert!(read.load(Ordering::Relaxed) <= MAX_BODY_BYTES + CHUNK, "{read:?}");
+}
+
+#[tokio::test]
+async fn everyone_who_wants_to_know_is_told_what_has_been_applied() {
+    let world = World::start().await;
+    let token = world.api_token("alice");
+    world.passes("/api", &token).await;
+    world.tenant.suspend("alice");
+    let suspension = &world.told()[0];
+
+    let seen = Arc::<Mutex<Vec<u16>>>::default();
+    let (app, statuses) = (world.app.clone(), Arc::clone(&seen));
+    let ask = move |_: &Event| {
+        let request = Request::get("/api").header("authorization", format!("Bearer {token}")).body(Body::empty());
+        let response = app.clone().oneshot(request.unwrap()).now_or_never().unwrap().unwrap();
+        statuses.lock().unwrap().push(response.status().as_u16());
+    };
+    let keys = SigningKeys::new([world.tenant.signing_key()]).unwrap();
+    let webhooks = world.server.webhooks("tenant", keys).unwrap().on_event(ask.clone()).on_event(ask);
+    webhooks.receive(suspension.headers(), suspension.body()).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [401, 401]);
 }
 
 #[tokio::test]
