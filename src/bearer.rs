@@ -126,6 +126,7 @@ mod tests {
             &b"Bearer"[..],
             b"Bearer ",
             b"Bearer\tabc",
+            b"Bearer/abc",
             b"Bearer \tabc",
             b"Bearer a b",
             b"Bearer a,b",
@@ -141,6 +142,15 @@ mod tests {
         assert_eq!(kind(&[b"Bearer abc", b"Bearer abc"]), Err(RejectionKind::InvalidRequest));
         assert_eq!(kind(&[b"Basic abc", b"Bearer abc"]), Err(RejectionKind::InvalidRequest));
         assert_eq!(kind(&[format!("Bearer {}", "a".repeat(100)).as_bytes()]), Err(RejectionKind::InvalidToken));
+    }
+
+    #[test]
+    fn no_log_of_the_headers_shows_them() {
+        for values in [&[&b"Bearer abc"[..]][..], &[b"Basic abc"], &[b"Bearer abc", b"Bearer def"]] {
+            let mut headers = headers(values);
+            let _ = find(&mut headers, 100);
+            assert!(headers.get_all(AUTHORIZATION).iter().all(HeaderValue::is_sensitive), "{headers:?}");
+        }
     }
 
     #[test]

@@ -252,6 +252,36 @@ async fn only_what_was_polled_ready_is_called() {
 }
 
 #[tokio::test]
+async fn a_service_that_fails_while_the_keys_are_fetched_is_not_called() {
+    #[derive(Debug, PartialEq)]
+    struct Broken;
+    /// Its clones never get ready.
+    struct Original(bool);
+    impl Clone for Original {
+        fn clone(&self) -> Self {
+            Self(false)
+        }
+    }
+    impl Service<Request<Full<Bytes>>> for Original {
+        type Response = Response<Full<Bytes>>;
+        type Error = Broken;
+        type Future = Ready<Result<Self::Response, Broken>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+            Poll::Ready(if self.0 { Ok(()) } else { Err(Broken) })
+        }
+
+        fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
+            panic!("called although it failed")
+        }
+    }
+    let api = Api::start().await;
+    let mut service = api.server.require(resource()).unwrap().layer(Original(true));
+    let waiting = service.ready().await.unwrap().call(bare(Some(&api.token(""))));
+    assert_eq!(waiting.await.unwrap_err(), Broken);
+}
+
+#[tokio::test]
 async fn a_permit_is_held_by_the_request_and_no_longer() {
     let api = Api::start().await;
     api.issuer.fail_next(Endpoint::Keys, Fault::Hold);

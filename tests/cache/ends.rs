@@ -21,7 +21,9 @@ async fn a_rotation_that_drops_the_key() {
     issuer.rotate_without_overlap();
     assert!(api.get(&token).await.is_ok(), "nobody has looked yet");
     api.server.refresh_keys("issuer").await.unwrap();
-    assert!(api.get(&token).await.is_401("refresh"));
+    for _ in 0..3 {
+        assert!(api.get(&token).await.is_401("refresh"), "looked up again, or no longer");
+    }
     assert!(api.get(issuer.resource_token(API).mint()).await.is_ok());
 }
 
@@ -106,6 +108,26 @@ async fn a_clock_that_is_turned_back() {
         assert!(api.get(token).await.is_401("authenticate"), "not yet");
         clock.set_wall(now);
         assert!(api.get(token).await.is_ok());
+    }
+}
+
+/// When the keys have changed since, entry and key are looked at again; its time is looked at as well.
+#[tokio::test]
+async fn its_time_after_the_keys_were_fetched_again() {
+    let issuer = TestIssuer::start().await;
+    let (api, clock) = (Api::new(builder(&issuer)), issuer.clock());
+    let now = Duration::from_secs(clock.now().unix.as_secs());
+    clock.set_wall(now);
+    let life = Duration::from_secs(100);
+    let token = issuer.resource_token(API).not_before(now).expires_in(life).mint();
+    for (wall, remediation) in
+        [(now - LEEWAY - Duration::from_secs(1), "authenticate"), (now + life + LEEWAY, "refresh")]
+    {
+        clock.set_wall(now);
+        assert!(api.get(&token).await.is_ok());
+        api.server.refresh_keys("issuer").await.unwrap();
+        clock.set_wall(wall);
+        assert!(api.get(&token).await.is_401(remediation));
     }
 }
 

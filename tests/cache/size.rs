@@ -55,6 +55,21 @@ async fn a_token_and_a_kibibyte_each() {
 }
 
 #[tokio::test]
+async fn what_has_expired_is_given_back_when_it_comes_again() {
+    let (issuer, api) = api(64 * 1024 * 1024).await;
+    let tokens: Vec<_> = (0..500).map(|_| usual(&issuer).mint()).collect();
+    let kept = |is_ok: bool| {
+        let ask = |token| futures_util::FutureExt::now_or_never(api.get(token)).unwrap().is_ok();
+        let measured = tokens.iter().map(|token| allocation_counter::measure(|| assert_eq!(ask(token), is_ok)));
+        measured.map(|measured| measured.bytes_current).sum::<i64>()
+    };
+    let taken = kept(true);
+    issuer.clock().advance(std::time::Duration::from_secs(100_000));
+    let given_back = -kept(false);
+    assert!(given_back > taken / 2, "{given_back} of {taken} bytes");
+}
+
+#[tokio::test]
 async fn a_flood_of_valid_tokens_never_outgrows_the_bound() {
     const BOUND: i64 = 512 * KIB;
     let (issuer, api) = api(BOUND as u64).await;
