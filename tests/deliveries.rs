@@ -249,6 +249,14 @@ async fn no_more_is_read_than_a_delivery_may_have() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_does_not_end_is_given_up() {
+    let world = World::start().await;
+    let endless = Body::from_stream(stream::pending::<Result<Vec<u8>, Infallible>>());
+    let answer = tokio::time::timeout(Duration::from_secs(15), world.post(HeaderMap::new(), endless)).await;
+    assert_eq!(answer.expect("it is still read"), 408);
+}
+
+#[tokio::test]
 async fn everyone_who_wants_to_know_is_told_what_has_been_applied() {
     let world = World::start().await;
     let token = world.api_token("alice");
