@@ -11,8 +11,8 @@ pub(crate) struct ScopedId {
 }
 
 impl ScopedId {
-    pub(crate) fn shared(issuer_name: &Arc<str>, id: &str) -> Arc<Self> {
-        Arc::new(Self { issuer_name: issuer_name.clone(), id: id.into() })
+    pub(crate) fn new(issuer_name: &Arc<str>, id: &str) -> Self {
+        Self { issuer_name: issuer_name.clone(), id: id.into() }
     }
 }
 

@@ -103,7 +103,7 @@ impl AccessToken {
     /// and that the two are the same, is what [`Organization`](crate::Organization) says.
     #[must_use]
     pub fn organization_claim(&self) -> Option<&str> {
-        self.0.verified.organization.as_deref().map(|organization| &*organization.id)
+        self.0.verified.organization.as_ref().map(|organization| &*organization.id)
     }
 
     /// The `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end here.
@@ -147,11 +147,11 @@ impl AccessToken {
         &self.0.verified.resources
     }
 
-    pub(crate) fn claimed_organization(&self) -> Option<&Arc<ScopedId>> {
+    pub(crate) fn claimed_organization(&self) -> Option<&ScopedId> {
         self.0.verified.organization.as_ref()
     }
 
-    pub(crate) fn audience_organization(&self) -> Option<&Arc<ScopedId>> {
+    pub(crate) fn audience_organization(&self) -> Option<&ScopedId> {
         self.0.verified.audience_organization.as_ref()
     }
 

@@ -17,7 +17,7 @@ use crate::token::{Subject, SubjectKind};
 const ISSUER: &str = "main";
 
 fn verified(issuer_name: &str, id: &str) -> Organization {
-    Organization::verified(&ScopedId::shared(&issuer_name.into(), id))
+    Organization::verified(&ScopedId::new(&issuer_name.into(), id))
 }
 
 fn request_of(subject: &str, organization: Option<&str>) -> DecisionRequest {

@@ -96,11 +96,11 @@ fn verified(
         token_id: string(claims, "jti")?.map(Into::into),
         scopes: scopes(claims, rules)?,
         audience_organization: match &*audience {
-            [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::shared(&rules.name, id)),
+            [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&rules.name, id)),
             _ => None,
         },
         audience,
-        organization: organization.map(|text| ScopedId::shared(&rules.name, &text.0)),
+        organization: organization.map(|text| ScopedId::new(&rules.name, &text.0)),
         times,
     })
 }

@@ -19,11 +19,11 @@ pub use source::{RequestSource, from_request, header, path, subdomain, token};
 /// An id means something only together with the issuer entry it came from: equality and hash are over both. `Display`
 /// is the id. It is in the extensions of a request that passed a policy with an organization, and an axum extractor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Organization(Arc<ScopedId>);
+pub struct Organization(ScopedId);
 
 impl Organization {
     /// Only for a policy that found it equal to the one that the request names.
-    pub(crate) fn verified(of_token: &Arc<ScopedId>) -> Self {
+    pub(crate) fn verified(of_token: &ScopedId) -> Self {
         Self(of_token.clone())
     }
 

@@ -152,7 +152,7 @@ fn judge_model<'t>(
     model: &Model,
     token: &'t AccessToken,
     request: &mut Parts,
-) -> Result<Option<&'t Arc<ScopedId>>, Refusal> {
+) -> Result<Option<&'t ScopedId>, Refusal> {
     let same_organization = |requested, id, source| {
         let same = same_organization(requested, id, source);
         same.map(Some).map_err(|denial| denial.with_scopes(branch.alternative.required_scopes(), Vec::new()).into())
@@ -210,9 +210,9 @@ fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Re
 
 fn same_organization<'t>(
     requested: Requested,
-    of_token: Option<&'t Arc<ScopedId>>,
+    of_token: Option<&'t ScopedId>,
     source: &RequestSource,
-) -> Result<&'t Arc<ScopedId>, Rejection> {
+) -> Result<&'t ScopedId, Rejection> {
     let of_token = of_token.filter(|organization| !organization.id.is_empty());
     let detail = match (requested, of_token) {
         (Requested::Same | Requested::OfToken, Some(organization)) => return Ok(organization),

@@ -61,7 +61,7 @@ impl Token {
             token_id: self.id.as_deref().map(Into::into),
             scopes: ScopeList::default(),
             audience: self.audience.iter().map(|audience| (&**audience).into()).collect(),
-            organization: self.claim.as_deref().map(|id| ScopedId::shared(&self.entry.into(), id)),
+            organization: self.claim.as_deref().map(|id| ScopedId::new(&self.entry.into(), id)),
             audience_organization: None,
             times: Times {
                 expires_at: NumericDate::new(1e10).unwrap(),

@@ -16,9 +16,9 @@ pub(crate) struct Verified {
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) scopes: ScopeList,
     pub(crate) audience: Vec<Box<str>>,
-    pub(crate) organization: Option<Arc<ScopedId>>,
+    pub(crate) organization: Option<ScopedId>,
     /// The organization that the audience is, if it is one and nothing else.
-    pub(crate) audience_organization: Option<Arc<ScopedId>>,
+    pub(crate) audience_organization: Option<ScopedId>,
     pub(crate) times: Times,
 }
 

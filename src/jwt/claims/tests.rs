@@ -290,7 +290,7 @@ fn changed_claims_are_judged_by_the_rules() {
             let stated = claims["aud"].as_array().map_or(vec![&claims["aud"]], |values| values.iter().collect());
             prop_assert_eq!(audience, stated.into_iter().map(|value| value.as_str().unwrap()).collect::<Vec<_>>());
             prop_assert_eq!(
-                verified.organization.as_deref().map(|organization| &*organization.id),
+                verified.organization.as_ref().map(|organization| &*organization.id),
                 claims.get("organization_id").and_then(Value::as_str)
             );
             prop_assert_eq!(Some(verified.times.expires_at.seconds()), claims["exp"].as_f64());

@@ -48,9 +48,9 @@ fn minted(token: &Token) -> AccessToken {
             token_id: None,
             scopes: ScopeList::from_text(token.scope),
             audience: token.audience.iter().map(|audience| (*audience).into()).collect(),
-            organization: token.organization.map(|id| ScopedId::shared(&"main".into(), id)),
+            organization: token.organization.map(|id| ScopedId::new(&"main".into(), id)),
             audience_organization: match token.audience {
-                [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::shared(&"main".into(), id)),
+                [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&"main".into(), id)),
                 _ => None,
             },
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },

@@ -71,9 +71,9 @@ impl Of {
             scopes: ScopeList::from_text(scopes),
             audience_organization: audience
                 .strip_prefix(ORGANIZATION_URN)
-                .map(|id| ScopedId::shared(&"main".into(), id)),
+                .map(|id| ScopedId::new(&"main".into(), id)),
             audience: vec![audience.into()],
-            organization: (self == Self::ApiInOrganization).then(|| ScopedId::shared(&"main".into(), "acme")),
+            organization: (self == Self::ApiInOrganization).then(|| ScopedId::new(&"main".into(), "acme")),
             times: Times { expires_at: NumericDate::new(2e9).unwrap(), not_before: None, issued_at },
         };
         AccessToken::mint(verified, format!("{self:?}.{number}.").as_bytes(), Proof::dangling())

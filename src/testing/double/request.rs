@@ -81,7 +81,7 @@ impl TestDecisionRequest {
         let request = DecisionRequest::of(subject, self.client_id.as_deref(), scopes, action, resource);
         match &self.organization {
             Some(id) => {
-                request.organization(&Organization::verified(&ScopedId::shared(&self.issuer_name.as_str().into(), id)))
+                request.organization(&Organization::verified(&ScopedId::new(&self.issuer_name.as_str().into(), id)))
             }
             None => request,
         }
