@@ -69,9 +69,7 @@ impl Of {
             client_id: Some("web".into()),
             token_id: None,
             scopes: ScopeList::from_text(scopes),
-            audience_organization: audience
-                .strip_prefix(ORGANIZATION_URN)
-                .map(|id| ScopedId::new(&"main".into(), id)),
+            audience_organization: audience.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&"main".into(), id)),
             audience: vec![audience.into()],
             organization: (self == Self::ApiInOrganization).then(|| ScopedId::new(&"main".into(), "acme")),
             times: Times { expires_at: NumericDate::new(2e9).unwrap(), not_before: None, issued_at },
