@@ -170,6 +170,7 @@ impl AccessToken {
     }
 
     /// The token as it came and what it was verified with, if it was a JWT.
+    #[cfg_attr(not(feature = "introspection"), allow(clippy::unnecessary_wraps, reason = "as with that feature"))]
     pub(crate) fn jws(&self) -> Option<(&Arc<[u8]>, &Proof)> {
         match &self.0.origin {
             Origin::Jws { text, proof } => Some((text, proof)),

@@ -5,6 +5,7 @@ mod source;
 mod subdomain;
 
 use std::fmt;
+#[cfg(feature = "live")]
 use std::sync::Arc;
 
 use crate::scoped::ScopedId;
