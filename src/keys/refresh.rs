@@ -148,9 +148,7 @@ impl Shared {
         events.extend(recovered.then_some(KeyEvent::Recovered));
         Landed { events, skipped }
     }
-}
 
-impl Shared {
     /// To be called under the lock of the state that says so.
     pub(super) fn publish(&self, fetching: &Fetching, document: Arc<Document>, unquestioned_until: Duration) {
         self.current.store(Some(Arc::new(Current { document, unquestioned_until })));

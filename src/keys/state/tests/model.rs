@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{DAY, START, s};
 use crate::keys::state::*;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Event {
     Advance(Duration),
     AskHeld,
@@ -290,7 +290,6 @@ impl History {
         }
     }
 
-    #[allow(clippy::needless_pass_by_value, reason = "an event happens once")]
     /// Until then, whoever does not ask misses nothing.
     fn unquestioned(&self) {
         let until = self.state.unquestioned_until(self.now);
@@ -303,6 +302,7 @@ impl History {
         }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "an event happens once")]
     fn step(&mut self, event: Event) {
         match event {
             Event::Advance(by) => self.now += by,
