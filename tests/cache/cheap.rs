@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use orgate::testing::{Endpoint, TestIssuer};
 
-use crate::support::{API, Api, Log, builder};
+use crate::log::Log;
+use crate::support::{API, Api, builder};
 
 #[tokio::test]
 async fn expired_by_its_own_word() {

@@ -9,6 +9,9 @@
     reason = "a test fails by a panic"
 )]
 
+#[path = "../web/log.rs"]
+mod log;
+
 mod apart;
 mod busy;
 mod cheap;

@@ -1,8 +1,5 @@
 //! Guarded routes, and what they answer.
 
-use std::io;
-use std::sync::{Arc, Mutex, Once};
-
 use axum::Router;
 use axum::body::Body;
 use http::Request;
@@ -10,7 +7,6 @@ use orgate::policy::{Policy, authenticated};
 use orgate::testing::TestIssuer;
 use orgate::{Builder, Issuer, Rejection, ResourceServer};
 use tower::ServiceExt as _;
-use tracing::subscriber::DefaultGuard;
 
 pub(crate) const API: &str = "https://api.example.com";
 
@@ -87,48 +83,5 @@ impl Answer {
 
     pub(crate) fn is_503(&self) -> bool {
         self.status == 503 && self.says_when && self.challenge.is_none() && self.remediation == "retry"
-    }
-}
-
-/// What this thread logs while the value lives.
-pub(crate) struct Log {
-    text: Arc<Mutex<String>>,
-    _guard: DefaultGuard,
-}
-
-impl Log {
-    pub(crate) fn start() -> Self {
-        // While nobody listens elsewhere, an event that happens there first would be switched off for all threads.
-        static EVERYWHERE: Once = Once::new();
-        EVERYWHERE.call_once(|| {
-            let deaf = tracing_subscriber::fmt().with_env_filter("orgate=debug").with_writer(io::sink).finish();
-            let _ = tracing::subscriber::set_global_default(deaf);
-        });
-        let text = Arc::<Mutex<String>>::default();
-        let lines = text.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter("orgate=debug")
-            .with_ansi(false)
-            .with_writer(move || Lines(lines.clone()))
-            .finish();
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    /// What was logged since the last time.
-    pub(crate) fn take(&self) -> String {
-        std::mem::take(&mut self.text.lock().unwrap())
-    }
-}
-
-struct Lines(Arc<Mutex<String>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().push_str(&String::from_utf8_lossy(octets));
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

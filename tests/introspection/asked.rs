@@ -148,7 +148,7 @@ async fn settings_that_must_not_run() {
 
 #[tokio::test]
 async fn nothing_secret_is_printed_or_logged() {
-    let log = crate::support::Log::start();
+    let log = crate::log::Log::of_everything();
     let world = World::of(Introspection::new(ENDPOINT, CLIENT, crate::support::SECRET)).await;
     for (number, act) in [
         Act::Says(200, world.answer(json!({})).to_string()),

@@ -9,6 +9,9 @@
     reason = "a test fails by a panic, and what waits is measured"
 )]
 
+#[path = "../web/log.rs"]
+mod log;
+
 mod asked;
 mod cache;
 mod judged;

@@ -6,7 +6,8 @@ use orgate::policy::authenticated;
 use orgate::testing::{Endpoint, Fault, TestTenant, TokenRequest};
 use orgate::{Introspection, ResourceServer};
 
-use crate::support::{API, Api, Log};
+use crate::log::Log;
+use crate::support::{API, Api};
 
 struct World {
     tenant: TestTenant,
@@ -41,7 +42,7 @@ impl World {
 
 #[tokio::test]
 async fn whatever_it_does_the_answer_is_503_for_a_second() {
-    let (world, log) = (World::start().await, Log::start());
+    let (world, log) = (World::start().await, Log::of_everything());
     let elsewhere = TestTenant::start().await;
     let secret = world.tenant.secret("api");
     let issuer = world.tenant.issuer();

@@ -1,8 +1,7 @@
 //! An endpoint that answers as it is told, an API that asks it, and what a client sees.
 
-use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,7 +17,6 @@ use orgate::{AccessToken, Builder, Introspection, Issuer, Organization, Resource
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
-use tracing::subscriber::DefaultGuard;
 
 pub(crate) const API: &str = "https://api.example.com";
 pub(crate) const ENDPOINT: &str = "https://issuer.example/token/introspection";
@@ -245,47 +243,5 @@ impl Answer {
     #[track_caller]
     pub(crate) fn is(&self, status: u16, remediation: &str) {
         assert_eq!(self.verdict(), (status, remediation.to_owned()), "{self:?}");
-    }
-}
-
-/// What this thread logs while the value lives, at every level.
-pub(crate) struct Log {
-    text: Arc<Mutex<String>>,
-    _guard: DefaultGuard,
-}
-
-impl Log {
-    pub(crate) fn start() -> Self {
-        // While nobody listens elsewhere, an event that happens there first would be switched off for all threads.
-        static EVERYWHERE: Once = Once::new();
-        EVERYWHERE.call_once(|| {
-            let deaf = tracing_subscriber::fmt().with_env_filter("orgate=debug").with_writer(io::sink).finish();
-            let _ = tracing::subscriber::set_global_default(deaf);
-        });
-        let text = Arc::<Mutex<String>>::default();
-        let lines = text.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter("trace")
-            .with_ansi(false)
-            .with_writer(move || Lines(lines.clone()))
-            .finish();
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        self.text.lock().unwrap().clone()
-    }
-}
-
-struct Lines(Arc<Mutex<String>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().push_str(&String::from_utf8_lossy(octets));
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -13,7 +13,8 @@ use orgate::fetch::{Fetch, FetchError};
 use orgate::testing::{Endpoint, TestIssuer};
 use serde_json::json;
 
-use crate::support::{API, Api, FAILED, Log, REFRESHED, pass, token};
+use crate::log::Log;
+use crate::support::{API, Api, FAILED, REFRESHED, pass, token};
 
 const ISSUER: &str = "https://issuer.example/oidc";
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::future::{FutureExt as _, join, join_all};
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 
-use crate::support::{Answer, Api, FAILED, Log, builder, pass, token, with_kid};
+use crate::log::Log;
+use crate::support::{Answer, Api, FAILED, builder, pass, token, with_kid};
 
 #[tokio::test]
 async fn fetched_once_however_many_requests_wait() {

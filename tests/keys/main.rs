@@ -8,6 +8,9 @@
     reason = "a test fails by a panic"
 )]
 
+#[path = "../web/log.rs"]
+mod log;
+
 mod answers;
 mod custom;
 mod first_use;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::future::join;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 
-use crate::support::{Api, FAILED, Log, REFRESHED, builder, pass, token, with_kid};
+use crate::log::Log;
+use crate::support::{Api, FAILED, REFRESHED, builder, pass, token, with_kid};
 
 #[tokio::test]
 async fn whatever_a_refresh_brings_the_old_set_stays() {

@@ -2,7 +2,8 @@
 
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 
-use crate::support::{Api, Log, REFRESHED, builder, pass, token};
+use crate::log::Log;
+use crate::support::{Api, REFRESHED, builder, pass, token};
 
 #[tokio::test]
 async fn ahead_of_its_end_and_in_the_background() {

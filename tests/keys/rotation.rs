@@ -3,7 +3,8 @@
 use futures_util::future::join;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 
-use crate::support::{API, Api, Log, REFRESHED, builder, pass, token, with_kid};
+use crate::log::Log;
+use crate::support::{API, Api, REFRESHED, builder, pass, token, with_kid};
 
 #[tokio::test]
 async fn the_first_request_after_a_rotation_passes() {

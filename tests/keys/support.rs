@@ -1,7 +1,5 @@
 //! A guarded route, what it answers, and what is logged meanwhile.
 
-use std::io;
-use std::sync::Once;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,9 +11,7 @@ use orgate::policy::authenticated;
 use orgate::testing::{TestClock, TestIssuer};
 use orgate::{Builder, ResourceServer};
 use serde_json::Value;
-use tokio::sync::watch;
 use tower::ServiceExt as _;
-use tracing::subscriber::DefaultGuard;
 
 pub(crate) const API: &str = "https://api.example.com";
 
@@ -111,62 +107,5 @@ impl Answer {
     }
 }
 
-/// What this thread logs while the value lives.
-pub(crate) struct Log {
-    text: watch::Receiver<String>,
-    _guard: DefaultGuard,
-}
-
 pub(crate) const REFRESHED: &str = "key set refreshed";
 pub(crate) const FAILED: &str = "key set not refreshed";
-
-impl Log {
-    pub(crate) fn start() -> Self {
-        // While nobody listens elsewhere, an event that happens there first would be switched off for all threads.
-        static EVERYWHERE: Once = Once::new();
-        EVERYWHERE.call_once(|| {
-            let deaf = tracing_subscriber::fmt().with_env_filter("orgate=debug").with_writer(io::sink).finish();
-            let _ = tracing::subscriber::set_global_default(deaf);
-        });
-        let (sender, text) = watch::channel(String::new());
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter("orgate=debug")
-            .with_ansi(false)
-            .with_writer(move || Lines(sender.clone()))
-            .finish();
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    pub(crate) fn count(&self, what: &str) -> usize {
-        self.text.borrow().matches(what).count()
-    }
-
-    pub(crate) fn contains(&self, what: &str) -> bool {
-        self.count(what) > 0
-    }
-
-    /// Waits until this was logged so many times.
-    #[track_caller]
-    pub(crate) fn wait_for(&self, what: &'static str, count: usize) -> impl Future<Output = ()> + use<> {
-        let mut text = self.text.clone();
-        let caller = std::panic::Location::caller();
-        async move {
-            let logged = text.wait_for(|text| text.matches(what).count() >= count);
-            let outcome = tokio::time::timeout(Duration::from_secs(20), logged).await.map(|_| ());
-            assert!(outcome.is_ok(), "{what:?} was not logged {count} times: {caller}");
-        }
-    }
-}
-
-struct Lines(watch::Sender<String>);
-
-impl io::Write for Lines {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.send_modify(|text| text.push_str(&String::from_utf8_lossy(octets)));
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}

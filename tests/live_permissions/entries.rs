@@ -54,7 +54,7 @@ async fn an_entry_that_comes_without_a_source() {
     let api = world.api(resource().scope("a").any_issuer().live());
     let other = TestIssuer::start().await;
     world.server.add_issuer(Issuer::new(other.url()).name("other")).unwrap();
-    let log = crate::logs::Log::start();
+    let log = crate::log::Log::of_everything();
     let token = other.resource_token(API).subject("u1").scope("a").mint();
     api.get(&token).await.is(500, "none");
     assert!(log.text().contains("issuer other has no source of live permissions: see Issuer::permissions"));

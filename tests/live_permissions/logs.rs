@@ -1,65 +1,17 @@
 //! What is logged, and what never is.
 
-use std::io;
-use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use orgate::policy::{resource, within};
-use tracing::subscriber::DefaultGuard;
 
+use crate::log::Log;
 use crate::support::{Act, Api, World};
-
-/// What this thread logs while the value lives, at every level.
-pub(crate) struct Log {
-    text: Arc<Mutex<String>>,
-    _guard: DefaultGuard,
-}
-
-impl Log {
-    pub(crate) fn start() -> Self {
-        // While nobody listens elsewhere, an event that happens there first would be switched off for all threads.
-        static EVERYWHERE: Once = Once::new();
-        EVERYWHERE.call_once(|| {
-            let deaf = tracing_subscriber::fmt().with_env_filter("orgate=debug").with_writer(io::sink).finish();
-            let _ = tracing::subscriber::set_global_default(deaf);
-        });
-        let text = Arc::<Mutex<String>>::default();
-        let lines = text.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter("trace")
-            .with_ansi(false)
-            .with_writer(move || Lines(lines.clone()))
-            .finish();
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        self.text.lock().unwrap().clone()
-    }
-
-    pub(crate) fn count(&self, what: &str) -> usize {
-        self.text().matches(what).count()
-    }
-}
-
-struct Lines(Arc<Mutex<String>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().push_str(&String::from_utf8_lossy(octets));
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 const SUBJECT: &str = "subject-4711";
 
 #[tokio::test]
 async fn no_subject_no_scope_list_and_no_token() {
-    let log = Log::start();
+    let log = Log::of_everything();
     let world = World::start().await;
     let fresh = || resource().scope("a").fresh(within(Duration::from_secs(30)));
     let routes = [

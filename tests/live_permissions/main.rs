@@ -10,6 +10,9 @@
     reason = "a test fails by a panic, and what waits is measured"
 )]
 
+#[path = "../web/log.rs"]
+mod log;
+
 mod bursts;
 mod changes;
 mod client;

@@ -6,7 +6,7 @@ use futures_util::future::join;
 use orgate::live::Change;
 use orgate::policy::{Policy, resource, within};
 
-use crate::logs::Log;
+use crate::log::Log;
 use crate::support::{Act, World};
 
 fn seconds(seconds: u64) -> Duration {
@@ -106,7 +106,7 @@ const ALONE: &str = "the token alone decides";
 
 #[tokio::test]
 async fn what_was_known_serves_where_the_route_says_so() {
-    let (world, log) = (World::start().await, Log::start());
+    let (world, log) = (World::start().await, Log::of_everything());
     world.script.holds("u1", &["a", "b"]);
     let routes = [
         ("/a", resource().scope("a").fresh(within(seconds(30))).stale_if_error(seconds(300))),
@@ -148,7 +148,7 @@ async fn what_is_known_to_have_changed_does_not_serve_in_need() {
 
 #[tokio::test]
 async fn the_token_alone_where_the_route_says_so() {
-    let (world, log) = (World::start().await, Log::start());
+    let (world, log) = (World::start().await, Log::of_everything());
     world.script.holds("u1", &["b"]);
     let api = world.api(resource().scope("a").live().dangerous_token_only_on_error());
     let token = world.token("u1", "a");
