@@ -6,9 +6,10 @@
 use std::env;
 use std::time::Duration;
 
+use orgate::issuer::Algorithm;
 use orgate::policy::{header, organization, path, resource};
 use orgate::time::{Clock, Now, SystemClock};
-use orgate::{Algorithm, Issuer, ResourceServer};
+use orgate::{Issuer, ResourceServer};
 
 struct CorpusClock {
     wall: Option<Duration>,
@@ -46,7 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wall = env::var("CORPUS_NOW").is_ok().then(|| seconds("CORPUS_NOW")).transpose()?;
     let server = ResourceServer::builder(issuer, setting("CORPUS_RESOURCE")?)
         .leeway(seconds("CORPUS_LEEWAY")?)
-        .signature_check_queue(1024, Duration::from_secs(1))
+        .verification_queue(1024, Duration::from_secs(1))
         .clock(CorpusClock { wall, system: SystemClock::new() })
         .build()?;
 

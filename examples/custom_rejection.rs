@@ -5,10 +5,11 @@
 use std::error::Error;
 use std::fmt;
 
-use orgate::middleware::RejectionBody;
 use orgate::policy::{Facts, path, resource};
+use orgate::respond::RejectionBody;
+use orgate::scope::Scope;
 use orgate::testing::TestIssuer;
-use orgate::{Guard, Organization, Rejection, ResourceServer, Scope};
+use orgate::{Guard, Organization, Rejection, ResourceServer};
 use serde_json::json;
 
 const API: &str = "https://api.example.com";
@@ -48,7 +49,7 @@ fn shape(rejection: &Rejection) -> RejectionBody {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
-    let server = ResourceServer::builder(issuer.url(), API).on_reject(|rejection, _| shape(rejection)).build()?;
+    let server = ResourceServer::builder(issuer.url(), API).rejection_body(|rejection, _| shape(rejection)).build()?;
 
     let exports = resource().in_organization(path("org")).scope("export:orders").check("plan has exports", has_plan);
     let guard: Guard = server.guard().get("/orgs/{org}/export", export, exports);

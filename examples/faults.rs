@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = server
         .guard()
         .get("/guarded", || async { "ok" }, resource())
-        .open("/unguarded", get(|| async { StatusCode::UNAUTHORIZED }))
+        .public("/unguarded", get(|| async { StatusCode::UNAUTHORIZED }))
         .into_router()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);

@@ -6,10 +6,10 @@
 use std::error::Error;
 
 use axum::Router;
-use orgate::live::LogtoManagement;
+use orgate::logto::LogtoManagement;
+use orgate::logto::webhooks::SigningKeys;
 use orgate::policy::{organization, path};
 use orgate::testing::{Grant, RoleType, TestTenant, TokenRequest};
-use orgate::webhooks::SigningKeys;
 use orgate::{Issuer, ResourceServer};
 use serde_json::Value;
 
@@ -87,7 +87,7 @@ impl Api {
             .get("/orgs/{org}/members", async || "here they are", acme("read:members"))
             .post("/orgs/{org}/members", async || "invited", acme("invite:members").live())
             .get("/orgs/{org}/export", async || "exported", acme("export:members").live())
-            .open("/webhooks/logto", webhooks.endpoint())
+            .public("/webhooks/logto", webhooks.endpoint())
             .into_router()?;
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -7,9 +7,9 @@
 //! A Logto tenant and a Permit.io in this process, both doubles on loopback.
 
 use orgate::decision::{Decider, Resource};
+use orgate::logto::webhooks::{SigningKeys, verify};
 use orgate::permit::{Permit, PermitBridge};
 use orgate::testing::{TestDecisionRequest, TestPermit, TestTenant};
-use orgate::webhooks::{SigningKeys, verify};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

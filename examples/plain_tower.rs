@@ -12,9 +12,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use orgate::organization::PathParams;
 use orgate::policy::{path, resource};
 use orgate::testing::TestIssuer;
-use orgate::{Organization, PathParams, ResourceServer};
+use orgate::{Organization, ResourceServer};
 use tower::{Layer, ServiceExt, service_fn};
 
 const API: &str = "https://api.example.com";

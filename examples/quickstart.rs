@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .get("/products", list_products, resource().scope("read:products"))
         .post("/orgs/{org}/members", invite, organization(path("org")).scope("invite:member"))
         .get("/orgs/{org}/orders", list_orders, resource().in_organization(path("org")).scope("read:orders"))
-        .open("/health", get(|| async { "ok\n" }));
+        .public("/health", get(|| async { "ok\n" }));
     println!("{guard}");
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use orgate::keys::KeyEvent;
+use orgate::issuer::keys::KeyEvent;
 use orgate::policy::resource;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 use orgate::{Issuer, ResourceServer};
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = server
         .guard()
         .get("/orders", || async { "orders" }, resource())
-        .open("/ready", get(ready))
+        .public("/ready", get(ready))
         .into_router()?
         .with_state(server.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -11,53 +11,44 @@
 
 #[cfg(feature = "authzen")]
 pub mod authzen;
-mod bearer;
-mod challenge;
+#[cfg(feature = "axum")]
+pub mod axum;
+pub mod change;
 pub mod decision;
+pub mod engine;
 mod error;
-pub mod fetch;
+pub mod future;
+pub mod http;
+pub mod issuer;
 mod json;
-mod jwt;
-pub mod keys;
-#[cfg(feature = "live")]
-pub mod live;
-pub mod middleware;
-#[cfg(feature = "introspection")]
-mod opaque;
-mod organization;
+#[cfg(feature = "logto")]
+pub mod logto;
+pub mod organization;
+pub mod permissions;
 #[cfg(feature = "permit")]
 pub mod permit;
 pub mod policy;
-mod rejection;
-#[cfg(any(feature = "authzen", feature = "permit"))]
-mod remote;
-pub mod revocation;
-#[cfg(feature = "axum")]
-mod router;
-mod scope;
+pub mod rejection;
+pub mod respond;
+pub mod scope;
 mod scoped;
-mod server;
+pub mod server;
 mod signature;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
-mod token;
-pub mod webhooks;
+pub mod token;
+pub mod tower;
 
-pub use challenge::ErrorCode;
-pub use error::ConfigError;
-pub use jwt::{MachineMark, Profile, ScopeForm};
-#[cfg(feature = "introspection")]
-pub use opaque::Introspection;
-pub use organization::{Organization, PathParams};
-pub use policy::Policy;
-pub use rejection::{Rejection, RejectionKind, Remediation};
 #[cfg(feature = "axum")]
-pub use router::{Claims, Decide, Guard};
-pub use scope::Scope;
-pub use server::{Builder, Issuer, ResourceServer, Webhooks};
-pub use signature::Algorithm;
-pub use token::{AccessToken, ClaimsError, Subject, SubjectKind};
+pub use axum::{Claims, Guard};
+pub use error::ConfigError;
+pub use issuer::Issuer;
+pub use organization::Organization;
+pub use policy::Policy;
+pub use rejection::Rejection;
+pub use server::ResourceServer;
+pub use token::AccessToken;
 
 /// Pages to read, without code.
 pub mod _documentation {

@@ -12,12 +12,12 @@ use http::{HeaderValue, StatusCode};
 
 pub use kind::{RejectionKind, Remediation};
 
-use crate::challenge::{Challenge, ChallengeSettings, ErrorCode};
+use crate::respond::{Challenge, ChallengeSettings, ErrorCode};
 use crate::scope::Scope;
 
 /// Why a request was refused.
 ///
-/// It is in the extensions of the response, for logs and tests, and is what an `on_reject` hook is given. It is opaque,
+/// It is in the extensions of the response, for logs and tests, and is what an `rejection_body` hook is given. It is opaque,
 /// and its `Debug` and `Display` forms hold no token. The precise reason is in the log (target `orgate`), not in the
 /// answer; [`source`](Error::source) is the application's own error where a `check` failed with one.
 #[derive(Clone)]
@@ -195,7 +195,7 @@ impl Error for Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::challenge::Quotable;
+    use crate::respond::Quotable;
 
     fn settings() -> ChallengeSettings {
         ChallengeSettings { realm: Quotable::new("realm", "https://api.example.com").unwrap(), resource_metadata: None }

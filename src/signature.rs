@@ -219,7 +219,6 @@ fn check_rsa_numbers(n: &[u8], e: &[u8]) -> Result<(), &'static str> {
 }
 
 /// What stands for a secret where it must not be kept itself.
-#[cfg(any(feature = "introspection", feature = "live"))]
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];
     digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());

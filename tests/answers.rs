@@ -13,10 +13,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use http::HeaderValue;
-use orgate::middleware::RejectionBody;
-use orgate::policy::{authenticated, optional, organization, path, resource, token};
+use orgate::policy::{any_organization, authenticated, optional, organization, path, resource};
+use orgate::rejection::{RejectionKind, Remediation};
+use orgate::respond::RejectionBody;
 use orgate::testing::{Endpoint, Fault};
-use orgate::{AccessToken, Claims, Guard, Organization, RejectionKind, Remediation};
+use orgate::{AccessToken, Claims, Guard, Organization};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
@@ -141,7 +142,7 @@ fn rows(api: &Api) -> Vec<Row> {
                 &["read"],
                 &[],
             ),
-            K::WrongAudience,
+            K::WrongModel,
         ),
         row(
             "organization token on a resource route",
@@ -156,7 +157,7 @@ fn rows(api: &Api) -> Vec<Row> {
                 &["read", "write"],
                 &[],
             ),
-            K::WrongAudience,
+            K::WrongModel,
         ),
         row(
             "wrong organization",
@@ -301,7 +302,8 @@ async fn every_reason_has_its_answer() {
         );
         assert_eq!(rejection.remediation().as_str(), row.body["remediation"], "{}", row.name);
         assert_eq!(rejection.to_string(), row.body["detail"], "{}", row.name);
-        let words = |scopes: &[orgate::Scope]| scopes.iter().map(|scope| scope.as_str().to_owned()).collect::<Vec<_>>();
+        let words =
+            |scopes: &[orgate::scope::Scope]| scopes.iter().map(|scope| scope.as_str().to_owned()).collect::<Vec<_>>();
         let list = |name: &str| row.body.get(name).cloned().unwrap_or(json!([]));
         assert_eq!(json!(words(rejection.required_scopes())), list("required_scopes"), "{}", row.name);
         assert_eq!(json!(words(rejection.missing_scopes())), list("missing_scopes"), "{}", row.name);
@@ -445,13 +447,13 @@ impl Error for Quota {}
 #[tokio::test]
 async fn a_hook_shapes_the_body_and_nothing_else() {
     let api = Api::configured(|builder| {
-        builder.on_reject(|rejection, headers| {
+        builder.rejection_body(|rejection, headers| {
             let quota = rejection.source().and_then(|source| source.downcast_ref::<Quota>());
             let body = json!({
                 "kind": format!("{:?}", rejection.kind()),
                 "status": rejection.status().as_u16(),
                 "challenge": rejection.challenge().map(|value| value.to_str().unwrap()),
-                "missing": rejection.missing_scopes().iter().map(orgate::Scope::as_str).collect::<Vec<_>>(),
+                "missing": rejection.missing_scopes().iter().map(orgate::scope::Scope::as_str).collect::<Vec<_>>(),
                 "quota": quota.map(|quota| quota.0),
                 "language": headers.get("accept-language").map(|value| value.to_str().unwrap()),
             });
@@ -469,7 +471,7 @@ async fn a_hook_shapes_the_body_and_nothing_else() {
         .guard()
         .any("/scope", ok, resource().scope("read"))
         .get("/quota", ok, resource().check("quota", |_| Err::<(), _>(Quota(7))))
-        .get("/hidden", ok, organization(token()).hide_organization())
+        .get("/hidden", ok, organization(any_organization()).hide_organization())
         .into_router()
         .unwrap();
     let challenge = format!(
@@ -557,12 +559,12 @@ async fn an_extractor_without_a_layer_says_what_to_do_in_the_log() {
 #[tokio::test]
 async fn extractors_behind_policies() {
     let api = Api::start().await;
-    let open = |guard: Guard| guard.open("/open", get(maybe_token)).open("/open/claims", get(maybe_plan));
+    let open = |guard: Guard| guard.public("/open", get(maybe_token)).public("/open/claims", get(maybe_plan));
     let app = open(api.server.guard())
         .get("/optional", maybe_token, optional(resource().scope("read")))
         .get("/optional/claims", maybe_plan, optional(resource()))
-        .get("/either", take_organization, resource().or(organization(token())))
-        .get("/either/maybe", maybe_organization, resource().or(organization(token())))
+        .get("/either", take_organization, resource().or(organization(any_organization())))
+        .get("/either/maybe", maybe_organization, resource().or(organization(any_organization())))
         .get("/any", take_organization, authenticated())
         .get("/claims", take_plan, resource())
         .into_router()

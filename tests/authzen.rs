@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use http::{Request, Response};
 use orgate::authzen::{AuthZen, AuthZenBuilder, Semantic};
 use orgate::decision::{Decider, Decision, DecisionError, DecisionPoint as _, DecisionRequest, Resource};
-use orgate::fetch::{Fetch, FetchError};
+use orgate::http::{Fetch, FetchError};
 use orgate::testing::{PdpFault, TestClock, TestDecisionRequest, TestPdp};
 use serde_json::{Value, json};
 

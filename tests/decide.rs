@@ -12,14 +12,15 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 use orgate::authzen::AuthZen;
+use orgate::axum::Authorizer;
 use orgate::decision::{
     CacheTimes, Decider, Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, MAX_BATCH,
     Obligation, Resource,
 };
-use orgate::live::Change;
-use orgate::policy::{decide, from_request, header, path, resource, token};
+use orgate::permissions::Change;
+use orgate::policy::{any_organization, custom, decide, header, path, resource};
 use orgate::testing::{PdpFault, TestIssuer, TestPdp};
-use orgate::{Decide, Guard, Issuer, Policy, Rejection, ResourceServer};
+use orgate::{Guard, Issuer, Policy, Rejection, ResourceServer};
 use serde_json::{Value, json};
 use web::{Answer, Api, RESOURCE, request};
 
@@ -221,7 +222,7 @@ async fn a_point_that_never_answers_is_not_waited_for() {
             Box::pin(std::future::pending())
         }
     }
-    async fn listed(decide: Decide) -> Result<&'static str, Rejection> {
+    async fn listed(decide: Authorizer) -> Result<&'static str, Rejection> {
         decide.check_all("read", [Resource::new("document", "y")]).await?;
         Ok("text")
     }
@@ -285,7 +286,7 @@ async fn it_is_asked_last() {
 #[tokio::test]
 async fn the_id_is_what_the_request_names() {
     let world = World::new(by_name).await;
-    let query = from_request("query id", |parts| parts.uri.query()?.strip_prefix("id=").map(str::to_owned));
+    let query = custom("query id", |parts| parts.uri.query()?.strip_prefix("id=").map(str::to_owned));
     let app = world
         .guard()
         .get(DOCUMENT, async || "text", reads())
@@ -401,7 +402,7 @@ async fn the_same_question_is_asked_once_in_a_while() {
 async fn a_route_remembers_as_it_says() {
     let world = World::new(by_name).await;
     let clock = world.api.issuer.clock();
-    let forgetful = world.app(reads().remember_decisions(CacheTimes::NONE));
+    let forgetful = world.app(reads().decision_cache(CacheTimes::NONE));
     for (id, status) in [("y", 200), ("n", 403)] {
         for _ in 0..3 {
             assert_eq!(world.status(&forgetful, &format!("/orgs/acme/documents/{id}")).await, status);
@@ -409,7 +410,7 @@ async fn a_route_remembers_as_it_says() {
         }
     }
     let times = CacheTimes::new(Duration::from_secs(60), Duration::ZERO);
-    let long = world.app(reads().remember_decisions(times));
+    let long = world.app(reads().decision_cache(times));
     assert_eq!(world.status(&long, "/orgs/acme/documents/y").await, 200);
     clock.advance(Duration::from_secs(59));
     assert_eq!((world.status(&long, "/orgs/acme/documents/y").await, world.point.count()), (200, 1));
@@ -426,7 +427,7 @@ async fn a_route_remembers_as_it_says() {
     // Said twice, the shorter time counts.
     world.point.answers(by_name);
     for (id, one, other) in [("y4", times, CacheTimes::NONE), ("y5", CacheTimes::NONE, times)] {
-        let app = world.app(reads().remember_decisions(one).remember_decisions(other));
+        let app = world.app(reads().decision_cache(one).decision_cache(other));
         for _ in 0..2 {
             assert_eq!(world.status(&app, &format!("/orgs/acme/documents/{id}")).await, 200);
             assert_eq!(world.point.count(), 1, "{id}");
@@ -436,12 +437,12 @@ async fn a_route_remembers_as_it_says() {
 
 #[tokio::test]
 async fn a_route_that_remembers_nothing_does_not_use_what_its_handler_remembers() {
-    async fn again(decide: Decide, Path((_, id)): Path<(String, String)>) -> Result<&'static str, Rejection> {
+    async fn again(decide: Authorizer, Path((_, id)): Path<(String, String)>) -> Result<&'static str, Rejection> {
         decide.check("read", Resource::new("document", id)).await?;
         Ok("text")
     }
     let world = World::new(by_name).await;
-    let policy = reads().remember_decisions(CacheTimes::NONE);
+    let policy = reads().decision_cache(CacheTimes::NONE);
     let app = world.guard().get(DOCUMENT, again, policy).into_router().unwrap();
     for calls in [2, 1, 1] {
         assert_eq!(world.status(&app, "/orgs/acme/documents/y").await, 200);
@@ -470,7 +471,7 @@ async fn every_question_of_a_branch_must_be_allowed() {
     })
     .await;
     let both = in_org().decide("read", "document", path("id")).decide("share", "document", path("id"));
-    let app = world.app(both.remember_decisions(CacheTimes::NONE));
+    let app = world.app(both.decision_cache(CacheTimes::NONE));
     assert_eq!(world.status(&app, "/orgs/acme/documents/both").await, 200);
     is_denial(&world.get(&app, "/orgs/acme/documents/one").await);
     let actions: Vec<_> = world.point.take().iter().map(|call| call[0].action().to_owned()).collect();
@@ -511,9 +512,9 @@ async fn a_guard_asks_for_all_its_routes() {
     let app = world
         .guard()
         .get("/a", async || "a", resource())
-        .with(decide("use", "application", header("x-application")))
+        .require(decide("use", "application", header("x-application")))
         .nest("/inner", inner)
-        .open("/health", get(async || "well"))
+        .public("/health", get(async || "well"))
         .into_router()
         .unwrap();
     let plain = world.api.token("");
@@ -532,7 +533,7 @@ async fn a_guard_asks_for_all_its_routes() {
     assert_eq!(world.point.count(), 0);
 }
 
-async fn found(decide: Decide, Path((_, id)): Path<(String, String)>) -> Result<&'static str, Rejection> {
+async fn found(decide: Authorizer, Path((_, id)): Path<(String, String)>) -> Result<&'static str, Rejection> {
     decide.check("rename", Resource::new("document", id).property("owner", "bob")).await?;
     Ok("renamed")
 }
@@ -567,7 +568,7 @@ async fn a_handler_asks_about_what_it_found() {
 
 #[tokio::test]
 async fn a_list_is_asked_about_in_one_go() {
-    async fn shown(decide: Decide, Path((_, ids)): Path<(String, String)>) -> Result<String, Rejection> {
+    async fn shown(decide: Authorizer, Path((_, ids)): Path<(String, String)>) -> Result<String, Rejection> {
         let verdicts = decide.check_all("read", ids.split(',').map(|id| Resource::new("document", id))).await?;
         Ok(verdicts.into_iter().map(|allowed| if allowed { '+' } else { '-' }).collect())
     }
@@ -600,7 +601,7 @@ async fn a_handler_without_anybody_to_ask_is_a_fault_of_the_server() {
     assert!(!answer.body.contains("decision"), "{}", answer.body);
 
     let world = World::new(by_name).await;
-    let app = world.guard().open(DOCUMENT, get(found)).into_router().unwrap();
+    let app = world.guard().public(DOCUMENT, get(found)).into_router().unwrap();
     assert_eq!(world.status(&app, "/orgs/acme/documents/y").await, 500);
     assert_eq!(world.point.count(), 0);
 }
@@ -624,7 +625,7 @@ async fn what_does_not_start() {
         (in_org().decide("read", "document", path("")), "the name of a path parameter is missing"),
         (in_org().decide("read", "document", header("no header")), "not a header name"),
         (in_org().dangerous_allow_on_error(), "nothing is asked"),
-        (in_org().remember_decisions(CacheTimes::NONE), "asks nothing"),
+        (in_org().decision_cache(CacheTimes::NONE), "asks nothing"),
         (decide("read", "document", path("id")), ""),
     ] {
         let text = policy.to_string();

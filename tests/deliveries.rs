@@ -14,12 +14,12 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
-use orgate::live::{PermissionQuery, PermissionSource, Permissions, SourceError};
-use orgate::policy::{organization, path, resource, within};
-use orgate::revocation::Revocation;
+use orgate::change::revocations::Revocation;
+use orgate::logto::webhooks::{Event, MAX_BODY_BYTES, SigningKeys};
+use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
+use orgate::policy::{organization, path, resource};
 use orgate::testing::{RoleType, TestTenant, TokenRequest, WebhookDelivery};
 use orgate::time::Clock as _;
-use orgate::webhooks::{Event, MAX_BODY_BYTES, SigningKeys};
 use orgate::{Issuer, ResourceServer};
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -88,9 +88,9 @@ impl World {
             .guard()
             .get("/api", async || "ok", resource())
             .get("/orgs/{org}", async || "ok", organization(path("org")))
-            .get("/live/api", async || "ok", resource().fresh(hour))
-            .get("/live/orgs/{org}", async || "ok", organization(path("org")).fresh(hour))
-            .open("/webhooks/logto", webhooks.endpoint())
+            .get("/live/api", async || "ok", resource().fresh_within(hour))
+            .get("/live/orgs/{org}", async || "ok", organization(path("org")).fresh_within(hour))
+            .public("/webhooks/logto", webhooks.endpoint())
             .into_router()
             .unwrap();
         Self { tenant, server, source, seen, app }

@@ -88,7 +88,7 @@ async fn the_same_over_a_socket() {
         .guard()
         .get("/a", guarded, resource())
         .get("/orgs/{org}/orders", whose, resource().in_organization(path("org")))
-        .open("/health", get(public))
+        .public("/health", get(public))
         .into_router()
         .unwrap();
     let address = serve(app).await;
@@ -213,7 +213,7 @@ async fn one_path_many_methods_and_policies() {
         .get("/orders", guarded, resource().scope("read"))
         .post("/orders", guarded, resource().scope("write"))
         .on("/orders", MethodFilter::PUT.or(MethodFilter::PATCH), guarded, resource().scope("edit"))
-        .open_on("/orders", MethodFilter::OPTIONS, public)
+        .public_on("/orders", MethodFilter::OPTIONS, public)
         .into_router()
         .unwrap();
     for (scope, passing) in [("read", &["GET", "HEAD"][..]), ("write", &["POST"]), ("edit", &["PUT", "PATCH"])] {
@@ -262,23 +262,23 @@ async fn guards_in_guards() {
 #[tokio::test]
 async fn with_reaches_every_route_and_no_open_one() {
     let api = Api::start().await;
-    let inner = api.server.guard().get("/nested", guarded, resource()).with(scope("inner"));
+    let inner = api.server.guard().get("/nested", guarded, resource()).require(scope("inner"));
     let merged = api.server.guard().get("/merged", guarded, resource());
     let app = api
         .server
         .guard()
         .get("/before", guarded, resource())
-        .with(machine())
-        .with(scope("outer"))
+        .require(machine())
+        .require(scope("outer"))
         .get("/after", guarded, resource())
         .any("/any", guarded, resource())
         .route("/route", get(guarded), resource())
         .merge(merged)
         .nest("/in", inner)
         .fallback(guarded, resource())
-        .open("/open", get(public))
-        .open_on("/open_on", MethodFilter::GET, public)
-        .open_router("/router", Router::new().route("/x", get(public)))
+        .public("/open", get(public))
+        .public_on("/public_on", MethodFilter::GET, public)
+        .public_router("/router", Router::new().route("/x", get(public)))
         .into_router()
         .unwrap();
     let machine = |scope: &str| api.issuer.resource_token(web::RESOURCE).machine("m").scope(scope).mint();
@@ -292,7 +292,7 @@ async fn with_reaches_every_route_and_no_open_one() {
         let expected = if target == "/in/nested" { 403 } else { 200 };
         assert_eq!(api.ask(&app, "GET", target, Some(&machine("outer"))).await.status, expected, "{target}");
     }
-    for target in ["/open", "/open_on", "/router/x"] {
+    for target in ["/open", "/public_on", "/router/x"] {
         for token in [None, Some("bad.token.here"), Some(user.as_str())] {
             assert_eq!(api.ask(&app, "GET", target, token).await.body, "public", "{target}");
         }
@@ -312,7 +312,7 @@ async fn state_is_given_after_the_guard() {
         .server
         .guard()
         .get("/name", name, resource())
-        .open_router("/open", Router::new().route("/name", get(open_name)))
+        .public_router("/open", Router::new().route("/name", get(open_name)))
         .fallback(name, resource());
     let app: Router = guard.into_router().unwrap().with_state(Arc::from("state"));
     let token = api.token("");
@@ -335,7 +335,7 @@ async fn fallbacks_are_guarded_or_said_to_be_open() {
     }
     assert_eq!(api.ask(&closed, "CONNECT", "elsewhere:443", None).await.status, 401);
     assert_eq!(api.ask(&closed, "DELETE", "/a", None).await.status, 405);
-    let open = api.server.guard().get("/a", guarded, resource()).open_fallback(public).into_router().unwrap();
+    let open = api.server.guard().get("/a", guarded, resource()).public_fallback(public).into_router().unwrap();
     assert_eq!(api.ask(&open, "BREW", "/x/y", None).await.body, "public");
     assert_eq!(api.ask(&open, "GET", "/a", None).await.status, 401);
 }
@@ -348,8 +348,8 @@ async fn an_open_router_keeps_to_its_prefix() {
         .server
         .guard()
         .get("/{any}/x", guarded, resource())
-        .open_router("/with", open.clone().fallback(public))
-        .open_router("/without", open)
+        .public_router("/with", open.clone().fallback(public))
+        .public_router("/without", open)
         .fallback(guarded, resource())
         .into_router()
         .unwrap();
@@ -367,8 +367,10 @@ fn the_route_table_is_printed() {
         .resource("https://api.example.com/billing")
         .build()
         .unwrap();
-    let billing =
-        server.guard().get("/", guarded, orgate::policy::resource_at("https://api.example.com/billing")).with(user());
+    let billing = server
+        .guard()
+        .get("/", guarded, orgate::policy::resource_at("https://api.example.com/billing"))
+        .require(user());
     let guard: Guard = server
         .guard()
         .get("/products", guarded, resource().scope("read:products"))
@@ -377,10 +379,10 @@ fn the_route_table_is_printed() {
         .on("/mixed", MethodFilter::PUT.or(MethodFilter::PATCH), guarded, optional(resource()).check("mine", |_| true))
         .any("/mixed", guarded, resource().or(organization(header("X-Org"))))
         .nest("/billing", billing)
-        .open("/health", get(public))
-        .open_on("/hook", MethodFilter::POST, public)
-        .open_router("/docs", Router::new())
-        .with(scope("all"))
+        .public("/health", get(public))
+        .public_on("/hook", MethodFilter::POST, public)
+        .public_router("/docs", Router::new())
+        .require(scope("all"))
         .fallback(guarded, resource());
     let expected = "\
 GET        /products            resource and scope read:products and scope all
@@ -396,7 +398,7 @@ POST       /hook                open
 ";
     assert_eq!(guard.to_string(), expected);
     assert!(guard.into_router().is_ok());
-    let open: Guard = server.guard().open_fallback(public);
+    let open: Guard = server.guard().public_fallback(public);
     assert_eq!(open.to_string(), "*  (fallback)  open\n");
 }
 
@@ -411,7 +413,7 @@ fn what_cannot_stand_is_said_with_its_value() {
         (guard().get("/a", guarded, resource().scope("not one")), &["/a", "\"not one\""][..]),
         (guard().get("/a", guarded, scope("a")), &["/a", "scope a", "what the token is for"]),
         (guard().fallback(guarded, resource().scope("")), &["fallback", "\"\""]),
-        (at("/a").with(organization(header("x"))), &["/a", "resource", "organization from header x"]),
+        (at("/a").require(organization(header("x"))), &["/a", "resource", "organization from header x"]),
         (guard().get("/orgs/{id}", guarded, in_org()), &["/orgs/{id}", "\"org\""]),
         (guard().get("/orgs/{{org}}", guarded, in_org()), &["/orgs/{{org}}", "\"org\""]),
         (guard().fallback(guarded, in_org()), &["fallback", "\"org\""]),
@@ -421,8 +423,8 @@ fn what_cannot_stand_is_said_with_its_value() {
         (at("/a").on("/a", MethodFilter::GET.or(MethodFilter::POST), guarded, resource()), &["/a", "GET and GET,POST"]),
         (at("/a").nest("/a", at("/")), &["/a", "GET"]),
         (at("/a").merge(at("/a")), &["/a", "GET"]),
-        (at("/a").open("/a", post(public)), &["/a", "GET and *"]),
-        (at("/a").open_on("/a", MethodFilter::GET, public), &["/a", "GET"]),
+        (at("/a").public("/a", post(public)), &["/a", "GET and *"]),
+        (at("/a").public_on("/a", MethodFilter::GET, public), &["/a", "GET"]),
         (guard().any("/a", guarded, resource()).any("/a", guarded, resource()), &["/a", "* and *"]),
         (guard().any("/a", guarded, resource()).route("/a", post(guarded), resource()), &["/a", "* and *"]),
         (at("/a/{x}").post("/a/{y}", guarded, resource()), &["/a/{y}"]),
@@ -441,25 +443,25 @@ fn what_cannot_stand_is_said_with_its_value() {
         (guard().nest("/a/", at("/a")), &["\"/a/\""]),
         (guard().nest("/{*a}", at("/a")), &["/{*a}"]),
         (guard().nest("/:a", at("/a")), &["/:a"]),
-        (guard().open_router("/", routes()), &["\"/\""]),
-        (guard().open_router("a", routes()), &["\"a\""]),
-        (guard().open_router("/{*a}", routes()), &["/{*a}"]),
-        (guard().open_router("/{a", routes()), &["/{a"]),
+        (guard().public_router("/", routes()), &["\"/\""]),
+        (guard().public_router("a", routes()), &["\"a\""]),
+        (guard().public_router("/{*a}", routes()), &["/{*a}"]),
+        (guard().public_router("/{a", routes()), &["/{a"]),
         (guard().fallback(guarded, resource()).fallback(guarded, resource()), &["two fallbacks"]),
-        (guard().fallback(guarded, resource()).open_fallback(public), &["two fallbacks"]),
+        (guard().fallback(guarded, resource()).public_fallback(public), &["two fallbacks"]),
         (guard().fallback(guarded, resource()).merge(guard().fallback(guarded, resource())), &["two fallbacks"]),
         (guard().nest("/a", guard().fallback(guarded, resource())), &["\"/a\"", "fallback"]),
-        (at("/open/mine").open_router("/open", routes()), &["/open/mine", "\"/open\""]),
-        (at("/open").open_router("/open", routes()), &["\"/open\""]),
-        (at("/a/{mine}/x").open_router("/a/{open}", routes()), &["/a/{mine}/x", "\"/a/{open}\""]),
-        (guard().open_router("/{open}", routes()), &["\"/{open}\"", "begins with a parameter"]),
+        (at("/open/mine").public_router("/open", routes()), &["/open/mine", "\"/open\""]),
+        (at("/open").public_router("/open", routes()), &["\"/open\""]),
+        (at("/a/{mine}/x").public_router("/a/{open}", routes()), &["/a/{mine}/x", "\"/a/{open}\""]),
+        (guard().public_router("/{open}", routes()), &["\"/{open}\"", "begins with a parameter"]),
         (
-            guard().nest("/{org}", guard().open_router("/open", routes())),
+            guard().nest("/{org}", guard().public_router("/open", routes())),
             &["\"/{org}/open\"", "begins with a parameter"],
         ),
-        (guard().open_router("/open", routes()).open_router("/open/more", routes()), &["/open/more", "\"/open\""]),
-        (guard().open_router("/open", routes()).open_router("/open", routes()), &["\"/open\""]),
-        (guard().nest("/a", guard().open_router("/open", routes())).merge(at("/a/open/b")), &["/a/open/b"]),
+        (guard().public_router("/open", routes()).public_router("/open/more", routes()), &["/open/more", "\"/open\""]),
+        (guard().public_router("/open", routes()).public_router("/open", routes()), &["\"/open\""]),
+        (guard().nest("/a", guard().public_router("/open", routes())).merge(at("/a/open/b")), &["/a/open/b"]),
     ]
     .into_iter()
     .enumerate()
@@ -512,7 +514,7 @@ enum Step {
     Route(String),
     Open(String),
     OpenOn(String, MethodFilter),
-    OpenRouter(String, u8),
+    PublicRouter(String, u8),
     Fallback,
     OpenFallback,
     With,
@@ -545,7 +547,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any_path().prop_map(Step::Route),
         1 => any_path().prop_map(Step::Open),
         1 => (any_path(), filter()).prop_map(|(path, filter)| Step::OpenOn(path, filter)),
-        3 => (any_path(), 0..6_u8).prop_map(|(prefix, which)| Step::OpenRouter(prefix, which)),
+        3 => (any_path(), 0..6_u8).prop_map(|(prefix, which)| Step::PublicRouter(prefix, which)),
         1 => Just(Step::Fallback),
         1 => Just(Step::OpenFallback),
         1 => Just(Step::With),
@@ -560,7 +562,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..5)
 }
 
-fn open_router(which: u8) -> Router {
+fn public_router(which: u8) -> Router {
     match which {
         0 => Router::new(),
         1 => Router::new().route("/", get(public)),
@@ -576,12 +578,12 @@ fn build(server: &ResourceServer, steps: &[Step]) -> Guard {
         Step::Verb(path, filter) => guard.on(path, *filter, guarded, resource()),
         Step::Any(path) => guard.any(path, guarded, resource()),
         Step::Route(path) => guard.route(path, get(guarded).fallback(guarded), resource()),
-        Step::Open(path) => guard.open(path, get(public)),
-        Step::OpenOn(path, filter) => guard.open_on(path, *filter, public),
-        Step::OpenRouter(prefix, which) => guard.open_router(prefix, open_router(*which)),
+        Step::Open(path) => guard.public(path, get(public)),
+        Step::OpenOn(path, filter) => guard.public_on(path, *filter, public),
+        Step::PublicRouter(prefix, which) => guard.public_router(prefix, public_router(*which)),
         Step::Fallback => guard.fallback(guarded, resource()),
-        Step::OpenFallback => guard.open_fallback(public),
-        Step::With => guard.with(user()),
+        Step::OpenFallback => guard.public_fallback(public),
+        Step::With => guard.require(user()),
         Step::Merge(steps) => guard.merge(build(server, steps)),
         Step::Nest(prefix, steps) => guard.nest(prefix, build(server, steps)),
     })

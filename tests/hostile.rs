@@ -13,10 +13,11 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request};
+use orgate::issuer::Algorithm;
 use orgate::policy::{authenticated, optional, organization, path, resource};
 use orgate::testing::{TestIssuer, TokenBuilder};
 use orgate::time::Clock as _;
-use orgate::{Algorithm, Issuer, ResourceServer};
+use orgate::{Issuer, ResourceServer};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
@@ -108,7 +109,7 @@ fn router(server: &ResourceServer) -> Router {
     let granted = || async { "granted" };
     let member = || organization(path("org")).scope("read");
     let within = || resource().in_organization(path("org")).scope("read");
-    let own = resource().in_organization(orgate::policy::token()).scope("read");
+    let own = resource().in_organization(orgate::policy::any_organization()).scope("read");
     server
         .guard()
         .any("/resource", granted, resource().scope("read"))
@@ -117,7 +118,7 @@ fn router(server: &ResourceServer) -> Router {
         .any("/own", granted, own.clone())
         .any("/authenticated", granted, authenticated())
         .any("/optional", granted, optional(authenticated()))
-        .any("/mixed", granted, organization(orgate::policy::token()).scope("read").or(own))
+        .any("/mixed", granted, organization(orgate::policy::any_organization()).scope("read").or(own))
         .into_router()
         .unwrap()
 }

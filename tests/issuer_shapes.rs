@@ -6,12 +6,12 @@ use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Request, Response, StatusCode};
 use axum::{Extension, Router};
+use orgate::issuer::{Algorithm, MachineMark, ScopeForm};
 use orgate::policy::{Facts, authenticated, claim, path, resource};
+use orgate::rejection::{RejectionKind, Remediation};
 use orgate::testing::{TestIssuer, TokenBuilder};
-use orgate::{
-    AccessToken, Algorithm, Issuer, MachineMark, Organization, Rejection, RejectionKind, Remediation, ResourceServer,
-    ScopeForm, SubjectKind,
-};
+use orgate::token::SubjectKind;
+use orgate::{AccessToken, Issuer, Organization, Rejection, ResourceServer};
 use serde::Deserialize;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -164,7 +164,8 @@ mod keycloak {
         assert_eq!(refused(&array, "/read", &user(&issuer)).await, RejectionKind::InvalidToken);
         assert_eq!(refused(&array, "/user", &user(&issuer)).await, RejectionKind::InvalidToken, "refused, not ignored");
 
-        let keys = serve(documented(&issuer).algorithms([Algorithm::Ps256]).rsa_algorithm(Algorithm::Ps256), "x");
+        let keys =
+            serve(documented(&issuer).algorithms([Algorithm::Ps256]).default_rsa_algorithm(Algorithm::Ps256), "x");
         assert_eq!(refused(&keys, "/user", &user(&issuer)).await, RejectionKind::InvalidToken, "RS256 is not allowed");
     }
 
@@ -173,7 +174,7 @@ mod keycloak {
         let issuer = rsa_issuer("/realms/shop").await;
         let server = ResourceServer::builder(documented(&issuer), API).build().unwrap();
         let bearer = || claim("typ", "Bearer");
-        let guarded = server.guard().get("/", handler, authenticated()).with(bearer()).into_router().unwrap();
+        let guarded = server.guard().get("/", handler, authenticated()).require(bearer()).into_router().unwrap();
         let api = router(&server, "orders:read");
         seen(&guarded, "/", &user(&issuer)).await;
         for audience in [CLIENT, AUDIENCE] {
@@ -195,7 +196,7 @@ mod keycloak {
         assert_eq!(seen(&api, "/orgs/org_a", &token).await.organization.unwrap().id(), "org_a");
         assert_eq!(refused(&api, "/orgs/org_b", &token).await, RejectionKind::WrongOrganization);
         assert_eq!(refused(&api, "/orgs/acme", &token).await, RejectionKind::WrongOrganization);
-        assert_eq!(refused(&api, "/read", &token).await, RejectionKind::WrongAudience, "it is for one organization");
+        assert_eq!(refused(&api, "/read", &token).await, RejectionKind::WrongModel, "it is for one organization");
         assert_eq!(refused(&api, "/orgs/org_a", &member).await, RejectionKind::WrongOrganization);
 
         let object = serve(documented(&issuer).organization_claim("organization"), "orders:read");
@@ -349,7 +350,7 @@ mod auth0 {
             let organization = seen(&api, "/orgs/org_9ybsU1dN2dKfDkBi", &member).await.organization;
             assert_eq!(organization.unwrap().id(), "org_9ybsU1dN2dKfDkBi");
             assert_eq!(refused(&api, "/orgs/acme", &member).await, RejectionKind::WrongOrganization);
-            assert_eq!(refused(&api, "/read", &member).await, RejectionKind::WrongAudience);
+            assert_eq!(refused(&api, "/read", &member).await, RejectionKind::WrongModel);
             assert_eq!(refused(&api, "/orgs/org_9ybsU1dN2dKfDkBi", &token).await, RejectionKind::WrongOrganization);
 
             // Under another name the claim is not seen.
@@ -464,12 +465,11 @@ mod entra {
             .claim("appid", WEB)
             .claim("ver", "1.0");
         assert_eq!(refused(&api, "/read", &version_1).await, RejectionKind::InvalidToken);
-        let by_uri = documented(&issuer)
-            .also_known_as(format!("https://sts.windows.net/{TENANT}/"))
-            .resource(format!("api://{API_ID}"));
+        let by_uri =
+            documented(&issuer).alias(format!("https://sts.windows.net/{TENANT}/")).resource(format!("api://{API_ID}"));
         let both = serve(by_uri, "Orders.Read");
         // The first indicator is what resource() means.
-        assert_eq!(refused(&both, "/read", &version_1).await, RejectionKind::WrongAudience);
+        assert_eq!(refused(&both, "/read", &version_1).await, RejectionKind::WrongModel);
         let token = seen(&both, "/read", &version_1.claim("aud", API_ID)).await.token;
         assert_eq!(token.client_id(), Some(WEB), "from appid");
 
@@ -628,7 +628,7 @@ mod several {
     #[tokio::test]
     async fn a_custom_domain_is_the_same_issuer() {
         let (one, two, [first, second]) = twins().await;
-        let api = serve([first.also_known_as(ALIAS), second]);
+        let api = serve([first.alias(ALIAS), second]);
         let token = one.organization_resource_token(API, "org_a").subject("alice");
         let plain = seen(&api, "/orgs/org_a", &token).await;
         let custom = seen(&api, "/orgs/org_a", &token.clone().issuer(ALIAS)).await;
@@ -655,7 +655,7 @@ mod several {
         let (a, b) = ("https://a.example", "https://b.example");
         let message = |one, two| build(one, two).unwrap_err().to_string();
         assert!(message(Issuer::new(a), Issuer::new(a).name("other")).contains(a));
-        assert!(message(Issuer::new(a), Issuer::new(b).also_known_as(a)).contains(a));
+        assert!(message(Issuer::new(a), Issuer::new(b).alias(a)).contains(a));
         assert!(message(Issuer::new(a).name("x"), Issuer::new(b).name("x")).contains("\"x\""));
 
         let server = build(Issuer::new(a), Issuer::new(b)).unwrap();

@@ -17,17 +17,18 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
-use orgate::middleware::{Require, RequireFuture, RequireLayer};
-use orgate::policy::{Policy, organization, resource, token};
+use orgate::policy::{Policy, any_organization, organization, resource};
 use orgate::testing::{Endpoint, Fault, TestIssuer};
+use orgate::tower::{Require, RequireFuture, RequireLayer};
 use orgate::{AccessToken, Issuer, Organization, Rejection, ResourceServer};
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _, service_fn};
 use web::{Api, RESOURCE, request};
 
 mod markers {
-    use orgate::middleware::{RejectionBody, Require, RequireFuture, RequireLayer, ResponseBody};
     use orgate::policy::{ClaimValue, Facts, RequestSource};
+    use orgate::respond::RejectionBody;
+    use orgate::tower::{Require, RequireFuture, RequireLayer, ResponseBody};
     use orgate::*;
     use static_assertions::assert_impl_all;
 
@@ -118,7 +119,7 @@ async fn from_extensions(request: Request<Full<Bytes>>) -> Result<Response<Full<
 async fn around_a_bare_service() {
     let api = Api::start().await;
     let mut service =
-        api.server.require(resource().in_organization(token())).unwrap().layer(service_fn(from_extensions));
+        api.server.require(resource().in_organization(any_organization())).unwrap().layer(service_fn(from_extensions));
     let member = api.member_token("acme", "");
     for _ in 0..3 {
         let answer = service.ready().await.unwrap().call(bare(Some(&member))).await.unwrap();
@@ -180,8 +181,8 @@ async fn around_each_thing_of_axum() {
 #[tokio::test]
 async fn layers_inside_layers() {
     let api = Api::start().await;
-    let outer = api.server.require(resource().in_organization(token())).unwrap();
-    let inner = api.server.require(resource().in_organization(token()).scope("x")).unwrap();
+    let outer = api.server.require(resource().in_organization(any_organization())).unwrap();
+    let inner = api.server.require(resource().in_organization(any_organization()).scope("x")).unwrap();
     let service = outer.layer(inner.layer(service_fn(from_extensions)));
     assert_eq!(service.clone().oneshot(bare(Some(&api.member_token("a", "")))).await.unwrap().status(), 403);
     let passed = service.oneshot(bare(Some(&api.member_token("a", "x")))).await.unwrap();
@@ -328,7 +329,7 @@ async fn what_an_outer_layer_found_does_not_get_past_an_inner_one() {
     };
     let keep_outer = inner.server.require(orgate::policy::optional(resource().check("alone", alone))).unwrap();
     let swap = inner.token("");
-    let both = outer.server.require(organization(token())).unwrap().layer(tower::util::MapRequest::new(
+    let both = outer.server.require(organization(any_organization())).unwrap().layer(tower::util::MapRequest::new(
         keep_outer.layer(seen),
         move |mut request: Request<Full<Bytes>>| {
             if request.headers().contains_key("x-anonymous") {
@@ -342,7 +343,7 @@ async fn what_an_outer_layer_found_does_not_get_past_an_inner_one() {
     let mut request = bare(Some(&outer.organization_token("acme", "")));
     let answer = both.clone().oneshot(request.clone()).await.unwrap();
     let text = |answer: Response<_>| async move {
-        let answer: Response<orgate::middleware::ResponseBody<orgate::middleware::ResponseBody<Full<Bytes>>>> = answer;
+        let answer: Response<orgate::tower::ResponseBody<orgate::tower::ResponseBody<Full<Bytes>>>> = answer;
         String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     };
     assert_eq!(text(answer).await, format!("Some({:?}) false true", inner.issuer.url()));
@@ -556,7 +557,7 @@ async fn under_tonic() {
     // What the challenge says is in the metadata, too.
     let status = say(address, Some(&api.token(""))).await.unwrap_err();
     assert!(status.metadata().get("www-authenticate").unwrap().to_str().unwrap().ends_with("scope=\"say\""));
-    let hidden = serve_grpc(&api, organization(token()).hide_organization()).await;
+    let hidden = serve_grpc(&api, organization(any_organization()).hide_organization()).await;
     assert_eq!(say(hidden, Some(&api.token("say"))).await.unwrap_err().code(), tonic::Code::NotFound);
     let miswired = serve_grpc(&api, organization(orgate::policy::path("org"))).await;
     assert_eq!(say(miswired, Some(&api.organization_token("a", ""))).await.unwrap_err().code(), tonic::Code::Internal);

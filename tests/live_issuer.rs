@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use futures_util::future::join_all;
-use orgate::Introspection;
+use orgate::token::Introspection;
 use serde_json::Value;
 
 use api::Api;

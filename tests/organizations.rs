@@ -12,10 +12,12 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::routing::get;
 use http::{HeaderValue, Request, Response};
+use orgate::organization::PathParams;
 use orgate::policy::{
-    Policy, RequestSource, from_request, header, organization, path, resource, resource_at, subdomain, token,
+    Policy, RequestSource, any_organization, custom, header, organization, path, resource, resource_at, subdomain,
 };
-use orgate::{AccessToken, Organization, PathParams, RejectionKind, Remediation};
+use orgate::rejection::{RejectionKind, Remediation};
+use orgate::{AccessToken, Organization};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use web::{Answer, Api, RESOURCE, request, serve};
 
@@ -112,8 +114,8 @@ async fn an_empty_id_never_passes() {
         || path("org"),
         || header("x-org"),
         || subdomain("example.com"),
-        || from_request("fixed", |_| Some(String::new())),
-        token,
+        || custom("fixed", |_| Some(String::new())),
+        any_organization,
     ];
     for source in sources {
         for policy in [organization(source()).scope("x"), resource().in_organization(source()).scope("x")] {
@@ -260,9 +262,7 @@ async fn from_the_subdomain() {
 async fn from_a_closure() {
     let api = Api::start().await;
     let source = || {
-        from_request("query org", |parts| {
-            parts.uri.query().and_then(|query| query.strip_prefix("org=")).map(str::to_owned)
-        })
+        custom("query org", |parts| parts.uri.query().and_then(|query| query.strip_prefix("org=")).map(str::to_owned))
     };
     for (policy, token) in models(&api, source, "acme") {
         let app = api.server.guard().get("/", whose, policy).into_router().unwrap();
@@ -277,13 +277,17 @@ async fn from_a_closure() {
 async fn from_the_token() {
     let api = Api::start().await;
     for id in ["acme", "other"] {
-        for (policy, token) in models(&api, token, id) {
+        for (policy, any_organization) in models(&api, token, id) {
             let app = api.server.guard().get("/", whose, policy).into_router().unwrap();
             assert_eq!(api.ask(&app, "GET", "/", Some(&token)).await.body, id);
         }
     }
-    let of_any =
-        api.server.guard().get("/", whose, resource().in_organization(token()).scope("x")).into_router().unwrap();
+    let of_any = api
+        .server
+        .guard()
+        .get("/", whose, resource().in_organization(any_organization()).scope("x"))
+        .into_router()
+        .unwrap();
     is_wrong_organization(&api.ask(&of_any, "GET", "/", Some(&api.token("x"))).await);
     let empty = api.issuer.resource_token(RESOURCE).claim("organization_id", "").scope("x").mint();
     is_wrong_organization(&api.ask(&of_any, "GET", "/", Some(&empty)).await);
@@ -383,7 +387,7 @@ async fn hidden_organizations_all_look_the_same() {
 async fn the_leftmost_branch_that_passes_fixes_the_organization() {
     let api = Api::start().await;
     let by_path = || resource().in_organization(path("org")).scope("a");
-    let by_token = || resource().in_organization(token()).scope("b");
+    let by_token = || resource().in_organization(any_organization()).scope("b");
     let permissions = || organization(path("org")).scope("p");
     let support = || resource().scope("support");
     let app = api

@@ -7,9 +7,9 @@
 use std::time::{Duration, SystemTime};
 
 use orgate::decision::{DecisionPoint as _, Resource};
+use orgate::logto::webhooks::{Event, SigningKeys, verify};
 use orgate::permit::{LogtoUser, Permit, PermitBridge, PermitBridgeBuilder, PermitUser};
 use orgate::testing::{PdpFault, TestClock, TestDecisionRequest, TestPermit, TestTenant};
-use orgate::webhooks::{Event, SigningKeys, verify};
 use serde_json::{Value, json};
 
 const ROLE: &str = "member";

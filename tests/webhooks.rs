@@ -13,14 +13,15 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderMap, HeaderValue, Request, Response};
-use orgate::policy::authenticated;
-use orgate::revocation::{Revocation, RevocationList, Revocations, Revoked, apply};
-use orgate::testing::{TestIssuer, TokenBuilder};
-use orgate::time::{Clock as _, Now};
-use orgate::webhooks::{
+use orgate::change::revocations::{Revocation, RevocationList, Revocations, Revoked, apply};
+use orgate::logto::webhooks::{
     Change, Effect, Event, EventKind, MAX_BODY_BYTES, PayloadError, SigningKeys, WebhookError, verify,
 };
-use orgate::{AccessToken, ResourceServer, Subject};
+use orgate::policy::authenticated;
+use orgate::testing::{TestIssuer, TokenBuilder};
+use orgate::time::{Clock as _, Now};
+use orgate::token::Subject;
+use orgate::{AccessToken, ResourceServer};
 use serde::Deserialize;
 use static_assertions::{assert_impl_all, assert_obj_safe};
 use tower::{Layer as _, ServiceExt as _, service_fn};

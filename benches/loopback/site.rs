@@ -61,7 +61,7 @@ fn router(issuer: &TestIssuer) -> Router {
     let guarded = |path: &str, cache: Option<u64>| {
         let entry = Issuer::new(ISSUER).jwks_json(issuer.jwks_json());
         let builder = ResourceServer::builder(entry, API);
-        let builder = cache.into_iter().fold(builder, orgate::Builder::token_cache_bytes);
+        let builder = cache.into_iter().fold(builder, orgate::server::Builder::token_cache_bytes);
         let server = builder.build().expect("a server");
         let policy = resource().scope("read:products");
         server.guard().get(path, || async { "products" }, policy).into_router().expect("a router")

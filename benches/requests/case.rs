@@ -9,8 +9,10 @@ use aws_lc_rs::signature::{
 };
 use axum::http::HeaderValue;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use orgate::issuer::Algorithm;
+use orgate::server::Builder;
 use orgate::testing::{TestIssuer, TokenBuilder};
-use orgate::{Algorithm, Builder, Issuer, ResourceServer};
+use orgate::{Issuer, ResourceServer};
 use serde_json::Value;
 
 pub(crate) const API: &str = "https://api.example.com";

@@ -25,8 +25,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use orgate::ResourceServer;
+use orgate::issuer::Algorithm;
 use orgate::policy::{organization, path, resource};
-use orgate::{Algorithm, ResourceServer};
 
 use case::{Case, TOKENS, mint, signed_parts};
 use requests::Load;

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use orgate::Algorithm;
+use orgate::issuer::Algorithm;
 use orgate::policy::any_of;
 use orgate::policy::resource;
 

@@ -25,7 +25,7 @@ pub(crate) fn refusals(rounds: &mut Rounds<'_>, case: &Case, good: &[String]) ->
     let token = case.token();
     let several = |token: orgate::testing::TokenBuilder| mint(&token, 8);
     // Its keys are fetched, so that an unknown kid is a question; and the budget for such questions is spent.
-    let entry = Issuer::new(ISSUER).jwks_url(case.issuer.jwks_url());
+    let entry = Issuer::new(ISSUER).jwks_uri(case.issuer.jwks_uri());
     let fetching = ResourceServer::builder(entry, API).clock(Standing(SystemClock::new())).build().expect("a server");
     let mut unknown = load(guarded(&fetching), "/products", &several(token.clone().signed_with_unknown_key()))
         .refused(StatusCode::UNAUTHORIZED);

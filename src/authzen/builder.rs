@@ -11,8 +11,8 @@ use super::discovery::{Endpoints, Metadata, Source, below};
 use super::{AuthZen, Evaluation};
 use crate::decision::{DecisionRequest, MAX_BATCH, Obligation};
 use crate::error::ConfigError;
-use crate::fetch::Fetch;
-use crate::remote::{ClientChoice, Remote, check_header, check_url};
+use crate::http::Fetch;
+use crate::http::{ClientChoice, Remote, check_header, check_url};
 use crate::time::{Clock, SystemClock};
 
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);

@@ -16,7 +16,7 @@ use super::{AuthZenBuilder, Evaluation, answer};
 use crate::decision::{
     Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, Obligation, one_for_each, too_many,
 };
-use crate::remote::Remote;
+use crate::http::Remote;
 
 /// The largest question that is sent.
 const MAX_QUESTION_BYTES: usize = 256 * 1024;

@@ -10,9 +10,10 @@ use tokio::sync::Mutex;
 
 use crate::decision::DecisionError;
 use crate::error::ConfigError;
-use crate::fetch::url::{self, PlainHttp, is_loopback};
+use crate::http::Remote;
+use crate::http::url;
+use crate::http::url::{PlainHttp, is_loopback};
 use crate::json::Object;
-use crate::remote::Remote;
 use crate::time::Clock;
 
 /// For how long metadata counts, and how soon after a failure it is asked for again.

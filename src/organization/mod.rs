@@ -5,7 +5,6 @@ mod source;
 mod subdomain;
 
 use std::fmt;
-#[cfg(feature = "live")]
 use std::sync::Arc;
 
 use crate::scoped::ScopedId;
@@ -13,7 +12,7 @@ use crate::scoped::ScopedId;
 pub use path_params::PathParams;
 pub(crate) use path_params::matched_route;
 pub(crate) use source::Requested;
-pub use source::{RequestSource, from_request, header, path, subdomain, token};
+pub use source::{RequestSource, any_organization, custom, header, path, subdomain};
 
 /// The *verified* organization of this request: the one that the request names and that the token was issued for.
 ///
@@ -28,7 +27,6 @@ impl Organization {
         Self(of_token.clone())
     }
 
-    #[cfg(feature = "live")]
     pub(crate) fn shared_id(&self) -> &Arc<str> {
         &self.0.id
     }

@@ -9,7 +9,7 @@ use http::request::Parts;
 ///
 /// ```
 /// let mut request = http::Request::new(());
-/// request.extensions_mut().insert(orgate::PathParams::new([("org", "acme")]));
+/// request.extensions_mut().insert(orgate::organization::PathParams::new([("org", "acme")]));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PathParams(Vec<(String, String)>);

@@ -11,8 +11,8 @@ use super::subdomain::{label_below, normalized_domain};
 use crate::error::ConfigError;
 use crate::rejection::Rejection;
 
-/// Where a request names what it is about: an organization, or the resource that a decision point is asked about. Made by [`path`], [`header`], [`subdomain`], [`from_request`] or
-/// [`token`].
+/// Where a request names what it is about: an organization, or the resource that a decision point is asked about. Made by [`path`], [`header`], [`subdomain`], [`custom`] or
+/// [`any_organization`].
 #[derive(Clone, Debug)]
 pub struct RequestSource {
     kind: Kind,
@@ -80,9 +80,9 @@ pub fn subdomain(domain: &str) -> RequestSource {
 /// `None` and an empty id never pass. Where the query names the organization, say:
 ///
 /// ```
-/// use orgate::policy::{from_request, resource};
+/// use orgate::policy::{custom, resource};
 ///
-/// let source = from_request("query org", |request| {
+/// let source = custom("query org", |request| {
 ///     let pairs = request.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
 ///     let mut ids = pairs.filter(|(key, _)| *key == "org").map(|(_, id)| id.to_owned());
 ///     // Named twice, it is not clear which one the handler would read.
@@ -91,15 +91,15 @@ pub fn subdomain(domain: &str) -> RequestSource {
 /// assert_eq!(resource().in_organization(source).to_string(), "resource in organization from query org");
 /// ```
 #[must_use]
-pub fn from_request(label: &str, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> RequestSource {
-    let fault = label.is_empty().then(|| ConfigError::new("from_request(\"\"): the label is missing"));
+pub fn custom(label: &str, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> RequestSource {
+    let fault = label.is_empty().then(|| ConfigError::new("custom(\"\"): the label is missing"));
     RequestSource { kind: Kind::Closure(label.into(), Arc::new(find)), fault }
 }
 
 /// Whatever organization the token is for. The request names none; the handler learns it from
 /// [`Organization`](crate::Organization).
 #[must_use]
-pub fn token() -> RequestSource {
+pub fn any_organization() -> RequestSource {
     RequestSource { kind: Kind::Token, fault: None }
 }
 
@@ -180,7 +180,7 @@ impl RequestSource {
 fn no_parameter(name: &str) -> Rejection {
     Rejection::misconfigured(format!(
         "path({name:?}): the layer sees no path parameter {{{name}}}. Put it on a route that has one, inside the router (a layer around \
-         the whole router runs before routing); without axum, insert orgate::PathParams into the request"
+         the whole router runs before routing); without axum, insert orgate::organization::PathParams into the request"
     ))
 }
 
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_closure_and_the_token() {
-        let source = from_request("second label", |_| Some(String::new()));
+        let source = custom("second label", |_| Some(String::new()));
         assert_eq!(source.compare(&mut parts(), "acme").unwrap(), Requested::Unclear);
         assert_eq!(token().compare(&mut parts(), "acme").unwrap(), Requested::OfToken);
     }

@@ -10,8 +10,8 @@ use tokio::sync::OnceCell;
 use super::Permit;
 use super::client::{Facts, Inner};
 use crate::error::ConfigError;
-use crate::fetch::Fetch;
-use crate::remote::{ClientChoice, Remote, check_header, check_url};
+use crate::http::Fetch;
+use crate::http::{ClientChoice, Remote, check_header, check_url};
 
 const API: &str = "https://api.permit.io";
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);

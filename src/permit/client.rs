@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::{PermitBuilder, check};
 use crate::decision::{Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, MAX_BATCH, too_many};
-use crate::remote::Remote;
+use crate::http::Remote;
 
 /// Permit.io: a decision point, and the facts that it decides by. A cheap clone.
 #[derive(Clone)]

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::client::Facts;
 use super::{Permit, PermitUser};
-use crate::fetch::percent;
+use crate::http::percent;
+use crate::http::{CallError, is_passing, retry_after};
 use crate::json::Object;
-use crate::remote::{CallError, is_passing, retry_after};
 
 const WAIT_TIMEOUT: HeaderName = HeaderName::from_static("x-wait-timeout");
 const TIMEOUT_POLICY: HeaderName = HeaderName::from_static("x-timeout-policy");

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::check::Check;
 use super::claim::ClaimValue;
 use super::decide_by::Question;
-#[cfg(feature = "live")]
 use super::freshness::LiveRule;
 use crate::decision::CacheTimes;
 use crate::error::ConfigError;
@@ -22,7 +21,6 @@ pub(super) struct Alternative {
     pub(super) kind: Option<SubjectKind>,
     pub(super) claims: Vec<(Arc<str>, ClaimValue)>,
     pub(super) scopes: Vec<ScopeRule>,
-    #[cfg(feature = "live")]
     pub(super) live: LiveRule,
     pub(super) checks: Vec<Check>,
     pub(super) questions: Vec<Question>,
@@ -107,7 +105,6 @@ impl Alternative {
         self.kind = self.kind.or(other.kind);
         self.claims.extend(other.claims);
         self.scopes.extend(other.scopes);
-        #[cfg(feature = "live")]
         {
             self.live = self.live.and(other.live);
         }
@@ -184,7 +181,6 @@ impl fmt::Display for Alternative {
             .chain(self.claims.iter().map(|(name, value)| format!("claim {name} = {value}")))
             .chain(self.scopes.iter().map(ToString::to_string))
             .chain(self.checks.iter().map(|check| format!("check {:?}", check.name)));
-        #[cfg(feature = "live")]
         let words = words.chain(Some(self.live.to_string()).filter(|live| !live.is_empty()));
         let words = words
             .chain(self.questions.iter().map(ToString::to_string))

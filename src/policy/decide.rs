@@ -8,13 +8,13 @@ use super::alternative::{IssuerRule, Model};
 use super::check::Facts;
 use super::claim::{ClaimKind, ClaimValue};
 use super::decide_by::{self, DecisionView, WantedDecision};
-#[cfg(feature = "live")]
-use super::live::{LiveView, PermissionDrift, WantedPermissions};
+use super::live::{LiveView, WantedPermissions};
 use super::refusal::{Refusal, denied, nearness};
 use super::rules::{Branch, Rules};
+use crate::issuer::ORGANIZATION_URN;
 use crate::json::Object;
-use crate::jwt::ORGANIZATION_URN;
 use crate::organization::{Organization, RequestSource, Requested};
+use crate::permissions::PermissionDrift;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scoped::ScopedId;
 use crate::token::AccessToken;
@@ -23,7 +23,6 @@ use crate::token::AccessToken;
 #[derive(Debug, Default)]
 pub(crate) struct Granted {
     pub(crate) organization: Option<Organization>,
-    #[cfg(feature = "live")]
     pub(crate) drift: Option<PermissionDrift>,
     /// The decision point could not be reached, and the policy says that this may pass.
     pub(crate) without_decision: bool,
@@ -31,7 +30,6 @@ pub(crate) struct Granted {
 
 /// What there is beside token and request.
 pub(crate) struct View<'a> {
-    #[cfg(feature = "live")]
     pub(crate) live: Option<LiveView<'a>>,
     pub(crate) decisions: DecisionView<'a>,
 }
@@ -40,9 +38,7 @@ pub(crate) struct View<'a> {
 pub(crate) enum Unsettled {
     Denied(Rejection),
     /// The issuer and the source of live permissions disagree: no token will do, of this model or another.
-    #[cfg(feature = "live")]
     Disagreed(Rejection),
-    #[cfg(feature = "live")]
     NeedsPermissions(Box<WantedPermissions>),
     NeedsDecision(Box<WantedDecision>),
 }
@@ -71,10 +67,9 @@ impl Rules {
                 Refusal::Said(Unsettled::Denied(denial)) if denial.kind() != RejectionKind::Misconfigured => {
                     nearness(denial.kind(), denial.remediation())
                 }
-                #[cfg(feature = "live")]
                 Refusal::Said(Unsettled::Disagreed(_)) => super::refusal::DISAGREED,
                 Refusal::Lacks => nearness(RejectionKind::InsufficientScope, Remediation::RequestScope),
-                Refusal::Audience(remediation, _) => nearness(RejectionKind::WrongAudience, *remediation),
+                Refusal::Audience(remediation, _) => nearness(RejectionKind::WrongModel, *remediation),
                 Refusal::Issuer | Refusal::Kind => nearness(RejectionKind::Denied, Remediation::None),
                 // What is wired wrongly, or not known yet, is not for another branch to settle.
                 Refusal::Said(_) => return Err(refusal.settle(branch, token)),
@@ -85,12 +80,11 @@ impl Rules {
         }
         let denial = nearest.and_then(|(_, branch, refusal)| match refusal.settle(branch, token) {
             Unsettled::Denied(denial) => Some(denial),
-            #[cfg(feature = "live")]
             Unsettled::Disagreed(denial) => Some(denial),
             _ => None,
         });
         let denial = denial.unwrap_or_else(|| Rejection::misconfigured("a policy without a branch"));
-        let depends = matches!(denial.kind(), RejectionKind::WrongAudience | RejectionKind::WrongOrganization);
+        let depends = matches!(denial.kind(), RejectionKind::WrongModel | RejectionKind::WrongOrganization);
         Err(if self.hide_organization && depends { denial.into_hidden() } else { denial }.into())
     }
 }
@@ -132,7 +126,6 @@ fn judge(branch: &Branch, token: &AccessToken, request: &mut Parts, view: &View<
 /// By the token alone, or beside what its subject holds now.
 fn judge_scopes(branch: &Branch, token: &AccessToken, granted: &mut Granted, view: &View<'_>) -> Result<(), Refusal> {
     let alternative = &branch.alternative;
-    #[cfg(feature = "live")]
     if alternative.live.is_asked() {
         let Some(live) = &view.live else {
             return Err(Rejection::misconfigured("live permissions, and nothing to ask for them").into());
@@ -141,8 +134,6 @@ fn judge_scopes(branch: &Branch, token: &AccessToken, granted: &mut Granted, vie
         granted.drift = Some(drift);
         return Ok(());
     }
-    #[cfg(not(feature = "live"))]
-    let _ = (granted, view);
     if alternative.holds(|scope| token.has_scope(scope)) { Ok(()) } else { Err(Refusal::Lacks) }
 }
 

@@ -47,14 +47,14 @@ impl Policy {
     /// Also the decision point allows it. Subject, organization, method and matched route go along by themselves.
     ///
     /// It is asked last, and can only narrow what the token allows. The server needs one:
-    /// [`Builder::decision_point`](crate::Builder::decision_point).
+    /// [`Builder::decision_point`](crate::server::Builder::decision_point).
     pub fn decide(self, action: &str, resource_type: &str, id: RequestSource) -> Self {
         self.and(decide(action, resource_type, id))
     }
 
     /// How long decisions for this route are remembered, instead of as the server's decider has it.
     /// [`CacheTimes::NONE`]: not at all.
-    pub fn remember_decisions(self, times: CacheTimes) -> Self {
+    pub fn decision_cache(self, times: CacheTimes) -> Self {
         self.and(Self::condition(Alternative { remember: Some(times), ..Alternative::default() }))
     }
 

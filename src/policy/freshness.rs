@@ -10,30 +10,19 @@ use crate::error::ConfigError;
 /// The longest time that a snapshot may serve.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How old the knowledge may be that a route rests on. Made by [`within`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Freshness(Duration);
-
-/// Not older than this: one second to 24 hours.
-#[must_use]
-pub const fn within(age: Duration) -> Freshness {
-    Freshness(age)
-}
-
 /// The subject holds it still, as was known not longer ago than this. To be combined with a model:
-/// `resource().fresh(within(..))` says the same. `guard.with(fresh(..))` says it for every route.
+/// `resource().fresh_within(..)` says the same. `guard.require(fresh(..))` says it for every route.
 ///
 /// ```
 /// use std::time::Duration;
-/// use orgate::policy::{fresh, organization, path, within};
+/// use orgate::policy::{fresh_within, organization, path};
 ///
-/// let policy = organization(path("org")).scope("invite:member").and(fresh(within(Duration::from_secs(30))));
+/// let policy = organization(path("org")).scope("invite:member").and(fresh_within(Duration::from_secs(30)));
 /// assert_eq!(policy.to_string(), "organization from path {org} and scope invite:member and fresh within 30s");
 /// ```
-pub fn fresh(freshness: Freshness) -> Policy {
-    let Freshness(age) = freshness;
+pub fn fresh_within(age: Duration) -> Policy {
     if !(Duration::from_secs(1)..=MAX_AGE).contains(&age) {
-        return Policy::faulty(ConfigError::new(format_args!("fresh(within({age:?})): not in 1s ..= {MAX_AGE:?}")));
+        return Policy::faulty(ConfigError::new(format_args!("fresh_within({age:?}): not in 1s ..= {MAX_AGE:?}")));
     }
     condition(LiveRule { max_age: Some(age), ..LiveRule::default() })
 }
@@ -52,8 +41,8 @@ impl Policy {
     /// The token's scopes count only as far as the subject still holds them, as was known not longer ago than this.
     ///
     /// The issuer entry needs a source of permissions: [`Issuer::permissions`](crate::Issuer::permissions).
-    pub fn fresh(self, freshness: Freshness) -> Self {
-        self.and(fresh(freshness))
+    pub fn fresh_within(self, age: Duration) -> Self {
+        self.and(fresh_within(age))
     }
 
     /// The token's scopes count only as far as the subject holds them now: the source is asked for each request, requests
@@ -152,7 +141,7 @@ impl fmt::Display for LiveRule {
 mod tests {
     use super::super::{Rules, any_of, authenticated, organization, path, resource, scope};
     use super::*;
-    use crate::jwt::IssuerRules;
+    use crate::issuer::IssuerRules;
 
     fn compiled(policy: Policy, has_source: bool) -> Result<Rules, String> {
         let mut entry = IssuerRules::for_tests("main");
@@ -160,8 +149,8 @@ mod tests {
         Rules::compile(policy, &[&entry]).map_err(|error| error.to_string())
     }
 
-    fn s(seconds: u64) -> Freshness {
-        within(Duration::from_secs(seconds))
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     #[test]
@@ -169,16 +158,16 @@ mod tests {
         let minute = Duration::from_secs(60);
         let hour = Duration::from_secs(3600);
         for (policy, expected) in [
-            (resource().fresh(s(30)), "resource and fresh within 30s"),
-            (resource().fresh(s(60)).fresh(s(30)).fresh(s(90)), "resource and fresh within 30s"),
+            (resource().fresh_within(s(30)), "resource and fresh within 30s"),
+            (resource().fresh_within(s(60)).fresh_within(s(30)).fresh_within(s(90)), "resource and fresh within 30s"),
             (resource().live(), "resource and live"),
-            (resource().live().fresh(s(30)), "resource and live"),
-            (resource().fresh(s(30)).live(), "resource and live"),
+            (resource().live().fresh_within(s(30)), "resource and live"),
+            (resource().fresh_within(s(30)).live(), "resource and live"),
             (resource().and(live()).and(live()), "resource and live"),
-            (fresh(s(30)).and(resource()).scope("a"), "resource and scope a and fresh within 30s"),
+            (fresh_within(s(30)).and(resource()).scope("a"), "resource and scope a and fresh within 30s"),
             (resource().live().stale_if_error(minute), "resource and live, stale up to 60s on error"),
             (
-                resource().fresh(s(30)).stale_if_error(hour).stale_if_error(minute),
+                resource().fresh_within(s(30)).stale_if_error(hour).stale_if_error(minute),
                 "resource and fresh within 30s, stale up to 60s on error",
             ),
             (resource().live().dangerous_token_only_on_error(), "resource and live, the token alone on error"),
@@ -191,11 +180,11 @@ mod tests {
                 "resource and live, stale up to 60s on error",
             ),
             (
-                resource().scope("a").or(organization(path("org")).scope("b").fresh(s(5))),
+                resource().scope("a").or(organization(path("org")).scope("b").fresh_within(s(5))),
                 "(resource and scope a) or (organization from path {org} and scope b and fresh within 5s)",
             ),
             (
-                resource().and(scope("a").or(any_of(["b", "c"]).live())).fresh(s(30)),
+                resource().and(scope("a").or(any_of(["b", "c"]).live())).fresh_within(s(30)),
                 "(resource and scope a and fresh within 30s) or (resource and any of [b c] and live)",
             ),
         ] {
@@ -212,29 +201,30 @@ mod tests {
     fn faults_are_found() {
         let day = Duration::from_secs(24 * 3600);
         for (policy, expected) in [
-            (resource().fresh(s(0)), "fresh(within(0ns))"),
-            (resource().fresh(within(Duration::from_millis(999))), "fresh(within(999ms))"),
-            (resource().fresh(within(day + Duration::from_nanos(1))), "not in 1s ..= 86400s"),
+            (resource().fresh_within(s(0)), "fresh_within(0ns)"),
+            (resource().fresh_within(Duration::from_millis(999)), "fresh_within(999ms)"),
+            (resource().fresh_within(day + Duration::from_nanos(1)), "not in 1s ..= 86400s"),
             (resource().live().stale_if_error(day + Duration::from_nanos(1)), "stale_if_error"),
             (resource().stale_if_error(day), "nothing fresh or live is asked"),
             (resource().dangerous_token_only_on_error(), "nothing fresh or live is asked"),
             (resource().live().or(resource().scope("a").stale_if_error(day)), "nothing fresh or live is asked"),
             (authenticated().live(), "authenticated()"),
-            (authenticated().fresh(s(30)), "authenticated()"),
+            (authenticated().fresh_within(s(30)), "authenticated()"),
             (resource().live().or(authenticated().live()), "authenticated()"),
             (live(), "does not say what the token is for"),
         ] {
             let error = compiled(policy, true).unwrap_err();
             assert!(error.contains(expected), "{error} should say {expected}");
         }
-        for good in [resource().fresh(s(1)), resource().fresh(within(day)), resource().live().stale_if_error(day)] {
+        for good in [resource().fresh_within(s(1)), resource().fresh_within(day), resource().live().stale_if_error(day)]
+        {
             assert!(compiled(good, true).is_ok());
         }
     }
 
     #[test]
     fn without_a_source_nothing_is_fresh() {
-        for policy in [resource().live(), resource().fresh(s(30)), resource().or(resource().scope("a").live())] {
+        for policy in [resource().live(), resource().fresh_within(s(30)), resource().or(resource().scope("a").live())] {
             let error = compiled(policy, false).unwrap_err();
             assert!(error.contains("\"main\" has no source") && error.contains("Issuer::permissions"), "{error}");
         }

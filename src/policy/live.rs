@@ -5,48 +5,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::alternative::{Alternative, Model};
-use super::conversation::{Conversations, Difference, Spoken, Topic};
 use super::decide::Unsettled;
 use super::freshness::{LiveRule, OnError};
 use super::refusal::{denied, missing_scopes};
-use crate::live::{
-    LivePermissions, Need, PermissionModel, PermissionQuery, Permissions, Snapshot, Source, SourceError, Ticket,
-};
 use crate::organization::Organization;
+use crate::permissions::{
+    Conversations, Difference, Epoch, LivePermissions, Need, PermissionDrift, PermissionModel, PermissionQuery,
+    Permissions, Snapshot, Source, SourceError, Spoken, Topic,
+};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
 use crate::token::{AccessToken, NumericDate};
 
 /// When to come again, if the source does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// How the token of a request that passed differs from what its subject holds now. It is in the extensions of a request
-/// that passed a policy with [`fresh`](crate::Policy::fresh) or [`live`](crate::Policy::live), empty or not: what the
-/// route needs is there, and what else has changed is the application's to make something of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PermissionDrift {
-    lost: Box<[Box<str>]>,
-    gained: Box<[Box<str>]>,
-}
-
-impl PermissionDrift {
-    /// The scopes of the token that the subject does not hold any more.
-    pub fn lost(&self) -> impl Iterator<Item = &str> {
-        self.lost.iter().map(|scope| &**scope)
-    }
-
-    /// The scopes that the subject holds, and the token lacks.
-    pub fn gained(&self) -> impl Iterator<Item = &str> {
-        self.gained.iter().map(|scope| &**scope)
-    }
-
-    fn between(token: &AccessToken, live: &Permissions) -> Self {
-        Self {
-            lost: token.scopes().filter(|scope| !live.holds(scope)).map(Into::into).collect(),
-            gained: live.scopes().filter(|scope| !token.has_scope(scope)).map(Into::into).collect(),
-        }
-    }
-}
 
 /// What is at hand to judge by.
 pub(crate) struct LiveView<'a> {
@@ -55,7 +27,7 @@ pub(crate) struct LiveView<'a> {
     /// Of the token's issuer entry.
     pub(crate) source: Option<&'a Source>,
     /// When the request arrived.
-    pub(crate) arrival: Ticket,
+    pub(crate) arrival: Epoch,
     /// What has been waited for.
     pub(crate) waited: &'a [Waited],
     pub(crate) now: Now,
@@ -76,7 +48,7 @@ pub(crate) struct Waited {
 }
 
 impl LiveRule {
-    fn need(&self, arrival: Ticket) -> Need {
+    fn need(&self, arrival: Epoch) -> Need {
         match self.max_age {
             Some(age) if !self.now => Need::Within(age, arrival),
             _ => Need::After(arrival),

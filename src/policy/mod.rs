@@ -30,34 +30,24 @@
 mod alternative;
 mod check;
 mod claim;
-#[cfg(feature = "live")]
-mod conversation;
 mod decide;
 mod decide_by;
-#[cfg(feature = "live")]
 mod freshness;
-#[cfg(feature = "live")]
 mod live;
 mod refusal;
 mod rules;
 mod value;
 mod words;
 
-pub use crate::organization::{RequestSource, from_request, header, path, subdomain, token};
+pub use crate::organization::{RequestSource, any_organization, custom, header, path, subdomain};
 pub use check::{CheckResult, Facts};
 pub use claim::ClaimValue;
-#[cfg(feature = "live")]
-pub(crate) use conversation::Conversations;
 pub(crate) use decide::{Granted, Unsettled, View};
 pub use decide_by::decide;
 pub(crate) use decide_by::{Decided, DecisionView, WantedDecision};
 #[cfg(feature = "axum")]
 pub(crate) use decide_by::{denied_by, undecided};
-#[cfg(feature = "live")]
-pub use freshness::{Freshness, fresh, live, within};
-#[cfg(feature = "live")]
-pub use live::PermissionDrift;
-#[cfg(feature = "live")]
+pub use freshness::{fresh_within, live};
 pub(crate) use live::{LiveView, Waited, WantedPermissions};
 pub(crate) use rules::Rules;
 pub use value::Policy;

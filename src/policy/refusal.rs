@@ -41,7 +41,7 @@ impl Refusal {
             }
             Self::Kind => denied(format!("the subject is a {:?}", token.subject().kind())).into(),
             Self::Audience(remediation, detail) => {
-                let denial = Rejection::new(RejectionKind::WrongAudience, remediation, detail);
+                let denial = Rejection::new(RejectionKind::WrongModel, remediation, detail);
                 denial.with_scopes(required(), Vec::new()).into()
             }
             Self::Lacks => {
@@ -54,7 +54,6 @@ impl Refusal {
 }
 
 /// A 403 with `none`, however it is written: else two models would send a client to and fro.
-#[cfg(feature = "live")]
 pub(super) const DISAGREED: (u8, u8) = (4, 0);
 
 /// What might still pass comes first, then what the client can do something about, the easiest first.
@@ -64,7 +63,7 @@ pub(super) fn nearness(kind: RejectionKind, remediation: Remediation) -> (u8, u8
         RejectionKind::InsufficientScope => 4,
         RejectionKind::OutdatedToken => 3,
         RejectionKind::WrongOrganization => 2,
-        RejectionKind::WrongAudience => 1,
+        RejectionKind::WrongModel => 1,
         _ => 0,
     };
     let remediation = match remediation {

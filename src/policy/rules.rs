@@ -3,8 +3,7 @@
 use super::alternative::{Alternative, IssuerRule, Model};
 use super::value::Policy;
 use crate::error::ConfigError;
-use crate::jwt::IssuerRules;
-#[cfg(feature = "live")]
+use crate::issuer::IssuerRules;
 use std::sync::Arc;
 
 /// Each may be a wait of its own.
@@ -24,7 +23,6 @@ pub(crate) struct Rules {
 pub(super) struct Branch {
     pub(super) alternative: Alternative,
     /// As it is printed.
-    #[cfg(feature = "live")]
     pub(super) text: Arc<str>,
 }
 
@@ -87,7 +85,6 @@ impl Rules {
     }
 
     /// Whether permissions must be fresh.
-    #[cfg(feature = "live")]
     pub(crate) fn is_live(&self) -> bool {
         self.branches.iter().any(|branch| branch.alternative.live.is_asked())
     }
@@ -95,11 +92,7 @@ impl Rules {
 
 impl Branch {
     fn new(alternative: Alternative) -> Self {
-        Self {
-            #[cfg(feature = "live")]
-            text: alternative.to_string().into(),
-            alternative,
-        }
+        Self { text: alternative.to_string().into(), alternative }
     }
 }
 
@@ -137,7 +130,6 @@ fn check(alternative: &Alternative, entries: &[&IssuerRules]) -> Result<(), Conf
     if alternative.questions.is_empty() && alternative.remember.is_some() {
         return Err(ConfigError::new(format_args!("a branch ({alternative}) says how to decide, and asks nothing")));
     }
-    #[cfg(feature = "live")]
     check_live(alternative, model, entries.iter().filter(eligible))?;
     if let Some(indicator) = model.indicator() {
         let known = entries.iter().filter(eligible).any(|rules| rules.has_resource(indicator));
@@ -148,7 +140,6 @@ fn check(alternative: &Alternative, entries: &[&IssuerRules]) -> Result<(), Conf
     Ok(())
 }
 
-#[cfg(feature = "live")]
 fn check_live<'a>(
     alternative: &Alternative,
     model: &Model,
@@ -175,11 +166,11 @@ fn check_live<'a>(
 #[cfg(test)]
 mod tests {
     use super::super::{
-        all_of, any_of, authenticated, claim, from_request, header, machine, optional, organization, path, resource,
+        all_of, any_of, authenticated, claim, custom, header, machine, optional, organization, path, resource,
         resource_at, scope, token, user,
     };
     use super::*;
-    use crate::jwt::IssuerRules;
+    use crate::issuer::IssuerRules;
 
     fn compiled(policy: Policy, entries: &[&str]) -> Result<Rules, String> {
         let entries: Vec<_> = entries.iter().map(|name| IssuerRules::for_tests(name)).collect();
@@ -212,7 +203,7 @@ mod tests {
             (resource().hide_organization(), "hide_organization"),
             (resource().claim("", "x"), "claim(\"\")"),
             (resource().check("", |_| true), "check(\"\")"),
-            (organization(from_request("", |_| None)), "from_request(\"\")"),
+            (organization(custom("", |_| None)), "custom(\"\")"),
             (resource().or(resource().scope("")), "\"\""),
         ] {
             let error = compiled(policy, &["main"]).unwrap_err();

@@ -72,7 +72,7 @@ pub fn any_of<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Policy {
     Policy::scopes("any_of", scopes, ScopeRule::Any)
 }
 
-/// The token is of the issuer entry with this name. `guard.with(issued_by("staff"))` says it for every route.
+/// The token is of the issuer entry with this name. `guard.require(issued_by("staff"))` says it for every route.
 pub fn issued_by(name: &str) -> Policy {
     Policy::condition(Alternative { issuer: Some(IssuerRule::Named(name.into())), ..Alternative::default() })
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::challenge::ErrorCode;
+use crate::respond::ErrorCode;
 
 /// What kind of refusal this is, grouped by fault: the caller (400, 401, 403, 404), this server (500), an issuer or
 /// another source that cannot be reached (503).
@@ -28,7 +28,7 @@ pub enum RejectionKind {
     /// 401: the subject of the token does not hold any more what the token says.
     OutdatedToken,
     /// 403: the token is for this server, but of another model than the route asks for.
-    WrongAudience,
+    WrongModel,
     /// 403: the request's organization is not the token's, or one of them is missing.
     WrongOrganization,
     /// 403: a scope is missing.
@@ -57,7 +57,7 @@ impl RejectionKind {
             | Self::KeyNotFound
             | Self::KeyUnresolved
             | Self::OutdatedToken => StatusCode::UNAUTHORIZED,
-            Self::WrongAudience | Self::WrongOrganization | Self::InsufficientScope | Self::Denied => {
+            Self::WrongModel | Self::WrongOrganization | Self::InsufficientScope | Self::Denied => {
                 StatusCode::FORBIDDEN
             }
             Self::Hidden => StatusCode::NOT_FOUND,
@@ -78,9 +78,7 @@ impl RejectionKind {
             | Self::KeyNotFound
             | Self::KeyUnresolved
             | Self::OutdatedToken => Some(ErrorCode::InvalidToken),
-            Self::WrongAudience | Self::WrongOrganization | Self::InsufficientScope => {
-                Some(ErrorCode::InsufficientScope)
-            }
+            Self::WrongModel | Self::WrongOrganization | Self::InsufficientScope => Some(ErrorCode::InsufficientScope),
             Self::MissingToken | Self::Denied | Self::Hidden | Self::Unavailable | Self::Misconfigured => None,
         }
     }
@@ -98,7 +96,7 @@ impl RejectionKind {
             Self::KeyNotFound => "The access token was signed with a key that is no longer published.",
             Self::KeyUnresolved => "The key of the access token is not known yet: try again.",
             Self::OutdatedToken => "The permissions behind the access token have changed: get a new one.",
-            Self::WrongAudience => "The access token was issued for another kind of resource.",
+            Self::WrongModel => "The access token was issued for another kind of resource.",
             Self::WrongOrganization => "The request names no organization, or the token is not for it.",
             Self::InsufficientScope => "The access token lacks a required scope.",
             Self::Denied => "The access token does not allow this.",

@@ -15,24 +15,22 @@ use limits::Limits;
 use super::ResourceServer;
 use super::check::{check_range, check_resource, metadata_url};
 use super::entry::{EntrySettings, Fetcher};
-use super::issuer::Issuer;
-use crate::challenge::{ChallengeSettings, Quotable};
+use crate::change::revocations::{RevocationList, Revocations};
 use crate::decision::Decider;
+use crate::engine::Live;
+use crate::engine::{Permits, State};
 use crate::error::ConfigError;
-use crate::jwt::{Entries, Profile, VerifiedTokens};
-use crate::keys::{Changes, KeyEvent, RefreshSettings, Watcher};
-#[cfg(feature = "live")]
-use crate::live::LivePermissions;
-#[cfg(feature = "live")]
-use crate::middleware::Live;
-use crate::middleware::{Answers, OnReject, Permits, RejectionBody, State};
-#[cfg(feature = "introspection")]
-use crate::opaque::Introspection;
-#[cfg(feature = "live")]
-use crate::policy::Conversations;
+use crate::issuer::Issuer;
+use crate::issuer::keys::{Changes, KeyEvent, RefreshSettings, Watcher};
+use crate::issuer::{Profile, TrustedIssuers};
+use crate::permissions::Conversations;
+use crate::permissions::LivePermissions;
 use crate::rejection::Rejection;
-use crate::revocation::{RevocationList, Revocations};
+use crate::respond::{Answers, RejectionBody, ShapeBody};
+use crate::respond::{ChallengeSettings, Quotable};
 use crate::time::{Clock, SystemClock};
+use crate::token::Introspection;
+use crate::token::verify::VerifiedTokens;
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
@@ -49,7 +47,7 @@ const MAX_STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 ///     .resource("https://api.example.com/billing") // for resource_at("https://api.example.com/billing")
 ///     .resource_metadata("https://api.example.com/.well-known/oauth-protected-resource")
 ///     .leeway(Duration::from_secs(10))
-///     .stale_for(Duration::from_secs(3600))
+///     .serve_stale_keys_for(Duration::from_secs(3600))
 ///     .build()?;
 /// # _ = server;
 /// # Ok::<(), orgate::ConfigError>(())
@@ -60,10 +58,10 @@ pub struct Builder {
     resources: Vec<String>,
     leeway: Duration,
     limits: Limits,
-    stale_for: Duration,
+    serve_stale_keys_for: Duration,
     realm: Option<String>,
     resource_metadata: Option<String>,
-    on_reject: Option<OnReject>,
+    rejection_body: Option<ShapeBody>,
     revocations: Arc<dyn Revocations>,
     decider: Option<Decider>,
     clock: Arc<dyn Clock>,
@@ -71,7 +69,6 @@ pub struct Builder {
     allow_http: bool,
     watcher: Option<Watcher>,
     grpc: bool,
-    #[cfg(feature = "introspection")]
     introspection: Option<Introspection>,
 }
 
@@ -82,10 +79,10 @@ impl Builder {
             resources: vec![resource],
             leeway: DEFAULT_LEEWAY,
             limits: Limits::default(),
-            stale_for: DEFAULT_STALE,
+            serve_stale_keys_for: DEFAULT_STALE,
             realm: None,
             resource_metadata: None,
-            on_reject: None,
+            rejection_body: None,
             revocations: Arc::new(RevocationList::new()),
             decider: None,
             clock: Arc::new(SystemClock::new()),
@@ -93,12 +90,11 @@ impl Builder {
             allow_http: false,
             watcher: None,
             grpc: true,
-            #[cfg(feature = "introspection")]
             introspection: None,
         }
     }
 
-    /// Another issuer entry. Each policy must then say `issued_by(name)` or `any_issuer()`; `guard.with(..)` says it for all
+    /// Another issuer entry. Each policy must then say `issued_by(name)` or `any_issuer()`; `guard.require(..)` says it for all
     /// routes.
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
         self.issuers.push(issuer.into());
@@ -120,8 +116,8 @@ impl Builder {
 
     /// How long keys past their life time serve while the issuer cannot be reached. Default: 24 h; zero is allowed, 30
     /// days at most. Stale keys verify what they know and never answer for an unknown `kid`.
-    pub fn stale_for(mut self, duration: Duration) -> Self {
-        self.stale_for = duration;
+    pub fn serve_stale_keys_for(mut self, duration: Duration) -> Self {
+        self.serve_stale_keys_for = duration;
         self
     }
 
@@ -145,12 +141,13 @@ impl Builder {
     /// does not pass here: it is a plain problem body with 500.
     ///
     /// ```
-    /// use orgate::{middleware::RejectionBody, ResourceServer};
+    /// use orgate::respond::RejectionBody;
+    /// use orgate::ResourceServer;
     /// use serde_json::json;
     ///
     /// # fn main() -> Result<(), orgate::ConfigError> {
     /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
-    ///     .on_reject(|rejection, _request| {
+    ///     .rejection_body(|rejection, _request| {
     ///         RejectionBody::json(&json!({
     ///             "message": rejection.kind().description(),
     ///             "hint": rejection.remediation().as_str(),
@@ -161,8 +158,11 @@ impl Builder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_reject(mut self, hook: impl Fn(&Rejection, &HeaderMap) -> RejectionBody + Send + Sync + 'static) -> Self {
-        self.on_reject = Some(Arc::new(hook));
+    pub fn rejection_body(
+        mut self,
+        hook: impl Fn(&Rejection, &HeaderMap) -> RejectionBody + Send + Sync + 'static,
+    ) -> Self {
+        self.rejection_body = Some(Arc::new(hook));
         self
     }
 
@@ -171,7 +171,7 @@ impl Builder {
     /// Without it, a `POST` over HTTP/2 with content type `application/grpc`, `application/grpc-web` or
     /// `application/grpc-web-text` is refused with HTTP 200. It must be used in a service that a proxy asks whether to let a
     /// request in (nginx `auth_request`, Traefik ForwardAuth, Envoy `ext_authz`): there 200 means yes.
-    pub fn plain_http_answers(mut self) -> Self {
+    pub fn disable_grpc_responses(mut self) -> Self {
         self.grpc = false;
         self
     }
@@ -182,7 +182,8 @@ impl Builder {
     /// holds lives as long as the server does, so it should not hold a clone of the server.
     ///
     /// ```
-    /// use orgate::{ResourceServer, keys::KeyEvent};
+    /// use orgate::ResourceServer;
+    /// use orgate::issuer::keys::KeyEvent;
     ///
     /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
     ///     .on_key_event(|issuer, event| match event {
@@ -205,7 +206,7 @@ impl Builder {
         self
     }
 
-    /// Whom policies with [`decide`](crate::Policy::decide) and the extractor [`Decide`](crate::Decide) ask.
+    /// Whom policies with [`decide`](crate::Policy::decide) and the extractor [`Decide`](crate::axum::Authorizer) ask.
     pub fn decision_point(mut self, decider: Decider) -> Self {
         self.decider = Some(decider);
         self
@@ -225,7 +226,6 @@ impl Builder {
     }
 
     /// Opaque tokens are taken too: the issuer is asked about each. Without this they are refused.
-    #[cfg(feature = "introspection")]
     pub fn introspection(mut self, ask: Introspection) -> Self {
         self.introspection = Some(ask);
         self
@@ -238,7 +238,7 @@ impl Builder {
     /// The first setting that must not run, with its value.
     pub fn build(self) -> Result<ResourceServer, ConfigError> {
         check_range("leeway", self.leeway, MAX_LEEWAY)?;
-        check_range("stale_for", self.stale_for, MAX_STALE)?;
+        check_range("serve_stale_keys_for", self.serve_stale_keys_for, MAX_STALE)?;
         self.limits.check()?;
         for resource in &self.resources {
             check_resource(resource, Profile::UntypedJwt)?;
@@ -251,22 +251,26 @@ impl Builder {
         let settings = EntrySettings {
             resources: self.resources,
             leeway: self.leeway,
-            life: RefreshSettings { stale_for: self.stale_for, watcher: self.watcher, changes: Changes::default() },
+            life: RefreshSettings {
+                stale_for: self.serve_stale_keys_for,
+                watcher: self.watcher,
+                changes: Changes::default(),
+            },
             allow_http: self.allow_http,
             max_issuers: self.limits.max_issuers,
             clock: self.clock.clone(),
             fetcher: self.fetcher,
         };
-        let entries =
-            self.issuers.iter().try_fold(Entries::default(), |entries, issuer| settings.add(&entries, issuer))?;
+        let entries = self
+            .issuers
+            .iter()
+            .try_fold(TrustedIssuers::default(), |entries, issuer| settings.add(&entries, issuer))?;
         let state = State {
             verified: VerifiedTokens::new(self.limits.token_cache_bytes, settings.life.changes.clone()),
             permits: Permits::new(self.limits.permits),
             revocations: self.revocations,
             decider: self.decider,
-            #[cfg(feature = "introspection")]
             introspector: self.introspection.map(|ask| settings.introspector(&entries, ask)).transpose()?,
-            #[cfg(feature = "live")]
             live: Live {
                 permissions: Arc::new(LivePermissions::new(self.limits.live_permissions, self.clock.clone())),
                 conversations: Conversations::new(),
@@ -274,7 +278,7 @@ impl Builder {
             clock: self.clock,
             entries: ArcSwap::from_pointee(entries),
             max_token_bytes: self.limits.max_token_bytes,
-            answers: Answers { challenge, on_reject: self.on_reject, grpc: self.grpc },
+            answers: Answers { challenge, rejection_body: self.rejection_body, grpc: self.grpc },
         };
         Ok(ResourceServer { state: Arc::new(state), settings: Arc::new(settings) })
     }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use http::Uri;
 
-use crate::challenge::Quotable;
 use crate::error::ConfigError;
-use crate::fetch::url::{self, PlainHttp};
-use crate::jwt::{ORGANIZATION_URN, Profile};
+use crate::http::url;
+use crate::http::url::PlainHttp;
+use crate::issuer::{ORGANIZATION_URN, Profile};
+use crate::respond::Quotable;
 
 pub(super) fn check_range(what: &str, value: Duration, most: Duration) -> Result<(), ConfigError> {
     if value <= most { Ok(()) } else { Err(ConfigError::new(format_args!("{what} {value:?}: more than {most:?}"))) }

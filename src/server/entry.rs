@@ -5,20 +5,19 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::check::{check_issuer, check_name, check_resource, check_url};
-use super::issuer::{Issuer, Keys};
 use crate::error::ConfigError;
-use crate::fetch::Fetch;
+use crate::http::Fetch;
 #[cfg(feature = "http-client")]
-use crate::fetch::http_client::{ClientSettings, HttpClient};
-use crate::jwt::{Entries, Entry, IssuerRules, Profile};
-use crate::keys::{Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
-#[cfg(feature = "live")]
-use crate::live::Source;
-#[cfg(feature = "introspection")]
-use crate::opaque::{Introspection, Introspector};
+use crate::http::client::{ClientSettings, HttpClient};
+use crate::issuer::keys::{Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
+use crate::issuer::{Issuer, Keys};
+use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
+use crate::permissions::Source;
 use crate::signature::Algorithm;
 use crate::time::Clock;
-use crate::token::EntryId;
+use crate::token::Introspection;
+use crate::token::IssuerId;
+use crate::token::introspect::Introspector;
 
 /// What all entries of a server have in common.
 pub(super) struct EntrySettings {
@@ -42,7 +41,7 @@ pub(super) struct Fetcher {
 
 impl EntrySettings {
     /// The entries with one more.
-    pub(super) fn add(&self, entries: &Entries, issuer: &Issuer) -> Result<Entries, ConfigError> {
+    pub(super) fn add(&self, entries: &TrustedIssuers, issuer: &Issuer) -> Result<TrustedIssuers, ConfigError> {
         if entries.iter().len() >= self.max_issuers {
             return Err(ConfigError::new(format_args!(
                 "issuer {:?}: there are {} entries already",
@@ -51,11 +50,10 @@ impl EntrySettings {
         }
         let rules = self.rules(issuer)?;
         let keys = self.keys(issuer, &rules)?;
-        entries.with(Entry {
-            id: EntryId::unique(),
+        entries.with(TrustedIssuer {
+            id: IssuerId::unique(),
             rules,
             keys,
-            #[cfg(feature = "live")]
             permissions: issuer.permissions.as_ref().map(|from| Source::new(from.0.clone())),
         })
     }
@@ -88,7 +86,6 @@ impl EntrySettings {
             scope_claim: issuer.scope_claim.clone(),
             scope_form: issuer.scope_form,
             leeway: self.leeway,
-            #[cfg(feature = "live")]
             has_permissions: issuer.permissions.is_some(),
         })
     }
@@ -106,7 +103,7 @@ impl EntrySettings {
                 let document = configured_set(json, &key_rules, &rules.name)?;
                 return Ok(KeyStore::fixed(document, self.clock.clone()));
             }
-            Keys::Url(url) => KeySource::Url(check_url("jwks_url", url, self.allow_http)?),
+            Keys::Url(url) => KeySource::Url(check_url("jwks_uri", url, self.allow_http)?),
             Keys::Discovery => {
                 let issuer = rules
                     .issuers
@@ -123,10 +120,13 @@ impl EntrySettings {
     }
 }
 
-#[cfg(feature = "introspection")]
 impl EntrySettings {
     /// An opaque token does not say whose it is: with several entries, the setting must.
-    pub(super) fn introspector(&self, entries: &Entries, ask: Introspection) -> Result<Arc<Introspector>, ConfigError> {
+    pub(super) fn introspector(
+        &self,
+        entries: &TrustedIssuers,
+        ask: Introspection,
+    ) -> Result<Arc<Introspector>, ConfigError> {
         ask.check()?;
         check_url("introspection endpoint", &ask.endpoint, self.allow_http)?;
         let mut all = entries.iter();
@@ -159,11 +159,11 @@ fn configured_set(json: &str, rules: &KeyRules, issuer: &str) -> Result<Document
 
 /// What an RSA key without `alg` means. Only what was said aloud must be allowed: without RS256 such keys are skipped.
 fn rsa_default(issuer: &Issuer) -> Result<Algorithm, ConfigError> {
-    match issuer.rsa_algorithm {
+    match issuer.default_rsa_algorithm {
         None => Ok(Algorithm::Rs256),
         Some(algorithm) if algorithm.is_rsa() && issuer.algorithms.contains(&algorithm) => Ok(algorithm),
         Some(algorithm) => Err(ConfigError::new(format_args!(
-            "rsa_algorithm {algorithm}: not an allowed RSA algorithm of issuer {:?}",
+            "default_rsa_algorithm {algorithm}: not an allowed RSA algorithm of issuer {:?}",
             issuer.urls
         ))),
     }

@@ -1,26 +1,24 @@
 //! The handle to one API, its builder, and the settings of its issuers.
 
 mod builder;
+mod changes;
 mod check;
 mod entry;
-mod issuer;
-#[cfg(feature = "live")]
-mod live;
-mod webhooks;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 pub use builder::Builder;
-pub use issuer::Issuer;
-pub use webhooks::Webhooks;
 
+use crate::engine::State;
 use crate::error::ConfigError;
-use crate::jwt::IssuerRules;
-use crate::keys::{self, KeySetStatus, NotReady, RefreshError};
-use crate::middleware::{RequireLayer, State};
+use crate::issuer::Issuer;
+use crate::issuer::IssuerRules;
+use crate::issuer::keys;
+use crate::issuer::keys::{KeySetStatus, NotReady, RefreshError};
 use crate::policy::{Policy, Rules};
+use crate::tower::RequireLayer;
 use entry::EntrySettings;
 
 /// This API as an OAuth 2.0 resource server: whom it trusts, what it is called, and the keys that it holds.
@@ -29,7 +27,7 @@ use entry::EntrySettings;
 /// nothing: keys are fetched on first use, or by [`ready`](Self::ready).
 #[derive(Clone)]
 pub struct ResourceServer {
-    state: Arc<State>,
+    pub(crate) state: Arc<State>,
     settings: Arc<EntrySettings>,
 }
 
@@ -46,11 +44,12 @@ impl ResourceServer {
     /// A layer that requires `policy` of every request.
     ///
     /// ```
-    /// # use orgate::{policy::resource, ResourceServer};
+    /// # use orgate::policy::resource;
+    /// # use orgate::ResourceServer;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
     /// let layer = server.require(resource().scope("read:products"))?;
-    /// # let _: orgate::middleware::RequireLayer = layer;
+    /// # let _: orgate::tower::RequireLayer = layer;
     /// # Ok(())
     /// # }
     /// ```
@@ -81,7 +80,8 @@ impl ResourceServer {
     /// was made.
     ///
     /// ```
-    /// # use orgate::{policy::{any_issuer, resource}, Issuer, ResourceServer};
+    /// # use orgate::policy::{any_issuer, resource};
+    /// # use orgate::{Issuer, ResourceServer};
     /// # fn main() -> Result<(), orgate::ConfigError> {
     /// # let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
     /// let every_tenant = server.require(resource().and(any_issuer()))?;

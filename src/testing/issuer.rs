@@ -59,7 +59,7 @@ impl TestIssuer {
 
     /// Where the key set is.
     #[must_use]
-    pub fn jwks_url(&self) -> String {
+    pub fn jwks_uri(&self) -> String {
         format!("{}/jwks", self.state.url)
     }
 

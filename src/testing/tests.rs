@@ -102,7 +102,7 @@ async fn every_algorithm_signs_what_its_key_verifies() {
         let token = issuer.resource_token(API).scope("read:orders").mint();
         assert_eq!(parts(&token).0["alg"], algorithm.as_str());
         assert_eq!(parts(&token).0["kid"], issuer.signing_kid());
-        let published = get(&issuer.jwks_url(), "").await;
+        let published = get(&issuer.jwks_uri(), "").await;
         assert_eq!(body(&published), issuer.jwks_json());
         assert!(verifies(&token, body(&published)), "{algorithm}");
         assert!(!verifies(&issuer.resource_token(API).tampered().mint(), body(&published)), "{algorithm}");
@@ -127,7 +127,7 @@ async fn metadata_stands_in_all_well_known_places() {
             let answer = get(&place, "").await;
             let metadata: Value = serde_json::from_str(body(&answer)).unwrap();
             assert_eq!(metadata["issuer"], issuer.url());
-            assert_eq!(metadata["jwks_uri"], issuer.jwks_url());
+            assert_eq!(metadata["jwks_uri"], issuer.jwks_uri());
         }
         assert_eq!(issuer.requests(Endpoint::Discovery), 3);
         assert_eq!(status(&get(&format!("{base}/elsewhere"), "").await), "404");
@@ -245,19 +245,19 @@ async fn rotation() {
 #[tokio::test]
 async fn the_key_set_is_conditional_and_cacheable() {
     let issuer = TestIssuer::start().await;
-    let first = get(&issuer.jwks_url(), "").await;
+    let first = get(&issuer.jwks_uri(), "").await;
     assert_eq!(header(&first, "cache-control"), Some("no-cache, max-age=0, must-revalidate"));
     let etag = header(&first, "etag").unwrap();
     issuer.cache_control("max-age=300");
     for condition in [etag.to_owned(), format!("\"other\", W/{etag}"), "*".to_owned()] {
-        let second = get(&issuer.jwks_url(), &format!("if-none-match: {condition}\r\n")).await;
+        let second = get(&issuer.jwks_uri(), &format!("if-none-match: {condition}\r\n")).await;
         assert_eq!((status(&second), body(&second)), ("304", ""));
         assert_eq!(header(&second, "etag"), Some(etag));
         assert_eq!(header(&second, "cache-control"), Some("max-age=300"));
     }
     issuer.cache_control("");
     issuer.rotate();
-    let third = get(&issuer.jwks_url(), &format!("if-none-match: {etag}\r\n")).await;
+    let third = get(&issuer.jwks_uri(), &format!("if-none-match: {etag}\r\n")).await;
     assert_eq!((status(&third), header(&third, "cache-control")), ("200", None));
     assert_eq!((issuer.requests(Endpoint::Keys), issuer.not_modified()), (5, 3));
     issuer.reset_counts();
@@ -267,7 +267,7 @@ async fn the_key_set_is_conditional_and_cacheable() {
 #[tokio::test]
 async fn every_fault_can_be_seen() {
     let issuer = TestIssuer::start().await;
-    let keys = issuer.jwks_url();
+    let keys = issuer.jwks_uri();
     let meet = async |fault: Fault| {
         issuer.fail_next(Endpoint::Keys, fault);
         get(&keys, "").await
@@ -316,7 +316,7 @@ async fn held_requests_wait_for_the_test() {
     let issuer = TestIssuer::start().await;
     issuer.fail_always(Endpoint::Keys, Fault::Hold);
     let waiting: Vec<_> = std::iter::repeat_with(|| {
-        let url = issuer.jwks_url();
+        let url = issuer.jwks_uri();
         tokio::spawn(async move { get(&url, "").await })
     })
     .take(3)
@@ -333,7 +333,7 @@ async fn held_requests_wait_for_the_test() {
 #[tokio::test]
 async fn down_and_up_again() {
     let issuer = TestIssuer::start().await;
-    let keys = issuer.jwks_url();
+    let keys = issuer.jwks_uri();
     issuer.fail_next(Endpoint::Keys, Fault::Hang);
     let host = keys.strip_prefix("http://").unwrap().split_once('/').unwrap().0;
     let mut open = TcpStream::connect(host).await.unwrap();

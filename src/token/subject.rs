@@ -48,7 +48,6 @@ impl Subject {
         &self.id.issuer_name
     }
 
-    #[cfg(feature = "live")]
     pub(crate) fn shared_id(&self) -> &Arc<str> {
         &self.id.id
     }

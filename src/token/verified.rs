@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Proof, Subject, Times};
+use super::{Provenance, Subject, Times};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 
@@ -25,14 +25,9 @@ pub(crate) struct Verified {
 /// Where the claims are read when somebody asks for more than is in `Verified`.
 pub(super) enum Origin {
     /// The token as it came, a JWS in compact form: what a cache of verified tokens compares. It is shown to nobody.
-    Jws { text: Arc<[u8]>, proof: Proof },
+    Jws { text: Arc<[u8]>, proof: Provenance },
     /// What the issuer said of an opaque token.
-    #[cfg(feature = "introspection")]
-    Answer {
-        json: Box<[u8]>,
-        #[cfg_attr(not(feature = "live"), allow(dead_code, reason = "only conversations are kept by it"))]
-        token_digest: [u8; 32],
-    },
+    Answer { json: Box<[u8]>, token_digest: [u8; 32] },
 }
 
 impl Verified {
@@ -54,7 +49,6 @@ impl Origin {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Jws { text, proof } => text.len() + proof.kid.as_ref().map_or(0, |kid| kid.len()),
-            #[cfg(feature = "introspection")]
             Self::Answer { json, .. } => json.len(),
         }
     }

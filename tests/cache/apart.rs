@@ -30,7 +30,7 @@ async fn two_servers_share_nothing() {
 async fn two_entries_with_the_same_keys() {
     let issuer = TestIssuer::start().await;
     let other = "https://other.example";
-    let entry = Issuer::new(other).name("other").jwks_url(issuer.jwks_url()).resource("https://elsewhere.example");
+    let entry = Issuer::new(other).name("other").jwks_uri(issuer.jwks_uri()).resource("https://elsewhere.example");
     let api = Api::new(builder(&issuer).issuer(entry));
     let (one, two) = (issuer.resource_token(API).mint(), issuer.resource_token(API).issuer(other).mint());
     for _ in 0..2 {

@@ -9,7 +9,8 @@ use crate::support::{API, Api, builder};
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_flood_of_forgeries_beside_known_and_new_tokens() {
     let issuer = TestIssuer::start().await;
-    let api = Api::new(builder(&issuer).signature_checks(1).signature_check_queue(8, Duration::from_millis(5)));
+    let api =
+        Api::new(builder(&issuer).max_concurrent_verifications(1).verification_queue(8, Duration::from_millis(5)));
     let known = issuer.resource_token(API).mint();
     assert!(api.get(&known).await.is_ok());
     let mut busy = 0;
@@ -42,7 +43,8 @@ async fn a_flood_of_forgeries_beside_known_and_new_tokens() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_new_token_many_times() {
     let issuer = TestIssuer::start().await;
-    let api = Api::new(builder(&issuer).signature_checks(2).signature_check_queue(64, Duration::from_secs(10)));
+    let api =
+        Api::new(builder(&issuer).max_concurrent_verifications(2).verification_queue(64, Duration::from_secs(10)));
     for _ in 0..10 {
         let token = issuer.resource_token(API).mint();
         let requests = (0..50).map(|_| {

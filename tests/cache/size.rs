@@ -1,7 +1,8 @@
 //! How much memory verified tokens take: counted, byte by byte.
 
+use orgate::issuer::Algorithm;
 use orgate::testing::{TestIssuer, TokenBuilder};
-use orgate::{Algorithm, Issuer, ResourceServer};
+use orgate::{Issuer, ResourceServer};
 
 use crate::support::{API, Api};
 

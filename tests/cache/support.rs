@@ -4,8 +4,9 @@ use axum::Router;
 use axum::body::Body;
 use http::Request;
 use orgate::policy::{Policy, authenticated};
+use orgate::server::Builder;
 use orgate::testing::TestIssuer;
-use orgate::{Builder, Issuer, Rejection, ResourceServer};
+use orgate::{Issuer, Rejection, ResourceServer};
 use tower::ServiceExt as _;
 
 pub(crate) const API: &str = "https://api.example.com";

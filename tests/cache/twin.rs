@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
+use orgate::change::revocations::Revocation;
 use orgate::policy::{any_of, organization, path, resource, user};
-use orgate::revocation::Revocation;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 use orgate::time::Clock as _;
 use orgate::{Issuer, ResourceServer};
@@ -82,7 +82,7 @@ enum Token {
     UnknownKid,
     ExpiredUnknownKid,
     WrongIssuer,
-    WrongAudience,
+    WrongModel,
     WrongType,
     Malformed,
 }
@@ -105,7 +105,7 @@ impl Token {
         Self::UnknownKid,
         Self::ExpiredUnknownKid,
         Self::WrongIssuer,
-        Self::WrongAudience,
+        Self::WrongModel,
         Self::WrongType,
         Self::Malformed,
     ];
@@ -130,7 +130,7 @@ impl Token {
             Self::UnknownKid => token.signed_with_unknown_key(),
             Self::ExpiredUnknownKid => token.expired().signed_with_unknown_key(),
             Self::WrongIssuer => token.issuer("https://nobody.example"),
-            Self::WrongAudience => token.audience(["https://elsewhere.example"]),
+            Self::WrongModel => token.audience(["https://elsewhere.example"]),
             Self::WrongType => token.typ("JWT"),
             Self::Malformed => return token.mint().replacen('.', "..", 1),
         }
@@ -328,7 +328,7 @@ impl Twins {
 fn entry(issuer: &TestIssuer, name: &str) -> Issuer {
     match name {
         "issuer" => Issuer::new(issuer.url()).name(name),
-        _ => Issuer::new(OTHER).name(name).jwks_url(issuer.jwks_url()),
+        _ => Issuer::new(OTHER).name(name).jwks_uri(issuer.jwks_uri()),
     }
 }
 

@@ -8,8 +8,9 @@ use axum::http::{Request, Response, StatusCode};
 use axum::{Extension, Router};
 use http_body_util::BodyExt as _;
 use orgate::policy::{authenticated, organization, path, resource};
+use orgate::rejection::{RejectionKind, Remediation};
 use orgate::testing::TestClock;
-use orgate::{AccessToken, Issuer, Organization, Rejection, RejectionKind, Remediation, ResourceServer};
+use orgate::{AccessToken, Issuer, Organization, Rejection, ResourceServer};
 use serde_json::Value;
 use tower::ServiceExt as _;
 

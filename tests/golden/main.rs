@@ -18,10 +18,11 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::http::{Request, Response, StatusCode};
-use orgate::fetch::{Fetch, FetchError};
+use orgate::http::{Fetch, FetchError};
 use orgate::policy::{authenticated, resource, resource_at};
 use orgate::testing::TestClock;
-use orgate::{Claims, Issuer, ResourceServer, SubjectKind};
+use orgate::token::SubjectKind;
+use orgate::{Claims, Issuer, ResourceServer};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -138,7 +139,7 @@ impl Ask<'_> {
         let Refused { rejection, challenge, .. } = answer.refused(&what);
         let scope = challenge.split_once(", scope=").map(|(_, scope)| scope.to_owned());
         assert_eq!(scope, (forbidden && !required.is_empty()).then(|| format!("\"{}\"", required.join(" "))), "{what}");
-        let texts = |scopes: &[orgate::Scope]| scopes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let texts = |scopes: &[orgate::scope::Scope]| scopes.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(texts(rejection.required_scopes()), if forbidden { required } else { &[] }, "{what}");
         assert_eq!(texts(rejection.missing_scopes()), missing, "{what}");
     }

@@ -1,6 +1,6 @@
 //! What must become of each token, written out.
 
-use orgate::{RejectionKind, Remediation};
+use orgate::rejection::{RejectionKind, Remediation};
 
 use crate::api::Refusal;
 
@@ -35,9 +35,9 @@ pub(crate) const NO_KEY: Refusal = (401, RejectionKind::KeyNotFound, Remediation
 pub(crate) const DENIED: Refusal = (403, RejectionKind::Denied, Remediation::None);
 pub(crate) const LACKS_SCOPE: Refusal = (403, RejectionKind::InsufficientScope, Remediation::RequestScope);
 /// An organization's token, where one for the API is needed.
-pub(crate) const WANTS_RESOURCE: Refusal = (403, RejectionKind::WrongAudience, Remediation::ResourceToken);
+pub(crate) const WANTS_RESOURCE: Refusal = (403, RejectionKind::WrongModel, Remediation::ResourceToken);
 /// A token for the API, where an organization's own is needed.
-pub(crate) const WANTS_ORGANIZATION: Refusal = (403, RejectionKind::WrongAudience, Remediation::OrganizationToken);
+pub(crate) const WANTS_ORGANIZATION: Refusal = (403, RejectionKind::WrongModel, Remediation::OrganizationToken);
 /// Another organization's token, or one for none.
 pub(crate) const OTHER_ORGANIZATION: Refusal = (403, RejectionKind::WrongOrganization, Remediation::OrganizationToken);
 

@@ -1,7 +1,8 @@
 //! What is asked, of whom, and what is never asked.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use orgate::{Introspection, Issuer, ResourceServer};
+use orgate::token::Introspection;
+use orgate::{Issuer, ResourceServer};
 use serde_json::json;
 
 use crate::support::{API, Act, Api, ENDPOINT, World, introspection};

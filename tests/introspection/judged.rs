@@ -1,6 +1,6 @@
 //! What an answer must say.
 
-use orgate::revocation::Revocation;
+use orgate::change::revocations::Revocation;
 use serde_json::{Value, json};
 
 use crate::support::{API, Act, World, introspection};

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use orgate::ResourceServer;
 use orgate::policy::authenticated;
 use orgate::testing::{Endpoint, Fault, TestTenant, TokenRequest};
-use orgate::{Introspection, ResourceServer};
+use orgate::token::Introspection;
 
 use crate::log::Log;
 use crate::support::{API, Api};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use orgate::ResourceServer;
 use orgate::testing::TestClock;
-use orgate::{Introspection, ResourceServer};
+use orgate::token::Introspection;
 use serde_json::{Value, json};
 
 use crate::support::{API, Api, World, introspection};

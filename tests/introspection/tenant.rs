@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use orgate::ResourceServer;
 use orgate::testing::{Endpoint, LogtoRelease, TestTenant, TokenRequest};
-use orgate::{Introspection, ResourceServer};
+use orgate::token::Introspection;
 
 use crate::support::{API, Answer, Api};
 

@@ -9,7 +9,7 @@ use futures_util::future::FutureExt as _;
 use http::header::{ACCEPT, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, Request, Response, StatusCode};
 use orgate::ResourceServer;
-use orgate::fetch::{Fetch, FetchError};
+use orgate::http::{Fetch, FetchError};
 use orgate::testing::{Endpoint, TestIssuer};
 use serde_json::json;
 

@@ -4,9 +4,10 @@ use std::future::Future as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orgate::keys::{KeyEvent, KeySetState, KeySetStatus};
+use orgate::issuer::keys::{KeyEvent, KeySetState, KeySetStatus};
+use orgate::server::Builder;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
-use orgate::{Builder, Issuer, ResourceServer};
+use orgate::{Issuer, ResourceServer};
 
 use crate::support::{API, Api, builder, pass, token, with_kid};
 
@@ -239,7 +240,7 @@ async fn an_exported_set_starts_a_server_without_its_issuer() {
     assert_eq!(status(&cold).state(), KeySetState::Stale);
     assert!(api.get(&good).await.is_ok());
     assert!(api.get(with_kid(&good, "unknown")).await.is_503(), "a seed never answers for an unknown kid");
-    let strict = seeded(ResourceServer::builder(entry(), API).stale_for(Duration::ZERO));
+    let strict = seeded(ResourceServer::builder(entry(), API).serve_stale_keys_for(Duration::ZERO));
     assert!(Api::of(&strict).get(&good).await.is_503(), "a seed counts as past its life time");
 
     issuer.bring_up();
@@ -255,7 +256,7 @@ async fn an_exported_set_starts_a_server_without_its_issuer() {
 #[tokio::test]
 async fn keys_that_may_be_used_no_more_are_not_exported() {
     let issuer = TestIssuer::start().await;
-    let server = builder(&issuer).stale_for(Duration::from_secs(60)).build().unwrap();
+    let server = builder(&issuer).serve_stale_keys_for(Duration::from_secs(60)).build().unwrap();
     server.ready().await.unwrap();
     pass(&issuer.clock(), 630);
     assert!(server.export_keys(issuer.url()).is_some(), "stale");

@@ -34,7 +34,7 @@ async fn whatever_a_refresh_brings_the_old_set_stays() {
         (Endpoint::Keys, not_keys, "no usable key"),
         (Endpoint::Keys, Fault::Huge, "the answer has more than 262144 bytes"),
         (Endpoint::Keys, Fault::TooManyKeys(101), "101 keys"),
-        (Endpoint::Keys, Fault::Redirect(elsewhere.jwks_url()), "status 302"),
+        (Endpoint::Keys, Fault::Redirect(elsewhere.jwks_uri()), "status 302"),
         (Endpoint::Keys, Fault::Reset, "jwks: "),
         (Endpoint::Discovery, Fault::Status(500), "status 500"),
         (Endpoint::Discovery, Fault::Garbage, "not one JSON object"),
@@ -129,14 +129,14 @@ async fn known_keys_serve_to_the_stale_bound() {
 
 #[tokio::test]
 async fn the_stale_bound_is_a_setting() {
-    for (stale_for, serves) in [(0, false), (1, true)] {
+    for (serve_stale_keys_for, serves) in [(0, false), (1, true)] {
         let issuer = TestIssuer::start().await;
-        let api = Api::new(builder(&issuer).stale_for(Duration::from_secs(stale_for)));
+        let api = Api::new(builder(&issuer).serve_stale_keys_for(Duration::from_secs(serve_stale_keys_for)));
         assert!(api.get(token(&issuer)).await.is_ok());
         issuer.take_down();
         pass(&issuer.clock(), 600);
         let answer = api.get(token(&issuer)).await;
-        assert!(if serves { answer.is_ok() } else { answer.is_503() }, "{stale_for} s: {answer:?}");
+        assert!(if serves { answer.is_ok() } else { answer.is_503() }, "{serve_stale_keys_for} s: {answer:?}");
     }
 }
 

@@ -128,7 +128,7 @@ async fn no_kid_crosses_over_on_one_host() {
     let issuer = TestIssuer::start().await;
     let other = "https://other.example";
     let server = orgate::ResourceServer::builder(orgate::Issuer::new(issuer.url()).name("one"), API)
-        .issuer(orgate::Issuer::new(other).name("two").jwks_url(issuer.jwks_url()))
+        .issuer(orgate::Issuer::new(other).name("two").jwks_uri(issuer.jwks_uri()))
         .clock(issuer.clock())
         .build()
         .unwrap();

@@ -8,7 +8,7 @@ use crate::support::{API, Api, builder, token};
 #[tokio::test]
 async fn the_key_set_at_a_url() {
     let issuer = TestIssuer::start().await;
-    let entry = Issuer::new("https://issuer.example/oidc").jwks_url(issuer.jwks_url());
+    let entry = Issuer::new("https://issuer.example/oidc").jwks_uri(issuer.jwks_uri());
     let api = Api::new(ResourceServer::builder(entry, API).clock(issuer.clock()));
     let named = || issuer.resource_token(API).issuer("https://issuer.example/oidc");
     assert!(api.get(named().mint()).await.is_ok());
@@ -57,7 +57,7 @@ async fn no_second_place_is_tried_when_the_first_one_fails() {
 #[tokio::test]
 async fn several_names_of_one_issuer_share_its_keys() {
     let issuer = TestIssuer::start().await;
-    let entry = Issuer::new(issuer.url()).also_known_as("https://auth.example.com/oidc");
+    let entry = Issuer::new(issuer.url()).alias("https://auth.example.com/oidc");
     let api = Api::new(ResourceServer::builder(entry, API).clock(issuer.clock()));
     let custom_domain = issuer.resource_token(API).issuer("https://auth.example.com/oidc").mint();
     assert!(api.get(custom_domain).await.is_ok());

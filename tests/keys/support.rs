@@ -7,9 +7,10 @@ use axum::routing::get;
 use axum::{Router, response::Response};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use orgate::ResourceServer;
 use orgate::policy::authenticated;
+use orgate::server::Builder;
 use orgate::testing::{TestClock, TestIssuer};
-use orgate::{Builder, ResourceServer};
 use serde_json::Value;
 use tower::ServiceExt as _;
 

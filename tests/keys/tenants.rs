@@ -139,12 +139,12 @@ async fn tenants_come_and_go_while_requests_are_served() {
 #[tokio::test]
 async fn each_issuer_has_its_own_algorithms() {
     let (strict, wide) = (TestIssuer::start().await, TestIssuer::start().await);
-    let only_rsa = Issuer::new(strict.url()).algorithms([orgate::Algorithm::Rs256]);
+    let only_rsa = Issuer::new(strict.url()).algorithms([orgate::issuer::Algorithm::Rs256]);
     let server = ResourceServer::builder(only_rsa, API).issuer(tenant(&wide)).clock(strict.clock()).build().unwrap();
     let api = Api::of(&server);
     assert!(api.get(token(&wide)).await.is_ok());
     assert!(api.get(token(&strict)).await.is_401("authenticate"), "ES384 is not among its algorithms");
     assert_eq!(strict.requests(Endpoint::All), 0, "it is refused before a key is looked for");
-    strict.rotate_to(orgate::Algorithm::Rs256);
+    strict.rotate_to(orgate::issuer::Algorithm::Rs256);
     assert!(api.get(token(&strict)).await.is_ok());
 }

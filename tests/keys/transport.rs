@@ -76,7 +76,7 @@ async fn a_private_root_certificate() {
     let both = Api::new(builder().root_certificate(format!("{}{}", other.root, secure.root)));
     assert!(both.get(&token).await.is_ok());
     let by_address = secure.url.replace("localhost", "127.0.0.1");
-    let misnamed = ResourceServer::builder(Issuer::new(&*secure.url).jwks_url(format!("{by_address}/jwks")), API);
+    let misnamed = ResourceServer::builder(Issuer::new(&*secure.url).jwks_uri(format!("{by_address}/jwks")), API);
     let misnamed = misnamed.clock(issuer.clock()).root_certificate(&*secure.root);
     assert!(Api::new(misnamed).get(&token).await.is_503(), "the certificate names another host");
 }
@@ -85,10 +85,10 @@ async fn a_private_root_certificate() {
 async fn a_proxy_that_was_asked_for() {
     let proxy = TestIssuer::start().await;
     let address = proxy.url().strip_suffix("/oidc").unwrap();
-    let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_url("http://127.0.0.1:1/oidc/jwks");
+    let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_uri("http://127.0.0.1:1/oidc/jwks");
     let token = proxy.resource_token(API).issuer("http://127.0.0.1:1/oidc").mint();
     let direct = ResourceServer::builder(entry, API).clock(proxy.clock());
-    let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_url("http://127.0.0.1:1/oidc/jwks");
+    let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_uri("http://127.0.0.1:1/oidc/jwks");
     let proxied = ResourceServer::builder(entry, API).clock(proxy.clock()).proxy(address);
     assert!(Api::new(direct).get(&token).await.is_503());
     assert!(Api::new(proxied).get(&token).await.is_ok());

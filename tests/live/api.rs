@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use axum::Router;
 use orgate::policy::{authenticated, organization, path, resource};
+use orgate::server::Builder;
 use orgate::testing::TestClock;
 use orgate::time::{Clock as _, SystemClock};
-use orgate::{AccessToken, Builder, Organization, ResourceServer};
+use orgate::{AccessToken, Organization, ResourceServer};
 use reqwest::Client;
 use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use orgate::policy::{resource, within};
+use orgate::policy::resource;
 
 use crate::support::{Act, Answer, World};
 
@@ -18,7 +18,7 @@ async fn a_burst_on_a_cold_key_is_one_fetch_when_fresh() {
     let world = World::start().await;
     world.script.holds("u1", &["a"]);
     world.script.act(Act::Hold);
-    let (api, token) = (world.api(resource().scope("a").fresh(within(HALF_A_MINUTE))), world.token("u1", "a"));
+    let (api, token) = (world.api(resource().scope("a").fresh_within(HALF_A_MINUTE)), world.token("u1", "a"));
     let (first, (rest, ())) = join(api.get(&token), async {
         world.script.wait_for_calls(1).await;
         join(join_all((0..99).map(|_| api.get(&token))), async {
@@ -78,9 +78,9 @@ async fn subjects_organizations_and_models_are_kept_apart() {
     let api = crate::support::Api::of(
         &world.server,
         &[
-            ("/api", resource().fresh(fresh)),
-            ("/own/{org}", orgate::policy::organization(orgate::policy::path("org")).fresh(fresh)),
-            ("/api/{org}", resource().in_organization(orgate::policy::path("org")).fresh(fresh)),
+            ("/api", resource().fresh_within(fresh)),
+            ("/own/{org}", orgate::policy::organization(orgate::policy::path("org")).fresh_within(fresh)),
+            ("/api/{org}", resource().in_organization(orgate::policy::path("org")).fresh_within(fresh)),
         ],
     );
     for subject in ["u1", "u2", "m1"] {
@@ -113,7 +113,7 @@ async fn subjects_organizations_and_models_are_kept_apart() {
 #[tokio::test]
 async fn more_subjects_than_are_kept() {
     let world = World::configured(|builder| builder.live_permissions(50)).await;
-    let api = world.api(resource().scope("a").fresh(within(HALF_A_MINUTE)));
+    let api = world.api(resource().scope("a").fresh_within(HALF_A_MINUTE));
     let ask = async |number: usize| {
         let subject = format!("u{number}");
         world.script.holds(&subject, &["a"]);
@@ -137,7 +137,7 @@ async fn more_subjects_than_are_kept() {
 async fn at_most_sixteen_are_asked_about_at_once() {
     let world = World::start().await;
     world.script.act(Act::Hold);
-    let api = world.api(resource().scope("a").fresh(within(HALF_A_MINUTE)));
+    let api = world.api(resource().scope("a").fresh_within(HALF_A_MINUTE));
     let tokens: Vec<String> = (0..20)
         .map(|number| {
             world.script.holds(&format!("u{number}"), &["a"]);
@@ -165,7 +165,7 @@ async fn who_hangs_up_takes_the_answer_from_nobody() {
         world.script.holds("u1", &["a"]);
         world.script.once(Act::Hold);
         let policy = resource().scope("a");
-        let api = world.api(if is_live { policy.live() } else { policy.fresh(within(HALF_A_MINUTE)) });
+        let api = world.api(if is_live { policy.live() } else { policy.fresh_within(HALF_A_MINUTE) });
         let token = world.token("u1", "a");
         let (first, second) = (api.clone(), api.clone());
         let (one, two) = (token.clone(), token.clone());
@@ -186,7 +186,7 @@ async fn all_hang_up_and_what_was_fetched_is_kept() {
     let world = World::start().await;
     world.script.holds("u1", &["a"]);
     world.script.once(Act::Hold);
-    let (api, token) = (world.api(resource().scope("a").fresh(within(HALF_A_MINUTE))), world.token("u1", "a"));
+    let (api, token) = (world.api(resource().scope("a").fresh_within(HALF_A_MINUTE)), world.token("u1", "a"));
     let (first, one) = (api.clone(), token.clone());
     let gone = tokio::spawn(async move { first.get(one).await });
     world.script.wait_for_calls(1).await;

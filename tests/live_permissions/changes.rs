@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use orgate::live::Change;
-use orgate::policy::{organization, path, resource, within};
+use orgate::permissions::Change;
+use orgate::policy::{organization, path, resource};
 
 use crate::support::{API, Act, Api, World};
 
@@ -23,9 +23,9 @@ impl Everybody {
         let world = World::start().await;
         let hour = within(Duration::from_secs(3600));
         let routes = [
-            ("/api", resource().fresh(hour)),
-            ("/own/{org}", organization(path("org")).fresh(hour)),
-            ("/api/{org}", resource().in_organization(path("org")).fresh(hour)),
+            ("/api", resource().fresh_within(hour)),
+            ("/own/{org}", organization(path("org")).fresh_within(hour)),
+            ("/api/{org}", resource().in_organization(path("org")).fresh_within(hour)),
         ];
         let api = Api::of(&world.server, &routes);
         let mut asked = Vec::new();
@@ -158,7 +158,7 @@ async fn a_change_in_mid_flight_is_not_lost() {
     world.script.holds("u1", &["a"]);
     world.script.act(Act::Hold);
     let hour = within(Duration::from_secs(3600));
-    let (api, token) = (world.api(resource().scope("a").fresh(hour)), world.token("u1", "a"));
+    let (api, token) = (world.api(resource().scope("a").fresh_within(hour)), world.token("u1", "a"));
     let asking = tokio::spawn(async move { (api.get(&token).await, api, token) });
     world.script.wait_for_calls(1).await;
     // The call under way has read what was; then it changes, and that is told before it lands.

@@ -3,8 +3,9 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use orgate::live::{LogtoManagement, PermissionQuery, PermissionSource, Permissions, SourceError};
-use orgate::policy::{Policy, organization, path, resource, within};
+use orgate::logto::LogtoManagement;
+use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
+use orgate::policy::{Policy, organization, path, resource};
 use orgate::testing::{Grant, RoleType, TestClock, TestTenant, TokenRequest};
 use orgate::{Issuer, ResourceServer};
 
@@ -102,7 +103,7 @@ impl World {
         let server = ResourceServer::builder(entry, API).clock(ours).build().unwrap();
         let fresh = |policy: Policy| {
             let policy = policy.scope("write");
-            if setting.is_live { policy.live() } else { policy.fresh(within(Duration::from_secs(30))) }
+            if setting.is_live { policy.live() } else { policy.fresh_within(Duration::from_secs(30)) }
         };
         let routes = [
             ("/api", fresh(resource())),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use orgate::live::Permissions;
+use orgate::permissions::Permissions;
 use orgate::testing::{Endpoint, Fault};
 
 use crate::client::{Client, Model, Setting, World, settings};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orgate::policy::{resource, within};
+use orgate::policy::resource;
 
 use crate::support::{Act, World};
 
@@ -14,7 +14,7 @@ fn seconds(seconds: u64) -> Duration {
 async fn a_new_snapshot_is_fetched_behind_the_one_that_serves() {
     let world = World::start().await;
     world.script.holds("u1", &["a"]);
-    let (api, token) = (world.api(resource().scope("a").fresh(within(seconds(100)))), world.token("u1", "a"));
+    let (api, token) = (world.api(resource().scope("a").fresh_within(seconds(100))), world.token("u1", "a"));
     api.get(&token).await.is(200, "");
     world.pass(69.9);
     api.get(&token).await.is(200, "");
@@ -45,7 +45,7 @@ async fn a_new_snapshot_is_fetched_behind_the_one_that_serves() {
 async fn past_its_life_time_it_does_not_serve() {
     let world = World::start().await;
     world.script.holds("u1", &["a"]);
-    let (api, token) = (world.api(resource().scope("a").fresh(within(seconds(100)))), world.token("u1", "a"));
+    let (api, token) = (world.api(resource().scope("a").fresh_within(seconds(100))), world.token("u1", "a"));
     api.get(&token).await.is(200, "");
     world.script.act(Act::Fail(None));
     world.pass(95.0);
@@ -56,7 +56,7 @@ async fn past_its_life_time_it_does_not_serve() {
     world.pass(0.1);
     api.get(&token).await.is(503, "retry");
     world.script.act(Act::Answer);
-    world.script.says("u1", orgate::live::Permissions::none());
+    world.script.says("u1", orgate::permissions::Permissions::none());
     world.pass(1.0);
     api.get(&token).await.is(401, "refresh");
 }
@@ -64,7 +64,7 @@ async fn past_its_life_time_it_does_not_serve() {
 #[tokio::test]
 async fn the_refresh_of_many_is_spread() {
     let world = World::start().await;
-    let api = world.api(resource().scope("a").fresh(within(seconds(100))));
+    let api = world.api(resource().scope("a").fresh_within(seconds(100)));
     let tokens: Vec<String> = (0..40)
         .map(|number| {
             let subject = format!("user-{number}");
@@ -95,8 +95,8 @@ async fn routes_share_what_is_known() {
     let world = World::start().await;
     world.script.holds("u1", &["a"]);
     let routes = [
-        ("/strict", resource().scope("a").fresh(within(seconds(10)))),
-        ("/lax", resource().scope("a").fresh(within(seconds(1000)))),
+        ("/strict", resource().scope("a").fresh_within(seconds(10))),
+        ("/lax", resource().scope("a").fresh_within(seconds(1000))),
         ("/live", resource().scope("a").live()),
     ];
     let (api, token) = (crate::support::Api::of(&world.server, &routes), world.token("u1", "a"));
@@ -120,7 +120,7 @@ async fn a_slow_source_is_not_asked_for_ever() {
     let world = World::start().await;
     world.script.holds("u1", &["a"]);
     world.script.act(Act::Hold);
-    let (api, token) = (world.api(resource().scope("a").fresh(within(seconds(1)))), world.token("u1", "a"));
+    let (api, token) = (world.api(resource().scope("a").fresh_within(seconds(1))), world.token("u1", "a"));
     let asking = tokio::spawn(async move { api.get(token).await });
     world.script.wait_for_calls(1).await;
     // Longer than the snapshot may serve anybody else.
@@ -134,7 +134,7 @@ async fn a_slow_source_is_not_asked_for_ever() {
 async fn what_is_known_denies_only_tokens_that_are_older() {
     let world = World::start().await;
     world.script.holds("u1", &["a"]);
-    let api = world.api(resource().scope("b").fresh(within(seconds(1000))));
+    let api = world.api(resource().scope("b").fresh_within(seconds(1000)));
     let clock = world.issuer.clock();
     let old = world.token("u1", "a");
     clock.advance(seconds(62));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orgate::policy::{resource, within};
+use orgate::policy::resource;
 
 use crate::log::Log;
 use crate::support::{Act, Api, World};
@@ -13,7 +13,7 @@ const SUBJECT: &str = "subject-4711";
 async fn no_subject_no_scope_list_and_no_token() {
     let log = Log::of_everything();
     let world = World::start().await;
-    let fresh = || resource().scope("a").fresh(within(Duration::from_secs(30)));
+    let fresh = || resource().scope("a").fresh_within(Duration::from_secs(30));
     let routes = [
         ("/", resource().scope("a").live()),
         ("/fresh", fresh()),

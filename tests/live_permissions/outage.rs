@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use orgate::live::Change;
-use orgate::policy::{Policy, resource, within};
+use orgate::permissions::Change;
+use orgate::policy::{Policy, resource};
 
 use crate::log::Log;
 use crate::support::{Act, World};
@@ -14,7 +14,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn each_freshness() -> [Policy; 2] {
-    [resource().scope("a").live(), resource().scope("a").fresh(within(seconds(30)))]
+    [resource().scope("a").live(), resource().scope("a").fresh_within(seconds(30))]
 }
 
 #[tokio::test]
@@ -109,10 +109,10 @@ async fn what_was_known_serves_where_the_route_says_so() {
     let (world, log) = (World::start().await, Log::of_everything());
     world.script.holds("u1", &["a", "b"]);
     let routes = [
-        ("/a", resource().scope("a").fresh(within(seconds(30))).stale_if_error(seconds(300))),
-        ("/c", resource().scope("c").fresh(within(seconds(30))).stale_if_error(seconds(300))),
+        ("/a", resource().scope("a").fresh_within(seconds(30)).stale_if_error(seconds(300))),
+        ("/c", resource().scope("c").fresh_within(seconds(30)).stale_if_error(seconds(300))),
         ("/live", resource().scope("a").live().stale_if_error(seconds(300))),
-        ("/plain", resource().scope("a").fresh(within(seconds(30)))),
+        ("/plain", resource().scope("a").fresh_within(seconds(30))),
     ];
     let (api, token) = (crate::support::Api::of(&world.server, &routes), world.token("u1", "a"));
     api.get_at("/a", &token).await.is(200, "");

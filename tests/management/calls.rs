@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use orgate::SubjectKind;
-use orgate::live::{PermissionModel, PermissionSource as _};
+use orgate::permissions::{PermissionModel, PermissionSource as _};
 use orgate::testing::Endpoint;
+use orgate::token::SubjectKind;
 
 use crate::world::{World, organization, query, resource, within};
 

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderName, Method, Request, Response};
-use orgate::SubjectKind;
-use orgate::fetch::{Fetch, FetchError};
-use orgate::live::{LogtoManagement, PermissionModel, PermissionSource as _, Permissions, SourceError};
+use orgate::http::{Fetch, FetchError};
+use orgate::logto::LogtoManagement;
+use orgate::permissions::{PermissionModel, PermissionSource as _, Permissions, SourceError};
+use orgate::token::SubjectKind;
 use serde_json::{Value, json};
 
 use crate::world::query;

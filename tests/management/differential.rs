@@ -1,7 +1,7 @@
 //! Random tenants: what the source says of a subject is what the tenant puts into a token of that moment.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use orgate::live::{PermissionModel, Permissions};
+use orgate::permissions::{PermissionModel, Permissions};
 use orgate::testing::{Refused, RoleType, TokenRequest};
 use proptest::prelude::*;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use orgate::SubjectKind;
-use orgate::live::PermissionModel;
+use orgate::permissions::PermissionModel;
 use orgate::testing::{Endpoint, Fault};
+use orgate::token::SubjectKind;
 use serde_json::{Value, json};
 
 use crate::canned::Canned;
@@ -242,7 +242,7 @@ async fn not_found_is_believed_only_of_logto() {
         let source = Canned::tenant(move |_, _| answer.clone()).source();
         let answer = crate::canned::ask(&source, MACHINE, "machine", within("acme")).await;
         match answer {
-            Ok(held) => assert!(is_none && held == orgate::live::Permissions::none(), "{status} {body}"),
+            Ok(held) => assert!(is_none && held == orgate::permissions::Permissions::none(), "{status} {body}"),
             Err(error) => assert!(!is_none, "{status} {body}: {error}"),
         }
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orgate::SubjectKind;
-use orgate::live::Permissions;
+use orgate::permissions::Permissions;
 use orgate::testing::{Endpoint, Fault};
+use orgate::token::SubjectKind;
 use tokio::task::JoinHandle;
 
 use crate::world::{World, holds, organization, within};

@@ -1,7 +1,7 @@
 //! Each model, for users and machines of every kind, with what they hold written out.
 
-use orgate::SubjectKind;
-use orgate::live::{PermissionModel, Permissions};
+use orgate::permissions::{PermissionModel, Permissions};
+use orgate::token::SubjectKind;
 
 use crate::world::{API, OTHER, World, holds, organization, resource, within};
 

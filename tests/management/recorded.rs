@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use orgate::SubjectKind;
-use orgate::live::Permissions;
+use orgate::permissions::Permissions;
+use orgate::token::SubjectKind;
 use serde_json::{Value, json};
 
 use crate::canned::{Canned, ask};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orgate::SubjectKind;
-use orgate::live::LogtoManagement;
+use orgate::logto::LogtoManagement;
 use orgate::testing::{Endpoint, Fault};
+use orgate::token::SubjectKind;
 
 use crate::world::{World, holds, organization};
 

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use orgate::SubjectKind;
-use orgate::live::{
-    LogtoManagement, LogtoManagementBuilder, PermissionModel, PermissionQuery, PermissionSource as _, Permissions,
-    SourceError,
-};
+use orgate::logto::{LogtoManagement, LogtoManagementBuilder};
+use orgate::permissions::{PermissionModel, PermissionQuery, PermissionSource as _, Permissions, SourceError};
 use orgate::testing::{Endpoint, RoleType, TestClock, TestTenant};
+use orgate::token::SubjectKind;
 
 pub(crate) const API: &str = "https://api.example.com/orders";
 pub(crate) const OTHER: &str = "https://api.example.com/other";

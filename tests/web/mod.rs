@@ -11,8 +11,9 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
+use orgate::server::Builder;
 use orgate::testing::TestIssuer;
-use orgate::{Builder, Rejection, ResourceServer};
+use orgate::{Rejection, ResourceServer};
 use tower::{Service, ServiceExt as _};
 
 pub(crate) const RESOURCE: &str = "https://api.example.com";

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::handle::{MapUser, since_epoch};
 use super::wishes::Wish;
+use crate::logto::webhooks::{Event, EventKind};
 use crate::permit::PermitUser;
-use crate::webhooks::{Event, EventKind};
 
 /// What an event tells.
 pub(super) struct Told {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::event::told_by;
 use super::wishes::{Stated, Taken, Wishes};
 use crate::error::ConfigError;
+use crate::logto::webhooks::Event;
 use crate::permit::{Permit, PermitUser};
 use crate::time::{Clock, SystemClock};
-use crate::webhooks::Event;
 
 const DEFAULT_PENDING: usize = 10_000;
 const MAX_PENDING: usize = 1_000_000;
@@ -27,7 +27,7 @@ const VERSIONS: usize = 100_000;
 ///
 /// ```
 /// use orgate::permit::{Permit, PermitBridge};
-/// use orgate::webhooks::Event;
+/// use orgate::logto::webhooks::Event;
 ///
 /// let permit = Permit::builder("http://localhost:7766", "permit_key_...").build()?;
 /// // The role of a member in the tenant that stands for the organization.

@@ -9,10 +9,10 @@ use super::super::{
     user,
 };
 use super::*;
-use crate::jwt::IssuerRules;
+use crate::issuer::IssuerRules;
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
-use crate::token::{NumericDate, Proof, Subject, SubjectKind, Times, Verified};
+use crate::token::{NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
 
 const API: &str = "https://api.example.com";
 const BILLING: &str = "https://api.example.com/billing";
@@ -56,7 +56,7 @@ fn minted(token: &Token) -> AccessToken {
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },
         format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).as_bytes(),
-        Proof::dangling(),
+        Provenance::dangling(),
     )
 }
 
@@ -74,11 +74,7 @@ fn decide(policy: Policy, token: &Token, requested: &'static str) -> Decision {
 }
 
 /// Nothing but token and request.
-const VIEW: View<'_> = View {
-    #[cfg(feature = "live")]
-    live: None,
-    decisions: DecisionView { decider: None, decided: &[], route: None },
-};
+const VIEW: View<'_> = View { live: None, decisions: DecisionView { decider: None, decided: &[], route: None } };
 
 fn denial(unsettled: Unsettled) -> Rejection {
     match unsettled {
@@ -89,7 +85,7 @@ fn denial(unsettled: Unsettled) -> Rejection {
 
 type Decision = Result<Option<String>, (RejectionKind, Remediation)>;
 
-const AUDIENCE: fn(Remediation) -> Decision = |remediation| Err((RejectionKind::WrongAudience, remediation));
+const AUDIENCE: fn(Remediation) -> Decision = |remediation| Err((RejectionKind::WrongModel, remediation));
 const OTHER: Decision = Err((RejectionKind::WrongOrganization, Remediation::OrganizationToken));
 const DENIED: Decision = Err((RejectionKind::Denied, Remediation::None));
 const SCOPE: Result<Option<String>, (RejectionKind, Remediation)> =

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::super::{Policy, Rules, all_of, any_of, organization, resource, scope, token as of_token, within};
 use super::*;
-use crate::jwt::{IssuerRules, ORGANIZATION_URN};
-use crate::live::PermissionSource;
+use crate::issuer::{IssuerRules, ORGANIZATION_URN};
+use crate::permissions::PermissionSource;
 use crate::policy::{DecisionView, Granted, View};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::time::Clock;
-use crate::token::{Proof, Subject, SubjectKind, Times, Verified};
+use crate::token::{Provenance, Subject, SubjectKind, Times, Verified};
 
 const API: &str = "https://api.example.com";
 const NOON: Duration = Duration::from_secs(1_800_000_000);
@@ -74,7 +74,7 @@ impl Of {
             organization: (self == Self::ApiInOrganization).then(|| ScopedId::new(&"main".into(), "acme")),
             times: Times { expires_at: NumericDate::new(2e9).unwrap(), not_before: None, issued_at },
         };
-        AccessToken::mint(verified, format!("{self:?}.{number}.").as_bytes(), Proof::dangling())
+        AccessToken::mint(verified, format!("{self:?}.{number}.").as_bytes(), Provenance::dangling())
     }
 }
 
@@ -104,7 +104,7 @@ impl Server {
         &self,
         rules: &Rules,
         token: &AccessToken,
-        arrival: Ticket,
+        arrival: Epoch,
         waited: &[Waited],
     ) -> Result<Granted, Unsettled> {
         let live = LiveView {
@@ -204,7 +204,7 @@ proptest! {
             let policy = branch.iter().fold(case.of.policy(), |policy, (all, wanted)| {
                 policy.and(if *all { all_of(names(*wanted)) } else { any_of(names(*wanted)) })
             });
-            if fresh { policy.fresh(within(Duration::from_secs(30))) } else { policy.live() }
+            if fresh { policy.fresh_within(Duration::from_secs(30)) } else { policy.live() }
         });
         let rules = rules(branches.reduce(Policy::or).unwrap());
         let server = Server::new(case.live.map_or_else(Permissions::none, |live| Permissions::of(names(live))));
@@ -232,14 +232,14 @@ fn wants(outcome: Result<Granted, Unsettled>) -> Option<WantedPermissions> {
 #[test]
 fn what_was_known_before_lets_pass_and_does_not_deny_a_newer_token() {
     let server = Server::new(Permissions::of(["a"]));
-    let rules = rules(resource().scope("b").fresh(within(Duration::from_secs(30))).or(resource().scope("a").live()));
-    let fresh_a = self::rules(resource().scope("a").fresh(within(Duration::from_secs(30))));
+    let rules = rules(resource().scope("b").fresh_within(Duration::from_secs(30)).or(resource().scope("a").live()));
+    let fresh_a = self::rules(resource().scope("a").fresh_within(Duration::from_secs(30)));
     // Known since noon, before any of these requests came.
     assert!(server.decide(&fresh_a, &Of::Api.token(SubjectKind::User, "a", 0, 0)).is_ok());
     let arrival = server.permissions.arrival();
     assert!(server.look(&fresh_a, &Of::Api.token(SubjectKind::User, "a", 1, 0), arrival, &[]).is_ok());
     // `iat` is cut to seconds, and the leeway is 60 of them: 61 s later it is certain that the source was asked after.
-    let only_b = self::rules(resource().scope("b").fresh(within(Duration::from_secs(30))));
+    let only_b = self::rules(resource().scope("b").fresh_within(Duration::from_secs(30)));
     for (before, may_deny) in [(0, false), (60, false), (61, false), (62, true), (3600, true)] {
         let token = Of::Api.token(SubjectKind::User, "b", 2, before);
         let wanted = wants(server.look(&only_b, &token, arrival, &[]));
@@ -254,14 +254,14 @@ fn what_was_known_before_lets_pass_and_does_not_deny_a_newer_token() {
 #[test]
 fn a_live_branch_does_not_take_what_another_branch_waited_for() {
     let server = Server::new(Permissions::of(["a"]));
-    let fresh_a = rules(resource().scope("a").fresh(within(Duration::from_secs(30))));
+    let fresh_a = rules(resource().scope("a").fresh_within(Duration::from_secs(30)));
     let token = Of::Api.token(SubjectKind::User, "a", 0, 3600);
     let before = wants(server.look(&fresh_a, &token, server.permissions.arrival(), &[])).unwrap();
     let waited = [server.fetch(before)];
     // The same as if the fetch had been under way when the request came, and it had waited for its landing.
     let arrival = server.permissions.arrival();
     assert!(server.look(&fresh_a, &token, arrival, &waited).is_ok());
-    let both = rules(resource().scope("b").fresh(within(Duration::from_secs(30))).or(resource().scope("a").live()));
+    let both = rules(resource().scope("b").fresh_within(Duration::from_secs(30)).or(resource().scope("a").live()));
     let wanted = wants(server.look(&both, &token, arrival, &waited)).expect("it began before the request came");
     assert_eq!(wanted.need, Need::After(arrival));
     let waited = [waited.into_iter().next().unwrap(), server.fetch(wanted)];
@@ -326,7 +326,7 @@ fn a_change_that_was_told_of_ends_what_would_serve_in_need() {
     assert!(server.decide(&rules, &token).is_ok());
     *server.says.0.lock().unwrap() = Err(SourceError::new("down"));
     assert!(server.decide(&rules, &token).is_ok());
-    server.permissions.invalidate(&server.source, crate::live::Change::Subject("u1".into()), NOON);
+    server.permissions.invalidate(&server.source, crate::permissions::Change::Subject("u1".into()), NOON);
     assert_eq!(server.decide(&rules, &token).unwrap_err().status().as_u16(), 503);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Builder;
-use crate::fetch::Fetch;
+use crate::http::Fetch;
 
 impl Builder {
     /// Asks other servers instead of the built-in client, whose settings are then of no effect.

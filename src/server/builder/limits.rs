@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Builder;
+use crate::engine::PermitSettings;
 use crate::error::ConfigError;
-use crate::middleware::PermitSettings;
 use crate::server::check::{check_count, check_range};
 
 const DEFAULT_TOKEN_BYTES: usize = 8 * 1024;
@@ -16,7 +16,6 @@ const DEFAULT_PERMIT_WAIT: Duration = Duration::from_millis(20);
 const MAX_PERMIT_WAIT: Duration = Duration::from_secs(10);
 const MAX_CHECKS: usize = 4096;
 
-#[cfg(feature = "live")]
 const DEFAULT_LIVE_PERMISSIONS: u64 = 10_000;
 
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +24,6 @@ pub(super) struct Limits {
     pub(super) token_cache_bytes: u64,
     pub(super) permits: PermitSettings,
     pub(super) max_issuers: usize,
-    #[cfg(feature = "live")]
     pub(super) live_permissions: u64,
 }
 
@@ -36,7 +34,6 @@ impl Default for Limits {
             token_cache_bytes: DEFAULT_CACHE_BYTES,
             permits: PermitSettings { at_once: half_the_cores(), queue: DEFAULT_QUEUE, wait: DEFAULT_PERMIT_WAIT },
             max_issuers: DEFAULT_MAX_ISSUERS,
-            #[cfg(feature = "live")]
             live_permissions: DEFAULT_LIVE_PERMISSIONS,
         }
     }
@@ -49,8 +46,8 @@ fn half_the_cores() -> usize {
 impl Limits {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check_count("max_token_bytes", self.max_token_bytes, MAX_TOKEN_BYTES)?;
-        check_count("signature_checks", self.permits.at_once, MAX_CHECKS)?;
-        check_range("signature_check_queue", self.permits.wait, MAX_PERMIT_WAIT)
+        check_count("max_concurrent_verifications", self.permits.at_once, MAX_CHECKS)?;
+        check_range("verification_queue", self.permits.wait, MAX_PERMIT_WAIT)
     }
 }
 
@@ -73,14 +70,14 @@ impl Builder {
     /// How many signatures are checked at once. Default: half the cores, at least one.
     ///
     /// A token that was verified before needs no check. So a flood of forged tokens leaves room for known clients.
-    pub fn signature_checks(mut self, at_once: usize) -> Self {
+    pub fn max_concurrent_verifications(mut self, at_once: usize) -> Self {
         self.limits.permits.at_once = at_once;
         self
     }
 
     /// How many requests may wait for a signature check, and how long each: beyond that the answer is 503 with
     /// `Retry-After`. Default: 64, 20 ms; ten seconds at most.
-    pub fn signature_check_queue(mut self, length: usize, wait: Duration) -> Self {
+    pub fn verification_queue(mut self, length: usize, wait: Duration) -> Self {
         self.limits.permits.queue = length;
         self.limits.permits.wait = wait;
         self
@@ -88,7 +85,6 @@ impl Builder {
 
     /// How many answers of the sources of permissions are kept at most, each for one subject, organization and model.
     /// Default: 10,000.
-    #[cfg(feature = "live")]
     pub fn live_permissions(mut self, most: u64) -> Self {
         self.limits.live_permissions = most;
         self

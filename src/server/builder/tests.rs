@@ -53,8 +53,8 @@ fn numbers_have_bounds() {
     assert!(error(builder().leeway(Duration::from_secs(301))).contains("301"));
     assert!(error(builder().max_token_bytes(0)).contains('0'));
     assert!(error(builder().max_token_bytes(2 << 20)).contains("2097152"));
-    assert!(error(builder().stale_for(Duration::MAX)).contains("stale_for"));
-    assert!(builder().leeway(Duration::ZERO).stale_for(Duration::ZERO).build().is_ok());
+    assert!(error(builder().serve_stale_keys_for(Duration::MAX)).contains("serve_stale_keys_for"));
+    assert!(builder().leeway(Duration::ZERO).serve_stale_keys_for(Duration::ZERO).build().is_ok());
 }
 
 #[test]
@@ -64,9 +64,9 @@ fn half_the_cores_check_signatures_and_64_requests_wait_for_20_ms() {
     assert_eq!(permits.at_once, if cores < 4 { 1 } else { cores / 2 }, "{cores} cores");
     assert_eq!((permits.queue, permits.wait), (64, Duration::from_millis(20)));
     let builder = || ResourceServer::builder(ISSUER, API);
-    assert!(error(builder().signature_checks(0)).contains("signature_checks"));
-    assert!(error(builder().signature_check_queue(64, Duration::from_secs(11))).contains("signature_check_queue"));
-    assert!(builder().signature_checks(1).signature_check_queue(0, Duration::ZERO).build().is_ok());
+    assert!(error(builder().max_concurrent_verifications(0)).contains("max_concurrent_verifications"));
+    assert!(error(builder().verification_queue(64, Duration::from_secs(11))).contains("verification_queue"));
+    assert!(builder().max_concurrent_verifications(1).verification_queue(0, Duration::ZERO).build().is_ok());
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn entries_do_not_overlap() {
     assert!(error(ResourceServer::builder(ISSUER, API).issuer(ISSUER)).contains("twice"));
     let named = |url: &str| Issuer::new(url).name("same");
     assert!(error(ResourceServer::builder(named(ISSUER), API).issuer(named("https://other.example"))).contains("same"));
-    let twice = Issuer::new("https://other.example").also_known_as(ISSUER);
+    let twice = Issuer::new("https://other.example").alias(ISSUER);
     assert!(error(ResourceServer::builder(ISSUER, API).issuer(twice)).contains(ISSUER));
 }
 
@@ -82,10 +82,13 @@ fn entries_do_not_overlap() {
 fn issuer_settings() {
     let with = |issuer: Issuer| error(ResourceServer::builder(issuer, API));
     assert!(with(Issuer::new(ISSUER).algorithms([])).contains("algorithms"));
-    assert!(with(Issuer::new(ISSUER).rsa_algorithm(Algorithm::Es256)).contains("ES256"));
-    assert!(with(Issuer::new(ISSUER).algorithms([Algorithm::Es384]).rsa_algorithm(Algorithm::Rs512)).contains("RS512"));
-    assert!(with(Issuer::new(ISSUER).scope_claim("", crate::ScopeForm::Text)).contains("claim"));
-    assert!(with(Issuer::new(ISSUER).jwks_url("http://keys.example/jwks")).contains("keys.example"));
+    assert!(with(Issuer::new(ISSUER).default_rsa_algorithm(Algorithm::Es256)).contains("ES256"));
+    assert!(
+        with(Issuer::new(ISSUER).algorithms([Algorithm::Es384]).default_rsa_algorithm(Algorithm::Rs512))
+            .contains("RS512")
+    );
+    assert!(with(Issuer::new(ISSUER).scope_claim("", crate::issuer::ScopeForm::Text)).contains("claim"));
+    assert!(with(Issuer::new(ISSUER).jwks_uri("http://keys.example/jwks")).contains("keys.example"));
     assert!(with(Issuer::new(ISSUER).jwks_json("{}")).contains("keys"));
     assert!(with(Issuer::new(ISSUER).jwks_json(r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#)).contains("symmetric"));
 }
@@ -118,7 +121,7 @@ fn issuers_come_and_go() {
     assert!(server.add_issuer("https://third.example").unwrap_err().to_string().contains('2'));
     assert!(server.remove_issuer("tenant"));
     assert!(!server.remove_issuer("tenant"));
-    assert!(server.add_issuer(tenant().also_known_as(ISSUER)).unwrap_err().to_string().contains(ISSUER));
+    assert!(server.add_issuer(tenant().alias(ISSUER)).unwrap_err().to_string().contains(ISSUER));
     server.add_issuer(tenant()).unwrap();
 }
 

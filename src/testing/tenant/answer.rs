@@ -10,7 +10,8 @@ use http::{Request, StatusCode};
 use super::state::{Limit, Tenant};
 use super::{Refused, TestTenant};
 use crate::testing::Endpoint;
-use crate::testing::answers::{self, Right};
+use crate::testing::answers;
+use crate::testing::answers::Right;
 use crate::testing::state::State;
 use crate::time::Clock as _;
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::form::{Form, field};
 use super::state::{LogtoRelease, Store, Tenant};
 use super::{Refused, TokenRequest};
-use crate::testing::answers::{self, Right};
+use crate::testing::answers;
+use crate::testing::answers::Right;
 use crate::testing::state::State;
 use crate::time::Clock as _;
 

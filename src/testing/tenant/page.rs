@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Refused;
 use super::form::Form;
-use crate::testing::answers::{self, Right};
+use crate::testing::answers;
+use crate::testing::answers::Right;
 
 const TOTAL_NUMBER: HeaderName = HeaderName::from_static("total-number");
 const DEFAULT_SIZE: usize = 20;

@@ -5,7 +5,8 @@ use std::fmt;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::testing::answers::{self, Right};
+use crate::testing::answers;
+use crate::testing::answers::Right;
 
 /// Why there is no token: the answer that the client gets, in Logto's form.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,125 @@
+//! Decisions that a handler asks for itself, because it knows the object only after it looked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::Method;
+use http::request::Parts;
+
+use crate::AccessToken;
+use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resource, in_time};
+use crate::engine::Deciding;
+use crate::organization::{Organization, matched_route};
+use crate::policy::{denied_by, undecided};
+use crate::rejection::Rejection;
+
+/// Asks the server's decision point about what the handler found.
+///
+/// Subject, organization, method and matched route go along by themselves. An error is a [`Rejection`]: 403 for a denial, 503
+/// where there is no decision; returned from the handler, it is the answer, with the plain problem body. What the route's
+/// policy says about remembering decisions or about errors is about its own questions, not about these.
+///
+/// ```
+/// use orgate::axum::Authorizer;
+/// use orgate::Rejection;
+/// use orgate::decision::Resource;
+///
+/// async fn rename(decide: Authorizer) -> Result<&'static str, Rejection> {
+///     let document = "d-17"; // looked up
+///     decide.check("rename", Resource::new("document", document)).await?;
+///     Ok("renamed")
+/// }
+/// # let _: axum::routing::MethodRouter = axum::routing::post(rename);
+/// ```
+#[derive(Clone)]
+pub struct Authorizer {
+    deciding: Deciding,
+    decider: Decider,
+    token: AccessToken,
+    organization: Option<Organization>,
+    method: Method,
+    route: Option<Arc<str>>,
+}
+
+impl Authorizer {
+    /// Whether the subject may do this with the resource.
+    ///
+    /// # Errors
+    ///
+    /// When it may not (403), or when there is no decision (503).
+    pub async fn check(&self, action: &str, resource: Resource) -> Result<(), Rejection> {
+        self.check_request(&self.request(action, resource)).await
+    }
+
+    /// As [`check`](Self::check), for a question that says more: [`request`](Self::request), and what was added to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub async fn check_request(&self, request: &DecisionRequest) -> Result<(), Rejection> {
+        let decision = in_time(self.decider.decide(request)).await.map_err(|error| self.undecided(&error))?;
+        if decision.is_allowed() { Ok(()) } else { Err(self.deciding.challenge(denied_by(&decision))) }
+    }
+
+    /// Which of the resources the subject may do this with, in their order: for a list, of which only those are shown.
+    ///
+    /// # Errors
+    ///
+    /// When there is no decision (503). More than [`MAX_BATCH`](crate::decision::MAX_BATCH) resources are such a case.
+    pub async fn check_all(
+        &self,
+        action: &str,
+        resources: impl IntoIterator<Item = Resource>,
+    ) -> Result<Vec<bool>, Rejection> {
+        let requests: Vec<_> = resources.into_iter().map(|resource| self.request(action, resource)).collect();
+        let decisions = in_time(self.decider.decide_all(&requests)).await.map_err(|error| self.undecided(&error))?;
+        Ok(decisions.iter().map(Decision::is_allowed).collect())
+    }
+
+    /// The question as it would be asked, to add what else the decision point should know.
+    #[must_use]
+    pub fn request(&self, action: &str, resource: Resource) -> DecisionRequest {
+        let mut request = DecisionRequest::new(&self.token, action, resource).method(&self.method);
+        if let Some(organization) = &self.organization {
+            request = request.organization(organization);
+        }
+        match &self.route {
+            Some(route) => request.route(&**route),
+            None => request,
+        }
+    }
+
+    fn undecided(&self, error: &DecisionError) -> Rejection {
+        self.deciding.challenge(undecided(error))
+    }
+}
+
+/// The question, or 500 where no policy has verified a token or the server has no decision point.
+impl<S: Send + Sync> FromRequestParts<S> for Authorizer {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let known = parts.extensions.get::<AccessToken>().zip(parts.extensions.get::<Deciding>());
+        let decider = known.and_then(|(token, deciding)| Some((token, deciding, deciding.decider()?)));
+        let Some((token, deciding, decider)) = decider else {
+            return Err(Rejection::misconfigured(
+                "the extractor Authorizer, on a route without a policy or of a server without a decision point: see Builder::decision_point",
+            ));
+        };
+        Ok(Self {
+            deciding: deciding.clone(),
+            decider: decider.clone(),
+            token: token.clone(),
+            organization: parts.extensions.get::<Organization>().cloned(),
+            method: parts.method.clone(),
+            route: matched_route(parts),
+        })
+    }
+}
+
+impl fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorizer").field("method", &self.method).field("route", &self.route).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,318 @@
+//! Routes with their policies: the front door for axum.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, any, on};
+
+use super::handler::Guarded;
+use super::methods::Methods;
+use super::path::{self, Matcher};
+use super::route::{Endpoint, PublicRouter, Route};
+use crate::ResourceServer;
+use crate::error::ConfigError;
+use crate::policy::Policy;
+use crate::tower::RequireLayer;
+
+#[doc = include_str!("../../docs/guard.md")]
+#[derive(Clone)]
+#[must_use = "a guard serves nothing until into_router()"]
+pub struct Guard<S = ()> {
+    server: ResourceServer,
+    routes: Vec<Route<S>>,
+    public_routers: Vec<PublicRouter<S>>,
+    fallback: Option<Endpoint<S>>,
+    require: Vec<Policy>,
+    fault: Option<ConfigError>,
+}
+
+impl ResourceServer {
+    /// An empty [`Guard`]: axum routes, each with its policy.
+    pub fn guard<S: Clone + Send + Sync + 'static>(&self) -> Guard<S> {
+        Guard::new(self.clone())
+    }
+}
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])+ $name:ident, $filter:ident;)+) => {$(
+        $(#[$doc])+
+        pub fn $name<H, T>(self, path: &str, handler: H, policy: Policy) -> Self
+        where
+            H: Handler<T, S>,
+            T: 'static,
+        {
+            self.on(path, MethodFilter::$filter, handler, policy)
+        }
+    )+};
+}
+
+impl<S: Clone + Send + Sync + 'static> Guard<S> {
+    fn new(server: ResourceServer) -> Self {
+        Self {
+            server,
+            routes: Vec::new(),
+            public_routers: Vec::new(),
+            fallback: None,
+            require: Vec::new(),
+            fault: None,
+        }
+    }
+
+    verbs! {
+        /// `GET` (and `HEAD`, unless it has a route of its own).
+        get, GET;
+        /// `POST`.
+        post, POST;
+        /// `PUT`.
+        put, PUT;
+        /// `PATCH`.
+        patch, PATCH;
+        /// `DELETE`.
+        delete, DELETE;
+    }
+
+    /// The methods of a filter.
+    pub fn on<H, T>(self, path: &str, methods: MethodFilter, handler: H, policy: Policy) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let protect = move |layer| on(methods, Guarded { handler: handler.clone(), layer });
+        let endpoint = self.guarded(policy, protect);
+        self.add(path, Methods::Only(methods), endpoint)
+    }
+
+    /// Every method that has no route of its own on this path.
+    pub fn any<H, T>(self, path: &str, handler: H, policy: Policy) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let endpoint = self.guarded(policy, move |layer| any(Guarded { handler: handler.clone(), layer }));
+        self.add(path, Methods::Rest, endpoint)
+    }
+
+    /// A method router as a whole, its fallback too: here a wrong method without a token is 401, not 405. Since it cannot
+    /// be looked into, it stands alone on its path.
+    pub fn route(self, path: &str, endpoint: MethodRouter<S>, policy: Policy) -> Self {
+        // `route_layer` would leave the method router's own fallback open.
+        let endpoint = self.guarded(policy, move |layer| endpoint.clone().layer(layer));
+        self.add(path, Methods::Whole, endpoint)
+    }
+
+    /// A public route: no token is looked at.
+    pub fn public(self, path: &str, endpoint: MethodRouter<S>) -> Self {
+        self.add(path, Methods::Whole, Endpoint::Public(Box::new(endpoint)))
+    }
+
+    /// Public methods of a path whose other methods may have policies.
+    pub fn public_on<H, T>(self, path: &str, methods: MethodFilter, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.add(path, Methods::Only(methods), Endpoint::Public(Box::new(on(methods, handler))))
+    }
+
+    /// A public router below a prefix, under which the guard then has no route of its own.
+    pub fn public_router(mut self, prefix: &str, router: Router<S>) -> Self {
+        self.keep_fault(path::check_prefix(prefix));
+        self.public_routers.push(PublicRouter { prefix: prefix.to_owned(), router });
+        self
+    }
+
+    /// What answers where no path matches, behind a policy. Without one it is a plain 404.
+    pub fn fallback<H, T>(self, handler: H, policy: Policy) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let endpoint = self.guarded(policy, move |layer| any(Guarded { handler: handler.clone(), layer }));
+        self.set_fallback(endpoint)
+    }
+
+    /// What answers where no path matches, for everybody.
+    pub fn public_fallback<H, T>(self, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.set_fallback(Endpoint::Public(Box::new(any(handler))))
+    }
+
+    /// One more policy for every route of this guard, added before or after, also of those merged and nested into it.
+    /// Public routes stay public.
+    pub fn require(mut self, policy: Policy) -> Self {
+        self.require.push(policy);
+        self
+    }
+
+    /// The routes of both. What `require` added to the other guard stays with its routes.
+    pub fn merge(self, other: Self) -> Self {
+        self.absorb("", other)
+    }
+
+    /// The routes of another guard below a prefix. Handlers see the whole path, and the parameters of the prefix too.
+    pub fn nest(mut self, prefix: &str, other: Self) -> Self {
+        self.keep_fault(path::check_prefix(prefix));
+        if other.fallback.is_some() {
+            self.keep_fault(Err(ConfigError::new(format_args!(
+                "prefix {prefix:?}: a nested guard cannot have a fallback"
+            ))));
+        }
+        self.absorb(prefix, other)
+    }
+
+    /// The router, each route behind its policy.
+    ///
+    /// What is added to it afterwards is *outside* the guard: routes and fallbacks are open, layers run first. That is the
+    /// place for a `CorsLayer`, which then answers preflights.
+    ///
+    /// # Errors
+    ///
+    /// The first fault of a policy or a path, and whatever axum would panic on.
+    pub fn into_router(mut self) -> Result<Router<S>, ConfigError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.check_paths()?;
+        self.apply_required();
+        let mut router = Router::new();
+        for route in self.routes {
+            let path = route.path.clone();
+            router = router.route(&path, route.protect()?);
+        }
+        for open in self.public_routers {
+            router = router.nest(&open.prefix, open.router);
+        }
+        if let Some(endpoint) = self.fallback {
+            let fallback = Route { path: "fallback".to_owned(), methods: Methods::Whole, endpoint };
+            router = router.fallback(fallback.protect()?);
+        }
+        Ok(router)
+    }
+
+    fn guarded(
+        &self,
+        policy: Policy,
+        protect: impl Fn(RequireLayer) -> MethodRouter<S> + Send + Sync + 'static,
+    ) -> Endpoint<S> {
+        Endpoint::Guarded(self.server.clone(), Box::new(policy), Arc::new(protect))
+    }
+
+    fn add(mut self, path: &str, methods: Methods, endpoint: Endpoint<S>) -> Self {
+        self.keep_fault(path::check(path));
+        self.routes.push(Route { path: path.to_owned(), methods, endpoint });
+        self
+    }
+
+    fn set_fallback(mut self, endpoint: Endpoint<S>) -> Self {
+        if self.fallback.replace(endpoint).is_some() {
+            self.keep_fault(Err(ConfigError::new("there are two fallbacks")));
+        }
+        self
+    }
+
+    /// Keeps the first fault.
+    fn keep_fault(&mut self, outcome: Result<(), ConfigError>) {
+        self.fault = self.fault.take().or(outcome.err());
+    }
+
+    /// Moves what `require` said into the routes.
+    fn apply_required(&mut self) {
+        for policy in self.require.drain(..) {
+            self.routes.iter_mut().for_each(|route| route.endpoint.and(&policy));
+            self.fallback.iter_mut().for_each(|endpoint| endpoint.and(&policy));
+        }
+    }
+
+    fn absorb(mut self, prefix: &str, mut other: Self) -> Self {
+        other.apply_required();
+        self.fault = self.fault.take().or(other.fault);
+        let below = |path: &str| if prefix.is_empty() { path.to_owned() } else { path::join(prefix, path) };
+        for route in other.routes {
+            let path = below(&route.path);
+            self.keep_fault(path::check(&path));
+            self.routes.push(Route { path, ..route });
+        }
+        for open in other.public_routers {
+            let prefix = below(&open.prefix);
+            self.keep_fault(path::check_prefix(&prefix));
+            self.public_routers.push(PublicRouter { prefix, ..open });
+        }
+        match other.fallback {
+            Some(endpoint) => self.set_fallback(endpoint),
+            None => self,
+        }
+    }
+
+    /// Methods and paths that cannot stand beside each other.
+    fn check_paths(&self) -> Result<(), ConfigError> {
+        let mut matcher = Matcher::default();
+        for (index, route) in self.routes.iter().enumerate() {
+            matcher.add(&route.path)?;
+            let twin = self
+                .routes
+                .iter()
+                .take(index)
+                .find(|other| other.path == route.path && other.methods.collide(route.methods));
+            if let Some(twin) = twin {
+                return Err(ConfigError::new(format_args!(
+                    "path {:?}: {} and {} take the same methods (public(..) and route(..) take all of them: see on(..) and public_on(..))",
+                    route.path, twin.methods, route.methods
+                )));
+            }
+        }
+        for (index, open) in self.public_routers.iter().enumerate() {
+            path::check_public_prefix(&open.prefix)?;
+            matcher.add(&format!("{}/{{*open_router_rest}}", open.prefix))?;
+            let routes = self.routes.iter().map(|route| &route.path);
+            let others = self
+                .public_routers
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index)
+                .map(|(_, other)| &other.prefix);
+            if let Some(path) = routes.chain(others).find(|path| path::is_below(path, &open.prefix)) {
+                return Err(ConfigError::new(format_args!(
+                    "path {path:?} is below the public router at {:?}",
+                    open.prefix
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The route table: a line for each route with methods, path and policy, for a start-up log or a snapshot test.
+impl<S: Clone + Send + Sync + 'static> fmt::Display for Guard<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut applied = self.clone();
+        applied.apply_required();
+        let routes = applied
+            .routes
+            .iter()
+            .map(|route| (route.methods.to_string(), route.path.clone(), route.endpoint.to_string()));
+        let open = applied
+            .public_routers
+            .iter()
+            .map(|open| ("*".to_owned(), format!("{}/**", open.prefix), "public router".to_owned()));
+        let fallback =
+            applied.fallback.iter().map(|endpoint| ("*".to_owned(), "(fallback)".to_owned(), endpoint.to_string()));
+        let lines: Vec<_> = routes.chain(open).chain(fallback).collect();
+        let width = |column: fn(&(String, String, String)) -> usize| lines.iter().map(column).max().unwrap_or(0);
+        let (methods_width, path_width) = (width(|line| line.0.len()), width(|line| line.1.len()));
+        for (methods, path, access) in &lines {
+            writeln!(f, "{methods:methods_width$}  {path:path_width$}  {access}")?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> fmt::Debug for Guard<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("routes", &self.to_string()).field("fault", &self.fault).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,15 @@
+//! The axum face: a guard that takes handlers with their policies, and the extractors.
+
+mod authorizer;
+mod extract;
+mod guard;
+mod handler;
+mod methods;
+mod path;
+mod route;
+#[cfg(feature = "logto")]
+mod webhooks;
+
+pub use authorizer::Authorizer;
+pub use extract::Claims;
+pub use guard::Guard;

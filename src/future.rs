@@ -1,0 +1,7 @@
+//! The one form in which a trait's method returns a future.
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A boxed future that can be sent to another thread: what methods of object-safe traits return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

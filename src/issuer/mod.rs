@@ -1,0 +1,14 @@
+//! Trusted issuers: their settings, their keys, and the rules by which their tokens are read.
+
+pub mod keys;
+mod rules;
+mod settings;
+mod trusted;
+
+pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};
+pub use rules::{MachineMark, Profile, ScopeForm};
+pub use settings::Issuer;
+pub(crate) use settings::Keys;
+pub(crate) use trusted::{TrustedIssuer, TrustedIssuers};
+
+pub use crate::signature::Algorithm;

@@ -1,0 +1,103 @@
+//! What one issuer entry accepts: plain data that the pure functions of this module judge by.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::signature::Algorithm;
+
+/// The audience of an organization token, without the id (Logto's organization permissions).
+pub(crate) const ORGANIZATION_URN: &str = "urn:logto:organization:";
+
+/// Which kind of JWT an issuer's access tokens are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Profile {
+    /// RFC 9068, the default: `typ` is `at+jwt`; `sub`, `client_id` and `iat` are present.
+    #[default]
+    Rfc9068,
+    /// For issuers that do not follow RFC 9068: `typ` is absent, `JWT` or `at+jwt`, and the client is read from
+    /// `client_id`, `azp`, `appid` or `cid`. Tokens with `nonce`, `at_hash`, `c_hash` or `events` are still refused:
+    /// they are ID tokens and logout tokens.
+    UntypedJwt,
+}
+
+/// How an issuer writes the scopes of a token. One form for each setting: the other one is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScopeForm {
+    /// One string, the scopes separated by a space (RFC 8693 section 4.2).
+    #[default]
+    Text,
+    /// An array with a scope in each string.
+    Array,
+}
+
+/// How a token shows that it is a machine's, where the issuer gives machines a `sub` that is not their client.
+///
+/// `sub == client` is always such a sign. Without a mark, any other `sub` is a user's under RFC 9068, as with Logto; under
+/// [`UntypedJwt`](Profile::UntypedJwt) the kind is unknown, and neither `user()` nor `machine()` holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MachineMark {
+    /// This claim is this string: `gty` = `client-credentials` (Auth0), `idtyp` = `app` (Entra).
+    Claim(String, String),
+    /// This claim is present: `clientHost` (Keycloak's service accounts).
+    Present(String),
+    /// `sub` is the client followed by this: `@clients` (Auth0, which has no `gty` under its RFC 9068 profile).
+    SubjectIsClientPlus(String),
+}
+
+/// One issuer entry, as verification sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct IssuerRules {
+    pub(crate) name: Arc<str>,
+    pub(crate) issuers: Vec<Arc<str>>,
+    /// The resource indicators that its tokens may name; the first one is "this API".
+    pub(crate) resources: Arc<[Arc<str>]>,
+    /// Whether its tokens may be for an organization.
+    pub(crate) organization_tokens: bool,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) profile: Profile,
+    pub(crate) machine_marks: Vec<MachineMark>,
+    pub(crate) organization_claim: String,
+    pub(crate) scope_claim: String,
+    pub(crate) scope_form: ScopeForm,
+    pub(crate) leeway: Duration,
+    /// Whether there is a source of live permissions for its subjects.
+    pub(crate) has_permissions: bool,
+}
+
+/// The names that Logto and RFC 8693 use.
+pub(crate) const DEFAULT_ORGANIZATION_CLAIM: &str = "organization_id";
+pub(crate) const DEFAULT_SCOPE_CLAIM: &str = "scope";
+
+impl IssuerRules {
+    /// Whether an `aud` value names something that this server serves.
+    pub(crate) fn serves(&self, audience: &str) -> bool {
+        let organization = audience.strip_prefix(ORGANIZATION_URN);
+        (self.organization_tokens && organization.is_some_and(|id| !id.is_empty())) || self.has_resource(audience)
+    }
+
+    pub(crate) fn has_resource(&self, indicator: &str) -> bool {
+        self.resources.iter().any(|resource| **resource == *indicator)
+    }
+
+    /// An entry with every default.
+    #[cfg(test)]
+    pub(crate) fn for_tests(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            issuers: vec!["https://issuer.example".into()],
+            resources: Arc::from([Arc::from("https://api.example.com")]),
+            organization_tokens: true,
+            algorithms: Algorithm::ALL.to_vec(),
+            profile: Profile::Rfc9068,
+            machine_marks: Vec::new(),
+            organization_claim: DEFAULT_ORGANIZATION_CLAIM.into(),
+            scope_claim: DEFAULT_SCOPE_CLAIM.into(),
+            scope_form: ScopeForm::Text,
+            leeway: Duration::from_secs(60),
+            has_permissions: true,
+        }
+    }
+}

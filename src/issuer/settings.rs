@@ -1,0 +1,208 @@
+//! The settings of one issuer.
+
+use crate::issuer::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, MachineMark, Profile, ScopeForm};
+use crate::permissions::PermissionSource;
+use crate::signature::Algorithm;
+use std::sync::Arc;
+
+/// One issuer entry: a key set with one or more `iss` values, and how its tokens are read.
+///
+/// The defaults are Logto's. Made from the issuer's URL:
+///
+/// ```
+/// use orgate::issuer::Algorithm;
+/// use orgate::{Issuer, ResourceServer};
+///
+/// let issuer = Issuer::new("https://tenant.logto.app/oidc")
+///     .name("customers")
+///     .alias("https://auth.example.com/oidc")
+///     .algorithms([Algorithm::Es384]);
+/// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
+#[doc = include_str!("../../docs/issuers.md")]
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Issuer {
+    pub(crate) urls: Vec<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) keys: Keys,
+    pub(crate) seed: Option<String>,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) default_rsa_algorithm: Option<Algorithm>,
+    pub(crate) profile: Profile,
+    pub(crate) machine_marks: Vec<MachineMark>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) organization_tokens: bool,
+    pub(crate) organization_claim: String,
+    pub(crate) scope_claim: String,
+    pub(crate) scope_form: ScopeForm,
+    pub(crate) permissions: Option<PermissionsFrom>,
+}
+
+/// Where an entry's keys come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Keys {
+    Discovery,
+    Url(String),
+    Json(String),
+}
+
+impl Issuer {
+    /// The issuer with this `iss`, its keys found by discovery.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            urls: vec![url.into()],
+            name: None,
+            keys: Keys::Discovery,
+            seed: None,
+            algorithms: Algorithm::ALL.to_vec(),
+            default_rsa_algorithm: None,
+            profile: Profile::default(),
+            machine_marks: Vec::new(),
+            resources: Vec::new(),
+            organization_tokens: false,
+            organization_claim: DEFAULT_ORGANIZATION_CLAIM.to_owned(),
+            scope_claim: DEFAULT_SCOPE_CLAIM.to_owned(),
+            scope_form: ScopeForm::default(),
+            permissions: None,
+        }
+    }
+
+    /// The name that policies, logs and [`Subject`](crate::token::Subject) use. Default: the URL.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Another `iss` value with the *same keys*: a custom domain of the same tenant. Discovery is done at the first one.
+    pub fn alias(mut self, url: impl Into<String>) -> Self {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// The key set is at this URL; there is no discovery. The tokens' `iss` is checked all the same.
+    pub fn jwks_uri(mut self, url: impl Into<String>) -> Self {
+        self.keys = Keys::Url(url.into());
+        self
+    }
+
+    /// The key set is this JSON document; nothing is ever fetched.
+    pub fn jwks_json(mut self, json: impl Into<String>) -> Self {
+        self.keys = Keys::Json(json.into());
+        self
+    }
+
+    /// A key set to start with, as [`ResourceServer::export_keys`](crate::ResourceServer::export_keys) gave it: with it a
+    /// server can start while the issuer cannot be reached. Its age is not known, so it counts as past its life time: it
+    /// serves once a fetch was tried and failed, as long as stale keys may. Each time it is seeded that bound starts anew.
+    ///
+    /// ```no_run
+    /// use orgate::{Issuer, ResourceServer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut issuer = Issuer::new("https://tenant.logto.app/oidc").name("customers");
+    /// if let Ok(saved) = std::fs::read_to_string("keys.json") {
+    ///     issuer = issuer.seed_keys(saved);
+    /// }
+    /// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
+    /// // Later, when the server shuts down:
+    /// if let Some(keys) = server.export_keys("customers") {
+    ///     std::fs::write("keys.json", keys)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn seed_keys(mut self, json: impl Into<String>) -> Self {
+        self.seed = Some(json.into());
+        self
+    }
+
+    /// The only algorithms that are accepted. Default: [`Algorithm::ALL`]. Whatever is listed, a key means exactly one
+    /// algorithm, and a token never chooses.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// What an RSA key without `alg` means. Default: RS256. (An RSA key can serve six algorithms, and Logto's say
+    /// nothing.)
+    pub fn default_rsa_algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.default_rsa_algorithm = Some(algorithm);
+        self
+    }
+
+    /// For an issuer that does not follow RFC 9068: [`Profile::UntypedJwt`]. Organization tokens are then taken only with
+    /// [`organization_tokens`](Self::organization_tokens).
+    pub fn untyped_jwt(mut self) -> Self {
+        self.profile = Profile::UntypedJwt;
+        self
+    }
+
+    /// How a token shows that it is a machine's though its `sub` is not its client. With several, one is enough.
+    pub fn machine_mark(mut self, mark: MachineMark) -> Self {
+        self.machine_marks.push(mark);
+        self
+    }
+
+    /// A resource indicator that this issuer's tokens name, instead of the server's. The first one is what `resource()`
+    /// means for them. They confine the entry: `resource_at(x)` takes its tokens only if `x` is one of them.
+    pub fn resource(mut self, indicator: impl Into<String>) -> Self {
+        self.resources.push(indicator.into());
+        self
+    }
+
+    /// Takes organization tokens (`aud` = `urn:logto:organization:{id}`) under [`Profile::UntypedJwt`] too. By RFC 9068 they
+    /// always are.
+    ///
+    /// The audience of an ID token is a client's id: where clients may choose theirs, an untyped ID token could look like an
+    /// organization's.
+    pub fn organization_tokens(mut self) -> Self {
+        self.organization_tokens = true;
+        self
+    }
+
+    /// The claim that names the organization of a token. Default: `organization_id`.
+    pub fn organization_claim(mut self, name: impl Into<String>) -> Self {
+        self.organization_claim = name.into();
+        self
+    }
+
+    /// The claim that holds the scopes, and its form. Default: `scope`, [`ScopeForm::Text`].
+    pub fn scope_claim(mut self, name: impl Into<String>, form: ScopeForm) -> Self {
+        self.scope_claim = name.into();
+        self.scope_form = form;
+        self
+    }
+}
+
+/// Where to ask what the issuer's subjects hold now.
+#[derive(Clone)]
+pub(crate) struct PermissionsFrom(pub(crate) Arc<dyn PermissionSource>);
+
+impl Issuer {
+    /// Where to ask what this issuer's subjects hold now, for policies with [`fresh_within`](crate::Policy::fresh_within) or
+    /// [`live`](crate::Policy::live).
+    pub fn permissions(mut self, source: impl PermissionSource) -> Self {
+        self.permissions = Some(PermissionsFrom(Arc::new(source)));
+        self
+    }
+}
+
+impl std::fmt::Debug for PermissionsFrom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a source")
+    }
+}
+
+impl From<&str> for Issuer {
+    fn from(url: &str) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<String> for Issuer {
+    fn from(url: String) -> Self {
+        Self::new(url)
+    }
+}

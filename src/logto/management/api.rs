@@ -1,0 +1,163 @@
+//! The Management API, asked by one snapshot.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+
+use super::credential::Token;
+use super::limits::Allowance;
+use super::question::Question;
+use super::records::{self, Malformed};
+use super::shared::{Moment, Order, Shared};
+use super::token::Tokens;
+use super::transport::Transport;
+use crate::json::Object;
+use crate::permissions::source::SourceError;
+
+const PAGE_SIZE: usize = 100;
+/// A longer list is an error: nobody's permissions are cut off in silence.
+const MOST_MEMBERS: usize = 2000;
+const TOTAL_NUMBER: &str = "total-number";
+
+/// One tenant's Management API.
+pub(super) struct Api {
+    /// `{base}/api`.
+    pub(super) url: String,
+    pub(super) transport: Transport,
+    pub(super) tokens: Tokens,
+    pub(super) order: Order,
+    pub(super) shared: Shared,
+}
+
+/// A snapshot in the making.
+pub(super) struct Asking<'a> {
+    pub(super) api: &'a Api,
+    /// All that it rests on was asked for after that.
+    pub(super) began: Moment,
+    allowance: Allowance<'a>,
+}
+
+impl Api {
+    /// Begins a snapshot that needs about so many calls.
+    pub(super) async fn begin(&self, calls: usize) -> Result<Asking<'_>, SourceError> {
+        let began = self.order.next();
+        Ok(Asking { api: self, began, allowance: self.transport.limits.admit(calls).await? })
+    }
+}
+
+impl Asking<'_> {
+    /// One record; `None` if there is no such thing.
+    pub(super) async fn record<T>(
+        &self,
+        question: Question<'_>,
+        read: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Option<T>, SourceError> {
+        let answer = Box::pin(self.get(question, "")).await?;
+        if self.is_absent(question, &answer)? {
+            return Ok(None);
+        }
+        read(answer.body()).map(Some).map_err(|why| malformed(question, &why))
+    }
+
+    /// A whole list, page by page where it has pages; `None` if that of which it is does not exist, or is not a member.
+    pub(super) async fn list<T>(
+        &self,
+        question: Question<'_>,
+        read: impl Fn(&Object<'_>) -> Result<T, Malformed>,
+    ) -> Result<Option<Vec<T>>, SourceError> {
+        let mut found = Vec::new();
+        let mut total = None;
+        for page in 1.. {
+            let query = if question.is_paged() { format!("?page={page}&page_size={PAGE_SIZE}") } else { String::new() };
+            let answer = Box::pin(self.get(question, &query)).await?;
+            if page == 1 && self.is_absent(question, &answer)? {
+                return Ok(None);
+            }
+            if answer.status() != StatusCode::OK {
+                return Err(self.api.transport.unexpected(question.name(), &answer));
+            }
+            let wrong = |why: &str| malformed(question, why);
+            let members = records::members(answer.body()).map_err(|why| wrong(&why))?;
+            let count = members.len();
+            for member in &members {
+                found.push(read(member).map_err(|why| wrong(&why))?);
+            }
+            if !question.is_paged() {
+                break;
+            }
+            let stated = total_number(answer.headers()).ok_or_else(|| wrong("no Total-Number"))?;
+            if stated > MOST_MEMBERS {
+                return Err(wrong(&format!("{stated} members, more than {MOST_MEMBERS}")));
+            }
+            let total = *total.get_or_insert(stated);
+            let expected = total.saturating_sub((page - 1) * PAGE_SIZE).min(PAGE_SIZE);
+            if stated != total || count != expected {
+                return Err(wrong("the list changed while it was read, or is not whole"));
+            }
+            if found.len() >= total {
+                break;
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Whether an answer says that there is no such thing. What is neither that nor 200 is an error.
+    fn is_absent(&self, question: Question<'_>, answer: &Response<Bytes>) -> Result<bool, SourceError> {
+        if answer.status() == StatusCode::OK {
+            return Ok(false);
+        }
+        // A proxy's 404, or one of another address, says nothing about anybody.
+        let code = records::code(answer.body()).unwrap_or_default();
+        let is_absent = match answer.status() {
+            StatusCode::NOT_FOUND => {
+                matches!(&*code, "entity.not_found" | "entity.not_exists" | "entity.not_exists_with_id")
+            }
+            StatusCode::UNPROCESSABLE_ENTITY => code == "organization.require_membership",
+            _ => false,
+        };
+        if is_absent { Ok(true) } else { Err(self.api.transport.unexpected(question.name(), answer)) }
+    }
+
+    /// A token that the API refuses is renewed once. (Boxed by its callers: several of them are under way in one snapshot.)
+    async fn get(&self, question: Question<'_>, query: &str) -> Result<Response<Bytes>, SourceError> {
+        let Api { tokens, transport, .. } = self.api;
+        let token = tokens.get(transport, &self.allowance).await?;
+        let answer = self.send(question, query, &token).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            tokens.served();
+            return Ok(answer);
+        }
+        tokens.refused(&token);
+        let token = tokens.get(transport, &self.allowance).await?;
+        let answer = self.send(question, query, &token).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            let name = question.name();
+            let error = SourceError::new(format!("{name}: status 401 for a new token: check management_resource"));
+            tokens.fail(&token, error.clone(), transport);
+            return Err(error);
+        }
+        tokens.served();
+        Ok(answer)
+    }
+
+    async fn send(&self, question: Question<'_>, query: &str, token: &Token) -> Result<Response<Bytes>, SourceError> {
+        let path = question.path().ok_or_else(|| malformed(question, "an id that is none"))?;
+        let url = format!("{}{path}{query}", self.api.url);
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = url.parse().map_err(|_| malformed(question, "an id that cannot stand in a URL"))?;
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, token.header.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        self.api.transport.send(&self.allowance, request, question.name(), question.most_bytes()).await
+    }
+}
+
+fn malformed(question: Question<'_>, why: &str) -> SourceError {
+    SourceError::new(format!("{}: {why}", question.name()))
+}
+
+fn total_number(headers: &HeaderMap) -> Option<usize> {
+    headers.get(TOTAL_NUMBER)?.to_str().ok()?.parse().ok()
+}

@@ -1,0 +1,244 @@
+//! From settings to a source: everything that can be wrong is found here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Uri;
+
+use super::api::Api;
+use super::limits::Limits;
+use super::management::LogtoManagement;
+use super::shared::{Order, Shared};
+use super::token::Tokens;
+use super::transport::Transport;
+use crate::error::ConfigError;
+use crate::http::Fetch;
+#[cfg(feature = "http-client")]
+use crate::http::client::{ClientSettings, HttpClient};
+use crate::http::url;
+use crate::http::url::{PlainHttp, is_loopback};
+use crate::time::{Clock, SystemClock};
+
+/// The Management API's resource indicator on every server of one's own.
+const SELF_HOSTED: &str = "https://default.logto.app/api";
+const DEFAULT_IN_FLIGHT: usize = 16;
+const DEFAULT_IN_WINDOW: usize = 40;
+/// Fewer, and the snapshot of one user would not fit.
+const LEAST_IN_WINDOW: usize = 10;
+/// Logto's cloud answers no more, to all who ask together.
+const MOST_IN_WINDOW: usize = 200;
+
+/// Builds a [`LogtoManagement`]. Made by [`LogtoManagement::builder`].
+#[must_use]
+pub struct LogtoManagementBuilder {
+    base_url: String,
+    client_id: String,
+    client_secret: String,
+    management_resource: Option<String>,
+    calls_in_flight: usize,
+    calls_per_10_seconds: usize,
+    allow_http: bool,
+    clock: Arc<dyn Clock>,
+    fetch: Option<Arc<dyn Fetch>>,
+    #[cfg(feature = "http-client")]
+    client: ClientSettings,
+}
+
+impl LogtoManagementBuilder {
+    pub(super) fn new(base_url: String, client_id: String, client_secret: String) -> Self {
+        Self {
+            base_url,
+            client_id,
+            client_secret,
+            management_resource: None,
+            calls_in_flight: DEFAULT_IN_FLIGHT,
+            calls_per_10_seconds: DEFAULT_IN_WINDOW,
+            allow_http: false,
+            clock: Arc::new(SystemClock::new()),
+            fetch: None,
+            #[cfg(feature = "http-client")]
+            client: ClientSettings::default(),
+        }
+    }
+
+    /// The Management API's resource indicator. For a tenant at `https://{tenant}.logto.app` it is known, and for one on
+    /// loopback [`self_hosted`](Self::self_hosted) is assumed. It must be said for a custom domain of Logto's cloud: there it
+    /// stays `https://{tenant}.logto.app/api`.
+    pub fn management_resource(mut self, indicator: impl Into<String>) -> Self {
+        self.management_resource = Some(indicator.into());
+        self
+    }
+
+    /// The tenant is a Logto server of one's own: the Management API's resource indicator is
+    /// `https://default.logto.app/api`, literally.
+    pub fn self_hosted(self) -> Self {
+        self.management_resource(SELF_HOSTED)
+    }
+
+    /// How many calls may be under way at a time. Default: 16; 1 to 200.
+    pub fn calls_in_flight(mut self, calls: usize) -> Self {
+        self.calls_in_flight = calls;
+        self
+    }
+
+    /// How many calls may begin in any ten seconds, those for the access token included. Default: 40; 10 to 200.
+    ///
+    /// Logto's cloud answers 200 requests in ten seconds for a tenant: sign-ins, keys, tokens and the Management API
+    /// together, and all replicas of all APIs. What is left over for this process is what should stand here.
+    pub fn calls_per_10_seconds(mut self, calls: usize) -> Self {
+        self.calls_per_10_seconds = calls;
+        self
+    }
+
+    /// Allows a tenant at `http://`. Whoever can read that wire then has the secret, and is the tenant's administrator.
+    /// (Loopback needs no permission.)
+    pub fn dangerous_allow_http(mut self) -> Self {
+        self.allow_http = true;
+        self
+    }
+
+    /// Where the time comes from. Default: the system's clocks.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Asks the tenant instead of the built-in client, whose settings are then of no effect. Its requests hold the secret
+    /// and the access token.
+    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
+        self.fetch = Some(Arc::new(fetch));
+        self
+    }
+
+    /// Trusts this root certificate (PEM, one or more) besides the platform's.
+    #[cfg(feature = "http-client")]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.client.root_certificates.push(pem.into());
+        self
+    }
+
+    /// Asks through this proxy. The environment's proxy settings are never used.
+    #[cfg(feature = "http-client")]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.client.proxy = Some(url.into());
+        self
+    }
+
+    /// The `User-Agent` of the calls. Default: `orgate/` and the version.
+    #[cfg(feature = "http-client")]
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.client.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// Checks everything. Does no I/O: the first access token is fetched when it is needed.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that must not run, with its value (a secret's aside).
+    pub fn build(self) -> Result<LogtoManagement, ConfigError> {
+        let base = self.base()?;
+        let resource = self.resource(&base)?;
+        for (what, value) in [("client_id", &self.client_id), ("client_secret", &self.client_secret)] {
+            if value.is_empty() {
+                return Err(ConfigError::new(format_args!("{what}: it is empty")));
+            }
+        }
+        check_count("calls_in_flight", self.calls_in_flight, 1)?;
+        check_count("calls_per_10_seconds", self.calls_per_10_seconds, LEAST_IN_WINDOW)?;
+        let base = base.to_string();
+        let base = base.trim_end_matches('/');
+        let endpoint = format!("{base}/oidc/token");
+        let endpoint = endpoint.parse().map_err(|_| wrong_base(&self.base_url, "not a URL"))?;
+        let limits = Limits::new(self.calls_in_flight, self.calls_per_10_seconds, self.clock.clone());
+        let api = Api {
+            url: format!("{base}/api"),
+            tokens: Tokens::new(endpoint, &self.client_id, &self.client_secret, &resource),
+            transport: Transport { fetch: self.fetcher()?, limits, clock: self.clock },
+            order: Order::default(),
+            shared: Shared::default(),
+        };
+        Ok(LogtoManagement { api: Arc::new(api) })
+    }
+
+    fn base(&self) -> Result<Uri, ConfigError> {
+        let text = &*self.base_url;
+        let wrong = |why| wrong_base(text, why);
+        let plain = if self.allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
+        let url = url::parse(text, plain).map_err(wrong)?;
+        if text.contains('?') {
+            return Err(wrong("it has a query"));
+        }
+        let path = url.path().trim_end_matches('/');
+        if path.ends_with("/oidc") || path.ends_with("/api") || path.contains("/oidc/") || path.contains("/api/") {
+            return Err(wrong("give the tenant itself, without /oidc or /api"));
+        }
+        Ok(url)
+    }
+
+    fn resource(&self, base: &Uri) -> Result<String, ConfigError> {
+        if let Some(indicator) = &self.management_resource {
+            let is_uri =
+                indicator.contains(':') && indicator.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+            return if is_uri {
+                Ok(indicator.clone())
+            } else {
+                Err(ConfigError::new(format_args!(
+                    "management_resource {indicator:?}: not an absolute URI without fragment (RFC 8707 section 2)"
+                )))
+            };
+        }
+        let host = base.host().unwrap_or_default().to_ascii_lowercase();
+        let tenant = host.strip_suffix(".logto.app").filter(|tenant| !tenant.is_empty() && !tenant.contains('.'));
+        match tenant {
+            Some(tenant) if base.port().is_none() => Ok(format!("https://{tenant}.logto.app/api")),
+            _ if is_loopback(base) => Ok(SELF_HOSTED.to_owned()),
+            _ => Err(ConfigError::new(format_args!(
+                "management_resource: {:?} does not tell it. For a server of your own add self_hosted(); for a custom domain of Logto's cloud add management_resource(\"https://{{tenant}}.logto.app/api\") with the tenant's id",
+                self.base_url
+            ))),
+        }
+    }
+
+    #[cfg(feature = "http-client")]
+    fn fetcher(&self) -> Result<Arc<dyn Fetch>, ConfigError> {
+        if let Some(fetch) = &self.fetch {
+            return Ok(fetch.clone());
+        }
+        let settings = ClientSettings { idle_connections: self.calls_in_flight, ..self.client.clone() };
+        Ok(Arc::new(HttpClient::new(&settings)?))
+    }
+
+    #[cfg(not(feature = "http-client"))]
+    fn fetcher(&self) -> Result<Arc<dyn Fetch>, ConfigError> {
+        self.fetch.clone().ok_or_else(|| {
+            ConfigError::new("the Management API: there is no client: enable the feature http-client, or use fetch(..)")
+        })
+    }
+}
+
+fn wrong_base(base_url: &str, why: &str) -> ConfigError {
+    ConfigError::new(format_args!("base URL {:?}: {why}", url::without_user(base_url)))
+}
+
+fn check_count(what: &str, value: usize, least: usize) -> Result<(), ConfigError> {
+    if (least..=MOST_IN_WINDOW).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::new(format_args!("{what} {value}: not in {least} ..= {MOST_IN_WINDOW}")))
+    }
+}
+
+impl fmt::Debug for LogtoManagementBuilder {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogtoManagementBuilder")
+            .field("base_url", &url::without_user(&self.base_url))
+            .field("client_id", &self.client_id)
+            .field("management_resource", &self.management_resource)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

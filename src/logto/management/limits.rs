@@ -1,0 +1,191 @@
+//! Waiting for a turn: so many calls at a time, and so many in ten seconds.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use super::budget::{Answer, Budget, PATIENCE, Place, Refusal};
+use crate::permissions::source::SourceError;
+use crate::time::Clock;
+
+/// The limits of one source. No lock is held while somebody waits.
+pub(super) struct Limits {
+    budget: Mutex<Budget>,
+    changed: Notify,
+    in_flight: Semaphore,
+    clock: Arc<dyn Clock>,
+    snapshots: AtomicU64,
+}
+
+/// The calls that one snapshot may make. Those that it has not made when it is dropped are given back.
+pub(super) struct Allowance<'a> {
+    limits: &'a Limits,
+    snapshot: u64,
+    left: AtomicUsize,
+    asked: AtomicU64,
+}
+
+/// A call is in flight until this is dropped.
+pub(super) type Turn<'a> = SemaphorePermit<'a>;
+
+impl Limits {
+    pub(super) fn new(in_flight: usize, in_window: usize, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            budget: Mutex::new(Budget::new(in_window)),
+            changed: Notify::new(),
+            in_flight: Semaphore::new(in_flight),
+            clock,
+            snapshots: AtomicU64::new(0),
+        }
+    }
+
+    /// Lets a snapshot begin that will need about so many calls.
+    pub(super) async fn admit(&self, calls: usize) -> Result<Allowance<'_>, SourceError> {
+        let snapshot = self.snapshots.fetch_add(1, Ordering::Relaxed);
+        self.wait_for(Place { snapshot, number: 0 }, calls).await?;
+        Ok(Allowance { limits: self, snapshot, left: AtomicUsize::new(calls), asked: AtomicU64::new(0) })
+    }
+
+    /// The tenant has had enough.
+    pub(super) fn close_for(&self, time: Duration) {
+        let now = self.clock.now().monotonic;
+        self.budget().close(now + time);
+        self.changed.notify_waiters();
+    }
+
+    async fn wait_for(&self, place: Place, calls: usize) -> Result<(), SourceError> {
+        let _queued = Queued { limits: self, place };
+        let granted = async {
+            loop {
+                // From here on it hears of changes, polled or not.
+                let changed = pin!(self.changed.notified());
+                let answer = self.budget().ask(place, calls, self.clock.now().monotonic);
+                match answer {
+                    Answer::Granted => return Ok(()),
+                    Answer::Refused(refusal) => return Err(error(refusal)),
+                    Answer::Wait(time) => _ = timeout(time, changed).await,
+                }
+            }
+        };
+        timeout(PATIENCE, granted).await.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn late(&self) -> SourceError {
+        let room = self.budget().room_for(1, self.clock.now().monotonic);
+        error(Refusal::Full(room.max(Duration::from_secs(1))))
+    }
+}
+
+fn error(refusal: Refusal) -> SourceError {
+    let (why, wait) = match refusal {
+        Refusal::Full(wait) => ("the limit of calls to the Management API is reached", wait),
+        Refusal::Closed(wait) => ("the tenant answered 429 a moment ago", wait),
+    };
+    SourceError::new(why).retry_after(wait).not_asked()
+}
+
+impl<'a> Allowance<'a> {
+    /// The turn for one call, which begins now. One that was not foreseen is asked for first.
+    pub(super) async fn turn(&self) -> Result<Turn<'a>, SourceError> {
+        let limits = self.limits;
+        let take = |left: usize| left.checked_sub(1);
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+            let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+            limits.wait_for(Place { snapshot: self.snapshot, number }, 1).await?;
+        }
+        let unused = Unused(limits, 1);
+        let turn = timeout(PATIENCE, limits.in_flight.acquire()).await;
+        let turn = turn.map_err(|_| limits.late())?.map_err(SourceError::new)?;
+        limits.budget().begin(limits.clock.now().monotonic).map_err(error)?;
+        unused.was_used();
+        Ok(turn)
+    }
+}
+
+impl Drop for Allowance<'_> {
+    fn drop(&mut self) {
+        drop(Unused(self.limits, *self.left.get_mut()));
+    }
+}
+
+/// Leaves the queue, if it still stands there.
+struct Queued<'a> {
+    limits: &'a Limits,
+    place: Place,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.limits.budget().leave(self.place);
+        self.limits.changed.notify_waiters();
+    }
+}
+
+/// Calls that were granted; given back when it is dropped.
+struct Unused<'a>(&'a Limits, usize);
+
+impl Unused<'_> {
+    fn was_used(mut self) {
+        self.1 = 0;
+    }
+}
+
+impl Drop for Unused<'_> {
+    fn drop(&mut self) {
+        if self.1 > 0 {
+            self.0.budget().give_back(self.1);
+            self.0.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Now;
+
+    /// A clock that stands still.
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Now {
+            Now::new(Duration::from_secs(1_800_000_000), Duration::from_secs(3600))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_leaves_the_queue_stands_in_nobodys_way() {
+        let limits = Limits::new(16, 3, Arc::new(Still));
+        let held = limits.admit(2).await.unwrap();
+        assert!(timeout(Duration::from_millis(10), limits.admit(3)).await.is_err());
+        let small = timeout(Duration::from_millis(10), limits.admit(1)).await;
+        assert!(small.is_ok_and(|allowance| allowance.is_ok()));
+        drop(held);
+        assert!(limits.admit(3).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_is_granted_at_once() {
+        let limits = Limits::new(16, 3, Arc::new(Still));
+        let held = limits.admit(3).await.unwrap();
+        let give_back = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            drop(held);
+        };
+        let asked = async { timeout(Duration::from_millis(500), limits.admit(3)).await };
+        let (granted, ()) = tokio::join!(asked, give_back);
+        assert!(granted.is_ok_and(|allowance| allowance.is_ok()));
+        // Nobody gives anything back: the error tells so, and it does not take for ever.
+        let _held = limits.admit(3).await.unwrap();
+        let error = limits.admit(1).await.err().unwrap();
+        assert!(error.wants_retry_after().is_some_and(|wait| wait >= Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,50 @@
+//! The handle, as a source of permissions.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::api::Api;
+use super::builder::LogtoManagementBuilder;
+use super::snapshot;
+use crate::permissions::source::{PermissionQuery, PermissionSource, Permissions, SourceError};
+
+#[doc = include_str!("../../../docs/management.md")]
+#[derive(Clone)]
+pub struct LogtoManagement {
+    pub(super) api: Arc<Api>,
+}
+
+impl LogtoManagement {
+    /// For the tenant at this address (`https://{tenant}.logto.app`, without `/oidc`), asked as this machine-to-machine
+    /// application, which must hold the Management API's permission `all`.
+    pub fn builder(
+        base_url: impl Into<String>,
+        client_id: impl Into<String>,
+        client_secret: impl Into<String>,
+    ) -> LogtoManagementBuilder {
+        LogtoManagementBuilder::new(base_url.into(), client_id.into(), client_secret.into())
+    }
+}
+
+impl PermissionSource for LogtoManagement {
+    /// # Errors
+    ///
+    /// When Logto cannot be asked, not now (the limits, a 429), or what it answers is not what its Management API answers.
+    fn permissions<'a>(
+        &'a self,
+        query: &'a PermissionQuery,
+    ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>> {
+        Box::pin(snapshot::permissions(&self.api, query))
+    }
+}
+
+impl fmt::Debug for LogtoManagement {
+    /// Without the secret and the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogtoManagement")
+            .field("url", &self.api.url)
+            .field("tokens", &self.api.tokens)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! What the Management API is asked.
+
+use crate::http::percent::segment;
+
+/// A question, with the ids in its path.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question<'a> {
+    User(&'a str),
+    UserOrganizations(&'a str),
+    UserRoles(&'a str),
+    ApplicationRoles(&'a str),
+    OrganizationUserScopes(&'a str, &'a str),
+    OrganizationUserRoles(&'a str, &'a str),
+    OrganizationApplicationRoles(&'a str, &'a str),
+    OrganizationRoles,
+    Resources,
+    RoleScopes(&'a str),
+}
+
+impl Question<'_> {
+    /// For messages, which name nobody.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::User(_) => "GET /api/users/{id}",
+            Self::UserOrganizations(_) => "GET /api/users/{id}/organizations",
+            Self::UserRoles(_) => "GET /api/users/{id}/roles",
+            Self::ApplicationRoles(_) => "GET /api/applications/{id}/roles",
+            Self::OrganizationUserScopes(..) => "GET /api/organizations/{id}/users/{userId}/scopes",
+            Self::OrganizationUserRoles(..) => "GET /api/organizations/{id}/users/{userId}/roles",
+            Self::OrganizationApplicationRoles(..) => "GET /api/organizations/{id}/applications/{applicationId}/roles",
+            Self::OrganizationRoles => "GET /api/organization-roles",
+            Self::Resources => "GET /api/resources",
+            Self::RoleScopes(_) => "GET /api/roles/{id}/scopes",
+        }
+    }
+
+    /// The path below `/api`; `None` when an id cannot stand in one.
+    pub(super) fn path(&self) -> Option<String> {
+        Some(match self {
+            Self::User(id) => format!("/users/{}", segment(id)?),
+            Self::UserOrganizations(id) => format!("/users/{}/organizations", segment(id)?),
+            Self::UserRoles(id) => format!("/users/{}/roles", segment(id)?),
+            Self::ApplicationRoles(id) => format!("/applications/{}/roles", segment(id)?),
+            Self::OrganizationUserScopes(organization, user) => {
+                format!("/organizations/{}/users/{}/scopes", segment(organization)?, segment(user)?)
+            }
+            Self::OrganizationUserRoles(organization, user) => {
+                format!("/organizations/{}/users/{}/roles", segment(organization)?, segment(user)?)
+            }
+            Self::OrganizationApplicationRoles(organization, application) => {
+                format!("/organizations/{}/applications/{}/roles", segment(organization)?, segment(application)?)
+            }
+            Self::OrganizationRoles => "/organization-roles".to_owned(),
+            Self::Resources => "/resources".to_owned(),
+            Self::RoleScopes(id) => format!("/roles/{}/scopes", segment(id)?),
+        })
+    }
+
+    /// The largest answer that is read: a user may be in thousands of organizations, and that list comes in one piece.
+    pub(super) const fn most_bytes(&self) -> usize {
+        match self {
+            Self::UserOrganizations(_) => 8 * 1024 * 1024,
+            _ => 4 * 1024 * 1024,
+        }
+    }
+
+    /// Lists that are cut into pages when asked to be.
+    pub(super) const fn is_paged(&self) -> bool {
+        !matches!(self, Self::User(_) | Self::UserOrganizations(_) | Self::OrganizationUserScopes(..))
+    }
+}

@@ -1,0 +1,22 @@
+//! What a subject holds *now*, beside what its token says.
+//!
+//! A token keeps its scopes until it expires, whatever happened since. Where a policy asks for the truth of now
+//! ([`fresh_within`](crate::Policy::fresh_within), [`live`](crate::Policy::live)), a [`PermissionSource`] is asked, and the request is
+//! judged by what the token and the source have in common.
+
+mod conversation;
+mod drift;
+mod flight;
+mod marks;
+mod slot;
+pub(crate) mod source;
+mod store;
+
+pub(crate) use conversation::{Conversations, Difference, Spoken, Topic};
+pub use drift::PermissionDrift;
+pub use marks::Change;
+pub(crate) use marks::Epoch;
+pub(crate) use slot::{Need, Snapshot};
+pub use source::{PermissionModel, PermissionQuery, PermissionSource, Permissions, SourceError};
+pub use store::LiveCounts;
+pub(crate) use store::{LivePermissions, Source};

@@ -1,0 +1,241 @@
+//! Who knows what a subject holds now: one small trait.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::with_causes;
+use crate::token::{Subject, SubjectKind};
+
+/// Knows what a subject holds now. Logto's Management API is one ([`LogtoManagement`](super::LogtoManagement)); any other
+/// place where permissions are kept can be another.
+///
+/// An implementation asks its source each time: what is kept, for how long, and how many ask at once is decided by the
+/// caller, who also ends a call that takes longer than two seconds.
+///
+/// ```
+/// use std::{future::Future, pin::Pin};
+/// use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
+///
+/// /// Everybody may read, nobody may write.
+/// struct ReadOnly;
+///
+/// impl PermissionSource for ReadOnly {
+///     fn permissions<'a>(
+///         &'a self,
+///         query: &'a PermissionQuery,
+///     ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>> {
+///         Box::pin(async move {
+///             match query.subject_id() {
+///                 "blocked" => Ok(Permissions::none()),
+///                 _ => Ok(Permissions::of(["read:orders"])),
+///             }
+///         })
+///     }
+/// }
+/// ```
+pub trait PermissionSource: Send + Sync + 'static {
+    /// What the subject of the query holds now.
+    fn permissions<'a>(
+        &'a self,
+        query: &'a PermissionQuery,
+    ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>>;
+}
+
+/// Whose permissions, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PermissionQuery {
+    pub(crate) issuer_name: Arc<str>,
+    pub(crate) subject: Arc<str>,
+    pub(crate) kind: SubjectKind,
+    pub(crate) model: PermissionModel,
+}
+
+/// What the permissions are for: one of the three authorization models.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PermissionModel {
+    /// The API as a whole.
+    #[non_exhaustive]
+    Resource {
+        /// The resource indicator.
+        indicator: Arc<str>,
+    },
+    /// An organization's own permissions.
+    #[non_exhaustive]
+    Organization {
+        /// The organization's id.
+        organization: Arc<str>,
+    },
+    /// The API within an organization.
+    #[non_exhaustive]
+    ResourceInOrganization {
+        /// The resource indicator.
+        indicator: Arc<str>,
+        /// The organization's id.
+        organization: Arc<str>,
+    },
+}
+
+impl PermissionModel {
+    /// The API with this resource indicator, as a whole.
+    pub fn resource(indicator: impl Into<Arc<str>>) -> Self {
+        Self::Resource { indicator: indicator.into() }
+    }
+
+    /// The own permissions of the organization with this id.
+    pub fn organization(id: impl Into<Arc<str>>) -> Self {
+        Self::Organization { organization: id.into() }
+    }
+
+    /// The same API, within the organization with this id. An organization's own permissions become that organization's.
+    #[must_use]
+    pub fn in_organization(self, id: impl Into<Arc<str>>) -> Self {
+        match self {
+            Self::Resource { indicator } | Self::ResourceInOrganization { indicator, .. } => {
+                Self::ResourceInOrganization { indicator, organization: id.into() }
+            }
+            Self::Organization { .. } => Self::organization(id),
+        }
+    }
+}
+
+impl PermissionQuery {
+    pub(crate) fn new(subject: &Subject, model: PermissionModel) -> Self {
+        let id = subject.shared_id().clone();
+        Self { issuer_name: subject.issuer().clone(), subject: id, kind: subject.kind(), model }
+    }
+
+    /// A query as a server makes it, to ask a source by hand: at start-up, in a test.
+    ///
+    /// ```
+    /// use orgate::token::SubjectKind;
+    /// use orgate::permissions::{PermissionModel, PermissionQuery};
+    ///
+    /// let model = PermissionModel::resource("https://api.example.com").in_organization("acme");
+    /// let query = PermissionQuery::of("customers", "alice", SubjectKind::User, model);
+    /// assert_eq!(query.organization_id(), Some("acme"));
+    /// ```
+    pub fn of(
+        issuer_name: impl Into<Arc<str>>,
+        subject_id: impl Into<Arc<str>>,
+        kind: SubjectKind,
+        model: PermissionModel,
+    ) -> Self {
+        Self { issuer_name: issuer_name.into(), subject: subject_id.into(), kind, model }
+    }
+
+    /// The name of the issuer entry that the subject belongs to.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        &self.issuer_name
+    }
+
+    /// The subject's id: a user's, or the client's for a machine.
+    #[must_use]
+    pub fn subject_id(&self) -> &str {
+        &self.subject
+    }
+
+    /// User, machine, or unknown.
+    #[must_use]
+    pub fn subject_kind(&self) -> SubjectKind {
+        self.kind
+    }
+
+    /// What the permissions are for.
+    #[must_use]
+    pub fn model(&self) -> &PermissionModel {
+        &self.model
+    }
+
+    /// The organization that the permissions are in; `None` for the API as a whole.
+    #[must_use]
+    pub fn organization_id(&self) -> Option<&str> {
+        match &self.model {
+            PermissionModel::Resource { .. } => None,
+            PermissionModel::Organization { organization }
+            | PermissionModel::ResourceInOrganization { organization, .. } => Some(organization),
+        }
+    }
+}
+
+/// What a subject holds now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    may_act: bool,
+    scopes: BTreeSet<Box<str>>,
+}
+
+impl Permissions {
+    /// The subject may act, and holds these scopes: perhaps none.
+    pub fn of<S: Into<Box<str>>>(scopes: impl IntoIterator<Item = S>) -> Self {
+        Self { may_act: true, scopes: scopes.into_iter().map(Into::into).collect() }
+    }
+
+    /// The subject may not act at all: it does not exist, is suspended, or is not a member of the organization.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { may_act: false, scopes: BTreeSet::new() }
+    }
+
+    pub(crate) const fn may_act(&self) -> bool {
+        self.may_act
+    }
+
+    pub(crate) fn holds(&self, scope: &str) -> bool {
+        self.may_act && self.scopes.contains(scope)
+    }
+
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(|scope| &**scope)
+    }
+}
+
+/// Why a source gave no answer. Its text goes to the log, never into an answer.
+#[derive(Clone, Debug)]
+pub struct SourceError {
+    source: Arc<dyn Error + Send + Sync>,
+    retry_after: Option<Duration>,
+    is_ours: bool,
+}
+
+impl SourceError {
+    /// From an error, or from a sentence.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Arc::from(error.into()), retry_after: None, is_ours: false }
+    }
+
+    /// When the source wants to be asked again.
+    #[must_use]
+    pub fn retry_after(self, duration: Duration) -> Self {
+        Self { retry_after: Some(duration), ..self }
+    }
+
+    /// The source was not asked: for a limit of ours, which a caller may have reached, or because it cannot be asked this.
+    #[must_use]
+    pub fn not_asked(self) -> Self {
+        Self { is_ours: true, ..self }
+    }
+
+    pub(crate) const fn was_asked(&self) -> bool {
+        !self.is_ours
+    }
+
+    pub(crate) fn wants_retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for SourceError {
+    /// The error and its causes, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_causes(f, &*self.source)
+    }
+}
+
+impl Error for SourceError {}

@@ -1,0 +1,237 @@
+//! What is known about everybody: bounded, and one fetch at a time for each query.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use tokio::sync::{Semaphore, watch};
+
+use super::marks::{Change, Epoch, Marks};
+use super::slot::{Advice, FlightId, Need, Slot, Snapshot};
+use super::source::{PermissionQuery, PermissionSource, SourceError};
+use crate::time::Clock;
+
+/// A request waits for the fetch under way and the next one, each of them two seconds at most.
+const MAX_WAIT: Duration = Duration::from_secs(4);
+const MOST_FETCHES: usize = 16;
+/// Memory is freed after this time without a request; decisions never rest on it.
+const IDLE: Duration = Duration::from_secs(3600);
+/// After a change that concerns everybody, fetches are spread over this time: most of such changes come in a row.
+const SPREAD: Duration = Duration::from_millis(500);
+
+/// Where the permissions of one issuer entry come from.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) ask: Arc<dyn PermissionSource>,
+    /// No other entry has it, not even one of the same name that comes later.
+    id: SourceId,
+    changes: Arc<RwLock<Changes>>,
+}
+
+/// What has changed at one issuer: it goes when the entry goes.
+#[derive(Default)]
+struct Changes {
+    marks: Marks,
+    /// When something changed that concerns everybody.
+    wide: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct SourceId(u64);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    source: SourceId,
+    query: PermissionQuery,
+}
+
+/// The live permissions of one server.
+pub(crate) struct LivePermissions {
+    slots: Cache<Key, Arc<Cell>>,
+    tickets: AtomicU64,
+    pub(super) fetches: Arc<Semaphore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(crate) counts: Counts,
+}
+
+/// What has happened so far, since the server was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveCounts {
+    /// Questions to the sources.
+    pub fetches: u64,
+    /// Those that brought no answer.
+    pub failures: u64,
+    /// Judgements by what was known before, because the source gave no answer (`stale_if_error`).
+    pub stale: u64,
+    /// Judgements by the token alone, because the source gave no answer (`dangerous_token_only_on_error`).
+    pub token_only: u64,
+}
+
+/// The same, as it grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) fetches: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) stale: AtomicU64,
+    pub(crate) token_only: AtomicU64,
+}
+
+#[derive(Default)]
+pub(super) struct Cell {
+    slot: Mutex<Slot>,
+    /// Told after every landing.
+    pub(super) landed: watch::Sender<()>,
+}
+
+impl Cell {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source {
+    pub(crate) fn new(ask: Arc<dyn PermissionSource>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { ask, id: SourceId(NEXT.fetch_add(1, Ordering::Relaxed)), changes: Arc::default() }
+    }
+
+    /// From when on a snapshot of this query is true.
+    fn mark(&self, query: &PermissionQuery) -> Epoch {
+        self.changes.read().unwrap_or_else(PoisonError::into_inner).marks.of(query)
+    }
+
+    /// How long a fetch may be put off.
+    fn put_off(&self, need: Need, now: Duration) -> Option<Duration> {
+        let wide = self.changes.read().unwrap_or_else(PoisonError::into_inner).wide?;
+        (matches!(need, Need::Within(..)) && now.saturating_sub(wide) < SPREAD).then_some(SPREAD)
+    }
+}
+
+impl LivePermissions {
+    pub(crate) fn new(most: u64, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            // Least recently used goes first, and whoever is new comes in: nobody starts a fetch that nobody else can join.
+            slots: Cache::builder()
+                .max_capacity(most)
+                .time_to_idle(IDLE)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
+            tickets: AtomicU64::new(0),
+            fetches: Arc::new(Semaphore::new(MOST_FETCHES)),
+            clock,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Now, in the order of fetches and changes: what begins later is greater.
+    pub(crate) fn arrival(&self) -> Epoch {
+        Epoch(self.tickets.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn ticket(&self) -> Epoch {
+        Epoch(self.tickets.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    /// A snapshot that meets the need, if one is there. Once it is older than `soft`, a new one is fetched behind it.
+    pub(crate) fn known(
+        self: &Arc<Self>,
+        source: &Source,
+        query: &PermissionQuery,
+        need: Need,
+        soft: Option<Duration>,
+    ) -> Option<Arc<Snapshot>> {
+        let key = Key { source: source.id, query: query.clone() };
+        let cell = self.slots.get(&key)?;
+        let (mark, now) = (source.mark(query), self.clock.now().monotonic);
+        let mut slot = cell.lock();
+        let held = slot.held(need, mark, now)?;
+        let ahead = soft.and_then(|soft| slot.refresh_ahead(soft, now));
+        drop(slot);
+        if let Some(flight) = ahead {
+            self.start(source, query, &cell, flight, None);
+        }
+        Some(held)
+    }
+
+    /// A snapshot that meets the need, fetched if need be.
+    ///
+    /// # Errors
+    ///
+    /// When the source gave no answer, or not in time.
+    pub(crate) async fn resolve(
+        self: &Arc<Self>,
+        source: &Source,
+        query: &PermissionQuery,
+        need: Need,
+    ) -> Result<Arc<Snapshot>, SourceError> {
+        // Without a tokio runtime nothing can be fetched, and there is no timer to wait with.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(SourceError::new("live permissions need a tokio runtime"));
+        }
+        let key = Key { source: source.id, query: query.clone() };
+        let cell = self.slots.get_with(key, Arc::default);
+        let waiting = async {
+            let mut landed = cell.landed.subscribe();
+            loop {
+                landed.mark_unchanged();
+                let (mark, now) = (source.mark(query), self.clock.now().monotonic);
+                let advice = cell.lock().ask(need, mark, now);
+                match advice {
+                    Advice::Use(snapshot) => return Ok(snapshot),
+                    Advice::Failed(error) => return Err(error),
+                    Advice::Fetch(flight) => {
+                        self.start(source, query, &cell, flight, source.put_off(need, now));
+                    }
+                    Advice::Wait => {}
+                }
+                // The sender lives as long as the cell does.
+                _ = landed.changed().await;
+            }
+        };
+        match tokio::time::timeout(MAX_WAIT, waiting).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(SourceError::new(format!("no answer within {} s", MAX_WAIT.as_secs()))),
+        }
+    }
+
+    /// Whether a snapshot that was waited for still serves.
+    pub(crate) fn serves(&self, source: &Source, query: &PermissionQuery, snapshot: &Snapshot, need: Need) -> bool {
+        snapshot.meets(need, source.mark(query), self.clock.now().monotonic)
+    }
+
+    /// Notes what changed at the issuer: snapshots that began before are not used any more. `false` if that was known.
+    pub(crate) fn invalidate(&self, source: &Source, change: Change, changed: Duration) -> bool {
+        let is_wide = matches!(change, Change::OrganizationTemplate | Change::ApiPermissions | Change::Everything);
+        let mut changes = source.changes.write().unwrap_or_else(PoisonError::into_inner);
+        // Taken under the lock: a later mark has the later ticket.
+        let is_news = changes.marks.note(change, self.ticket(), changed);
+        if is_news && is_wide {
+            changes.wide = Some(self.clock.now().monotonic);
+        }
+        is_news
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        source: &Source,
+        query: &PermissionQuery,
+        cell: &Arc<Cell>,
+        flight: FlightId,
+        put_off: Option<Duration>,
+    ) {
+        super::flight::start(self, source.ask.clone(), query.clone(), cell.clone(), flight, put_off);
+    }
+}
+
+impl fmt::Debug for LivePermissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LivePermissions").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! The one place where a refusal becomes a response.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use serde::Serialize;
+
+use crate::rejection::Rejection;
+use crate::respond::ChallengeSettings;
+use crate::scope::Scope;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// Shapes the body of a refusal; status and headers are not its business.
+pub(crate) type ShapeBody = Arc<dyn Fn(&Rejection, &HeaderMap) -> RejectionBody + Send + Sync>;
+
+/// How one server answers.
+#[derive(Clone)]
+pub(crate) struct Answers {
+    pub(crate) challenge: ChallengeSettings,
+    pub(crate) rejection_body: Option<ShapeBody>,
+    /// Whether a gRPC call is answered in gRPC's way, with HTTP status 200.
+    pub(crate) grpc: bool,
+}
+
+/// The body of a refusal, as an `rejection_body` hook shapes it.
+#[derive(Clone, Debug)]
+pub struct RejectionBody {
+    content_type: HeaderValue,
+    bytes: Bytes,
+}
+
+impl RejectionBody {
+    /// A body of any type.
+    pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
+        Self { content_type, bytes: bytes.into() }
+    }
+
+    /// Plain text in UTF-8.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new(HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
+    }
+
+    /// JSON. A value that cannot be written as JSON becomes an empty object.
+    pub fn json(value: &impl Serialize) -> Self {
+        let bytes = serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec());
+        Self::new(HeaderValue::from_static("application/json"), bytes)
+    }
+
+    /// No body.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(HeaderValue::from_static("text/plain"), Bytes::new())
+    }
+
+    /// RFC 9457 problem details, the default.
+    #[must_use]
+    pub fn problem(rejection: &Rejection) -> Self {
+        let kind = rejection.kind();
+        let status = kind.status();
+        let problem = Problem {
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: kind.description(),
+            error: kind.error().map(crate::respond::ErrorCode::as_str),
+            remediation: rejection.remediation().as_str(),
+            required_scopes: rejection.required_scopes().iter().map(Scope::as_str).collect(),
+            missing_scopes: rejection.missing_scopes().iter().map(Scope::as_str).collect(),
+        };
+        Self { content_type: HeaderValue::from_static("application/problem+json"), ..Self::json(&problem) }
+    }
+}
+
+/// `type` is absent, which means `about:blank`: the title is the status phrase (RFC 9457 section 4.2.1).
+#[derive(Serialize)]
+struct Problem<'a> {
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    remediation: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    required_scopes: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_scopes: Vec<&'a str>,
+}
+
+impl Answers {
+    /// Logs the refusal and answers it.
+    pub(crate) fn respond(&self, rejection: Rejection, request: &Parts, policy: &str) -> Response<Bytes> {
+        log(&rejection, policy, Some(&request.method));
+        let rejection = rejection.challenged_by(&self.challenge);
+        let response = if self.grpc && is_grpc(request) {
+            grpc(&rejection)
+        } else {
+            http(&rejection, &request.headers, self.rejection_body.as_ref())
+        };
+        finish(response, rejection)
+    }
+}
+
+/// The answer of an extractor on a route without a layer.
+#[cfg(feature = "axum")]
+pub(crate) fn respond_unlayered(rejection: Rejection) -> Response<Bytes> {
+    log(&rejection, "none", None);
+    let response = http(&rejection, &HeaderMap::new(), None);
+    finish(response, rejection)
+}
+
+fn http(rejection: &Rejection, request: &HeaderMap, rejection_body: Option<&ShapeBody>) -> Response<Bytes> {
+    let body = rejection_body.map_or_else(|| RejectionBody::problem(rejection), |hook| hook(rejection, request));
+    let mut response = Response::new(body.bytes);
+    response.headers_mut().insert(CONTENT_TYPE, body.content_type);
+    *response.status_mut() = rejection.status();
+    response
+}
+
+/// What no hook can change.
+fn finish(mut response: Response<Bytes>, rejection: Rejection) -> Response<Bytes> {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(challenge) = rejection.challenge() {
+        headers.insert(WWW_AUTHENTICATE, challenge.clone());
+    }
+    if let Some(retry_after) = rejection.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
+    }
+    response.extensions_mut().insert(rejection);
+    response
+}
+
+/// A gRPC refusal has HTTP status 200, so only what can be a gRPC call gets one: a proxy that asks this server whether to
+/// let a request in must not be talked into a 200 by a header of the caller's.
+fn is_grpc(request: &Parts) -> bool {
+    let content_type = request.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let Some(rest) = content_type.strip_prefix(b"application/grpc") else { return false };
+    let rest = rest.strip_prefix(b"-web-text").or_else(|| rest.strip_prefix(b"-web")).unwrap_or(rest);
+    let ends = matches!(rest.first(), None | Some(b'+' | b';'));
+    ends && request.method == Method::POST && request.version >= Version::HTTP_2
+}
+
+/// A trailers-only answer: the status is in the headers, and there is no body.
+fn grpc(rejection: &Rejection) -> Response<Bytes> {
+    let code = match rejection.status() {
+        StatusCode::BAD_REQUEST => 3,
+        StatusCode::NOT_FOUND => 5,
+        StatusCode::FORBIDDEN => 7,
+        StatusCode::SERVICE_UNAVAILABLE => 14,
+        StatusCode::UNAUTHORIZED => 16,
+        _ => 13,
+    };
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(code));
+    // The fixed sentences are printable ASCII without `%`: nothing to encode.
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(rejection.kind().description()));
+    response
+}
+
+/// Rounded up: a client that waits this long must not come too early.
+fn whole_seconds(duration: Duration) -> u64 {
+    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
+}
+
+/// The detail goes here and nowhere else. No subject, no token.
+fn log(rejection: &Rejection, policy: &str, method: Option<&Method>) {
+    macro_rules! refused {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "orgate",
+                kind = ?rejection.kind(),
+                policy,
+                method = method.map(tracing::field::display),
+                issuer = rejection.issuer(),
+                kid = rejection.kid().map(tracing::field::debug),
+                detail = rejection.detail(),
+                source = std::error::Error::source(rejection).map(tracing::field::display),
+                "request refused"
+            )
+        };
+    }
+    if rejection.status().is_server_error() { refused!(warn) } else { refused!(debug) }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers").field("challenge", &self.challenge).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

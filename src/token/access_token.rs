@@ -1,0 +1,209 @@
+//! The verified access token, and the one place where it is minted.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+
+use super::verified::Origin;
+use super::{NumericDate, Provenance, Subject, Times, Verified};
+use crate::scoped::ScopedId;
+
+/// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
+///
+/// A cheap clone. Only the verifier can make one, so to hold one is to know that. It is in the extensions of a request
+/// that passed a policy, and an axum extractor.
+#[derive(Clone)]
+pub struct AccessToken(Arc<Minted>);
+
+struct Minted {
+    verified: Verified,
+    origin: Origin,
+    /// Weighed once: a cache asks again when it lets go.
+    size: usize,
+}
+
+impl AccessToken {
+    pub(crate) fn mint(verified: Verified, jws: &[u8], proof: Provenance) -> Self {
+        Self::minted(verified, Origin::Jws { text: jws.into(), proof })
+    }
+
+    /// Of an opaque token nothing is kept but its digest.
+    pub(crate) fn mint_introspected(verified: Verified, json: &[u8], token_digest: [u8; 32]) -> Self {
+        Self::minted(verified, Origin::Answer { json: json.into(), token_digest })
+    }
+
+    fn minted(verified: Verified, origin: Origin) -> Self {
+        let size = verified.size() + origin.size();
+        Self(Arc::new(Minted { verified, origin, size }))
+    }
+
+    /// The `iss` claim: one of the values that its issuer entry trusts.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.verified.issuer
+    }
+
+    /// The name of the issuer entry that verified this token.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        self.0.verified.subject.issuer_name()
+    }
+
+    /// Who this token speaks for.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.0.verified.subject
+    }
+
+    /// The client that the token was issued to; `None` only under the profile `untyped_jwt`.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.verified.client_id.as_deref()
+    }
+
+    /// The `jti` claim.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.verified.token_id.as_deref()
+    }
+
+    /// The scopes, in the order of the token.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.verified.scopes.iter()
+    }
+
+    /// Whether the token holds exactly this scope. What the scope is *for*, the audience and the organization say: a
+    /// handler should rely on its policy rather than ask again.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.0.verified.scopes.contains(scope)
+    }
+
+    /// The `aud` claim, one value or more.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.0.verified.audience.iter().map(|audience| &**audience)
+    }
+
+    /// The organization claim (`organization_id`) as the token states it. Which organization *the request* is about,
+    /// and that the two are the same, is what [`Organization`](crate::Organization) says.
+    #[must_use]
+    pub fn organization_claim(&self) -> Option<&str> {
+        self.0.verified.organization.as_ref().map(|organization| &*organization.id)
+    }
+
+    /// The `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end here.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// async fn until_the_token_ends(token: orgate::AccessToken) {
+    ///     let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+    ///     tokio::time::sleep(left).await;
+    /// }
+    /// ```
+    #[must_use]
+    pub fn expires_at(&self) -> SystemTime {
+        self.0.verified.times.expires_at.to_system_time()
+    }
+
+    /// The `iat` claim.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.0.verified.times.issued_at.map(NumericDate::to_system_time)
+    }
+
+    /// The `nbf` claim.
+    #[must_use]
+    pub fn not_before(&self) -> Option<SystemTime> {
+        self.0.verified.times.not_before.map(NumericDate::to_system_time)
+    }
+
+    /// Parses the claims into a type of yours. Each call parses anew.
+    ///
+    /// # Errors
+    ///
+    /// When the claims do not fit `T`.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
+        serde_json::from_slice(&self.payload()).map_err(|error| ClaimsError(Arc::new(error)))
+    }
+
+    /// The indicators that the token's issuer entry may speak for; the first one is "this API".
+    pub(crate) fn resources(&self) -> &[Arc<str>] {
+        &self.0.verified.resources
+    }
+
+    pub(crate) fn claimed_organization(&self) -> Option<&ScopedId> {
+        self.0.verified.organization.as_ref()
+    }
+
+    pub(crate) fn audience_organization(&self) -> Option<&ScopedId> {
+        self.0.verified.audience_organization.as_ref()
+    }
+
+    pub(crate) fn times(&self) -> &Times {
+        &self.0.verified.times
+    }
+
+    /// What stands for this token, and for no other one.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        match &self.0.origin {
+            Origin::Jws { text, .. } => crate::signature::sha256(text),
+            Origin::Answer { token_digest, .. } => *token_digest,
+        }
+    }
+
+    /// The token as it came and what it was verified with, if it was a JWT.
+    pub(crate) fn jws(&self) -> Option<(&Arc<[u8]>, &Provenance)> {
+        match &self.0.origin {
+            Origin::Jws { text, proof } => Some((text, proof)),
+            Origin::Answer { .. } => None,
+        }
+    }
+
+    /// The bytes that it takes in memory beside a fixed part, which is much the same for all.
+    pub(crate) fn size(&self) -> usize {
+        self.0.size
+    }
+
+    /// The claims set, as it was signed or said.
+    pub(crate) fn payload(&self) -> Cow<'_, [u8]> {
+        match &self.0.origin {
+            Origin::Jws { text, .. } => {
+                let payload = text.split(|&byte| byte == b'.').nth(1).unwrap_or_default();
+                // It was decoded before it was verified.
+                URL_SAFE_NO_PAD.decode(payload).unwrap_or_default().into()
+            }
+            Origin::Answer { json, .. } => Cow::Borrowed(json),
+        }
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken").field("issuer", &self.0.verified.issuer).finish_non_exhaustive()
+    }
+}
+
+/// The claims of a verified token do not fit the type that was asked for.
+#[derive(Clone)]
+pub struct ClaimsError(Arc<serde_json::Error>);
+
+impl fmt::Debug for ClaimsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClaimsError({self})")
+    }
+}
+
+impl fmt::Display for ClaimsError {
+    // Category and place only: serde_json's own words may quote a claim.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the claims do not fit ({:?} error at column {})", self.0.classify(), self.0.column())
+    }
+}
+
+impl std::error::Error for ClaimsError {}

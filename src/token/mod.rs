@@ -1,0 +1,17 @@
+//! From unverified bytes to a verified [`AccessToken`](crate::AccessToken).
+
+mod access_token;
+pub(crate) mod bearer;
+pub(crate) mod introspect;
+mod provenance;
+mod subject;
+mod times;
+mod verified;
+pub(crate) mod verify;
+
+pub use access_token::{AccessToken, ClaimsError};
+pub use introspect::Introspection;
+pub(crate) use provenance::{IssuerId, Provenance, Settled};
+pub use subject::{Subject, SubjectKind};
+pub(crate) use times::{NumericDate, Times};
+pub(crate) use verified::Verified;

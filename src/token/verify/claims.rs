@@ -1,0 +1,203 @@
+//! The claims, judged: a pure function of `(claims, rules, now)`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::json::{JsonError, Object, Text};
+use crate::rejection::Rejection;
+use crate::rejection::{RejectionKind, Remediation};
+use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
+use crate::time::Now;
+use crate::token::NumericDate;
+use crate::token::{Subject, SubjectKind, Times, Verified};
+
+use super::times;
+use crate::issuer::{IssuerRules, MachineMark, ORGANIZATION_URN, Profile, ScopeForm};
+
+/// Claims that mark another kind of JWT: ID tokens, logout tokens, security events.
+const FOREIGN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
+/// Where issuers that do not follow RFC 9068 name the client.
+const CLIENT_CLAIMS: [&str; 4] = ["client_id", "azp", "appid", "cid"];
+
+/// Judges claims whose signature has been verified. `issuer` is the trusted value that `iss` was found equal to, `times`
+/// are those of the claims.
+pub(super) fn judge(
+    claims: &Object<'_>,
+    issuer: &Arc<str>,
+    times: Times,
+    rules: &IssuerRules,
+    now: Now,
+) -> Result<Verified, Rejection> {
+    times::judge(&times, rules.leeway, now)?;
+    let audience = audience(claims, rules)?;
+    let subject = subject(claims)?;
+    let by_whom = match rules.profile {
+        Profile::Rfc9068 => by_rfc9068(claims, &subject, &times, rules)?,
+        Profile::UntypedJwt => untyped(claims, &subject, rules)?,
+    };
+    verified(claims, issuer, times, rules, audience, subject.into(), by_whom)
+}
+
+/// Judges what an issuer says of an opaque token (RFC 7662 section 2.2): most of it is optional there. `now` is when it was
+/// asked.
+pub(crate) fn judge_introspected(
+    claims: &Object<'_>,
+    rules: &IssuerRules,
+    now: Now,
+    without_audience: bool,
+    ends_at_last: NumericDate,
+) -> Result<Verified, Rejection> {
+    let stated = string(claims, "iss")?;
+    let issuer = rules.issuers.iter().find(|issuer| stated.as_ref().is_none_or(|stated| ***issuer == **stated));
+    let issuer = issuer.ok_or_else(|| Rejection::invalid_token("iss is another than was asked"))?;
+    let times = times::read_optional(claims, ends_at_last)?;
+    times::judge(&times, rules.leeway, now)?;
+    let audience = match claims.has("aud") {
+        true => audience(claims, rules)?,
+        false if without_audience => Vec::new(),
+        false => {
+            let detail = "the introspection answer has no aud: it is not known what the token is for";
+            return Err(Rejection::new(RejectionKind::OpaqueToken, Remediation::ResourceToken, detail));
+        }
+    };
+    let subject = subject(claims)?;
+    let client = string(claims, "client_id")?.filter(|client| !client.is_empty());
+    let kind = kind(claims, &subject, client.as_deref(), rules);
+    verified(claims, issuer, times, rules, audience, subject.into(), (client, kind))
+}
+
+/// What is left to read, once it is known for whom and for what the token is.
+fn verified(
+    claims: &Object<'_>,
+    issuer: &Arc<str>,
+    times: Times,
+    rules: &IssuerRules,
+    audience: Vec<Box<str>>,
+    subject: Arc<str>,
+    (client, kind): ClientAndKind<'_>,
+) -> Result<Verified, Rejection> {
+    if claims.has("cnf") {
+        return Err(Rejection::invalid_token("cnf: a sender-constrained token, and nothing here can check it"));
+    }
+    if claims.raw("act").is_some_and(|act| !act.starts_with('{')) {
+        return Err(Rejection::invalid_token("act is not an object"));
+    }
+    let organization =
+        claims.read::<Text<'_>>(&rules.organization_claim).map_err(|()| wrong_setting(&rules.organization_claim))?;
+    Ok(Verified {
+        issuer: issuer.clone(),
+        subject: Subject::new(rules.name.clone(), subject, kind),
+        resources: rules.resources.clone(),
+        client_id: client.map(Into::into),
+        token_id: string(claims, "jti")?.map(Into::into),
+        scopes: scopes(claims, rules)?,
+        audience_organization: match &*audience {
+            [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&rules.name, id)),
+            _ => None,
+        },
+        audience,
+        organization: organization.map(|text| ScopedId::new(&rules.name, &text.0)),
+        times,
+    })
+}
+
+fn subject<'a>(claims: &Object<'a>) -> Result<Cow<'a, str>, Rejection> {
+    let subject = string(claims, "sub")?.filter(|sub| !sub.is_empty());
+    subject.ok_or_else(|| Rejection::invalid_token("sub is missing or empty"))
+}
+
+/// `aud`: a string or an array of strings (RFC 7519 section 4.1.3), one of which this server serves.
+fn audience(claims: &Object<'_>, rules: &IssuerRules) -> Result<Vec<Box<str>>, Rejection> {
+    let values: Vec<Text<'_>> = match claims.raw("aud") {
+        Some(raw) if raw.starts_with('"') => claims.get::<Text<'_>>("aud").map_err(wrong_type)?.into_iter().collect(),
+        _ => claims.get("aud").map_err(wrong_type)?.unwrap_or_default(),
+    };
+    if !values.iter().any(|value| rules.serves(&value.0)) {
+        return Err(Rejection::invalid_token(format!(
+            "aud names nothing that this server serves, which is {:?}",
+            rules.resources
+        )));
+    }
+    Ok(values.into_iter().map(|value| value.0.into()).collect())
+}
+
+fn scopes(claims: &Object<'_>, rules: &IssuerRules) -> Result<ScopeList, Rejection> {
+    let name = &rules.scope_claim;
+    match rules.scope_form {
+        ScopeForm::Text => {
+            let text = claims.read::<Text<'_>>(name).map_err(|()| wrong_setting(name))?;
+            Ok(text.map(|text| ScopeList::from_text(&text.0)).unwrap_or_default())
+        }
+        ScopeForm::Array => {
+            let words = claims.read::<Vec<Text<'_>>>(name).map_err(|()| wrong_setting(name))?.unwrap_or_default();
+            let words: Vec<Cow<'_, str>> = words.into_iter().map(|word| word.0).collect();
+            ScopeList::from_words(&words).ok_or_else(|| wrong_setting(name))
+        }
+    }
+}
+
+type ClientAndKind<'a> = (Option<Cow<'a, str>>, SubjectKind);
+
+/// RFC 9068 section 2.2. A machine's `sub` is its `client_id`, or its issuer marks it.
+fn by_rfc9068<'a>(
+    claims: &Object<'a>,
+    subject: &str,
+    times: &Times,
+    rules: &IssuerRules,
+) -> Result<ClientAndKind<'a>, Rejection> {
+    let client = string(claims, "client_id")?.filter(|client| !client.is_empty());
+    let client = client
+        .ok_or_else(|| Rejection::invalid_token("client_id is missing or empty: not an access token by RFC 9068"))?;
+    if times.issued_at.is_none() {
+        return Err(Rejection::invalid_token("iat is missing: not an access token by RFC 9068"));
+    }
+    let kind = if is_machine(claims, subject, &client, rules) { SubjectKind::Machine } else { SubjectKind::User };
+    Ok((Some(client), kind))
+}
+
+fn untyped<'a>(claims: &Object<'a>, subject: &str, rules: &IssuerRules) -> Result<ClientAndKind<'a>, Rejection> {
+    if let Some(foreign) = FOREIGN_CLAIMS.into_iter().find(|name| claims.has(name)) {
+        return Err(Rejection::invalid_token(format!("{foreign}: an ID token, a logout token or an event")));
+    }
+    let mut client = None;
+    for name in CLIENT_CLAIMS {
+        client = client.or(string(claims, name)?.filter(|client| !client.is_empty()));
+    }
+    let kind = kind(claims, subject, client.as_deref(), rules);
+    Ok((client, kind))
+}
+
+/// Where nothing else is known, what is not marked as a machine may be one.
+fn kind(claims: &Object<'_>, subject: &str, client: Option<&str>, rules: &IssuerRules) -> SubjectKind {
+    let tells = rules.profile == Profile::Rfc9068 || !rules.machine_marks.is_empty();
+    match client {
+        Some(client) if is_machine(claims, subject, client, rules) => SubjectKind::Machine,
+        Some(_) if tells => SubjectKind::User,
+        _ => SubjectKind::Unknown,
+    }
+}
+
+fn is_machine(claims: &Object<'_>, subject: &str, client: &str, rules: &IssuerRules) -> bool {
+    let is_marked = |mark: &MachineMark| match mark {
+        MachineMark::Claim(name, value) => claims.is_text(name, value),
+        MachineMark::Present(name) => claims.has(name),
+        MachineMark::SubjectIsClientPlus(suffix) => subject.strip_prefix(client).is_some_and(|rest| rest == suffix),
+    };
+    client == subject || rules.machine_marks.iter().any(is_marked)
+}
+
+fn string<'a>(claims: &Object<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, Rejection> {
+    claims.string(name).map_err(wrong_type)
+}
+
+fn wrong_type(error: JsonError) -> Rejection {
+    Rejection::invalid_token(error.to_string())
+}
+
+fn wrong_setting(name: &str) -> Rejection {
+    Rejection::invalid_token(format!("{name} has not the form that is set for this issuer"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! How a token is judged, top to bottom.
+
+use std::sync::Arc;
+
+use super::claims;
+use super::header::UnverifiedHeader;
+use super::reverify;
+use super::segments::Segments;
+use super::times;
+use crate::issuer::Profile;
+use crate::issuer::keys::{Arrival, KeyRefusal, Lookup};
+use crate::issuer::{TrustedIssuer, TrustedIssuers};
+use crate::json::Object;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::signature::{Algorithm, VerifyingKey};
+use crate::time::Now;
+use crate::token::AccessToken;
+
+/// Why there is no verified token yet.
+pub(crate) enum Unverified {
+    /// There will be none.
+    Rejected(Rejection),
+    /// A key must be fetched first.
+    NeedsKey(MissingKey),
+    /// Too many signatures are being checked already.
+    NeedsPermit,
+}
+
+/// The key that a token names and that is not there.
+pub(crate) struct MissingKey {
+    pub(crate) entry: Arc<TrustedIssuer>,
+    pub(crate) kid: Option<String>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) arrival: Arrival,
+}
+
+/// A key that was waited for: it verifies tokens of its entry, and of no other.
+pub(crate) struct AwaitedKey {
+    entry: Arc<TrustedIssuer>,
+    key: Arc<VerifyingKey>,
+}
+
+impl From<Rejection> for Unverified {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// Verifies a token: shape, header, issuer, profile, end, key, signature, claims.
+///
+/// What costs nothing comes first. `permit` is asked before the signature is checked, and held meanwhile.
+pub(crate) fn verify<P>(
+    token: &str,
+    entries: &TrustedIssuers,
+    now: Now,
+    awaited: Option<&AwaitedKey>,
+    permit: impl FnOnce() -> Option<P>,
+) -> Result<AccessToken, Unverified> {
+    let segments = Segments::decode(token)?;
+    let header = UnverifiedHeader::read(segments.header())?;
+    let unverified =
+        Object::parse(segments.payload()).map_err(|error| Rejection::invalid_token(format!("payload: {error}")))?;
+
+    let (issuer, entry) = trusted_entry(&unverified, entries)?;
+    let rules = &entry.rules;
+    let about = |rejection: Rejection| rejection.about(&rules.name, header.kid.as_deref());
+    if !rules.algorithms.contains(&header.algorithm) {
+        return Err(about(Rejection::invalid_token(format!(
+            "alg {} is not allowed for this issuer",
+            header.algorithm
+        )))
+        .into());
+    }
+    check_type(&header, rules.profile).map_err(about)?;
+    let times = times::read(&unverified);
+    if let Ok(times) = &times {
+        times::judge_unverified_end(times, rules.leeway, now).map_err(about)?;
+    }
+
+    let key = match awaited {
+        Some(awaited) if Arc::ptr_eq(&awaited.entry, entry) => awaited.key.clone(),
+        _ => find_key(entry, &header, now)?,
+    };
+    if key.algorithm() != header.algorithm {
+        return Err(about(Rejection::invalid_token("the key is for another algorithm")).into());
+    }
+    let permit = permit().ok_or(Unverified::NeedsPermit)?;
+    let is_signed = key.verify(segments.signing_input.as_bytes(), segments.signature());
+    drop(permit);
+    if !is_signed {
+        return Err(about(Rejection::invalid_token("the signature is wrong")).into());
+    }
+
+    let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now));
+    let proof = reverify::of(entry, &key, header.kid.as_deref());
+    Ok(AccessToken::mint(judged.map_err(about)?, token.as_bytes(), proof))
+}
+
+/// The entry that trusts the unverified `iss`: it picks whose keys apply, and nothing else.
+fn trusted_entry<'a>(
+    claims: &Object<'_>,
+    entries: &'a TrustedIssuers,
+) -> Result<(&'a Arc<str>, &'a Arc<TrustedIssuer>), Rejection> {
+    let stated = claims.string("iss").map_err(|error| Rejection::invalid_token(error.to_string()))?;
+    let stated = stated.ok_or_else(|| Rejection::invalid_token("iss is missing"))?;
+    entries.trusted(&stated).ok_or_else(|| {
+        let trusted: Vec<&str> =
+            entries.iter().flat_map(|entry| &entry.rules.issuers).take(5).map(|issuer| &**issuer).collect();
+        Rejection::invalid_token(format!("iss, unverified, is not trusted here, as {trusted:?} are"))
+    })
+}
+
+/// RFC 9068 section 4, RFC 8725 section 3.11: what kind of JWT this is, by its own word.
+fn check_type(header: &UnverifiedHeader<'_>, profile: Profile) -> Result<(), Rejection> {
+    let is_jwt = || header.typ.is_none() || header.is_type("jwt");
+    match profile {
+        _ if header.is_type("at+jwt") => Ok(()),
+        Profile::UntypedJwt if is_jwt() => Ok(()),
+        Profile::Rfc9068 => Err(Rejection::invalid_token("typ is not at+jwt: not an access token by RFC 9068")),
+        Profile::UntypedJwt => Err(Rejection::invalid_token("typ names another kind of JWT")),
+    }
+}
+
+fn find_key(
+    entry: &Arc<TrustedIssuer>,
+    header: &UnverifiedHeader<'_>,
+    now: Now,
+) -> Result<Arc<VerifyingKey>, Unverified> {
+    let (kid, algorithm) = (header.kid.as_deref(), header.algorithm);
+    match entry.keys.lookup(kid, algorithm, now.monotonic) {
+        Lookup::Key(key) => Ok(key),
+        Lookup::Wait(arrival) => Err(Unverified::needs_key(entry, kid, algorithm, arrival)),
+        Lookup::Refused(refusal) => Err(without_key(refusal, entry, kid).into()),
+    }
+}
+
+impl Unverified {
+    pub(super) fn needs_key(
+        entry: &Arc<TrustedIssuer>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        arrival: Arrival,
+    ) -> Self {
+        Self::NeedsKey(MissingKey { entry: entry.clone(), kid: kid.map(str::to_owned), algorithm, arrival })
+    }
+}
+
+impl MissingKey {
+    /// How the wait for the key ended.
+    pub(crate) fn awaited(self, outcome: Result<Arc<VerifyingKey>, KeyRefusal>) -> Result<AwaitedKey, Rejection> {
+        match outcome {
+            Ok(key) => Ok(AwaitedKey { entry: self.entry, key }),
+            Err(refusal) => Err(without_key(refusal, &self.entry, self.kid.as_deref())),
+        }
+    }
+}
+
+fn without_key(refusal: KeyRefusal, entry: &TrustedIssuer, kid: Option<&str>) -> Rejection {
+    let rejection = match refusal {
+        KeyRefusal::NoneFits => Rejection::invalid_token("no key of the issuer fits the token's header"),
+        KeyRefusal::NotInSet => Rejection::new(
+            RejectionKind::KeyNotFound,
+            Remediation::Refresh,
+            "the kid is not in the issuer's key set, fetched to make sure",
+        ),
+        KeyRefusal::Unresolved => Rejection::new(
+            RejectionKind::KeyUnresolved,
+            Remediation::Retry,
+            "unknown kid: the budget for fetches is spent, or the wait over",
+        ),
+        KeyRefusal::Unavailable(retry_after) => {
+            Rejection::unavailable(retry_after, "the issuer's keys are not to be had")
+        }
+    };
+    rejection.about(&entry.rules.name, kid)
+}

@@ -1,0 +1,19 @@
+//! From unverified bytes to an [`AccessToken`](crate::AccessToken).
+//!
+//! One function, [`verify`], reads top to bottom as a token is judged; everything it calls is synchronous and pure.
+
+mod cache;
+mod claims;
+mod header;
+mod jwt;
+mod reverify;
+mod segments;
+mod times;
+
+pub(crate) use cache::VerifiedTokens;
+pub(crate) use claims::judge_introspected;
+pub(crate) use jwt::{AwaitedKey, MissingKey, Unverified, verify};
+pub(crate) use times::judge as judge_times;
+
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,64 @@
+//! `exp`, `nbf` and `iat`: read once, and judged whenever the token is used.
+
+use std::time::Duration;
+
+use crate::json::Object;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::time::Now;
+use crate::token::{NumericDate, Times};
+
+pub(super) fn read(claims: &Object<'_>) -> Result<Times, Rejection> {
+    let expires_at = date(claims, "exp")?.ok_or_else(|| Rejection::invalid_token("exp is missing"))?;
+    Ok(Times { expires_at, not_before: date(claims, "nbf")?, issued_at: date(claims, "iat")? })
+}
+
+/// Where the end need not be stated, it is this one.
+pub(super) fn read_optional(claims: &Object<'_>, ends_at_last: NumericDate) -> Result<Times, Rejection> {
+    let expires_at = date(claims, "exp")?.unwrap_or(ends_at_last);
+    Ok(Times { expires_at, not_before: date(claims, "nbf")?, issued_at: date(claims, "iat")? })
+}
+
+fn date(claims: &Object<'_>, name: &'static str) -> Result<Option<NumericDate>, Rejection> {
+    let seconds = claims.get::<f64>(name).map_err(|error| Rejection::invalid_token(error.to_string()))?;
+    let Some(seconds) = seconds else { return Ok(None) };
+    NumericDate::new(seconds).map(Some).ok_or_else(|| Rejection::invalid_token(format!("{name} is no date")))
+}
+
+/// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
+pub(crate) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
+    judge_end(times, leeway, now)?;
+    judge_begin(times, leeway, now)
+}
+
+pub(super) fn judge_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
+    expired(times, leeway, now, "").map_or(Ok(()), |detail| Err(expired_token(detail)))
+}
+
+pub(super) fn judge_begin(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
+    let (now, leeway) = (now.unix.as_secs_f64(), leeway.as_secs_f64());
+    for (name, date) in [("nbf", times.not_before), ("iat", times.issued_at)] {
+        let early = date.map_or(0.0, |date| date.seconds() - now);
+        if early > leeway {
+            return Err(Rejection::invalid_token(format!("{name} is {early:.0} s ahead, leeway {leeway} s")));
+        }
+    }
+    Ok(())
+}
+
+/// The end alone, before anybody has verified it: what is refused here costs no signature check. Nothing else may rest on
+/// it.
+pub(super) fn judge_unverified_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
+    expired(times, leeway, now, ", unverified").map_or(Ok(()), |detail| Err(expired_token(detail)))
+}
+
+fn expired(times: &Times, leeway: Duration, now: Now, note: &str) -> Option<String> {
+    let late = now.unix.as_secs_f64() - times.expires_at.seconds();
+    // Written as whole numbers: a float takes longer than all of the rest.
+    let whole = |late| Duration::try_from_secs_f64(late).unwrap_or(Duration::MAX).as_secs();
+    (late >= leeway.as_secs_f64())
+        .then(|| format!("expired {} s ago, leeway {} s{note}", whole(late), leeway.as_secs()))
+}
+
+fn expired_token(detail: String) -> Rejection {
+    Rejection::new(RejectionKind::ExpiredToken, Remediation::Refresh, detail)
+}

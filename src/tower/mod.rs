@@ -1,0 +1,17 @@
+//! One Tower layer that authenticates and authorizes: `server.require(policy)?` around any `Service<Request<B>>`.
+//!
+//! There is one layer and not two, so there is no order between them to get wrong. It works under axum, tonic, a bare
+//! hyper stack, and any other service whose request and response are those of `http`.
+
+mod body;
+mod future;
+mod layer;
+mod service;
+mod verdict;
+
+pub use body::ResponseBody;
+pub use future::RequireFuture;
+pub use layer::RequireLayer;
+pub use service::Require;
+#[cfg(feature = "axum")]
+pub(crate) use verdict::Verdict;
