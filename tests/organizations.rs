@@ -277,9 +277,9 @@ async fn from_a_closure() {
 async fn from_the_token() {
     let api = Api::start().await;
     for id in ["acme", "other"] {
-        for (policy, any_organization) in models(&api, token, id) {
+        for (policy, any_organization) in models(&api, any_organization, id) {
             let app = api.server.guard().get("/", whose, policy).into_router().unwrap();
-            assert_eq!(api.ask(&app, "GET", "/", Some(&token)).await.body, id);
+            assert_eq!(api.ask(&app, "GET", "/", Some(&any_organization)).await.body, id);
         }
     }
     let of_any = api
