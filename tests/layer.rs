@@ -26,10 +26,18 @@ use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _, service_fn};
 use web::{Api, RESOURCE, request};
 
 mod markers {
+    use orgate::http::FetchError;
+    use orgate::issuer::{Algorithm, MachineMark, Profile, ScopeForm, keys};
+    use orgate::organization::PathParams;
     use orgate::policy::{ClaimValue, Facts, RequestSource};
+    use orgate::rejection::{RejectionKind, Remediation};
+    use orgate::respond::ErrorCode;
     use orgate::respond::RejectionBody;
+    use orgate::scope::Scope;
+    use orgate::server::Builder;
+    use orgate::token::{ClaimsError, Subject, SubjectKind};
     use orgate::tower::{Require, RequireFuture, RequireLayer, ResponseBody};
-    use orgate::*;
+    use orgate::{AccessToken, Claims, ConfigError, Guard, Issuer, Organization, Policy, Rejection, ResourceServer};
     use static_assertions::assert_impl_all;
 
     assert_impl_all!(ResourceServer: Clone, Send, Sync);
@@ -57,7 +65,7 @@ mod markers {
     assert_impl_all!(RequireLayer: Clone, Send, Sync);
     assert_impl_all!(Require<axum::Router>: Clone, Send, Sync);
     assert_impl_all!(ResponseBody<String>: Send, Sync);
-    assert_impl_all!(fetch::FetchError: Send, Sync, std::error::Error);
+    assert_impl_all!(FetchError: Send, Sync, std::error::Error);
     assert_impl_all!(keys::NotReady: Clone, Send, Sync, std::error::Error);
     assert_impl_all!(keys::RefreshError: Clone, Send, Sync, std::error::Error);
     assert_impl_all!(RequireFuture<axum::routing::Route, axum::body::Body>: Send);
@@ -83,7 +91,7 @@ mod markers {
     shared!(
         Require<axum::Router>,
         ResponseBody<String>,
-        fetch::FetchError,
+        FetchError,
         keys::NotReady,
         keys::RefreshError,
         keys::KeyEvent

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::need::{Need, Question};
 use super::permits::Permit;
 use super::state::State;
-use crate::issuer::TrustedIssuer;
 use crate::permissions::Epoch;
 use crate::policy::{Decided, WantedDecision};
 use crate::policy::{Waited, WantedPermissions};
 use crate::rejection::Rejection;
 use crate::token::AccessToken;
-use crate::token::introspect::{Answer, Introspector};
-use crate::token::verify::{AwaitedKey, MissingKey};
+use crate::token::introspect::Answer;
+use crate::token::verify::AwaitedKey;
 
 /// A request is decided in one go from what is at hand. Where that is not enough, what is missing is waited for, put in
 /// here, and the decision is made again.
@@ -31,50 +31,29 @@ pub(crate) struct Known {
 
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a request is not let through, or not yet.
-pub(crate) enum Undecided {
-    Rejected(Rejection),
-    Waits(Wait),
-}
-
-/// What is missing.
-pub(crate) enum Wait {
-    Key(MissingKey),
-    Permit,
-    Introspection { introspector: Arc<Introspector>, token: Box<str>, entry: Arc<TrustedIssuer> },
-    Permissions(Box<WantedPermissions>),
-    Decision(Box<WantedDecision>),
-}
-
-impl From<Rejection> for Undecided {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
 impl Known {
     /// Waits for what is missing. Every wait has a limit of its own.
-    pub(crate) async fn gather(&mut self, wait: Wait, state: &State) -> Result<(), Rejection> {
-        match wait {
-            Wait::Key(_) if self.key.is_some() => {
+    pub(crate) async fn gather(&mut self, need: Need, state: &State) -> Result<(), Rejection> {
+        match need {
+            Need::Key(_) if self.key.is_some() => {
                 let detail = "the issuer was replaced while its key was fetched";
                 return Err(Rejection::unavailable(RETRY_AFTER, detail));
             }
-            Wait::Key(missing) => {
+            Need::Key(missing) => {
                 let arrival = Some(missing.arrival);
-                let outcome = missing.entry.keys.resolve(missing.kid.as_deref(), missing.algorithm, arrival).await;
+                let outcome = missing.issuer.keys.resolve(missing.kid.as_deref(), missing.algorithm, arrival).await;
                 self.key = Some(missing.awaited(outcome)?);
             }
-            Wait::Permit => self.permit = Some(state.permits.acquire().await?),
-            Wait::Introspection { introspector, token, entry } => {
-                self.answer = Some(introspector.ask(&token, &entry).await);
+            Need::Permit => self.permit = Some(state.permits.acquire().await?),
+            Need::Introspection(Question { introspector, token, issuer }) => {
+                self.answer = Some(introspector.ask(&token, &issuer).await);
             }
-            Wait::Permissions(wanted) => {
+            Need::Permissions(wanted) => {
                 let WantedPermissions { source, query, need } = *wanted;
                 let outcome = state.live.permissions.resolve(&source, &query, need).await;
                 self.permissions.push(Waited { query, outcome });
             }
-            Wait::Decision(wanted) => {
+            Need::Decision(wanted) => {
                 let WantedDecision { decider, request, times } = *wanted;
                 let outcome = decider.decide_in_time(&request, times).await;
                 self.decided.push(Decided { request, outcome });

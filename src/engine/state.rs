@@ -7,7 +7,8 @@ use arc_swap::ArcSwap;
 use http::HeaderMap;
 use http::request::Parts;
 
-use super::known::{Known, Undecided, Wait};
+use super::known::Known;
+use super::need::{Need, Question, Stop};
 use super::permits::Permits;
 use crate::change::revocations::Revocations;
 use crate::decision::Decider;
@@ -16,14 +17,14 @@ use crate::organization::matched_route;
 use crate::permissions::Conversations;
 use crate::permissions::LivePermissions;
 use crate::policy::LiveView;
-use crate::policy::{DecisionView, Granted, Rules, Unsettled, View};
+use crate::policy::{DecisionView, Granted, Rules, View};
 use crate::rejection::Rejection;
 use crate::respond::Answers;
 use crate::time::{Clock, Now};
 use crate::token::AccessToken;
 use crate::token::bearer;
 use crate::token::introspect::Introspector;
-use crate::token::verify::{self, Unverified, VerifiedTokens};
+use crate::token::verify::{self, VerifiedTokens};
 
 pub(crate) struct State {
     /// Read on every request; replaced as a whole when an issuer comes or goes.
@@ -52,7 +53,7 @@ impl State {
         headers: &mut HeaderMap,
         known: &mut Known,
         now: &Now,
-    ) -> Result<Option<AccessToken>, Undecided> {
+    ) -> Result<Option<AccessToken>, Stop> {
         if let Some(token) = &known.token {
             return self.still_good(token, *now).map(|()| Some(token.clone()));
         }
@@ -85,16 +86,17 @@ impl State {
         entries: &TrustedIssuers,
         now: Now,
         known: &mut Known,
-    ) -> Option<Result<AccessToken, Undecided>> {
+    ) -> Option<Result<AccessToken, Stop>> {
         let introspector = self.introspector.as_ref().filter(|_| !token.contains('.'))?;
         let entry = entries.named(introspector.issuer_name())?;
         Some(match &known.answer {
-            Some(answer) => answer.token(entry, now).map_err(Undecided::Rejected),
-            None => Err(Undecided::Waits(Wait::Introspection {
+            Some(answer) => answer.token(entry, now).map_err(Stop::Reject),
+            None => Err(Need::Introspection(Question {
                 introspector: introspector.clone(),
                 token: token.into(),
-                entry: entry.clone(),
-            })),
+                issuer: entry.clone(),
+            })
+            .into()),
         })
     }
 }
@@ -108,7 +110,7 @@ impl State {
         request: &mut Parts,
         known: &mut Known,
         now: &Now,
-    ) -> Result<Granted, Unsettled> {
+    ) -> Result<Granted, Stop> {
         let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
         self.revocations.judge(token, *now).map_err(about)?;
         let entries = rules.is_live().then(|| self.entries.load());
@@ -137,33 +139,12 @@ impl State {
 
 impl State {
     /// After a wait: its issuer may be gone, and its time over.
-    fn still_good(&self, token: &AccessToken, now: Now) -> Result<(), Undecided> {
+    fn still_good(&self, token: &AccessToken, now: Now) -> Result<(), Stop> {
         let entries = self.entries.load();
         let Some((_, entry)) = entries.trusted(token.issuer()) else {
             return Err(Rejection::invalid_token("the issuer is trusted no more").into());
         };
-        verify::judge_times(token.times(), entry.rules.leeway, now).map_err(Undecided::Rejected)
-    }
-}
-
-impl From<Unsettled> for Undecided {
-    fn from(unsettled: Unsettled) -> Self {
-        match unsettled {
-            Unsettled::Denied(rejection) => Self::Rejected(rejection),
-            Unsettled::Disagreed(rejection) => Self::Rejected(rejection),
-            Unsettled::NeedsPermissions(wanted) => Self::Waits(Wait::Permissions(wanted)),
-            Unsettled::NeedsDecision(wanted) => Self::Waits(Wait::Decision(wanted)),
-        }
-    }
-}
-
-impl From<Unverified> for Undecided {
-    fn from(unverified: Unverified) -> Self {
-        match unverified {
-            Unverified::Rejected(rejection) => Self::Rejected(rejection),
-            Unverified::NeedsKey(missing) => Self::Waits(Wait::Key(missing)),
-            Unverified::NeedsPermit => Self::Waits(Wait::Permit),
-        }
+        verify::judge_times(token.times(), entry.rules.leeway, now).map_err(Stop::Reject)
     }
 }
 

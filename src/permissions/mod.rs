@@ -16,7 +16,7 @@ pub(crate) use conversation::{Conversations, Difference, Spoken, Topic};
 pub use drift::PermissionDrift;
 pub use marks::Change;
 pub(crate) use marks::Epoch;
-pub(crate) use slot::{Need, Snapshot};
+pub(crate) use slot::{Freshness, Snapshot};
 pub use source::{PermissionModel, PermissionQuery, PermissionSource, Permissions, SourceError};
 pub use store::LiveCounts;
 pub(crate) use store::{LivePermissions, Source};

@@ -20,7 +20,7 @@ pub(crate) struct Snapshot {
 
 /// What a request needs of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum Freshness {
     /// Its fetch began not longer ago than this, or after the request came: a slow source must not be asked for ever.
     Within(Duration, Epoch),
     /// Its fetch began after this.
@@ -58,11 +58,13 @@ pub(super) enum Advice {
 }
 
 impl Snapshot {
-    pub(super) fn meets(&self, need: Need, mark: Epoch, now: Duration) -> bool {
+    pub(super) fn meets(&self, need: Freshness, mark: Epoch, now: Duration) -> bool {
         self.began > mark
             && match need {
-                Need::Within(age, ticket) => self.began > ticket || now.saturating_sub(self.began_at.monotonic) <= age,
-                Need::After(ticket) => self.began > ticket,
+                Freshness::Within(age, ticket) => {
+                    self.began > ticket || now.saturating_sub(self.began_at.monotonic) <= age
+                }
+                Freshness::After(ticket) => self.began > ticket,
             }
     }
 
@@ -74,7 +76,7 @@ impl Snapshot {
 
 impl Slot {
     /// `mark` is when the query's subject changed last: whatever began before is not true any more.
-    pub(super) fn ask(&mut self, need: Need, mark: Epoch, now: Duration) -> Advice {
+    pub(super) fn ask(&mut self, need: Freshness, mark: Epoch, now: Duration) -> Advice {
         if let Some(held) = self.held.as_ref().filter(|held| held.meets(need, mark, now)) {
             return Advice::Use(held.clone());
         }
@@ -88,7 +90,7 @@ impl Slot {
     }
 
     /// What is held, if it meets the need.
-    pub(super) fn held(&self, need: Need, mark: Epoch, now: Duration) -> Option<Arc<Snapshot>> {
+    pub(super) fn held(&self, need: Freshness, mark: Epoch, now: Duration) -> Option<Arc<Snapshot>> {
         self.held.as_ref().filter(|held| held.meets(need, mark, now)).cloned()
     }
 

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use tokio::sync::{Semaphore, watch};
 
 use super::marks::{Change, Epoch, Marks};
-use super::slot::{Advice, FlightId, Need, Slot, Snapshot};
+use super::slot::{Advice, FlightId, Freshness, Slot, Snapshot};
 use super::source::{PermissionQuery, PermissionSource, SourceError};
 use crate::time::Clock;
 
@@ -105,9 +105,9 @@ impl Source {
     }
 
     /// How long a fetch may be put off.
-    fn put_off(&self, need: Need, now: Duration) -> Option<Duration> {
+    fn put_off(&self, need: Freshness, now: Duration) -> Option<Duration> {
         let wide = self.changes.read().unwrap_or_else(PoisonError::into_inner).wide?;
-        (matches!(need, Need::Within(..)) && now.saturating_sub(wide) < SPREAD).then_some(SPREAD)
+        (matches!(need, Freshness::Within(..)) && now.saturating_sub(wide) < SPREAD).then_some(SPREAD)
     }
 }
 
@@ -141,7 +141,7 @@ impl LivePermissions {
         self: &Arc<Self>,
         source: &Source,
         query: &PermissionQuery,
-        need: Need,
+        need: Freshness,
         soft: Option<Duration>,
     ) -> Option<Arc<Snapshot>> {
         let key = Key { source: source.id, query: query.clone() };
@@ -166,7 +166,7 @@ impl LivePermissions {
         self: &Arc<Self>,
         source: &Source,
         query: &PermissionQuery,
-        need: Need,
+        need: Freshness,
     ) -> Result<Arc<Snapshot>, SourceError> {
         // Without a tokio runtime nothing can be fetched, and there is no timer to wait with.
         if tokio::runtime::Handle::try_current().is_err() {
@@ -199,7 +199,13 @@ impl LivePermissions {
     }
 
     /// Whether a snapshot that was waited for still serves.
-    pub(crate) fn serves(&self, source: &Source, query: &PermissionQuery, snapshot: &Snapshot, need: Need) -> bool {
+    pub(crate) fn serves(
+        &self,
+        source: &Source,
+        query: &PermissionQuery,
+        snapshot: &Snapshot,
+        need: Freshness,
+    ) -> bool {
         snapshot.meets(need, source.mark(query), self.clock.now().monotonic)
     }
 

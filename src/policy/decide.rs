@@ -7,10 +7,11 @@ use http::request::Parts;
 use super::alternative::{IssuerRule, Model};
 use super::check::Facts;
 use super::claim::{ClaimKind, ClaimValue};
-use super::decide_by::{self, DecisionView, WantedDecision};
-use super::live::{LiveView, WantedPermissions};
+use super::decide_by::{self, DecisionView};
+use super::live::LiveView;
 use super::refusal::{Refusal, denied, nearness};
 use super::rules::{Branch, Rules};
+use crate::engine::Stop;
 use crate::issuer::ORGANIZATION_URN;
 use crate::json::Object;
 use crate::organization::{Organization, RequestSource, Requested};
@@ -34,29 +35,9 @@ pub(crate) struct View<'a> {
     pub(crate) decisions: DecisionView<'a>,
 }
 
-/// Why a policy is not passed, or not yet.
-pub(crate) enum Unsettled {
-    Denied(Rejection),
-    /// The issuer and the source of live permissions disagree: no token will do, of this model or another.
-    Disagreed(Rejection),
-    NeedsPermissions(Box<WantedPermissions>),
-    NeedsDecision(Box<WantedDecision>),
-}
-
-impl From<Rejection> for Unsettled {
-    fn from(rejection: Rejection) -> Self {
-        Self::Denied(rejection)
-    }
-}
-
 impl Rules {
     /// What the leftmost passing branch grants, or the denial of the branch that came nearest.
-    pub(crate) fn decide(
-        &self,
-        token: &AccessToken,
-        request: &mut Parts,
-        view: &View<'_>,
-    ) -> Result<Granted, Unsettled> {
+    pub(crate) fn decide(&self, token: &AccessToken, request: &mut Parts, view: &View<'_>) -> Result<Granted, Stop> {
         let mut nearest: Option<((u8, u8), &Branch, Refusal)> = None;
         for branch in &self.branches {
             let refusal = match judge(branch, token, request, view) {
@@ -64,10 +45,10 @@ impl Rules {
                 Err(refusal) => refusal,
             };
             let near = match &refusal {
-                Refusal::Said(Unsettled::Denied(denial)) if denial.kind() != RejectionKind::Misconfigured => {
+                Refusal::Said(Stop::Reject(denial)) if denial.kind() != RejectionKind::Misconfigured => {
                     nearness(denial.kind(), denial.remediation())
                 }
-                Refusal::Said(Unsettled::Disagreed(_)) => super::refusal::DISAGREED,
+                Refusal::Disagreed => super::refusal::DISAGREED,
                 Refusal::Lacks => nearness(RejectionKind::InsufficientScope, Remediation::RequestScope),
                 Refusal::Audience(remediation, _) => nearness(RejectionKind::WrongModel, *remediation),
                 Refusal::Issuer | Refusal::Kind => nearness(RejectionKind::Denied, Remediation::None),
@@ -79,9 +60,8 @@ impl Rules {
             }
         }
         let denial = nearest.and_then(|(_, branch, refusal)| match refusal.settle(branch, token) {
-            Unsettled::Denied(denial) => Some(denial),
-            Unsettled::Disagreed(denial) => Some(denial),
-            _ => None,
+            Stop::Reject(denial) => Some(denial),
+            Stop::Need(_) => None,
         });
         let denial = denial.unwrap_or_else(|| Rejection::misconfigured("a policy without a branch"));
         let depends = matches!(denial.kind(), RejectionKind::WrongModel | RejectionKind::WrongOrganization);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::alternative::Alternative;
-use super::decide::Unsettled;
 use super::refusal::denied;
 use super::value::Policy;
 use crate::decision::{CacheTimes, Decider, Decision, DecisionError, DecisionRequest, Resource};
+use crate::engine::{Need, Stop};
 use crate::error::ConfigError;
 use crate::organization::{Organization, RequestSource};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
@@ -118,7 +118,7 @@ pub(super) fn judge(
     organization: Option<&Organization>,
     request: &mut Parts,
     view: &DecisionView<'_>,
-) -> Result<bool, Unsettled> {
+) -> Result<bool, Stop> {
     let mut without = None;
     for question in &branch.questions {
         let Some(decider) = view.decider else {
@@ -138,7 +138,7 @@ pub(super) fn judge(
                     decision
                 } else {
                     let wanted = WantedDecision { decider: decider.clone(), request: asked, times: branch.remember };
-                    return Err(Unsettled::NeedsDecision(Box::new(wanted)));
+                    return Err(Need::Decision(Box::new(wanted)).into());
                 }
             }
         };

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::alternative::{Alternative, Model};
-use super::decide::Unsettled;
 use super::freshness::{LiveRule, OnError};
-use super::refusal::{denied, missing_scopes};
+use super::refusal::Refusal;
+use super::refusal::missing_scopes;
+use crate::engine::{Need, Stop};
 use crate::organization::Organization;
 use crate::permissions::{
-    Conversations, Difference, Epoch, LivePermissions, Need, PermissionDrift, PermissionModel, PermissionQuery,
+    Conversations, Difference, Epoch, Freshness, LivePermissions, PermissionDrift, PermissionModel, PermissionQuery,
     Permissions, Snapshot, Source, SourceError, Spoken, Topic,
 };
 use crate::rejection::{Rejection, RejectionKind, Remediation};
@@ -38,7 +39,7 @@ pub(crate) struct LiveView<'a> {
 pub(crate) struct WantedPermissions {
     pub(crate) source: Source,
     pub(crate) query: PermissionQuery,
-    pub(crate) need: Need,
+    pub(crate) need: Freshness,
 }
 
 /// What came of it.
@@ -48,10 +49,10 @@ pub(crate) struct Waited {
 }
 
 impl LiveRule {
-    fn need(&self, arrival: Epoch) -> Need {
+    fn need(&self, arrival: Epoch) -> Freshness {
         match self.max_age {
-            Some(age) if !self.now => Need::Within(age, arrival),
-            _ => Need::After(arrival),
+            Some(age) if !self.now => Freshness::Within(age, arrival),
+            _ => Freshness::After(arrival),
         }
     }
 
@@ -71,7 +72,7 @@ pub(super) fn judge(
     token: &AccessToken,
     organization: Option<&Organization>,
     view: &LiveView<'_>,
-) -> Result<PermissionDrift, Unsettled> {
+) -> Result<PermissionDrift, Refusal> {
     let Some(source) = view.source else {
         let name = token.issuer_name();
         return Err(Rejection::misconfigured(format!(
@@ -83,7 +84,7 @@ pub(super) fn judge(
     let rule = &branch.live;
     let wanted = |need| {
         let wanted = WantedPermissions { source: source.clone(), query: query.clone(), need };
-        Err(Unsettled::NeedsPermissions(Box::new(wanted)))
+        Err(Stop::from(Need::Permissions(Box::new(wanted))).into())
     };
     let need = rule.need(view.arrival);
     let waited = view.waited.iter().rev().find(|waited| waited.query == query);
@@ -104,7 +105,7 @@ pub(super) fn judge(
     }
     let issued_at = token.times().issued_at.map(NumericDate::seconds);
     if !snapshot.may_deny(view.arrival, settled(issued_at, view.leeway)) {
-        return wanted(Need::After(view.arrival));
+        return wanted(Freshness::After(view.arrival));
     }
     let in_token = branch.holds(|scope| token.has_scope(scope));
     let in_source = held.may_act() && branch.holds(|scope| held.holds(scope));
@@ -153,7 +154,7 @@ fn permission_model(
     model.ok_or_else(|| Rejection::misconfigured("live permissions of a branch that does not say what they are for"))
 }
 
-fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, step: Remediation) -> Unsettled {
+fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, step: Remediation) -> Refusal {
     match (difference, step) {
         (Difference::Lost, Remediation::Refresh) => {
             let detail = "the subject does not hold any more what the token says";
@@ -165,7 +166,7 @@ fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, st
                 issuer = token.issuer_name(),
                 "the issuer goes on issuing what the source of live permissions denies"
             );
-            Unsettled::Disagreed(denied("the issuer and the source of live permissions disagree"))
+            Refusal::Disagreed
         }
         _ => lacks(branch, token, step, "the subject holds what the token lacks").into(),
     }
@@ -184,12 +185,12 @@ fn without_answer(
     source: &Source,
     query: &PermissionQuery,
     error: &SourceError,
-) -> Result<PermissionDrift, Unsettled> {
+) -> Result<PermissionDrift, Refusal> {
     let counts = &view.permissions.counts;
     // A limit of ours opens no way: whoever reaches it would have the permission back.
     match branch.live.on_error.filter(|_| error.was_asked()) {
         Some(OnError::Stale(age)) => {
-            let stale = view.permissions.known(source, query, Need::Within(age, view.arrival), None);
+            let stale = view.permissions.known(source, query, Freshness::Within(age, view.arrival), None);
             if let Some(snapshot) = stale.filter(|snapshot| passes(branch, token, &snapshot.permissions)) {
                 counts.stale.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");

@@ -42,7 +42,7 @@ mod words;
 pub use crate::organization::{RequestSource, any_organization, custom, header, path, subdomain};
 pub use check::{CheckResult, Facts};
 pub use claim::ClaimValue;
-pub(crate) use decide::{Granted, Unsettled, View};
+pub(crate) use decide::{Granted, View};
 pub use decide_by::decide;
 pub(crate) use decide_by::{Decided, DecisionView, WantedDecision};
 #[cfg(feature = "axum")]

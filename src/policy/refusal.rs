@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::alternative::ScopeRule;
-use super::decide::Unsettled;
 use super::rules::Branch;
+use crate::engine::Stop;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
 use crate::token::AccessToken;
@@ -15,7 +15,9 @@ pub(super) enum Refusal {
     Audience(Remediation, &'static str),
     Kind,
     Lacks,
-    Said(Unsettled),
+    /// The issuer and the source of live permissions disagree: no token will do, of this model or another.
+    Disagreed,
+    Said(Stop),
 }
 
 impl From<Rejection> for Refusal {
@@ -24,17 +26,18 @@ impl From<Rejection> for Refusal {
     }
 }
 
-impl From<Unsettled> for Refusal {
-    fn from(said: Unsettled) -> Self {
+impl From<Stop> for Refusal {
+    fn from(said: Stop) -> Self {
         Self::Said(said)
     }
 }
 
 impl Refusal {
-    pub(super) fn settle(self, branch: &Branch, token: &AccessToken) -> Unsettled {
+    pub(super) fn settle(self, branch: &Branch, token: &AccessToken) -> Stop {
         let required = || branch.alternative.required_scopes();
         match self {
             Self::Said(said) => said,
+            Self::Disagreed => denied("the issuer and the source of live permissions disagree").into(),
             Self::Issuer => {
                 let issuer = branch.alternative.issuer.as_ref().map(ToString::to_string).unwrap_or_default();
                 denied(format!("the route takes tokens {issuer}")).into()

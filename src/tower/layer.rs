@@ -9,7 +9,7 @@ use super::service::Require;
 use super::verdict::{Verdict, WaitingVerdict};
 #[cfg(feature = "axum")]
 use crate::engine::Deciding;
-use crate::engine::{Found, Known, State, Undecided};
+use crate::engine::{Found, Known, State, Stop};
 use crate::policy::Rules;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
@@ -49,13 +49,13 @@ impl RequireLayer {
         let mut known = Known::default();
         match self.decide(&mut parts, &mut known) {
             Ok(()) => Verdict::Passes(Request::from_parts(parts, body)),
-            Err(Undecided::Rejected(rejection)) => Verdict::Refused(self.respond(rejection, &parts)),
-            Err(Undecided::Waits(wait)) => Verdict::Waits(WaitingVerdict::new(self.clone(), parts, body, wait, known)),
+            Err(Stop::Reject(rejection)) => Verdict::Refused(self.respond(rejection, &parts)),
+            Err(Stop::Need(wait)) => Verdict::Waits(WaitingVerdict::new(self.clone(), parts, body, wait, known)),
         }
     }
 
     /// Decides, as far as that is possible with what is known.
-    pub(super) fn decide(&self, request: &mut Parts, known: &mut Known) -> Result<(), Undecided> {
+    pub(super) fn decide(&self, request: &mut Parts, known: &mut Known) -> Result<(), Stop> {
         Found::clear(&mut request.extensions);
         let now = self.state().clock.now();
         let found = match self.state().authenticate(&mut request.headers, known, &now)? {
@@ -71,13 +71,7 @@ impl RequireLayer {
     }
 
     /// Judges the policy.
-    fn authorize(
-        &self,
-        token: AccessToken,
-        request: &mut Parts,
-        known: &mut Known,
-        now: &Now,
-    ) -> Result<Found, Undecided> {
+    fn authorize(&self, token: AccessToken, request: &mut Parts, known: &mut Known, now: &Now) -> Result<Found, Stop> {
         let state = self.state();
         let granted = match state.judge(self.rules(), &token, request, known, now) {
             Ok(granted) => granted,

@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{Request, Response};
 
 use super::layer::RequireLayer;
-use crate::engine::{Known, RETRY_AFTER, Undecided, Wait};
+use crate::engine::{Known, Need, RETRY_AFTER, Stop};
 use crate::rejection::Rejection;
 
 /// More waits than any request needs.
@@ -37,7 +37,7 @@ impl<B> Unpin for WaitingVerdict<B> {}
 type Decided = (Result<(), Rejection>, Parts);
 
 impl<B> WaitingVerdict<B> {
-    pub(super) fn new(layer: RequireLayer, mut parts: Parts, body: B, wait: Wait, known: Known) -> Self {
+    pub(super) fn new(layer: RequireLayer, mut parts: Parts, body: B, wait: Need, known: Known) -> Self {
         let own = layer.clone();
         let deciding = Box::pin(async move {
             let decided = decide_later(&own, &mut parts, wait, known).await;
@@ -51,15 +51,15 @@ impl<B> WaitingVerdict<B> {
 async fn decide_later(
     layer: &RequireLayer,
     request: &mut Parts,
-    mut wait: Wait,
+    mut wait: Need,
     mut known: Known,
 ) -> Result<(), Rejection> {
     for _ in 0..MOST_WAITS {
         known.gather(wait, layer.state()).await?;
         match layer.decide(request, &mut known) {
             Ok(()) => return Ok(()),
-            Err(Undecided::Rejected(rejection)) => return Err(rejection),
-            Err(Undecided::Waits(more)) => wait = more,
+            Err(Stop::Reject(rejection)) => return Err(rejection),
+            Err(Stop::Need(more)) => wait = more,
         }
     }
     Err(Rejection::unavailable(RETRY_AFTER, "what the decision rests on changed again and again"))

@@ -16,8 +16,8 @@ fn at(seconds: u64) -> Duration {
     AT + s(seconds)
 }
 
-fn within(seconds: u64) -> Need {
-    Need::Within(s(seconds), Epoch(u64::MAX))
+fn within(seconds: u64) -> Freshness {
+    Freshness::Within(s(seconds), Epoch(u64::MAX))
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "an outcome")]
@@ -31,7 +31,7 @@ fn error() -> Result<Permissions, SourceError> {
 }
 
 #[track_caller]
-fn fetch(slot: &mut Slot, need: Need, mark: Epoch, now: Duration) -> FlightId {
+fn fetch(slot: &mut Slot, need: Freshness, mark: Epoch, now: Duration) -> FlightId {
     match slot.ask(need, mark, now) {
         Advice::Fetch(flight) => flight,
         other => panic!("not a fetch: {other:?}"),
@@ -41,7 +41,7 @@ fn fetch(slot: &mut Slot, need: Need, mark: Epoch, now: Duration) -> FlightId {
 /// A slot whose snapshot began at ticket 5, second 0.
 fn holding() -> Slot {
     let mut slot = Slot::default();
-    let flight = fetch(&mut slot, Need::After(Epoch(4)), MARK, at(0));
+    let flight = fetch(&mut slot, Freshness::After(Epoch(4)), MARK, at(0));
     slot.begin(flight, Epoch(5), now(0));
     slot.land(flight, scopes("a"), at(1));
     slot
@@ -63,13 +63,13 @@ fn an_age_and_an_order() {
         (within(30), 0, 31, "fetch"),
         (within(30), 4, 0, "use"),
         (within(30), 5, 0, "fetch"),
-        (Need::After(Epoch(4)), 0, 100_000, "use"),
-        (Need::After(Epoch(5)), 0, 0, "fetch"),
-        (Need::After(Epoch(4)), 5, 0, "fetch"),
+        (Freshness::After(Epoch(4)), 0, 100_000, "use"),
+        (Freshness::After(Epoch(5)), 0, 0, "fetch"),
+        (Freshness::After(Epoch(4)), 5, 0, "fetch"),
         // Begun after the request came: however long it took.
-        (Need::Within(s(1), Epoch(4)), 0, 3, "use"),
-        (Need::Within(s(1), Epoch(5)), 0, 3, "fetch"),
-        (Need::Within(s(1), Epoch(4)), 5, 3, "fetch"),
+        (Freshness::Within(s(1), Epoch(4)), 0, 3, "use"),
+        (Freshness::Within(s(1), Epoch(5)), 0, 3, "fetch"),
+        (Freshness::Within(s(1), Epoch(4)), 5, 3, "fetch"),
     ] {
         let advice = holding().ask(need, Epoch(mark), at(seconds));
         assert_eq!(word(&advice), expected, "{need:?} after {mark} at {seconds}");
@@ -92,7 +92,7 @@ fn it_may_deny_who_cannot_know_better() {
 fn one_fetch_at_a_time() {
     let mut slot = Slot::default();
     let flight = fetch(&mut slot, within(30), MARK, at(0));
-    for need in [within(30), Need::After(Epoch(9))] {
+    for need in [within(30), Freshness::After(Epoch(9))] {
         assert_eq!(word(&slot.ask(need, MARK, at(0))), "wait");
     }
     slot.begin(flight, Epoch(5), now(0));
@@ -101,7 +101,7 @@ fn one_fetch_at_a_time() {
     slot.land(flight, scopes("a"), at(1));
     assert_eq!(word(&slot.ask(within(30), MARK, at(1))), "use");
     // Who came while it was under way needs the next one.
-    let next = fetch(&mut slot, Need::After(Epoch(7)), MARK, at(1));
+    let next = fetch(&mut slot, Freshness::After(Epoch(7)), MARK, at(1));
     assert_ne!(flight, next);
     assert_eq!(word(&slot.ask(within(30), MARK, at(1))), "use", "what is held serves meanwhile");
 }
@@ -127,7 +127,7 @@ fn a_failure_counts_for_a_second() {
     let flight = fetch(&mut slot, within(30), MARK, at(40));
     slot.begin(flight, Epoch(8), now(40));
     slot.land(flight, error(), at(42));
-    for need in [within(30), Need::After(Epoch(8))] {
+    for need in [within(30), Freshness::After(Epoch(8))] {
         assert_eq!(word(&slot.ask(need, MARK, at(42))), "failed");
         assert_eq!(word(&slot.ask(need, MARK, at(42) + Duration::from_millis(999))), "failed");
     }
@@ -167,10 +167,10 @@ fn reports_of_other_flights_are_ignored() {
     slot.begin(flight, Epoch(5), now(2));
     slot.land(flight, scopes("a"), at(2));
     slot.land(flight, error(), at(2));
-    let Advice::Use(snapshot) = slot.ask(Need::After(Epoch(4)), MARK, at(2)) else { panic!("it landed") };
+    let Advice::Use(snapshot) = slot.ask(Freshness::After(Epoch(4)), MARK, at(2)) else { panic!("it landed") };
     assert!(snapshot.permissions.holds("a"));
     assert_eq!(
-        word(&slot.ask(Need::After(Epoch(5)), MARK, at(2))),
+        word(&slot.ask(Freshness::After(Epoch(5)), MARK, at(2))),
         "fetch",
         "it began when it said, not when others did"
     );

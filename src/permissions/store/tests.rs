@@ -151,8 +151,8 @@ impl World {
         let (store, source, query) = (self.store.clone(), self.source.clone(), self.query.clone());
         let arrival = store.arrival();
         let (least, need) = match what {
-            Step::Live => (self.truth(), Need::After(arrival)),
-            _ => (self.said, Need::Within(AGE, arrival)),
+            Step::Live => (self.truth(), Freshness::After(arrival)),
+            _ => (self.said, Freshness::Within(AGE, arrival)),
         };
         let answer = tokio::spawn(async move { store.resolve(&source, &query, need).await });
         self.waiting.push(Request {
@@ -168,7 +168,7 @@ impl World {
         match step {
             Step::Live | Step::Fresh => self.request(&step),
             Step::Known => {
-                let need = Need::Within(AGE, self.store.arrival());
+                let need = Freshness::Within(AGE, self.store.arrival());
                 let known = self.store.known(&self.source, &self.query, need, Some(Duration::from_secs(24)));
                 if let Some(known) = known {
                     Self::check(&known, &Step::Known, self.said, self.hands.now())?;
@@ -310,12 +310,12 @@ fn a_change_for_all_spreads_what_is_fetched_after_it() {
         world.store.invalidate(&world.source, Change::OrganizationTemplate, Duration::from_secs(1));
         let arrival = world.store.arrival();
         let now = world.hands.now();
-        assert_eq!(world.source.put_off(Need::Within(AGE, arrival), now), Some(SPREAD));
-        assert_eq!(world.source.put_off(Need::After(arrival), now), None, "who needs it now is not put off");
-        assert_eq!(world.source.put_off(Need::Within(AGE, arrival), now + SPREAD), None);
+        assert_eq!(world.source.put_off(Freshness::Within(AGE, arrival), now), Some(SPREAD));
+        assert_eq!(world.source.put_off(Freshness::After(arrival), now), None, "who needs it now is not put off");
+        assert_eq!(world.source.put_off(Freshness::Within(AGE, arrival), now + SPREAD), None);
         world.store.invalidate(&world.source, Change::Subject("u1".into()), Duration::from_secs(1));
         world.store.invalidate(&world.source, Change::OrganizationTemplate, Duration::from_secs(1));
-        assert_eq!(world.source.put_off(Need::Within(AGE, arrival), now + SPREAD), None, "a replay is no change");
+        assert_eq!(world.source.put_off(Freshness::Within(AGE, arrival), now + SPREAD), None, "a replay is no change");
     });
 }
 
@@ -333,7 +333,7 @@ fn ten_thousand_subjects_stay_within_the_bound() {
         assert_eq!(world.issuer.calls.load(Ordering::SeqCst), 10_000);
         world.store.slots.run_pending_tasks();
         assert_eq!(world.store.slots.entry_count(), 1000);
-        let need = Need::Within(AGE, world.store.arrival());
+        let need = Freshness::Within(AGE, world.store.arrival());
         for (number, is_known) in [(9_999, true), (9_500, true), (0, false), (8_000, false)] {
             world.query.subject = number.to_string().into();
             let known = world.store.known(&world.source, &world.query, need, None);
@@ -348,7 +348,7 @@ fn entries_share_nothing() {
         let mut world = World::new();
         world.step(Step::Fresh).await.unwrap();
         world.end().await.unwrap();
-        let need = Need::Within(AGE, world.store.arrival());
+        let need = Freshness::Within(AGE, world.store.arrival());
         let other = Source::new(world.source.ask.clone());
         assert!(world.store.known(&world.source, &world.query, need, None).is_some());
         assert!(
@@ -363,7 +363,7 @@ fn entries_share_nothing() {
 #[test]
 fn outside_a_runtime_nothing_waits() {
     let world = World::new();
-    let need = Need::After(world.store.arrival());
+    let need = Freshness::After(world.store.arrival());
     let mut future = std::pin::pin!(world.store.resolve(&world.source, &world.query, need));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(Err(error)) = future.as_mut().poll(&mut context) else { panic!("it must end at once") };

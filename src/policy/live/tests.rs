@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use http::Request;
 use proptest::prelude::*;
 
-use super::super::{Policy, Rules, all_of, any_of, organization, resource, scope, token as of_token, within};
+use super::super::{Policy, Rules, all_of, any_of, any_organization as of_token, organization, resource, scope};
 use super::*;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::permissions::PermissionSource;
@@ -244,11 +244,13 @@ fn what_was_known_before_lets_pass_and_does_not_deny_a_newer_token() {
         let token = Of::Api.token(SubjectKind::User, "b", 2, before);
         let wanted = wants(server.look(&only_b, &token, arrival, &[]));
         assert_eq!(wanted.is_none(), may_deny, "{before} s");
-        assert!(wanted.is_none_or(|wanted| wanted.need == Need::After(arrival)));
+        assert!(wanted.is_none_or(|wanted| wanted.need == Freshness::After(arrival)));
     }
     // One branch is denied by what is known; the other one asks for more.
     let token = Of::Api.token(SubjectKind::User, "a", 3, 3600);
-    assert!(wants(server.look(&rules, &token, arrival, &[])).is_some_and(|wanted| wanted.need == Need::After(arrival)));
+    assert!(
+        wants(server.look(&rules, &token, arrival, &[])).is_some_and(|wanted| wanted.need == Freshness::After(arrival))
+    );
 }
 
 #[test]
@@ -263,7 +265,7 @@ fn a_live_branch_does_not_take_what_another_branch_waited_for() {
     assert!(server.look(&fresh_a, &token, arrival, &waited).is_ok());
     let both = rules(resource().scope("b").fresh_within(Duration::from_secs(30)).or(resource().scope("a").live()));
     let wanted = wants(server.look(&both, &token, arrival, &waited)).expect("it began before the request came");
-    assert_eq!(wanted.need, Need::After(arrival));
+    assert_eq!(wanted.need, Freshness::After(arrival));
     let waited = [waited.into_iter().next().unwrap(), server.fetch(wanted)];
     assert!(server.look(&both, &token, arrival, &waited).is_ok());
 }

@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, Weighter};
 
-use super::jwt::Unverified;
 use super::reverify;
+use crate::engine::Stop;
 use crate::issuer::TrustedIssuers;
 use crate::issuer::keys::Changes;
 use crate::time::Now;
@@ -95,16 +95,16 @@ impl VerifiedTokens {
         token: &[u8],
         entries: &ArcSwap<TrustedIssuers>,
         now: &Now,
-    ) -> Result<Option<AccessToken>, Unverified> {
+    ) -> Result<Option<AccessToken>, Stop> {
         let Some(cache) = &self.cache else { return Ok(None) };
         let Some(found) = cache.get(&Whole(token)) else { return Ok(None) };
         match reverify::stands(&found, entries, &self.changes, now) {
             Ok(stands) => Ok(stands.then_some(found)),
-            Err(unverified) => {
-                if matches!(unverified, Unverified::Rejected(_)) {
+            Err(stop) => {
+                if matches!(stop, Stop::Reject(_)) {
                     cache.remove(&Whole(token));
                 }
-                Err(unverified)
+                Err(stop)
             }
         }
     }

@@ -7,6 +7,7 @@ use super::header::UnverifiedHeader;
 use super::reverify;
 use super::segments::Segments;
 use super::times;
+use crate::engine::{MissingKey, Need, Stop};
 use crate::issuer::Profile;
 use crate::issuer::keys::{Arrival, KeyRefusal, Lookup};
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
@@ -16,34 +17,10 @@ use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
 use crate::token::AccessToken;
 
-/// Why there is no verified token yet.
-pub(crate) enum Unverified {
-    /// There will be none.
-    Rejected(Rejection),
-    /// A key must be fetched first.
-    NeedsKey(MissingKey),
-    /// Too many signatures are being checked already.
-    NeedsPermit,
-}
-
-/// The key that a token names and that is not there.
-pub(crate) struct MissingKey {
-    pub(crate) entry: Arc<TrustedIssuer>,
-    pub(crate) kid: Option<String>,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) arrival: Arrival,
-}
-
 /// A key that was waited for: it verifies tokens of its entry, and of no other.
 pub(crate) struct AwaitedKey {
     entry: Arc<TrustedIssuer>,
     key: Arc<VerifyingKey>,
-}
-
-impl From<Rejection> for Unverified {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
 }
 
 /// Verifies a token: shape, header, issuer, profile, end, key, signature, claims.
@@ -55,7 +32,7 @@ pub(crate) fn verify<P>(
     now: Now,
     awaited: Option<&AwaitedKey>,
     permit: impl FnOnce() -> Option<P>,
-) -> Result<AccessToken, Unverified> {
+) -> Result<AccessToken, Stop> {
     let segments = Segments::decode(token)?;
     let header = UnverifiedHeader::read(segments.header())?;
     let unverified =
@@ -84,7 +61,7 @@ pub(crate) fn verify<P>(
     if key.algorithm() != header.algorithm {
         return Err(about(Rejection::invalid_token("the key is for another algorithm")).into());
     }
-    let permit = permit().ok_or(Unverified::NeedsPermit)?;
+    let permit = permit().ok_or(Stop::from(Need::Permit))?;
     let is_signed = key.verify(segments.signing_input.as_bytes(), segments.signature());
     drop(permit);
     if !is_signed {
@@ -121,36 +98,31 @@ fn check_type(header: &UnverifiedHeader<'_>, profile: Profile) -> Result<(), Rej
     }
 }
 
-fn find_key(
-    entry: &Arc<TrustedIssuer>,
-    header: &UnverifiedHeader<'_>,
-    now: Now,
-) -> Result<Arc<VerifyingKey>, Unverified> {
+fn find_key(entry: &Arc<TrustedIssuer>, header: &UnverifiedHeader<'_>, now: Now) -> Result<Arc<VerifyingKey>, Stop> {
     let (kid, algorithm) = (header.kid.as_deref(), header.algorithm);
     match entry.keys.lookup(kid, algorithm, now.monotonic) {
         Lookup::Key(key) => Ok(key),
-        Lookup::Wait(arrival) => Err(Unverified::needs_key(entry, kid, algorithm, arrival)),
+        Lookup::Wait(arrival) => Err(MissingKey::of(entry, kid, algorithm, arrival).into()),
         Lookup::Refused(refusal) => Err(without_key(refusal, entry, kid).into()),
     }
 }
 
-impl Unverified {
-    pub(super) fn needs_key(
-        entry: &Arc<TrustedIssuer>,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-        arrival: Arrival,
-    ) -> Self {
-        Self::NeedsKey(MissingKey { entry: entry.clone(), kid: kid.map(str::to_owned), algorithm, arrival })
+impl From<MissingKey> for Stop {
+    fn from(missing: MissingKey) -> Self {
+        Need::Key(missing).into()
     }
 }
 
 impl MissingKey {
+    pub(super) fn of(issuer: &Arc<TrustedIssuer>, kid: Option<&str>, algorithm: Algorithm, arrival: Arrival) -> Self {
+        Self { issuer: issuer.clone(), kid: kid.map(str::to_owned), algorithm, arrival }
+    }
+
     /// How the wait for the key ended.
     pub(crate) fn awaited(self, outcome: Result<Arc<VerifyingKey>, KeyRefusal>) -> Result<AwaitedKey, Rejection> {
         match outcome {
-            Ok(key) => Ok(AwaitedKey { entry: self.entry, key }),
-            Err(refusal) => Err(without_key(refusal, &self.entry, self.kid.as_deref())),
+            Ok(key) => Ok(AwaitedKey { entry: self.issuer, key }),
+            Err(refusal) => Err(without_key(refusal, &self.issuer, self.kid.as_deref())),
         }
     }
 }

@@ -12,7 +12,7 @@ mod times;
 
 pub(crate) use cache::VerifiedTokens;
 pub(crate) use claims::judge_introspected;
-pub(crate) use jwt::{AwaitedKey, MissingKey, Unverified, verify};
+pub(crate) use jwt::{AwaitedKey, verify};
 pub(crate) use times::judge as judge_times;
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 
-use super::jwt::Unverified;
 use super::times;
+use crate::engine::{MissingKey, Stop};
 use crate::issuer::keys::{Changes, Lookup};
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::rejection::Rejection;
@@ -36,7 +36,7 @@ pub(super) fn stands(
     entries: &ArcSwap<TrustedIssuers>,
     changes: &Changes,
     now: &Now,
-) -> Result<bool, Unverified> {
+) -> Result<bool, Stop> {
     let Some((_, proof)) = token.jws() else { return Ok(false) };
     let (kid, times, leeway) = (proof.kid.as_deref(), token.times(), proof.leeway);
     let about = |rejection: Rejection| rejection.about(token.subject().issuer(), kid);
@@ -58,7 +58,7 @@ pub(super) fn stands(
         None => match entry.keys.lookup(kid, proof.algorithm, now.monotonic) {
             Lookup::Key(key) if Weak::as_ptr(&proof.key) == Arc::as_ptr(&key) => {}
             // Asked twice, it would take this for another request.
-            Lookup::Wait(arrival) => return Err(Unverified::needs_key(entry, kid, proof.algorithm, arrival)),
+            Lookup::Wait(arrival) => return Err(MissingKey::of(entry, kid, proof.algorithm, arrival).into()),
             Lookup::Key(_) | Lookup::Refused(_) => return Ok(false),
         },
     }

@@ -1,0 +1,59 @@
+//! Why a request is not granted: the one type that says "no", and the one that says "not yet".
+
+use std::sync::Arc;
+
+use crate::issuer::TrustedIssuer;
+use crate::issuer::keys::Arrival;
+use crate::policy::{WantedDecision, WantedPermissions};
+use crate::rejection::Rejection;
+use crate::signature::Algorithm;
+use crate::token::introspect::Introspector;
+
+/// Why there is no grant, or none yet.
+pub(crate) enum Stop {
+    /// There will be none.
+    Reject(Rejection),
+    /// This is missing: the decision is made again once it is there.
+    Need(Need),
+}
+
+/// What a decision lacks.
+pub(crate) enum Need {
+    /// A key of an issuer.
+    Key(MissingKey),
+    /// A permit to check a signature.
+    Permit,
+    /// What the issuer says of an opaque token.
+    Introspection(Question),
+    /// What a subject holds now.
+    Permissions(Box<WantedPermissions>),
+    /// What a decision point says.
+    Decision(Box<WantedDecision>),
+}
+
+/// The key that a token names and that is not there.
+pub(crate) struct MissingKey {
+    pub(crate) issuer: Arc<TrustedIssuer>,
+    pub(crate) kid: Option<String>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) arrival: Arrival,
+}
+
+/// An opaque token, and whom to ask about it.
+pub(crate) struct Question {
+    pub(crate) introspector: Arc<Introspector>,
+    pub(crate) token: Box<str>,
+    pub(crate) issuer: Arc<TrustedIssuer>,
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Reject(rejection)
+    }
+}
+
+impl From<Need> for Stop {
+    fn from(need: Need) -> Self {
+        Self::Need(need)
+    }
+}
