@@ -74,7 +74,7 @@ async fn live_is_never_what_was_known_before() {
 #[tokio::test]
 async fn subjects_organizations_and_models_are_kept_apart() {
     let world = World::start().await;
-    let fresh = within(HALF_A_MINUTE);
+    let fresh = HALF_A_MINUTE;
     let api = crate::support::Api::of(
         &world.server,
         &[

@@ -21,7 +21,7 @@ struct Everybody {
 impl Everybody {
     async fn start() -> Self {
         let world = World::start().await;
-        let hour = within(Duration::from_secs(3600));
+        let hour = Duration::from_secs(3600);
         let routes = [
             ("/api", resource().fresh_within(hour)),
             ("/own/{org}", organization(path("org")).fresh_within(hour)),
@@ -157,7 +157,7 @@ async fn a_change_in_mid_flight_is_not_lost() {
     let world = World::start().await;
     world.script.holds("u1", &["a"]);
     world.script.act(Act::Hold);
-    let hour = within(Duration::from_secs(3600));
+    let hour = Duration::from_secs(3600);
     let (api, token) = (world.api(resource().scope("a").fresh_within(hour)), world.token("u1", "a"));
     let asking = tokio::spawn(async move { (api.get(&token).await, api, token) });
     world.script.wait_for_calls(1).await;

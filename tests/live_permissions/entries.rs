@@ -34,7 +34,7 @@ async fn each_entry_has_its_own_truth() {
 #[tokio::test]
 async fn an_issuer_that_comes_back_begins_with_nothing() {
     let world = World::start().await;
-    let hour = orgate::policy::within(std::time::Duration::from_secs(3600));
+    let hour = std::time::Duration::from_secs(3600);
     let (api, token) = (world.api(resource().scope("a").any_issuer().fresh_within(hour)), world.token("u1", "a"));
     world.script.holds("u1", &["a"]);
     api.get(&token).await.is(200, "");
