@@ -83,7 +83,7 @@ impl World {
             .webhooks("tenant", keys)
             .unwrap()
             .on_event(move |event| told.lock().unwrap().push(event.name().to_owned()));
-        let hour = within(Duration::from_secs(3600));
+        let hour = Duration::from_secs(3600);
         let app = server
             .guard()
             .get("/api", async || "ok", resource())

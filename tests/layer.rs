@@ -38,6 +38,7 @@ mod markers {
     use orgate::token::{ClaimsError, Subject, SubjectKind};
     use orgate::tower::{Require, RequireFuture, RequireLayer, ResponseBody};
     use orgate::{AccessToken, Claims, ConfigError, Guard, Issuer, Organization, Policy, Rejection, ResourceServer};
+    use orgate::{testing, time};
     use static_assertions::assert_impl_all;
 
     assert_impl_all!(ResourceServer: Clone, Send, Sync);

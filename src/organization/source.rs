@@ -255,7 +255,7 @@ mod tests {
     fn a_closure_and_the_token() {
         let source = custom("second label", |_| Some(String::new()));
         assert_eq!(source.compare(&mut parts(), "acme").unwrap(), Requested::Unclear);
-        assert_eq!(token().compare(&mut parts(), "acme").unwrap(), Requested::OfToken);
+        assert_eq!(any_organization().compare(&mut parts(), "acme").unwrap(), Requested::OfToken);
     }
 
     #[test]

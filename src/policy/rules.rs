@@ -166,8 +166,8 @@ fn check_live<'a>(
 #[cfg(test)]
 mod tests {
     use super::super::{
-        all_of, any_of, authenticated, claim, custom, header, machine, optional, organization, path, resource,
-        resource_at, scope, token, user,
+        all_of, any_of, any_organization, authenticated, claim, custom, header, machine, optional, organization, path,
+        resource, resource_at, scope, user,
     };
     use super::*;
     use crate::issuer::IssuerRules;
@@ -243,7 +243,7 @@ mod tests {
             (user().and(optional(resource())), "optional: resource and user"),
             (optional(user()).and(resource()), "resource and user"),
             (
-                organization(token()).all_of(["a", "b"]).hide_organization(),
+                organization(any_organization()).all_of(["a", "b"]).hide_organization(),
                 "organization from token and all of [a b], organization hidden",
             ),
             (

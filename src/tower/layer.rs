@@ -38,7 +38,7 @@ impl RequireLayer {
         &self.0.rules
     }
 
-    pub(super) fn state(&self) -> &Arc<State> {
+    pub(crate) fn state(&self) -> &Arc<State> {
         &self.0.state
     }
 

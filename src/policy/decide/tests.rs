@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Request};
 
 use super::super::{
-    Policy, authenticated, check, header, machine, optional, organization, resource, resource_at, token as of_token,
-    user,
+    Policy, any_organization as of_token, authenticated, check, header, machine, optional, organization, resource,
+    resource_at, user,
 };
 use super::*;
 use crate::issuer::IssuerRules;
@@ -76,9 +76,9 @@ fn decide(policy: Policy, token: &Token, requested: &'static str) -> Decision {
 /// Nothing but token and request.
 const VIEW: View<'_> = View { live: None, decisions: DecisionView { decider: None, decided: &[], route: None } };
 
-fn denial(unsettled: Unsettled) -> Rejection {
-    match unsettled {
-        Unsettled::Denied(rejection) => rejection,
+fn denial(stop: Stop) -> Rejection {
+    match stop {
+        Stop::Reject(rejection) => rejection,
         _ => panic!("nothing is missing"),
     }
 }

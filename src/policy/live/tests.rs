@@ -100,13 +100,7 @@ impl Server {
     }
 
     /// One look at a request.
-    fn look(
-        &self,
-        rules: &Rules,
-        token: &AccessToken,
-        arrival: Epoch,
-        waited: &[Waited],
-    ) -> Result<Granted, Unsettled> {
+    fn look(&self, rules: &Rules, token: &AccessToken, arrival: Epoch, waited: &[Waited]) -> Result<Granted, Stop> {
         let live = LiveView {
             permissions: &self.permissions,
             conversations: &self.conversations,
@@ -132,9 +126,9 @@ impl Server {
         for _ in 0..8 {
             match self.look(rules, token, arrival, &waited) {
                 Ok(granted) => return Ok(granted),
-                Err(Unsettled::Denied(denial) | Unsettled::Disagreed(denial)) => return Err(denial),
-                Err(Unsettled::NeedsPermissions(wanted)) => waited.push(self.fetch(*wanted)),
-                Err(Unsettled::NeedsDecision(_)) => panic!("nobody decides beside"),
+                Err(Stop::Reject(denial)) => return Err(denial),
+                Err(Stop::Need(Need::Permissions(wanted))) => waited.push(self.fetch(*wanted)),
+                Err(Stop::Need(_)) => panic!("nobody decides beside"),
             }
         }
         panic!("it is not decided")
@@ -222,9 +216,9 @@ proptest! {
     }
 }
 
-fn wants(outcome: Result<Granted, Unsettled>) -> Option<WantedPermissions> {
+fn wants(outcome: Result<Granted, Stop>) -> Option<WantedPermissions> {
     match outcome {
-        Err(Unsettled::NeedsPermissions(wanted)) => Some(*wanted),
+        Err(Stop::Need(Need::Permissions(wanted))) => Some(*wanted),
         _ => None,
     }
 }
