@@ -1,3 +1,22 @@
 //! What changes at an issuer after its tokens were issued.
+//!
+//! A [`Change`] states that something which was true no longer is: a subject was suspended, a member removed, a role edited,
+//! tokens up to a moment revoked. A server applies it at once: when that returns, the next request is judged by it. Most
+//! changes also state a [`Fact`], which is kept until no token it refuses can be valid any more.
+//!
+//! Facts form a lattice: each has a key and a rank from the issuer's time, and the larger rank wins. Repeated deliveries and
+//! other orders change nothing, and two memories merge by union. A [`Log`] keeps changes beyond the process, in a file or in a
+//! store that replicas share.
 
+mod about;
+#[allow(clippy::module_inception, reason = "named after its one type")]
+mod change;
+mod fact;
+mod log;
 pub mod revocations;
+mod text;
+
+pub use about::{About, Effect};
+pub use change::Change;
+pub use fact::{Fact, FactKey, Facts, Rank};
+pub use log::{Log, LogError, Staleness, Update, Updates};

@@ -1,0 +1,128 @@
+//! Where changes are kept beyond this process, or shared with others.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::change::Change;
+use super::fact::{Fact, Facts};
+use crate::error::with_causes;
+use crate::future::BoxFuture;
+
+/// Keeps changes beyond this process: in a file, or in a store that replicas share.
+///
+/// A server applies a change first and appends it afterwards, so a log that cannot be reached never delays enforcement in
+/// the process that received the change. What another process appended arrives through [`follow`](Self::follow).
+///
+/// Three orders exist and are never mixed: facts are ordered by their [rank](super::Rank), applications within a process by
+/// a counter of the server, and positions within a log are the log's own business.
+pub trait Log: Send + Sync + 'static {
+    /// Appends changes, in their order. Called again with the same changes until it succeeds, so an implementation must
+    /// tolerate repetition.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`LogError`] if the changes may not have been kept.
+    fn append<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), LogError>>;
+
+    /// Follows the log: what it holds, then what is appended. Called once by each server, in a tokio runtime.
+    ///
+    /// `held` is what the server knows. A log that lost something can be completed from it.
+    fn follow(&self, held: Arc<dyn Facts>) -> Box<dyn Updates>;
+
+    /// Returns how far behind the log a server may fall. Default: `None`, requests are judged by what is known and never
+    /// wait for the log.
+    fn staleness(&self) -> Option<Staleness> {
+        None
+    }
+}
+
+/// What arrives from a log.
+pub trait Updates: Send {
+    /// Returns the next update. `None` ends the log: nothing more will arrive.
+    ///
+    /// The future may be dropped before it is done and asked for again; no update may be lost then.
+    fn next(&mut self) -> BoxFuture<'_, Option<Update>>;
+}
+
+/// One update from a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Update {
+    /// A change was appended since the log is followed: by another process, or by this one.
+    Change(Change),
+    /// A fact that the log holds. Loading it refuses what it refuses and makes no cached answer stale.
+    Fact(Fact),
+    /// Changes were missed. Everything that was cached is stale.
+    Gap,
+    /// Everything that was in the log at this moment has been delivered.
+    #[non_exhaustive]
+    Current {
+        /// A monotonic reading of [`Facts::now`].
+        as_of: Duration,
+    },
+}
+
+impl Update {
+    /// States that everything that was in the log at this moment has been delivered: a monotonic reading of
+    /// [`Facts::now`].
+    #[must_use]
+    pub const fn current(as_of: Duration) -> Self {
+        Self::Current { as_of }
+    }
+}
+
+/// How long a server may go without hearing that it is [current](Update::Current), and what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staleness {
+    bound: Duration,
+    refuses: bool,
+}
+
+impl Staleness {
+    /// Rejects requests with 503 and `Retry-After` while the server is not known to be current within `bound`, and before
+    /// the log was loaded. [`Duration::MAX`] means: only before it was loaded.
+    #[must_use]
+    pub const fn refuse_after(bound: Duration) -> Self {
+        Self { bound, refuses: true }
+    }
+
+    /// Judges requests by what is known, and reports that the server is behind.
+    #[must_use]
+    pub const fn go_on_after(bound: Duration) -> Self {
+        Self { bound, refuses: false }
+    }
+
+    /// Returns how long one report of being current counts.
+    #[must_use]
+    pub const fn bound(self) -> Duration {
+        self.bound
+    }
+
+    /// Returns whether requests are rejected while the server is behind.
+    #[must_use]
+    pub const fn refuses(self) -> bool {
+        self.refuses
+    }
+}
+
+/// Why a log did not keep changes. Its text goes to the server's log, never into a response.
+#[derive(Clone, Debug)]
+pub struct LogError(Arc<dyn Error + Send + Sync>);
+
+impl LogError {
+    /// Wraps an error, or a sentence.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(error.into()))
+    }
+}
+
+impl fmt::Display for LogError {
+    /// Writes the error and its causes in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_causes(f, &*self.0)
+    }
+}
+
+impl Error for LogError {}
