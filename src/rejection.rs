@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
-pub use kind::{RejectionKind, Remediation};
+pub use kind::{ErrorCode, RejectionKind, Remediation};
 
-use crate::respond::{Challenge, ChallengeSettings, ErrorCode};
 use crate::scope::Scope;
 
 /// Why a request was refused.
@@ -34,7 +33,7 @@ struct Reason {
     issuer: Option<Arc<str>>,
     kid: Option<Box<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
-    challenge: Option<HeaderValue>,
+    challenges: Vec<HeaderValue>,
 }
 
 impl Rejection {
@@ -49,7 +48,7 @@ impl Rejection {
             issuer: None,
             kid: None,
             source: None,
-            challenge: None,
+            challenges: Vec::new(),
         }))
     }
 
@@ -94,22 +93,9 @@ impl Rejection {
         hidden
     }
 
-    /// Adds the challenge, which is the server's to write.
-    pub(crate) fn challenged_by(mut self, settings: &ChallengeSettings) -> Self {
-        let kind = self.0.kind;
-        let error = kind.error();
-        self.0.challenge = kind
-            .has_challenge()
-            .then(|| {
-                Challenge {
-                    settings,
-                    error,
-                    description: error.map(|_| kind.description()),
-                    scopes: if error == Some(ErrorCode::InsufficientScope) { &self.0.required } else { &[] },
-                }
-                .to_header_value()
-            })
-            .flatten();
+    /// Adds the finished challenges, one value for each scheme.
+    pub(crate) fn with_challenges(mut self, challenges: Vec<HeaderValue>) -> Self {
+        self.0.challenges = challenges;
         self
     }
 
@@ -125,10 +111,24 @@ impl Rejection {
         self.0.kind.status()
     }
 
-    /// The value of `WWW-Authenticate`; `None` where the answer has no challenge, and before the answer is built.
+    /// Returns the values of the `WWW-Authenticate` fields, one for each scheme, in order. Empty where the response has no
+    /// challenge, and before the response is built.
     #[must_use]
-    pub fn challenge(&self) -> Option<&HeaderValue> {
-        self.0.challenge.as_ref()
+    pub fn challenges(&self) -> &[HeaderValue] {
+        &self.0.challenges
+    }
+
+    /// Returns all challenges as one list (RFC 9110 section 5.3), for a protocol that carries a single value.
+    #[must_use]
+    pub fn challenge_list(&self) -> Option<HeaderValue> {
+        match &*self.0.challenges {
+            [] => None,
+            [only] => Some(only.clone()),
+            several => {
+                let parts: Vec<&[u8]> = several.iter().map(HeaderValue::as_bytes).collect();
+                HeaderValue::from_bytes(&parts.join(&b", "[..])).ok()
+            }
+        }
     }
 
     /// What the client can do about it.
@@ -195,38 +195,16 @@ impl Error for Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::respond::Quotable;
-
-    fn settings() -> ChallengeSettings {
-        ChallengeSettings { realm: Quotable::new("realm", "https://api.example.com").unwrap(), resource_metadata: None }
-    }
-
-    fn challenge(kind: RejectionKind) -> Option<String> {
-        let rejection = Rejection::new(kind, Remediation::None, "x")
-            .with_scopes(vec![Scope::new("a").unwrap()], vec![])
-            .challenged_by(&settings());
-        rejection.challenge().map(|value| value.to_str().unwrap().to_owned())
-    }
 
     #[test]
-    fn each_kind_has_its_challenge() {
-        use RejectionKind as K;
-        assert_eq!(challenge(K::MissingToken).as_deref(), Some("Bearer realm=\"https://api.example.com\""));
-        assert_eq!(challenge(K::Denied).as_deref(), Some("Bearer realm=\"https://api.example.com\""));
-        assert!(challenge(K::InsufficientScope).unwrap().contains("error=\"insufficient_scope\""));
-        assert!(challenge(K::InsufficientScope).unwrap().ends_with("scope=\"a\""));
-        assert!(!challenge(K::InvalidToken).unwrap().contains("scope=\""));
-        assert_eq!(
-            challenge(K::RevokedToken).as_deref(),
-            Some(
-                "Bearer realm=\"https://api.example.com\", error=\"invalid_token\", \
-                 error_description=\"The access token has been revoked.\""
-            )
-        );
-        assert_eq!(K::RevokedToken.status(), StatusCode::UNAUTHORIZED);
-        for none in [K::Hidden, K::Unavailable, K::Misconfigured] {
-            assert_eq!(challenge(none), None, "{none:?}");
-        }
+    fn several_challenges_are_a_list_in_order() {
+        let rejection = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "x");
+        assert_eq!((rejection.challenges().len(), rejection.challenge_list()), (0, None));
+        let bearer = HeaderValue::from_static("Bearer realm=\"a\"");
+        let one = rejection.clone().with_challenges(vec![bearer.clone()]);
+        assert_eq!((one.challenges(), one.challenge_list()), (&[bearer.clone()][..], Some(bearer.clone())));
+        let two = rejection.with_challenges(vec![bearer, HeaderValue::from_static("DPoP algs=\"ES256\"")]);
+        assert_eq!(two.challenge_list().unwrap(), "Bearer realm=\"a\", DPoP algs=\"ES256\"");
     }
 
     #[test]

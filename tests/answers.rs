@@ -73,17 +73,17 @@ fn rows(api: &Api) -> Vec<Row> {
         }
         body
     };
-    let denied = json!({"title": "Forbidden", "status": 403, "detail": "The access token does not allow this.", "remediation": "none"});
+    let denied = json!({"title": "Forbidden", "status": 403, "detail": "The access token does not permit this request.", "remediation": "none"});
     let malformed = json!({
         "title": "Bad Request", "status": 400, "detail": "The request must carry exactly one well-formed Bearer token.",
         "error": "invalid_request", "remediation": "fix_request",
     });
     let missing_token = json!({
-        "title": "Unauthorized", "status": 401, "detail": "This resource needs a Bearer access token.", "remediation": "authenticate",
+        "title": "Unauthorized", "status": 401, "detail": "This resource requires a Bearer access token.", "remediation": "authenticate",
     });
-    let not_valid = || unauthorized("The access token is not valid here.", "authenticate");
-    let invalid = ", error=\"invalid_token\", error_description=\"The access token is not valid here.\"";
-    let bad_request = ", error=\"invalid_request\", error_description=\"The request must carry exactly one well-formed Bearer token.\"";
+    let not_valid = || unauthorized("The access token is not valid for this API.", "authenticate");
+    let invalid = "error=\"invalid_token\", error_description=\"The access token is not valid for this API.\", ";
+    let bad_request = "error=\"invalid_request\", error_description=\"The request must carry exactly one well-formed Bearer token.\", ";
     let row = |name, target, authorization, challenge, body: Value, kind| {
         let status = u16::try_from(body["status"].as_u64().unwrap()).unwrap();
         let grpc = match status {
@@ -115,7 +115,7 @@ fn rows(api: &Api) -> Vec<Row> {
             "expired",
             "/resource",
             bearer(&resource_token().expired().mint()),
-            Some(", error=\"invalid_token\", error_description=\"The access token has expired.\""),
+            Some("error=\"invalid_token\", error_description=\"The access token has expired.\", "),
             unauthorized("The access token has expired.", "refresh"),
             K::ExpiredToken,
         ),
@@ -124,9 +124,12 @@ fn rows(api: &Api) -> Vec<Row> {
             "/resource",
             bearer(&issuer.opaque_token()),
             Some(
-                ", error=\"invalid_token\", error_description=\"The access token is opaque: request it with the resource parameter.\"",
+                "error=\"invalid_token\", error_description=\"The access token is opaque or encrypted. Request it with the resource parameter.\", ",
             ),
-            unauthorized("The access token is opaque: request it with the resource parameter.", "resource_token"),
+            unauthorized(
+                "The access token is opaque or encrypted. Request it with the resource parameter.",
+                "resource_token",
+            ),
             K::OpaqueToken,
         ),
         row(
@@ -134,7 +137,7 @@ fn rows(api: &Api) -> Vec<Row> {
             "/organization/acme",
             bearer(&good),
             Some(
-                ", error=\"insufficient_scope\", error_description=\"The access token was issued for another kind of resource.\", scope=\"read\"",
+                "error=\"insufficient_scope\", scope=\"read\", error_description=\"The access token was issued for another kind of resource.\", ",
             ),
             forbidden(
                 "The access token was issued for another kind of resource.",
@@ -149,7 +152,7 @@ fn rows(api: &Api) -> Vec<Row> {
             "/resource",
             bearer(&api.organization_token("acme", "read write")),
             Some(
-                ", error=\"insufficient_scope\", error_description=\"The access token was issued for another kind of resource.\", scope=\"read write\"",
+                "error=\"insufficient_scope\", scope=\"read write\", error_description=\"The access token was issued for another kind of resource.\", ",
             ),
             forbidden(
                 "The access token was issued for another kind of resource.",
@@ -164,10 +167,10 @@ fn rows(api: &Api) -> Vec<Row> {
             "/organization/acme",
             bearer(&api.organization_token("other", "read")),
             Some(
-                ", error=\"insufficient_scope\", error_description=\"The request names no organization, or the token is not for it.\", scope=\"read\"",
+                "error=\"insufficient_scope\", scope=\"read\", error_description=\"The request does not name an organization, or the access token is not for it.\", ",
             ),
             forbidden(
-                "The request names no organization, or the token is not for it.",
+                "The request does not name an organization, or the access token is not for it.",
                 "organization_token",
                 &["read"],
                 &[],
@@ -179,10 +182,10 @@ fn rows(api: &Api) -> Vec<Row> {
             "/within/acme",
             bearer(&good),
             Some(
-                ", error=\"insufficient_scope\", error_description=\"The request names no organization, or the token is not for it.\", scope=\"read write\"",
+                "error=\"insufficient_scope\", scope=\"read write\", error_description=\"The request does not name an organization, or the access token is not for it.\", ",
             ),
             forbidden(
-                "The request names no organization, or the token is not for it.",
+                "The request does not name an organization, or the access token is not for it.",
                 "organization_token",
                 &["read", "write"],
                 &[],
@@ -194,7 +197,7 @@ fn rows(api: &Api) -> Vec<Row> {
             "/resource",
             bearer(&api.token("write")),
             Some(
-                ", error=\"insufficient_scope\", error_description=\"The access token lacks a required scope.\", scope=\"read write\"",
+                "error=\"insufficient_scope\", scope=\"read write\", error_description=\"The access token lacks a required scope.\", ",
             ),
             forbidden("The access token lacks a required scope.", "request_scope", &["read", "write"], &["read"]),
             K::InsufficientScope,
@@ -204,7 +207,7 @@ fn rows(api: &Api) -> Vec<Row> {
             "/within/acme",
             bearer(&api.member_token("acme", "")),
             Some(
-                ", error=\"insufficient_scope\", error_description=\"The access token lacks a required scope.\", scope=\"read write\"",
+                "error=\"insufficient_scope\", scope=\"read write\", error_description=\"The access token lacks a required scope.\", ",
             ),
             forbidden(
                 "The access token lacks a required scope.",
@@ -219,7 +222,7 @@ fn rows(api: &Api) -> Vec<Row> {
             "/hidden/acme",
             bearer(&api.organization_token("other", "read")),
             None,
-            json!({"title": "Not Found", "status": 404, "detail": "There is nothing here.", "remediation": "none"}),
+            json!({"title": "Not Found", "status": 404, "detail": "The resource was not found.", "remediation": "none"}),
             K::Hidden,
         ),
         row(
@@ -276,7 +279,7 @@ fn with(target: &str, authorization: &[String], content_type: Option<&str>) -> h
 fn is_refusal(answer: &Answer, row: &Row) {
     let name = row.name;
     assert_eq!(answer.status, row.status, "{name}");
-    let expected = row.challenge.map(|rest| format!("{REALM}{rest}"));
+    let expected = row.challenge.map(|rest| format!("Bearer {rest}realm=\"{RESOURCE}\""));
     assert_eq!(answer.challenge(), expected.as_deref(), "{name}");
     assert_eq!(answer.headers.get_all("www-authenticate").iter().count(), usize::from(expected.is_some()), "{name}");
     assert_eq!(answer.json(), row.body, "{name}");
@@ -297,7 +300,7 @@ async fn every_reason_has_its_answer() {
         let rejection = answer.rejection.expect("the rejection is in the extensions");
         assert_eq!((rejection.kind(), rejection.status().as_u16()), (row.kind, row.status), "{}", row.name);
         assert_eq!(
-            rejection.challenge().map(HeaderValue::as_bytes),
+            rejection.challenge_list().as_ref().map(HeaderValue::as_bytes),
             answer.headers.get("www-authenticate").map(HeaderValue::as_bytes)
         );
         assert_eq!(rejection.remediation().as_str(), row.body["remediation"], "{}", row.name);
@@ -338,7 +341,7 @@ async fn the_same_for_grpc() {
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{}", row.name);
         assert_eq!(answer.header("grpc-status"), Some(row.grpc), "{}", row.name);
         assert_eq!(answer.header("grpc-message"), row.body["detail"].as_str(), "{}", row.name);
-        let expected = row.challenge.map(|rest| format!("{REALM}{rest}"));
+        let expected = row.challenge.map(|rest| format!("Bearer {rest}realm=\"{RESOURCE}\""));
         assert_eq!(answer.challenge(), expected.as_deref(), "{}", row.name);
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", row.name);
     }
@@ -349,7 +352,7 @@ fn is_unavailable(answer: &Answer, seconds: std::ops::RangeInclusive<u64>) {
     let retry_after: u64 = answer.header("retry-after").expect("a 503 says when to come back").parse().unwrap();
     assert!(seconds.contains(&retry_after), "{retry_after} is not in {seconds:?}");
     let body = json!({
-        "title": "Service Unavailable", "status": 503, "detail": "The request cannot be decided at the moment.",
+        "title": "Service Unavailable", "status": 503, "detail": "The request cannot be authorized at the moment. Try again later.",
         "remediation": "retry",
     });
     assert_eq!(answer.json(), body);
@@ -402,16 +405,16 @@ async fn a_key_that_is_not_there_is_told_from_one_that_could_not_be_looked_up() 
     let fetches = api.issuer.requests(Endpoint::Keys);
     let not_there = api.ask(&app, "GET", "/", Some(&unknown())).await;
     assert_eq!(api.issuer.requests(Endpoint::Keys), fetches + 1);
-    let expected = "Bearer realm=\"https://api.example.com\", error=\"invalid_token\", \
-                    error_description=\"The access token was signed with a key that is no longer published.\"";
+    let expected = "Bearer error=\"invalid_token\", \
+                    error_description=\"The access token was signed with a key that the issuer does not publish.\", realm=\"https://api.example.com\"";
     assert_eq!((not_there.status, not_there.challenge()), (401, Some(expected)));
     assert_eq!(not_there.json()["remediation"], "refresh");
     assert_eq!(not_there.rejection.unwrap().kind(), RejectionKind::KeyNotFound);
     // Five seconds must lie between two forced fetches, and the clock stands still.
     let unresolved = api.ask(&app, "GET", "/", Some(&unknown())).await;
     assert_eq!(api.issuer.requests(Endpoint::Keys), fetches + 1);
-    let expected = "Bearer realm=\"https://api.example.com\", error=\"invalid_token\", \
-                    error_description=\"The key of the access token is not known yet: try again.\"";
+    let expected = "Bearer error=\"invalid_token\", \
+                    error_description=\"The signing key of the access token is not known yet. Try again.\", realm=\"https://api.example.com\"";
     assert_eq!((unresolved.status, unresolved.challenge()), (401, Some(expected)));
     assert_eq!(unresolved.json()["remediation"], "retry");
     assert_eq!(unresolved.header("retry-after"), None);
@@ -426,9 +429,9 @@ async fn realm_and_metadata_are_settings() {
     .await;
     let app = api.server.guard().get("/", ok, resource().scope("read")).into_router().unwrap();
     let tail = "resource_metadata=\"https://api.example.com/.well-known/oauth-protected-resource\"";
-    assert_eq!(api.ask(&app, "GET", "/", None).await.challenge(), Some(&*format!("Bearer realm=\"orders\", {tail}")));
+    assert_eq!(api.ask(&app, "GET", "/", None).await.challenge(), Some(&*format!("Bearer {tail}, realm=\"orders\"")));
     let lacking = format!(
-        "Bearer realm=\"orders\", error=\"insufficient_scope\", error_description=\"The access token lacks a required scope.\", scope=\"read\", {tail}"
+        "Bearer error=\"insufficient_scope\", scope=\"read\", {tail}, error_description=\"The access token lacks a required scope.\", realm=\"orders\""
     );
     assert_eq!(api.ask(&app, "GET", "/", Some(&api.token(""))).await.challenge(), Some(&*lacking));
 }
@@ -452,7 +455,7 @@ async fn a_hook_shapes_the_body_and_nothing_else() {
             let body = json!({
                 "kind": format!("{:?}", rejection.kind()),
                 "status": rejection.status().as_u16(),
-                "challenge": rejection.challenge().map(|value| value.to_str().unwrap()),
+                "challenge": rejection.challenges().first().map(|value| value.to_str().unwrap()),
                 "missing": rejection.missing_scopes().iter().map(orgate::scope::Scope::as_str).collect::<Vec<_>>(),
                 "quota": quota.map(|quota| quota.0),
                 "language": headers.get("accept-language").map(|value| value.to_str().unwrap()),
@@ -475,7 +478,7 @@ async fn a_hook_shapes_the_body_and_nothing_else() {
         .into_router()
         .unwrap();
     let challenge = format!(
-        "{REALM}, error=\"insufficient_scope\", error_description=\"The access token lacks a required scope.\", scope=\"read\""
+        "Bearer error=\"insufficient_scope\", scope=\"read\", error_description=\"The access token lacks a required scope.\", realm=\"{RESOURCE}\""
     );
     let ask = async |target: &str, form: Option<&'static str>| {
         let mut request = request("GET", target, Some(&api.token("")));

@@ -151,7 +151,7 @@ fn reads() -> Policy {
 fn is_denial(answer: &Answer) {
     assert_eq!((answer.status, answer.challenge()), (403, Some(REALM)));
     let body = json!({
-        "title": "Forbidden", "status": 403, "detail": "The access token does not allow this.", "remediation": "none"
+        "title": "Forbidden", "status": 403, "detail": "The access token does not permit this request.", "remediation": "none"
     });
     assert_eq!(answer.json(), body);
     assert_eq!(answer.header("retry-after"), None);

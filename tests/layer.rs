@@ -30,8 +30,8 @@ mod markers {
     use orgate::issuer::{Algorithm, MachineMark, Profile, ScopeForm, keys};
     use orgate::organization::PathParams;
     use orgate::policy::{ClaimValue, Facts, RequestSource};
+    use orgate::rejection::ErrorCode;
     use orgate::rejection::{RejectionKind, Remediation};
-    use orgate::respond::ErrorCode;
     use orgate::respond::RejectionBody;
     use orgate::scope::Scope;
     use orgate::server::Builder;
@@ -549,16 +549,16 @@ async fn under_tonic() {
     let eve = api.issuer.resource_token(RESOURCE).subject("eve").scope("say").mint();
     let expired = api.issuer.resource_token(RESOURCE).expired().mint();
     for (token, code, message) in [
-        (None, tonic::Code::Unauthenticated, "This resource needs a Bearer access token."),
+        (None, tonic::Code::Unauthenticated, "This resource requires a Bearer access token."),
         (Some(expired), tonic::Code::Unauthenticated, "The access token has expired."),
-        (Some("bad.bad.bad".to_owned()), tonic::Code::Unauthenticated, "The access token is not valid here."),
+        (Some("bad.bad.bad".to_owned()), tonic::Code::Unauthenticated, "The access token is not valid for this API."),
         (
             Some("a b".to_owned()),
             tonic::Code::InvalidArgument,
             "The request must carry exactly one well-formed Bearer token.",
         ),
         (Some(api.token("")), tonic::Code::PermissionDenied, "The access token lacks a required scope."),
-        (Some(eve), tonic::Code::PermissionDenied, "The access token does not allow this."),
+        (Some(eve), tonic::Code::PermissionDenied, "The access token does not permit this request."),
     ] {
         let status = say(address, token.as_deref()).await.unwrap_err();
         assert_eq!((status.code(), status.message()), (code, message));
@@ -603,7 +603,7 @@ async fn a_grpc_refusal_is_trailers_only() {
         assert_eq!(response.headers()["grpc-status"], "16");
         assert_eq!(response.headers()["content-type"], "application/grpc");
         assert_eq!(response.headers()["cache-control"], "no-store");
-        assert!(response.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer realm="));
+        assert!(response.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer "));
         assert!(response.body().is_end_stream(), "the head ends the stream");
     }
     // An answer of the service itself is not: its status comes after the body.

@@ -116,7 +116,7 @@ async fn tokens_that_are_not_for_this_api() {
     assert!(!opaque.contains('.'));
     let refused = api.get("/orders", &opaque).await;
     assert_eq!(refused.verdict(), verdict(401, "resource_token"));
-    assert!(refused.challenge().contains("request it with the resource parameter"), "{refused:?}");
+    assert!(refused.challenge().contains("Request it with the resource parameter"), "{refused:?}");
 }
 
 #[tokio::test]

@@ -20,6 +20,6 @@ impl Deciding {
 
     /// A refusal as the server would answer it.
     pub(crate) fn challenge(&self, rejection: Rejection) -> Rejection {
-        rejection.challenged_by(&self.0.answers.challenge)
+        self.0.answers.challenge.challenge(rejection)
     }
 }

@@ -1,50 +1,71 @@
-//! The kinds of refusal, and what a client can do about them.
+//! The kinds of rejection, their error codes, and what a client can do about them.
 
 use http::StatusCode;
 
-use crate::respond::ErrorCode;
-
-/// What kind of refusal this is, grouped by fault: the caller (400, 401, 403, 404), this server (500), an issuer or
+/// The kind of a rejection, grouped by fault: the caller (400, 401, 403, 404), this server (500), an issuer or
 /// another source that cannot be reached (503).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionKind {
-    /// 401: there is no Bearer token.
+    /// 401: the request has no Bearer token.
     MissingToken,
-    /// 400: the request's credentials are malformed, two `Authorization` headers for instance.
+    /// 400: the request's credentials are malformed, for example two `Authorization` headers.
     InvalidRequest,
     /// 401: the token is past its `exp` and the leeway.
     ExpiredToken,
-    /// 401: the token was revoked before its `exp`, or its subject is blocked.
+    /// 401: the token was revoked before its `exp`, or its subject is suspended.
     RevokedToken,
-    /// 401: the token is not valid here: its form, signature, type, issuer or audience.
+    /// 401: the token's form, signature, type, issuer or audience is not valid for this server.
     InvalidToken,
-    /// 401: an opaque token, and nothing here could introspect it.
+    /// 401: the token is opaque and no introspection is configured, or it is encrypted.
     OpaqueToken,
-    /// 401: the key that the token names is not in the issuer's set, which was fetched to make sure.
+    /// 401: the issuer's key set, fetched again to make sure, lacks the key that the token names.
     KeyNotFound,
-    /// 401: the key that the token names is not known, and could not be looked up now.
+    /// 401: the key that the token names is unknown, and the key set could not be fetched again now.
     KeyUnresolved,
-    /// 401: the subject of the token does not hold any more what the token says.
+    /// 401: the subject no longer holds what the token says.
     OutdatedToken,
-    /// 403: the token is for this server, but of another model than the route asks for.
+    /// 403: the token is for this server, but of another model than the route requires.
     WrongModel,
     /// 403: the request's organization is not the token's, or one of them is missing.
     WrongOrganization,
     /// 403: a scope is missing.
     InsufficientScope,
-    /// 403: a condition does not hold that no other scope would meet.
+    /// 403: a condition does not hold, and no scope would change that.
     Denied,
-    /// 404: a denial that depends on the organization, on a route that hides it.
+    /// 404: a rejection that depends on the organization, on a route that hides organizations.
     Hidden,
-    /// 503: it cannot be decided now, for want of keys for instance.
+    /// 503: no decision is possible now, for example because keys are unavailable.
     Unavailable,
-    /// 500: this server is wired wrongly.
+    /// 500: server misconfiguration.
     Misconfigured,
 }
 
 impl RejectionKind {
-    /// The HTTP status (RFC 6750 section 3.1, RFC 9110 section 15).
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing_token",
+            Self::InvalidRequest => "invalid_request",
+            Self::ExpiredToken => "expired_token",
+            Self::RevokedToken => "revoked_token",
+            Self::InvalidToken => "invalid_token",
+            Self::OpaqueToken => "opaque_token",
+            Self::KeyNotFound => "key_not_found",
+            Self::KeyUnresolved => "key_unresolved",
+            Self::OutdatedToken => "outdated_token",
+            Self::WrongModel => "wrong_model",
+            Self::WrongOrganization => "wrong_organization",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::Denied => "denied",
+            Self::Hidden => "hidden",
+            Self::Unavailable => "unavailable",
+            Self::Misconfigured => "misconfigured",
+        }
+    }
+
+    /// Returns the HTTP status (RFC 6750 section 3.1, RFC 9110 section 15).
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
@@ -66,7 +87,7 @@ impl RejectionKind {
         }
     }
 
-    /// The `error` code of the challenge and of the body.
+    /// Returns the `error` code of the challenge and of the body.
     #[must_use]
     pub const fn error(self) -> Option<ErrorCode> {
         match self {
@@ -83,35 +104,31 @@ impl RejectionKind {
         }
     }
 
-    /// The fixed sentence for the client. It holds nothing that came with the request.
+    /// Returns the fixed sentence for the client. It contains nothing that came with the request, and no `=`.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
-            Self::MissingToken => "This resource needs a Bearer access token.",
+            Self::MissingToken => "This resource requires a Bearer access token.",
             Self::InvalidRequest => "The request must carry exactly one well-formed Bearer token.",
             Self::ExpiredToken => "The access token has expired.",
             Self::RevokedToken => "The access token has been revoked.",
-            Self::InvalidToken => "The access token is not valid here.",
-            Self::OpaqueToken => "The access token is opaque: request it with the resource parameter.",
-            Self::KeyNotFound => "The access token was signed with a key that is no longer published.",
-            Self::KeyUnresolved => "The key of the access token is not known yet: try again.",
-            Self::OutdatedToken => "The permissions behind the access token have changed: get a new one.",
+            Self::InvalidToken => "The access token is not valid for this API.",
+            Self::OpaqueToken => "The access token is opaque or encrypted. Request it with the resource parameter.",
+            Self::KeyNotFound => "The access token was signed with a key that the issuer does not publish.",
+            Self::KeyUnresolved => "The signing key of the access token is not known yet. Try again.",
+            Self::OutdatedToken => "The permissions behind the access token have changed. Request a new token.",
             Self::WrongModel => "The access token was issued for another kind of resource.",
-            Self::WrongOrganization => "The request names no organization, or the token is not for it.",
+            Self::WrongOrganization => "The request does not name an organization, or the access token is not for it.",
             Self::InsufficientScope => "The access token lacks a required scope.",
-            Self::Denied => "The access token does not allow this.",
-            Self::Hidden => "There is nothing here.",
-            Self::Unavailable => "The request cannot be decided at the moment.",
+            Self::Denied => "The access token does not permit this request.",
+            Self::Hidden => "The resource was not found.",
+            Self::Unavailable => "The request cannot be authorized at the moment. Try again later.",
             Self::Misconfigured => "The server is not configured correctly.",
         }
     }
-
-    pub(super) const fn has_challenge(self) -> bool {
-        !matches!(self, Self::Hidden | Self::Unavailable | Self::Misconfigured)
-    }
 }
 
-/// What the client can do about it: a closed set, in the body of every refusal.
+/// What the client can do about a rejection: a closed set, in the body of every response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Remediation {
@@ -136,7 +153,7 @@ pub enum Remediation {
 }
 
 impl Remediation {
-    /// The word as it stands in the body.
+    /// Returns the word as it stands in the body.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -149,6 +166,74 @@ impl Remediation {
             Self::ResourceToken => "resource_token",
             Self::Retry => "retry",
             Self::None => "none",
+        }
+    }
+}
+
+/// The `error` codes of RFC 6750 section 3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The request is malformed: 400.
+    InvalidRequest,
+    /// The token is expired, revoked, malformed or not valid for this server: 401.
+    InvalidToken,
+    /// The token is valid and does not permit the request: 403.
+    InsufficientScope,
+}
+
+impl ErrorCode {
+    /// Returns the code as it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const KINDS: [RejectionKind; 16] = [
+        RejectionKind::MissingToken,
+        RejectionKind::InvalidRequest,
+        RejectionKind::ExpiredToken,
+        RejectionKind::RevokedToken,
+        RejectionKind::InvalidToken,
+        RejectionKind::OpaqueToken,
+        RejectionKind::KeyNotFound,
+        RejectionKind::KeyUnresolved,
+        RejectionKind::OutdatedToken,
+        RejectionKind::WrongModel,
+        RejectionKind::WrongOrganization,
+        RejectionKind::InsufficientScope,
+        RejectionKind::Denied,
+        RejectionKind::Hidden,
+        RejectionKind::Unavailable,
+        RejectionKind::Misconfigured,
+    ];
+
+    #[test]
+    fn names_are_distinct_and_in_snake_case() {
+        let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(names.len(), KINDS.len());
+        for kind in KINDS {
+            assert!(kind.as_str().bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()), "{kind:?}");
+            assert_eq!(kind.as_str().replace('_', ""), format!("{kind:?}").to_ascii_lowercase());
+        }
+    }
+
+    #[test]
+    fn descriptions_can_stand_in_challenges_and_grpc_messages() {
+        for kind in KINDS {
+            let text = kind.description();
+            assert!(text.bytes().all(|byte| matches!(byte, 0x20..=0x7E) && !b"\"\\=%".contains(&byte)), "{text}");
         }
     }
 }

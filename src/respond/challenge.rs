@@ -1,7 +1,9 @@
-//! The `WWW-Authenticate: Bearer` challenge (RFC 6750 section 3, RFC 9728 section 5.1).
+//! `WWW-Authenticate` challenges (RFC 9110 section 11.6.1, RFC 6750 section 3, RFC 9728 section 5.1).
 //!
-//! Its parts are types that can hold only what may stand between two quotes, so that nothing in here can end a
-//! quoted-string or a header line.
+//! The parts of a challenge are types that hold only what may stand between two quotes, so no value can end a
+//! quoted-string or a header line. Many clients search the whole field for `name=` and take the first match, and some read
+//! the first field only. Therefore each scheme has a field of its own, the parameters have a fixed order, and no text
+//! contains the name of a parameter followed by `=`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,90 +11,114 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::error::ConfigError;
+use crate::rejection::{ErrorCode, Rejection, RejectionKind};
 use crate::scope::Scope;
 
-/// Text that may stand between quotes in a challenge: printable ASCII without quote and backslash.
+/// The parameters that clients search for.
+const PARAMETERS: [&str; 9] =
+    ["error", "scope", "resource_metadata", "error_description", "error_uri", "realm", "algs", "acr_values", "max_age"];
+
+/// Text that may stand between quotes in a challenge: printable ASCII without quote and backslash, and without anything
+/// that a client could take for a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Quotable(Arc<str>);
 
 impl Quotable {
     pub(crate) fn new(what: &str, text: &str) -> Result<Self, ConfigError> {
-        if text.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
-            Ok(Self(text.into()))
-        } else {
-            Err(ConfigError::new(format_args!(
-                "{what} {text:?} cannot stand in a challenge: printable ASCII without quote and backslash"
-            )))
+        if !text.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E)) {
+            return Err(ConfigError::new(format_args!(
+                "{what} {text:?} cannot stand in a challenge: use printable ASCII without quote and backslash"
+            )));
+        }
+        let lower = text.to_ascii_lowercase();
+        match PARAMETERS.iter().find(|name| lower.contains(&format!("{name}="))) {
+            Some(name) => Err(ConfigError::new(format_args!(
+                "{what} {text:?} cannot stand in a challenge: clients would read `{name}=` in it as a parameter"
+            ))),
+            None => Ok(Self(text.into())),
         }
     }
 }
 
-/// The `error` codes of RFC 6750 section 3.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorCode {
-    /// The request is malformed: 400.
-    InvalidRequest,
-    /// The token is expired, revoked, malformed or not valid here: 401.
-    InvalidToken,
-    /// The token is valid and does not allow this: 403.
-    InsufficientScope,
-}
-
-impl ErrorCode {
-    /// The code as it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidToken => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
-        }
-    }
-}
-
-/// What every challenge of one server has in common.
+/// What all challenges of one server have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct ChallengeSettings {
     pub(crate) realm: Quotable,
     pub(crate) resource_metadata: Option<Quotable>,
 }
 
-/// One challenge, ready to be written.
-#[derive(Clone, Debug)]
-pub(crate) struct Challenge<'a> {
-    pub(crate) settings: &'a ChallengeSettings,
-    pub(crate) error: Option<ErrorCode>,
-    pub(crate) description: Option<&'static str>,
-    pub(crate) scopes: &'a [Scope],
-}
+impl ChallengeSettings {
+    /// Adds the challenges to a rejection: one value for each scheme, the preferred scheme first.
+    pub(crate) fn challenge(&self, rejection: Rejection) -> Rejection {
+        let challenges = match rejection.kind() {
+            RejectionKind::Hidden | RejectionKind::Unavailable | RejectionKind::Misconfigured => Vec::new(),
+            _ => self.bearer(&rejection).into_header_value().into_iter().collect(),
+        };
+        rejection.with_challenges(challenges)
+    }
 
-impl Challenge<'_> {
-    pub(crate) fn to_header_value(&self) -> Option<HeaderValue> {
-        HeaderValue::try_from(self.to_string()).ok()
+    fn bearer(&self, rejection: &Rejection) -> Challenge {
+        let mut challenge = Challenge::new("Bearer");
+        let error = rejection.kind().error();
+        if let Some(error) = error {
+            challenge = challenge.with("error", Value::Fixed(error.as_str()));
+        }
+        if error == Some(ErrorCode::InsufficientScope) && !rejection.required_scopes().is_empty() {
+            challenge = challenge.with("scope", Value::Scopes(rejection.required_scopes()));
+        }
+        if let Some(url) = &self.resource_metadata {
+            challenge = challenge.with("resource_metadata", Value::Text(url));
+        }
+        if error.is_some() {
+            challenge = challenge.with("error_description", Value::Fixed(rejection.kind().description()));
+        }
+        challenge.with("realm", Value::Text(&self.realm))
     }
 }
 
-impl fmt::Display for Challenge<'_> {
+/// What may be written between the quotes.
+enum Value<'a> {
+    /// Text of ours, without quote, backslash and `=`.
+    Fixed(&'static str),
+    Text(&'a Quotable),
+    Scopes(&'a [Scope]),
+}
+
+impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bearer realm=\"{}\"", self.settings.realm.0)?;
-        if let Some(error) = self.error {
-            write!(f, ", error=\"{}\"", error.as_str())?;
+        match self {
+            Self::Fixed(text) => f.write_str(text),
+            Self::Text(text) => f.write_str(&text.0),
+            Self::Scopes(scopes) => scopes.iter().enumerate().try_for_each(|(at, scope)| {
+                if at > 0 {
+                    f.write_str(" ")?;
+                }
+                write!(f, "{scope}")
+            }),
         }
-        if let Some(description) = self.description {
-            write!(f, ", error_description=\"{description}\"")?;
-        }
-        if let Some((first, rest)) = self.scopes.split_first() {
-            write!(f, ", scope=\"{first}")?;
-            for scope in rest {
-                write!(f, " {scope}")?;
-            }
-            f.write_str("\"")?;
-        }
-        if let Some(url) = &self.settings.resource_metadata {
-            write!(f, ", resource_metadata=\"{}\"", url.0)?;
-        }
-        Ok(())
+    }
+}
+
+/// The challenge of one scheme, written parameter by parameter.
+struct Challenge {
+    text: String,
+    has_parameters: bool,
+}
+
+impl Challenge {
+    fn new(scheme: &'static str) -> Self {
+        Self { text: scheme.to_owned(), has_parameters: false }
+    }
+
+    fn with(mut self, name: &'static str, value: Value<'_>) -> Self {
+        let separator = if self.has_parameters { ", " } else { " " };
+        self.text.push_str(&format!("{separator}{name}=\"{value}\""));
+        self.has_parameters = true;
+        self
+    }
+
+    fn into_header_value(self) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.text).ok()
     }
 }
 
@@ -101,47 +127,96 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rejection::Remediation;
 
-    fn settings(realm: &str) -> Result<ChallengeSettings, ConfigError> {
-        Ok(ChallengeSettings { realm: Quotable::new("realm", realm)?, resource_metadata: None })
+    fn settings(realm: &str) -> ChallengeSettings {
+        ChallengeSettings { realm: Quotable::new("realm", realm).unwrap(), resource_metadata: None }
+    }
+
+    fn rejection(kind: RejectionKind, scopes: &[&str]) -> Rejection {
+        let required = scopes.iter().map(|scope| Scope::new(scope).unwrap()).collect();
+        Rejection::new(kind, Remediation::None, "x").with_scopes(required, vec![])
+    }
+
+    fn challenges(settings: &ChallengeSettings, rejection: Rejection) -> Vec<String> {
+        let rejection = settings.challenge(rejection);
+        rejection.challenges().iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 
     #[test]
-    fn writes_each_parameter_once() {
+    fn parameters_have_the_order_that_clients_can_read() {
+        let url = "https://api.example.com/.well-known/oauth-protected-resource";
         let settings = ChallengeSettings {
-            resource_metadata: Some(
-                Quotable::new("url", "https://api.example.com/.well-known/oauth-protected-resource").unwrap(),
-            ),
-            ..settings("https://api.example.com").unwrap()
-        };
-        let scopes = [Scope::new("a").unwrap(), Scope::new("b").unwrap()];
-        let challenge = Challenge {
-            settings: &settings,
-            error: Some(ErrorCode::InsufficientScope),
-            description: None,
-            scopes: &scopes,
+            resource_metadata: Some(Quotable::new("url", url).unwrap()),
+            ..settings("https://api.example.com")
         };
         assert_eq!(
-            challenge.to_string(),
-            "Bearer realm=\"https://api.example.com\", error=\"insufficient_scope\", scope=\"a b\", \
-             resource_metadata=\"https://api.example.com/.well-known/oauth-protected-resource\""
+            challenges(&settings, rejection(RejectionKind::InsufficientScope, &["a", "b"])),
+            ["Bearer error=\"insufficient_scope\", scope=\"a b\", \
+             resource_metadata=\"https://api.example.com/.well-known/oauth-protected-resource\", \
+             error_description=\"The access token lacks a required scope.\", realm=\"https://api.example.com\""]
         );
     }
 
     #[test]
-    fn nothing_that_ends_a_quoted_string_gets_in() {
+    fn each_kind_has_its_challenge() {
+        use RejectionKind as K;
+        let settings = settings("https://api.example.com");
+        let challenge = |kind| challenges(&settings, rejection(kind, &["a"]));
+        for bare in [K::MissingToken, K::Denied] {
+            assert_eq!(challenge(bare), ["Bearer realm=\"https://api.example.com\""], "{bare:?}");
+        }
+        for scoped in [K::InsufficientScope, K::WrongModel, K::WrongOrganization] {
+            assert!(
+                challenge(scoped)[0].starts_with("Bearer error=\"insufficient_scope\", scope=\"a\", "),
+                "{scoped:?}"
+            );
+        }
+        assert!(!challenge(K::InvalidToken)[0].contains("scope="));
+        assert_eq!(
+            challenge(K::RevokedToken),
+            ["Bearer error=\"invalid_token\", error_description=\"The access token has been revoked.\", \
+              realm=\"https://api.example.com\""]
+        );
+        for none in [K::Hidden, K::Unavailable, K::Misconfigured] {
+            assert_eq!(challenge(none), [""; 0], "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_scheme_without_parameters_is_a_bare_word() {
+        assert_eq!(Challenge::new("DPoP").into_header_value().unwrap(), "DPoP");
+        let challenge = Challenge::new("DPoP").with("algs", Value::Fixed("ES256")).with("error", Value::Fixed("x"));
+        assert_eq!(challenge.into_header_value().unwrap(), "DPoP algs=\"ES256\", error=\"x\"");
+    }
+
+    #[test]
+    fn text_that_ends_a_quoted_string_is_rejected() {
         for bad in ["a\"b", "a\\", "a\r\nx: y", "é", "\0"] {
-            assert!(settings(bad).is_err(), "{bad:?}");
+            assert!(Quotable::new("realm", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn text_that_clients_take_for_a_parameter_is_rejected() {
+        for bad in ["scope=q", "api error=x", "my-SCOPE=admin", "https://api.example.com/?realm=a"] {
+            let error = Quotable::new("realm", bad).unwrap_err().to_string();
+            assert!(error.contains("as a parameter"), "{bad}: {error}");
+        }
+        for good in ["https://api.example.com/?tenant=a", "a = b", "scope", "orders"] {
+            assert!(Quotable::new("realm", good).is_ok(), "{good}");
         }
     }
 
     proptest! {
         #[test]
         fn every_challenge_is_one_header_with_balanced_quotes(realm in any::<String>(), scope in any::<String>()) {
-            let (Ok(settings), Ok(scope)) = (settings(&realm), Scope::new(&scope)) else { return Ok(()) };
-            let challenge = Challenge { settings: &settings, error: Some(ErrorCode::InvalidToken), description: Some("x"), scopes: &[scope] };
-            let value = challenge.to_header_value().expect("a challenge is a header value");
-            prop_assert_eq!(value.to_str().unwrap().matches('"').count(), 8);
+            let (Ok(realm), Ok(scope)) = (Quotable::new("realm", &realm), Scope::new(&scope)) else { return Ok(()) };
+            let settings = ChallengeSettings { realm, resource_metadata: None };
+            let rejection = Rejection::new(RejectionKind::InsufficientScope, Remediation::None, "x");
+            let values = challenges(&settings, rejection.with_scopes(vec![scope], vec![]));
+            prop_assert_eq!(values.len(), 1);
+            prop_assert_eq!(values[0].matches('"').count(), 8);
         }
     }
 }

@@ -1,10 +1,9 @@
-//! From a rejection to the response that says it.
+//! Turns a rejection into a response: challenges, body, gRPC form.
 
 mod challenge;
 mod response;
 
-pub use challenge::ErrorCode;
-pub(crate) use challenge::{Challenge, ChallengeSettings, Quotable};
+pub(crate) use challenge::{ChallengeSettings, Quotable};
 pub use response::RejectionBody;
 #[cfg(feature = "axum")]
 pub(crate) use response::respond_unlayered;

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 
-use crate::rejection::Rejection;
+use crate::rejection::{ErrorCode, Rejection};
 use crate::respond::ChallengeSettings;
 use crate::scope::Scope;
 
@@ -68,7 +68,7 @@ impl RejectionBody {
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
             detail: kind.description(),
-            error: kind.error().map(crate::respond::ErrorCode::as_str),
+            error: kind.error().map(ErrorCode::as_str),
             remediation: rejection.remediation().as_str(),
             required_scopes: rejection.required_scopes().iter().map(Scope::as_str).collect(),
             missing_scopes: rejection.missing_scopes().iter().map(Scope::as_str).collect(),
@@ -96,7 +96,7 @@ impl Answers {
     /// Logs the refusal and answers it.
     pub(crate) fn respond(&self, rejection: Rejection, request: &Parts, policy: &str) -> Response<Bytes> {
         log(&rejection, policy, Some(&request.method));
-        let rejection = rejection.challenged_by(&self.challenge);
+        let rejection = self.challenge.challenge(rejection);
         let response = if self.grpc && is_grpc(request) {
             grpc(&rejection)
         } else {
@@ -126,8 +126,9 @@ fn http(rejection: &Rejection, request: &HeaderMap, rejection_body: Option<&Shap
 fn finish(mut response: Response<Bytes>, rejection: Rejection) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(challenge) = rejection.challenge() {
-        headers.insert(WWW_AUTHENTICATE, challenge.clone());
+    // One field for each scheme: some clients read no further than the first challenge of a field.
+    for challenge in rejection.challenges() {
+        headers.append(WWW_AUTHENTICATE, challenge.clone());
     }
     if let Some(retry_after) = rejection.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));

@@ -150,9 +150,11 @@ impl Answer {
             _ => Some("insufficient_scope"),
         };
         let challenge = &refused.challenge;
-        assert!(challenge.starts_with("Bearer realm="), "{what}: {challenge}");
+        assert!(challenge.starts_with("Bearer ") && challenge.contains("realm="), "{what}: {challenge}");
         match error {
-            Some(error) => assert!(challenge.contains(&format!(", error=\"{error}\", ")), "{what}: {challenge}"),
+            Some(error) => {
+                assert!(challenge.starts_with(&format!("Bearer error=\"{error}\", ")), "{what}: {challenge}")
+            }
             None => assert!(!challenge.contains("error"), "{what}: {challenge}"),
         }
         assert_eq!(refused.body["status"], status, "{what}");

@@ -94,7 +94,7 @@ async fn without_the_setting_opaque_tokens_are_refused() {
     let world = World::configured(|builder| builder).await;
     let answer = world.api.get("/", "opaque").await;
     answer.is(401, "resource_token");
-    assert!(answer.header("www-authenticate").contains("request it with the resource parameter"));
+    assert!(answer.header("www-authenticate").contains("Request it with the resource parameter"));
     assert_eq!(world.endpoint.count(), 0);
 }
 

@@ -43,7 +43,7 @@ fn a_hook_shapes_the_body_only() {
     let rejection = Rejection::unavailable(Duration::from_millis(1200), "secret detail");
     let response = answers(Some(hook)).respond(rejection, &request(), "policy");
     assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (503, &HeaderValue::from(2)));
-    assert_eq!(response.body(), "sorry: The request cannot be decided at the moment.");
+    assert_eq!(response.body(), "sorry: The request cannot be authorized at the moment. Try again later.");
     assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
 }
 
