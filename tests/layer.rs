@@ -565,7 +565,7 @@ async fn under_tonic() {
     }
     // What the challenge says is in the metadata, too.
     let status = say(address, Some(&api.token(""))).await.unwrap_err();
-    assert!(status.metadata().get("www-authenticate").unwrap().to_str().unwrap().ends_with("scope=\"say\""));
+    assert!(status.metadata().get("www-authenticate").unwrap().to_str().unwrap().contains("scope=\"say\", "));
     let hidden = serve_grpc(&api, organization(any_organization()).hide_organization()).await;
     assert_eq!(say(hidden, Some(&api.token("say"))).await.unwrap_err().code(), tonic::Code::NotFound);
     let miswired = serve_grpc(&api, organization(orgate::policy::path("org"))).await;
