@@ -1,0 +1,210 @@
+//! The tables of the file, as they are written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Secret, Text};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    pub(crate) api: Api,
+    #[serde(default)]
+    pub(crate) issuer: Vec<Issuer>,
+    pub(crate) decision_point: Option<DecisionPoint>,
+    #[serde(default)]
+    pub(crate) listen: Listen,
+    pub(crate) forward_auth: Option<ForwardAuth>,
+    pub(crate) tls: Option<Tls>,
+    #[serde(default)]
+    pub(crate) webhooks: Vec<Webhook>,
+    #[serde(default)]
+    pub(crate) identity: Identity,
+    #[serde(default)]
+    pub(crate) upstream: BTreeMap<String, Upstream>,
+    #[serde(default)]
+    pub(crate) route: Vec<Route>,
+    #[serde(default)]
+    pub(crate) path: Paths,
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) log: Log,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    pub(crate) resource: Text,
+    pub(crate) public_url: Text,
+    /// Further resource indicators.
+    #[serde(default)]
+    pub(crate) resources: Vec<Text>,
+    pub(crate) leeway: Option<Text>,
+    pub(crate) realm: Option<Text>,
+    pub(crate) resource_metadata: Option<Text>,
+    pub(crate) serve_stale_keys_for: Option<Text>,
+    pub(crate) max_token_bytes: Option<usize>,
+    pub(crate) token_cache_bytes: Option<u64>,
+    pub(crate) max_concurrent_verifications: Option<usize>,
+    pub(crate) verification_queue: Option<(usize, Text)>,
+    #[serde(default)]
+    pub(crate) dangerous_allow_http: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Issuer {
+    pub(crate) name: Option<Text>,
+    pub(crate) url: Text,
+    #[serde(default)]
+    pub(crate) alias: Vec<Text>,
+    pub(crate) jwks_uri: Option<Text>,
+    pub(crate) jwks_json: Option<Text>,
+    pub(crate) algorithms: Option<Vec<Text>>,
+    pub(crate) default_rsa_algorithm: Option<Text>,
+    pub(crate) profile: Option<Text>,
+    #[serde(default)]
+    pub(crate) organization_tokens: bool,
+    pub(crate) organization_claim: Option<Text>,
+    pub(crate) scope_claim: Option<ScopeClaim>,
+    #[serde(default)]
+    pub(crate) resource: Vec<Text>,
+    pub(crate) logto_management: Option<LogtoManagement>,
+    pub(crate) introspection: Option<Introspection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScopeClaim {
+    pub(crate) name: Text,
+    /// Whether the scopes are an array of strings.
+    #[serde(default)]
+    pub(crate) array: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogtoManagement {
+    pub(crate) endpoint: Text,
+    pub(crate) client_id: Text,
+    pub(crate) client_secret: Secret,
+    #[serde(default)]
+    pub(crate) self_hosted: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Introspection {
+    pub(crate) endpoint: Text,
+    pub(crate) client_id: Text,
+    pub(crate) client_secret: Secret,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecisionPoint {
+    pub(crate) kind: Text,
+    pub(crate) url: Text,
+    pub(crate) token: Option<Secret>,
+    pub(crate) issuer: Option<Text>,
+    pub(crate) sync_role: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listen {
+    pub(crate) proxy: Option<Text>,
+    pub(crate) forward_auth: Option<Text>,
+    pub(crate) ext_authz: Option<Text>,
+    pub(crate) admin: Option<Text>,
+    pub(crate) webhooks: Option<Text>,
+    pub(crate) jwks: Option<Text>,
+    /// The faces that may listen where other machines can connect.
+    #[serde(default)]
+    pub(crate) dangerous_public: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForwardAuth {
+    pub(crate) preset: Text,
+    pub(crate) path: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) cert: Text,
+    pub(crate) key: Secret,
+    pub(crate) client_ca: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhook {
+    pub(crate) path: Text,
+    pub(crate) issuer: Text,
+    pub(crate) signing_keys: Vec<Secret>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    pub(crate) header: Option<Text>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, Text>,
+    pub(crate) assertion: Option<Text>,
+    pub(crate) assertion_key: Option<Secret>,
+    pub(crate) token: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upstream {
+    pub(crate) url: Text,
+    pub(crate) timeout: Option<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    pub(crate) path: Text,
+    pub(crate) methods: Option<Vec<Text>>,
+    pub(crate) policy: Option<Text>,
+    #[serde(default)]
+    pub(crate) public: bool,
+    pub(crate) upstream: Option<Text>,
+    pub(crate) token: Option<Text>,
+}
+
+/// How paths are read; each list names the `path` of routes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paths {
+    pub(crate) trailing_slash: Option<Text>,
+    #[serde(default)]
+    pub(crate) dangerous_encoded_slash: Vec<Text>,
+    #[serde(default)]
+    pub(crate) dangerous_encoded_backslash: Vec<Text>,
+    #[serde(default)]
+    pub(crate) dangerous_empty_segments: Vec<Text>,
+}
+
+/// Limits of the proxy face.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) max_header_bytes: Option<usize>,
+    pub(crate) max_body_bytes: Option<u64>,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) header_timeout: Option<Text>,
+    pub(crate) drain: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: Option<Text>,
+}

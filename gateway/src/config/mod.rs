@@ -1,0 +1,16 @@
+//! The configuration file: its tables, the secrets it refers to, and faults that point at what was written.
+
+mod address;
+mod duration;
+mod expand;
+mod fault;
+mod file;
+mod load;
+mod text;
+
+pub(crate) use address::Address;
+pub(crate) use duration::parse_duration;
+pub(crate) use fault::{Fault, Source};
+pub(crate) use file::*;
+pub(crate) use load::{Loaded, load};
+pub(crate) use text::{Secret, Text};

@@ -1,0 +1,54 @@
+use std::str::FromStr;
+
+/// Who a request was allowed for, in words that a header can hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Claims<'a> {
+    pub(crate) subject: Option<&'a str>,
+    pub(crate) organization: Option<&'a str>,
+    /// The name of the issuer entry.
+    pub(crate) issuer: Option<&'a str>,
+    pub(crate) client: Option<&'a str>,
+    pub(crate) kind: Option<&'static str>,
+    /// Separated by single spaces.
+    pub(crate) scope: Option<&'a str>,
+}
+
+/// One of the claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Subject,
+    Organization,
+    Issuer,
+    Client,
+    Kind,
+    Scope,
+}
+
+impl Claims<'_> {
+    pub(crate) const fn get(&self, part: Part) -> Option<&str> {
+        match part {
+            Part::Subject => self.subject,
+            Part::Organization => self.organization,
+            Part::Issuer => self.issuer,
+            Part::Client => self.client,
+            Part::Kind => self.kind,
+            Part::Scope => self.scope,
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "subject" => Ok(Self::Subject),
+            "organization" => Ok(Self::Organization),
+            "issuer" => Ok(Self::Issuer),
+            "client" => Ok(Self::Client),
+            "kind" => Ok(Self::Kind),
+            "scope" => Ok(Self::Scope),
+            _ => Err("expected subject, organization, issuer, client, kind or scope"),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Patterns of routes and decoded segments, in the form that the router compares.
+
+use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
+
+/// A slash inside a segment must not look like the end of one.
+const INSIDE: &AsciiSet = &AsciiSet::EMPTY.add(b'%').add(b'/');
+
+/// Joins decoded segments so that the router splits them where they were split.
+pub(super) fn join<'a>(segments: impl IntoIterator<Item = &'a str>) -> String {
+    let mut path = String::new();
+    for segment in segments {
+        path.push('/');
+        path.extend(utf8_percent_encode(segment, INSIDE));
+    }
+    path
+}
+
+/// Returns the value of a parameter that the router found in a joined path.
+pub(super) fn value(found: &str) -> String {
+    percent_decode_str(found).decode_utf8_lossy().into_owned()
+}
+
+/// What a careless server may take for the same segment: another case, a parameter behind `;`, dots or spaces at the end.
+pub(super) fn fold(segment: &str) -> String {
+    let name = segment.split(';').next().unwrap_or_default();
+    name.trim_end_matches(['.', ' ']).to_lowercase()
+}
+
+/// Returns the pattern with folded literals, its parameters named by position, and no last slash.
+pub(super) fn fold_pattern(pattern: &str) -> String {
+    let mut folded = String::new();
+    for (at, segment) in pattern.trim_end_matches('/').split('/').skip(1).enumerate() {
+        folded.push('/');
+        match segment.strip_prefix('{').filter(|name| !name.starts_with('{')) {
+            Some(name) if name.starts_with('*') => folded.push_str(&format!("{{*p{at}}}")),
+            Some(_) => folded.push_str(&format!("{{p{at}}}")),
+            None => folded.push_str(&fold(segment)),
+        }
+    }
+    folded
+}
+
+/// Returns what is wrong with a pattern beyond what the router itself refuses.
+pub(super) fn fault(pattern: &str) -> Option<&'static str> {
+    let Some(path) = pattern.strip_prefix('/') else { return Some("a path begins with `/`") };
+    if path.contains(['%', '?', '#', '\\']) || path.chars().any(char::is_control) {
+        return Some("a path is written decoded, without query and fragment");
+    }
+    let segments: Vec<&str> = path.split('/').collect();
+    let last = segments.len().saturating_sub(1);
+    for (at, segment) in segments.iter().enumerate() {
+        if segment.is_empty() && at < last {
+            return Some("a path has no empty segment but the last");
+        }
+        if matches!(segment.split(';').next(), Some("." | "..")) {
+            return Some("a path has no segment `.` or `..`");
+        }
+        if segment.starts_with(':') || segment.starts_with('*') {
+            return Some("a parameter is written `{name}` or `{*name}`");
+        }
+        let literal = segment.replace("{{", "").replace("}}", "");
+        if literal.contains(['{', '}']) && !(segment.starts_with('{') && segment.ends_with('}')) {
+            return Some("a parameter is a whole segment");
+        }
+    }
+    None
+}

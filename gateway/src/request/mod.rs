@@ -1,0 +1,11 @@
+//! The request that is judged: what a client asked for, told by the connection itself or by a proxy.
+
+mod host;
+mod original;
+mod preset;
+mod steering;
+
+pub(crate) use host::host_of;
+pub(crate) use original::{Original, RequestFault};
+pub(crate) use preset::Preset;
+pub(crate) use steering::{is_steering, remove_steering};
