@@ -8,9 +8,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use orgate::ResourceServer;
+use orgate::engine::Grant;
 use orgate::policy::{header, resource};
 use orgate::testing::TestIssuer;
-use orgate::{Organization, ResourceServer};
 use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::codegen::http;
@@ -76,7 +77,7 @@ impl UnaryService<ListRequest> for List {
 
     fn call(&mut self, request: Request<ListRequest>) -> Self::Future {
         Box::pin(async move {
-            let organization = request.extensions().get::<Organization>().cloned();
+            let organization = request.extensions().get::<Grant>().and_then(Grant::organization).cloned();
             let organization = organization.ok_or_else(|| Status::internal("the service is not behind its policy"))?;
             let limit = request.get_ref().limit;
             Ok(Response::new(ListReply { text: format!("the first {limit} orders of {organization}") }))

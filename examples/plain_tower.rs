@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use orgate::engine::Grant;
 use orgate::organization::PathParams;
 use orgate::policy::{path, resource};
 use orgate::testing::TestIssuer;
@@ -70,7 +71,8 @@ fn org_of_orders(request: &Request<Incoming>) -> Option<String> {
 
 async fn list_orders(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     // The layer put it there: without it the request would not have come this far.
-    let org = request.extensions().get::<Organization>().map(Organization::id).unwrap_or_default();
+    let org =
+        request.extensions().get::<Grant>().and_then(Grant::organization).map(Organization::id).unwrap_or_default();
     Ok(Response::new(Full::from(format!("orders of {org}\n"))))
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 pub use kind::{ErrorCode, RejectionKind, Remediation};
@@ -34,6 +35,18 @@ struct Reason {
     kid: Option<Box<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
     challenges: Vec<HeaderValue>,
+    answer: Option<RejectionAnswer>,
+}
+
+/// The body of a response, in the form that the request calls for.
+#[derive(Clone)]
+pub(crate) enum RejectionAnswer {
+    Http {
+        content_type: HeaderValue,
+        body: Bytes,
+    },
+    /// Trailers only: gRPC has no body for it.
+    Grpc,
 }
 
 impl Rejection {
@@ -49,6 +62,7 @@ impl Rejection {
             kid: None,
             source: None,
             challenges: Vec::new(),
+            answer: None,
         }))
     }
 
@@ -97,6 +111,20 @@ impl Rejection {
     pub(crate) fn with_challenges(mut self, challenges: Vec<HeaderValue>) -> Self {
         self.0.challenges = challenges;
         self
+    }
+
+    pub(crate) fn answered_by(mut self, answer: RejectionAnswer) -> Self {
+        self.0.answer = Some(answer);
+        self
+    }
+
+    pub(crate) fn answer(&self) -> Option<&RejectionAnswer> {
+        self.0.answer.as_ref()
+    }
+
+    /// Whether a server added challenge and body.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.answer.is_some()
     }
 
     /// What kind of refusal this is.

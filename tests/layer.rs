@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
+use orgate::engine::Grant;
 use orgate::policy::{Policy, any_organization, organization, resource};
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 use orgate::tower::{Require, RequireFuture, RequireLayer};
@@ -119,8 +120,9 @@ fn bare(token: Option<&str>) -> Request<Full<Bytes>> {
 
 /// Without axum: the token is in the request's extensions.
 async fn from_extensions(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let token = request.extensions().get::<AccessToken>().expect("a verified token");
-    let organization = request.extensions().get::<Organization>().map(Organization::id).unwrap_or_default();
+    let token = request.extensions().get::<Grant>().and_then(Grant::token).expect("a verified token");
+    let organization =
+        request.extensions().get::<Grant>().and_then(Grant::organization).map(Organization::id).unwrap_or_default();
     Ok(Response::new(Full::from(format!("{} {organization}", token.subject()))))
 }
 
@@ -202,7 +204,7 @@ async fn layers_inside_layers() {
 async fn an_optional_policy_passes_with_and_without() {
     let api = Api::start().await;
     let seen = service_fn(async |request: Request<Full<Bytes>>| {
-        let found = request.extensions().get::<AccessToken>().is_some();
+        let found = request.extensions().get::<Grant>().and_then(Grant::token).is_some();
         Ok::<_, Infallible>(Response::<Full<Bytes>>::new(Full::from(found.to_string())))
     });
     let service = api.server.require(orgate::policy::optional(resource())).unwrap().layer(seen);
@@ -327,14 +329,14 @@ async fn a_permit_is_held_by_the_request_and_no_longer() {
 async fn what_an_outer_layer_found_does_not_get_past_an_inner_one() {
     let (outer, inner) = (Api::start().await, Api::start().await);
     let seen = service_fn(|request: Request<Full<Bytes>>| async move {
-        let found = request.extensions().get::<AccessToken>().map(|token| token.issuer().to_owned());
-        let organization = request.extensions().get::<Organization>().is_some();
+        let found = request.extensions().get::<Grant>().and_then(Grant::token).map(|token| token.issuer().to_owned());
+        let organization = request.extensions().get::<Grant>().and_then(Grant::organization).is_some();
         let sensitive = request.headers().get("authorization").is_none_or(http::HeaderValue::is_sensitive);
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(format!("{found:?} {organization} {sensitive}"))))
     });
     let alone = |facts: &orgate::policy::Facts<'_>| {
         let extensions = &facts.request().extensions;
-        extensions.get::<AccessToken>().is_none() && extensions.get::<Organization>().is_none()
+        extensions.get::<Grant>().is_none()
     };
     let keep_outer = inner.server.require(orgate::policy::optional(resource().check("alone", alone))).unwrap();
     let swap = inner.token("");
@@ -468,7 +470,7 @@ async fn a_dropped_request_does_not_end_the_fetch() {
 }
 
 mod grpc {
-    use super::{AccessToken, Context, Future, Infallible, Pin, Poll, Request, Response, Service};
+    use super::{Context, Future, Grant, Infallible, Pin, Poll, Request, Response, Service};
     use tonic::Status;
     use tonic::body::Body;
     use tonic::server::{Grpc, NamedService, UnaryService};
@@ -495,7 +497,8 @@ mod grpc {
         type Future = Answer<tonic::Response<Text>, Status>;
 
         fn call(&mut self, request: tonic::Request<Text>) -> Self::Future {
-            let subject = request.extensions().get::<AccessToken>().map(|token| token.subject().to_string());
+            let subject =
+                request.extensions().get::<Grant>().and_then(Grant::token).map(|token| token.subject().to_string());
             let text = format!("{} {}", subject.unwrap_or_default(), request.into_inner().text);
             Box::pin(async { Ok(tonic::Response::new(Text { text })) })
         }

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::routing::get;
 use http::{HeaderValue, Request, Response};
+use orgate::engine::Grant;
 use orgate::organization::PathParams;
 use orgate::policy::{
     Policy, RequestSource, any_organization, custom, header, organization, path, resource, resource_at, subdomain,
@@ -461,7 +462,8 @@ async fn without_axum_the_router_tells_the_parameters() {
     let api = Api::start().await;
     for (policy, token) in models(&api, || path("org"), "acme") {
         let service = api.server.require(policy).unwrap().layer(service_fn(async |request: Request<Body>| {
-            let organization = request.extensions().get::<Organization>().expect("an organization");
+            let organization =
+                request.extensions().get::<Grant>().and_then(Grant::organization).expect("an organization");
             Ok::<_, Infallible>(Response::new(Body::from(organization.id().to_owned())))
         }));
         let with = |pairs: &[(&'static str, &'static str)]| {

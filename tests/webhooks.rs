@@ -14,6 +14,7 @@ use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use orgate::change::revocations::{Revocation, RevocationList, Revocations, Revoked, apply};
+use orgate::engine::Grant;
 use orgate::logto::webhooks::{
     Change, Effect, Event, EventKind, MAX_BODY_BYTES, PayloadError, SigningKeys, WebhookError, verify,
 };
@@ -349,14 +350,14 @@ impl Verifier {
     /// A verified token: only a server makes one.
     async fn token(&self, token: &TokenBuilder) -> AccessToken {
         let api = self.server.require(authenticated()).unwrap().layer(service_fn(|request: Request<()>| {
-            let token = request.extensions().get::<AccessToken>().unwrap().clone();
+            let token = request.extensions().get::<Grant>().and_then(Grant::token).unwrap().clone();
             let mut response = Response::new(String::new());
             response.extensions_mut().insert(token);
             ready(Ok::<_, Infallible>(response))
         }));
         let request = Request::builder().header("authorization", format!("Bearer {}", token.mint())).body(()).unwrap();
         let response = api.oneshot(request).await.unwrap();
-        response.extensions().get::<AccessToken>().expect("a valid token").clone()
+        response.extensions().get::<Grant>().and_then(Grant::token).expect("a valid token").clone()
     }
 
     fn now(&self) -> Now {

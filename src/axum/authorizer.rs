@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::Method;
 use http::request::Parts;
 
 use crate::AccessToken;
 use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resource, in_time};
-use crate::engine::Deciding;
-use crate::organization::{Organization, matched_route};
+use crate::engine::Grant;
+use crate::organization::matched_route;
 use crate::policy::{denied_by, undecided};
 use crate::rejection::Rejection;
 
@@ -34,11 +33,11 @@ use crate::rejection::Rejection;
 /// ```
 #[derive(Clone)]
 pub struct Authorizer {
-    deciding: Deciding,
+    grant: Grant,
     decider: Decider,
     token: AccessToken,
-    organization: Option<Organization>,
-    method: Method,
+    /// Without its extensions: what the request said, for questions and for the form of a rejection.
+    request: Arc<Parts>,
     route: Option<Arc<str>>,
 }
 
@@ -59,7 +58,7 @@ impl Authorizer {
     /// As [`check`](Self::check).
     pub async fn check_request(&self, request: &DecisionRequest) -> Result<(), Rejection> {
         let decision = in_time(self.decider.decide(request)).await.map_err(|error| self.undecided(&error))?;
-        if decision.is_allowed() { Ok(()) } else { Err(self.deciding.challenge(denied_by(&decision))) }
+        if decision.is_allowed() { Ok(()) } else { Err(self.refuse(denied_by(&decision))) }
     }
 
     /// Which of the resources the subject may do this with, in their order: for a list, of which only those are shown.
@@ -80,8 +79,8 @@ impl Authorizer {
     /// The question as it would be asked, to add what else the decision point should know.
     #[must_use]
     pub fn request(&self, action: &str, resource: Resource) -> DecisionRequest {
-        let mut request = DecisionRequest::new(&self.token, action, resource).method(&self.method);
-        if let Some(organization) = &self.organization {
+        let mut request = DecisionRequest::new(&self.token, action, resource).method(&self.request.method);
+        if let Some(organization) = self.grant.organization() {
             request = request.organization(organization);
         }
         match &self.route {
@@ -91,7 +90,11 @@ impl Authorizer {
     }
 
     fn undecided(&self, error: &DecisionError) -> Rejection {
-        self.deciding.challenge(undecided(error))
+        self.refuse(undecided(error))
+    }
+
+    fn refuse(&self, rejection: Rejection) -> Rejection {
+        self.grant.requirement().refuse(rejection, &self.request)
     }
 }
 
@@ -100,19 +103,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Authorizer {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let known = parts.extensions.get::<AccessToken>().zip(parts.extensions.get::<Deciding>());
-        let decider = known.and_then(|(token, deciding)| Some((token, deciding, deciding.decider()?)));
-        let Some((token, deciding, decider)) = decider else {
+        let known = parts
+            .extensions
+            .get::<Grant>()
+            .and_then(|grant| Some((grant, grant.token()?, grant.requirement().state().decider.as_ref()?)));
+        let Some((grant, token, decider)) = known else {
             return Err(Rejection::misconfigured(
                 "the extractor Authorizer, on a route without a policy or of a server without a decision point: see Builder::decision_point",
             ));
         };
+        let (mut request, ()) = http::Request::new(()).into_parts();
+        request.method = parts.method.clone();
+        request.version = parts.version;
+        request.headers = parts.headers.clone();
         Ok(Self {
-            deciding: deciding.clone(),
+            grant: grant.clone(),
             decider: decider.clone(),
             token: token.clone(),
-            organization: parts.extensions.get::<Organization>().cloned(),
-            method: parts.method.clone(),
+            request: Arc::new(request),
             route: matched_route(parts),
         })
     }
@@ -120,6 +128,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Authorizer {
 
 impl fmt::Debug for Authorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorizer").field("method", &self.method).field("route", &self.route).finish_non_exhaustive()
+        f.debug_struct("Authorizer")
+            .field("method", &self.request.method)
+            .field("route", &self.route)
+            .finish_non_exhaustive()
     }
 }

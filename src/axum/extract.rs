@@ -1,6 +1,7 @@
 //! What a handler can ask for.
 
 use std::any::type_name;
+use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -8,9 +9,9 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::engine::Grant;
 use crate::organization::Organization;
 use crate::rejection::Rejection;
-use crate::respond::respond_unlayered;
 use crate::token::AccessToken;
 
 /// The claims of the verified token, parsed into a type of yours.
@@ -35,46 +36,64 @@ use crate::token::AccessToken;
 #[allow(clippy::exhaustive_structs, reason = "made to be taken apart in a handler's arguments")]
 pub struct Claims<T>(pub T);
 
+/// What the request was granted, or 500 where no policy judged it.
+impl<S: Send + Sync> FromRequestParts<S> for Grant {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| unlayered("Grant", parts))
+    }
+}
+
+/// `None` on public routes.
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Grant {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
 /// The token, or 500 where no policy has verified one.
 impl<S: Send + Sync> FromRequestParts<S> for AccessToken {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| unlayered("AccessToken"))
+        token(parts).cloned().ok_or_else(|| unlayered("AccessToken", parts))
     }
 }
 
-/// `None` under `optional(..)` for a request without a token, and on open routes.
+/// `None` under `optional(..)` for a request without a token, and on public routes.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for AccessToken {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
-        Ok(parts.extensions.get::<Self>().cloned())
+        Ok(token(parts).cloned())
     }
 }
 
-/// The organization, or 500 where the branch of the policy that passed has none.
+/// The organization, or 500 where the clause of the policy that passed has none.
 impl<S: Send + Sync> FromRequestParts<S> for Organization {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let organization = parts.extensions.get::<Self>().cloned();
-        organization.ok_or_else(|| match parts.extensions.get::<AccessToken>() {
-            None => unlayered("Organization"),
-            Some(_) => Rejection::misconfigured(
-                "the extractor Organization, on a route whose policy passed without one: use organization(..) or in_organization(..), or \
-                 extract Option<Organization>",
-            ),
+        organization(parts).cloned().ok_or_else(|| {
+            if token(parts).is_none() {
+                return unlayered("Organization", parts);
+            }
+            let detail = "the extractor Organization, on a route whose policy passed without one: use organization(..) or \
+                          in_organization(..), or extract Option<Organization>";
+            misconfigured(detail, parts)
         })
     }
 }
 
-/// `None` where the branch of the policy that passed has no organization.
+/// `None` where the clause of the policy that passed has no organization.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Organization {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
-        Ok(parts.extensions.get::<Self>().cloned())
+        Ok(organization(parts).cloned())
     }
 }
 
@@ -82,8 +101,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let token = parts.extensions.get::<AccessToken>().ok_or_else(|| unlayered("Claims"))?;
-        parse(token)
+        let token = token(parts).ok_or_else(|| unlayered("Claims", parts))?;
+        parse(token, parts)
     }
 }
 
@@ -92,26 +111,45 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequestParts<S> for Claims
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
-        parts.extensions.get::<AccessToken>().map(parse).transpose()
+        token(parts).map(|token| parse(token, parts)).transpose()
     }
 }
 
-fn parse<T: DeserializeOwned>(token: &AccessToken) -> Result<Claims<T>, Rejection> {
-    token
-        .claims()
-        .map(Claims)
-        .map_err(|error| Rejection::misconfigured(format!("Claims<{}>: {error}", type_name::<T>())))
+fn token(parts: &Parts) -> Option<&AccessToken> {
+    parts.extensions.get::<Grant>()?.token()
 }
 
-fn unlayered(extractor: &str) -> Rejection {
-    Rejection::misconfigured(format!(
-        "the extractor {extractor}, and the request brought no verified token: where the route is open or its policy optional, extract \
-         Option<{extractor}>; where no policy protects it, add it through Guard or put require(policy) around it"
-    ))
+fn organization(parts: &Parts) -> Option<&Organization> {
+    parts.extensions.get::<Grant>()?.organization()
+}
+
+fn parse<T: DeserializeOwned>(token: &AccessToken, parts: &Parts) -> Result<Claims<T>, Rejection> {
+    let unfit = |error| misconfigured(format!("Claims<{}>: {error}", type_name::<T>()), parts);
+    token.claims().map(Claims).map_err(unfit)
+}
+
+fn unlayered(extractor: &str, parts: &Parts) -> Rejection {
+    let detail = format!(
+        "the extractor {extractor}, and the request brought no verified token: where the route is public or its policy optional, \
+         extract Option<{extractor}>; where no policy protects it, add it through Guard or put require(policy) around it"
+    );
+    misconfigured(detail, parts)
+}
+
+/// A rejection in the form that the rest of the API uses, where a requirement granted the request.
+fn misconfigured(detail: impl Into<Cow<'static, str>>, parts: &Parts) -> Rejection {
+    let rejection = Rejection::misconfigured(detail);
+    match parts.extensions.get::<Grant>() {
+        Some(grant) => grant.requirement().refuse(rejection, parts),
+        None => {
+            tracing::warn!(target: "orgate", kind = ?rejection.kind(), policy = "none", detail = rejection.detail(), "request refused");
+            rejection
+        }
+    }
 }
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        respond_unlayered(self).map(Body::from)
+        Self::into_response(self).map(Body::from)
     }
 }

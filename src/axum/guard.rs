@@ -79,7 +79,9 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let protect = move |layer| on(methods, Guarded { handler: handler.clone(), layer });
+        let protect = move |layer: RequireLayer| {
+            on(methods, Guarded { handler: handler.clone(), requirement: layer.requirement().clone() })
+        };
         let endpoint = self.guarded(policy, protect);
         self.add(path, Methods::Only(methods), endpoint)
     }
@@ -90,7 +92,9 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let endpoint = self.guarded(policy, move |layer| any(Guarded { handler: handler.clone(), layer }));
+        let endpoint = self.guarded(policy, move |layer: RequireLayer| {
+            any(Guarded { handler: handler.clone(), requirement: layer.requirement().clone() })
+        });
         self.add(path, Methods::Rest, endpoint)
     }
 
@@ -129,7 +133,9 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let endpoint = self.guarded(policy, move |layer| any(Guarded { handler: handler.clone(), layer }));
+        let endpoint = self.guarded(policy, move |layer: RequireLayer| {
+            any(Guarded { handler: handler.clone(), requirement: layer.requirement().clone() })
+        });
         self.set_fallback(endpoint)
     }
 

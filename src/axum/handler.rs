@@ -11,12 +11,12 @@ use axum::response::Response;
 use bytes::Bytes;
 use pin_project_lite::pin_project;
 
-use crate::tower::{RequireLayer, Verdict};
+use crate::engine::{Begun, Requirement};
 
 #[derive(Clone)]
 pub(super) struct Guarded<H> {
     pub(super) handler: H,
-    pub(super) layer: RequireLayer,
+    pub(super) requirement: Requirement,
 }
 
 impl<H, T, S> Handler<T, S> for Guarded<H>
@@ -27,14 +27,19 @@ where
     type Future = GuardedFuture<H::Future>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        match self.layer.verdict(request) {
-            Verdict::Passes(request) => GuardedFuture::Handling { response: self.handler.call(request, state) },
-            Verdict::Refused(refusal) => GuardedFuture::Refused { refusal: Some(refusal) },
-            Verdict::Waits(verdict) => {
+        let (mut parts, body) = request.into_parts();
+        match self.requirement.begin(&mut parts) {
+            Begun::Granted => {
+                GuardedFuture::Handling { response: self.handler.call(Request::from_parts(parts, body), state) }
+            }
+            Begun::Rejected(rejection) => {
+                GuardedFuture::Rejected { response: Some(Box::new(rejection.into_response())) }
+            }
+            Begun::Waits(pending) => {
                 let response = async move {
-                    match verdict.await {
-                        Ok(request) => self.handler.call(request, state).await,
-                        Err(refusal) => refusal.map(Body::from),
+                    match self.requirement.settle(&mut parts, *pending).await {
+                        Ok(()) => self.handler.call(Request::from_parts(parts, body), state).await,
+                        Err(rejection) => rejection.into_response().map(Body::from),
                     }
                 };
                 GuardedFuture::Waiting { response: Box::pin(response) }
@@ -47,7 +52,7 @@ pin_project! {
     #[project = GuardedProjection]
     pub(super) enum GuardedFuture<F> {
         Handling { #[pin] response: F },
-        Refused { refusal: Option<Box<http::Response<Bytes>>> },
+        Rejected { response: Option<Box<http::Response<Bytes>>> },
         Waiting { response: Pin<Box<dyn Future<Output = Response> + Send>> },
     }
 }
@@ -58,8 +63,8 @@ impl<F: Future<Output = Response>> Future for GuardedFuture<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         match self.project() {
             GuardedProjection::Handling { response } => response.poll(cx),
-            GuardedProjection::Refused { refusal } => match refusal.take() {
-                Some(refusal) => Poll::Ready(refusal.map(Body::from)),
+            GuardedProjection::Rejected { response } => match response.take() {
+                Some(response) => Poll::Ready(response.map(Body::from)),
                 None => Poll::Pending,
             },
             GuardedProjection::Waiting { response } => response.as_mut().poll(cx),

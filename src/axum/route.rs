@@ -56,7 +56,7 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         };
         let layer = server.require(*policy).map_err(|fault| fault.at(&self.path))?;
         let known = parameters(&self.path);
-        if let Some(absent) = layer.rules().path_parameters().find(|name| !known.contains(name)) {
+        if let Some(absent) = layer.requirement().rules().path_parameters().find(|name| !known.contains(name)) {
             return Err(ConfigError::new(format_args!(
                 "{}: the policy reads path({absent:?}), and the path has no {{{absent}}}",
                 self.path

@@ -1,16 +1,30 @@
-//! Decides requests: framework-free, synchronous wherever nothing must be fetched.
+//! Decides requests: framework-free, and synchronous wherever nothing must be fetched.
+//!
+//! A [`Requirement`] is a policy that one server requires. [`authorize`](Requirement::authorize) decides a request by it;
+//! the Tower layer and the axum guard do the same and translate the outcome. `decide` reads top to bottom as a request is
+//! judged. It decides at one instant, from what is at hand: what is missing is obtained by `resolve`, kept as evidence, and
+//! the decision is made again.
 
-mod deciding;
-mod found;
-mod known;
+mod authenticate;
+mod decide;
+mod evidence;
+mod grant;
 mod need;
+mod observe;
 mod permits;
+mod recheck;
+mod record;
+mod requirement;
+mod resolve;
 mod state;
 
-#[cfg(feature = "axum")]
-pub(crate) use deciding::Deciding;
-pub(crate) use found::Found;
-pub(crate) use known::{Known, RETRY_AFTER};
+pub(crate) use authenticate::verify;
+pub use grant::Grant;
 pub(crate) use need::{MissingKey, Need, Stop};
+pub use observe::Observer;
+pub(crate) use observe::Observers;
 pub(crate) use permits::{PermitSettings, Permits};
+pub use record::{Outcome, Record, TokenCache, Wait, WaitedFor};
+pub use requirement::Requirement;
+pub(crate) use requirement::{Begun, Pending};
 pub(crate) use state::{Live, State};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
-pub(crate) use path_params::matched_route;
+pub(crate) use path_params::{matched_path, matched_route};
 pub(crate) use source::Requested;
 pub use source::{RequestSource, any_organization, custom, header, path, subdomain};
 

@@ -21,16 +21,20 @@ impl PathParams {
     }
 }
 
-/// The route as axum matched it.
+/// The template of the route, as axum matched it.
 #[cfg(feature = "axum")]
-pub(crate) fn matched_route(parts: &Parts) -> Option<std::sync::Arc<str>> {
-    parts.extensions.get::<axum::extract::MatchedPath>().map(|path| path.as_str().into())
+pub(crate) fn matched_path(parts: &Parts) -> Option<&str> {
+    parts.extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
 }
 
-/// Whoever matched it does not tell.
+/// Other routers do not tell.
 #[cfg(not(feature = "axum"))]
-pub(crate) fn matched_route(_: &Parts) -> Option<std::sync::Arc<str>> {
+pub(crate) fn matched_path(_: &Parts) -> Option<&str> {
     None
+}
+
+pub(crate) fn matched_route(parts: &Parts) -> Option<std::sync::Arc<str>> {
+    matched_path(parts).map(Into::into)
 }
 
 /// What the path says under one name, and what the caller made of that.

@@ -5,6 +5,4 @@ mod response;
 
 pub(crate) use challenge::{ChallengeSettings, Quotable};
 pub use response::RejectionBody;
-#[cfg(feature = "axum")]
-pub(crate) use response::respond_unlayered;
-pub(crate) use response::{Answers, ShapeBody};
+pub(crate) use response::{Responder, ShapeBody};

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 
-use crate::rejection::{ErrorCode, Rejection};
+use crate::rejection::{ErrorCode, Rejection, RejectionAnswer};
 use crate::respond::ChallengeSettings;
 use crate::scope::Scope;
 
@@ -20,11 +20,11 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// Shapes the body of a refusal; status and headers are not its business.
 pub(crate) type ShapeBody = Arc<dyn Fn(&Rejection, &HeaderMap) -> RejectionBody + Send + Sync>;
 
-/// How one server answers.
+/// How one server responds to what it rejects.
 #[derive(Clone)]
-pub(crate) struct Answers {
+pub(crate) struct Responder {
     pub(crate) challenge: ChallengeSettings,
-    pub(crate) rejection_body: Option<ShapeBody>,
+    pub(crate) shape_body: Option<ShapeBody>,
     /// Whether a gRPC call is answered in gRPC's way, with HTTP status 200.
     pub(crate) grpc: bool,
 }
@@ -92,37 +92,48 @@ struct Problem<'a> {
     missing_scopes: Vec<&'a str>,
 }
 
-impl Answers {
-    /// Logs the refusal and answers it.
-    pub(crate) fn respond(&self, rejection: Rejection, request: &Parts, policy: &str) -> Response<Bytes> {
-        log(&rejection, policy, Some(&request.method));
+impl Responder {
+    /// Completes a rejection for one request: the challenge, and the body in the form that the request calls for. A rejection
+    /// that is complete already stays as it is.
+    pub(crate) fn complete(&self, rejection: Rejection, request: &Parts) -> Rejection {
+        if rejection.is_complete() {
+            return rejection;
+        }
         let rejection = self.challenge.challenge(rejection);
-        let response = if self.grpc && is_grpc(request) {
-            grpc(&rejection)
-        } else {
-            http(&rejection, &request.headers, self.rejection_body.as_ref())
+        if self.grpc && is_grpc(request) {
+            return rejection.answered_by(RejectionAnswer::Grpc);
+        }
+        let body = match &self.shape_body {
+            Some(shape) => shape(&rejection, &request.headers),
+            None => RejectionBody::problem(&rejection),
         };
-        finish(response, rejection)
+        rejection.answered_by(RejectionAnswer::Http { content_type: body.content_type, body: body.bytes })
     }
 }
 
-/// The answer of an extractor on a route without a layer.
-#[cfg(feature = "axum")]
-pub(crate) fn respond_unlayered(rejection: Rejection) -> Response<Bytes> {
-    log(&rejection, "none", None);
-    let response = http(&rejection, &HeaderMap::new(), None);
-    finish(response, rejection)
+impl Rejection {
+    /// The response. One that no server completed gets a problem body, and no challenge.
+    pub(crate) fn into_response(self) -> Response<Bytes> {
+        let response = match self.answer() {
+            Some(RejectionAnswer::Grpc) => grpc(&self),
+            Some(RejectionAnswer::Http { content_type, body }) => http(&self, content_type.clone(), body.clone()),
+            None => {
+                let body = RejectionBody::problem(&self);
+                http(&self, body.content_type, body.bytes)
+            }
+        };
+        finish(response, self)
+    }
 }
 
-fn http(rejection: &Rejection, request: &HeaderMap, rejection_body: Option<&ShapeBody>) -> Response<Bytes> {
-    let body = rejection_body.map_or_else(|| RejectionBody::problem(rejection), |hook| hook(rejection, request));
-    let mut response = Response::new(body.bytes);
-    response.headers_mut().insert(CONTENT_TYPE, body.content_type);
+fn http(rejection: &Rejection, content_type: HeaderValue, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     *response.status_mut() = rejection.status();
     response
 }
 
-/// What no hook can change.
+/// Headers that no hook can change.
 fn finish(mut response: Response<Bytes>, rejection: Rejection) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -171,29 +182,9 @@ fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
-/// The detail goes here and nowhere else. No subject, no token.
-fn log(rejection: &Rejection, policy: &str, method: Option<&Method>) {
-    macro_rules! refused {
-        ($level:ident) => {
-            tracing::$level!(
-                target: "orgate",
-                kind = ?rejection.kind(),
-                policy,
-                method = method.map(tracing::field::display),
-                issuer = rejection.issuer(),
-                kid = rejection.kid().map(tracing::field::debug),
-                detail = rejection.detail(),
-                source = std::error::Error::source(rejection).map(tracing::field::display),
-                "request refused"
-            )
-        };
-    }
-    if rejection.status().is_server_error() { refused!(warn) } else { refused!(debug) }
-}
-
-impl fmt::Debug for Answers {
+impl fmt::Debug for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answers").field("challenge", &self.challenge).finish_non_exhaustive()
+        f.debug_struct("Responder").field("challenge", &self.challenge).finish_non_exhaustive()
     }
 }
 

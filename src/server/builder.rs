@@ -18,7 +18,7 @@ use super::entry::{EntrySettings, Fetcher};
 use crate::change::revocations::{RevocationList, Revocations};
 use crate::decision::Decider;
 use crate::engine::Live;
-use crate::engine::{Permits, State};
+use crate::engine::{Observer, Observers, Permits, State};
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
 use crate::issuer::keys::{Changes, KeyEvent, RefreshSettings, Watcher};
@@ -26,8 +26,8 @@ use crate::issuer::{Profile, TrustedIssuers};
 use crate::permissions::Conversations;
 use crate::permissions::LivePermissions;
 use crate::rejection::Rejection;
-use crate::respond::{Answers, RejectionBody, ShapeBody};
 use crate::respond::{ChallengeSettings, Quotable};
+use crate::respond::{RejectionBody, Responder, ShapeBody};
 use crate::time::{Clock, SystemClock};
 use crate::token::Introspection;
 use crate::token::verify::VerifiedTokens;
@@ -69,6 +69,7 @@ pub struct Builder {
     allow_http: bool,
     watcher: Option<Watcher>,
     grpc: bool,
+    observers: Observers,
     introspection: Option<Introspection>,
 }
 
@@ -90,6 +91,7 @@ impl Builder {
             allow_http: false,
             watcher: None,
             grpc: true,
+            observers: Observers::default(),
             introspection: None,
         }
     }
@@ -173,6 +175,12 @@ impl Builder {
     /// request in (nginx `auth_request`, Traefik ForwardAuth, Envoy `ext_authz`): there 200 means yes.
     pub fn disable_grpc_responses(mut self) -> Self {
         self.grpc = false;
+        self
+    }
+
+    /// Adds an observer: it is told of every decision, public routes excepted.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.add(observer);
         self
     }
 
@@ -278,7 +286,9 @@ impl Builder {
             clock: self.clock,
             entries: ArcSwap::from_pointee(entries),
             max_token_bytes: self.limits.max_token_bytes,
-            answers: Answers { challenge, rejection_body: self.rejection_body, grpc: self.grpc },
+            max_wait: self.limits.max_wait,
+            responder: Responder { challenge, shape_body: self.rejection_body, grpc: self.grpc },
+            observers: self.observers,
         };
         Ok(ResourceServer { state: Arc::new(state), settings: Arc::new(settings) })
     }

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 pub use builder::Builder;
 
-use crate::engine::State;
+use crate::engine::{self, Requirement, State};
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
 use crate::issuer::IssuerRules;
 use crate::issuer::keys;
 use crate::issuer::keys::{KeySetStatus, NotReady, RefreshError};
 use crate::policy::{Policy, Rules};
+use crate::rejection::Rejection;
+use crate::token::AccessToken;
 use crate::tower::RequireLayer;
 use entry::EntrySettings;
 
@@ -61,6 +63,31 @@ impl ResourceServer {
     ///
     /// When the policy is faulty, or does not fit the issuers and indicators of this server.
     pub fn require(&self, policy: Policy) -> Result<RequireLayer, ConfigError> {
+        self.requirement(policy).map(RequireLayer::new)
+    }
+
+    /// Returns what decides requests by `policy`, for everything that is no Tower service: a gateway, a message consumer, a
+    /// WebSocket that is judged again.
+    ///
+    /// ```
+    /// # use orgate::{policy::{organization, path}, organization::PathParams, ResourceServer};
+    /// # async fn consume(token: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
+    /// let invite = server.requirement(organization(path("org")).scope("invite:member"))?;
+    ///
+    /// let request = http::Request::builder().header("authorization", format!("Bearer {token}")).body(())?;
+    /// let (mut parts, ()) = request.into_parts();
+    /// parts.extensions.insert(PathParams::new([("org", "acme")]));
+    /// let grant = invite.authorize(&mut parts).await?;
+    /// # _ = grant;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ConfigError`] if the policy is faulty, or does not fit the issuers and indicators of this server.
+    pub fn requirement(&self, policy: Policy) -> Result<Requirement, ConfigError> {
         let entries = self.state.entries.load();
         let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
         let rules = Rules::compile(policy, &known)?;
@@ -70,7 +97,17 @@ impl ResourceServer {
                 rules.text()
             )));
         }
-        Ok(RequireLayer::new(self.state.clone(), rules))
+        Ok(Requirement::new(self.state.clone(), rules))
+    }
+
+    /// Verifies a token that came some other way than in a request: signature, type, issuer, audience, lifetime, revocation.
+    /// What it may do, a [`requirement`](Self::requirement) says.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Rejection`] if the token is not valid here, or cannot be verified now.
+    pub async fn verify(&self, token: &str) -> Result<AccessToken, Rejection> {
+        engine::verify(&self.state, token).await
     }
 
     /// Trusts one more issuer from now on: a tenant comes.

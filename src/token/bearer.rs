@@ -49,6 +49,14 @@ const BEARER: &[u8] = b"Bearer";
 const NOT_ONE_TOKEN: &str = "the Bearer credentials are not one b64token";
 
 impl<'h> Credentials<'h> {
+    /// A token that came some other way than in a header.
+    pub(crate) fn of(token: &'h str, max_bytes: usize) -> Result<Self, Rejection> {
+        if token.len() > max_bytes {
+            return Err(Rejection::invalid_token(format!("the token has more than {max_bytes} bytes")));
+        }
+        Ok(Self(token.as_bytes()))
+    }
+
     pub(crate) const fn as_bytes(self) -> &'h [u8] {
         self.0
     }

@@ -4,13 +4,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use super::verdict::WaitingVerdict;
+use crate::engine::{Pending, Requirement};
+use crate::future::BoxFuture;
+use crate::rejection::Rejection;
 
 pin_project! {
     /// The response of [`Require`](super::Require). Unless something must be waited for, it is the inner service's own future.
@@ -30,46 +33,86 @@ pin_project! {
         S: Service<Request<B>>,
     {
         Passing { #[pin] inner: S::Future },
-        Refused { response: Option<Box<Response<Bytes>>> },
+        Rejected { response: Option<Box<Response<Bytes>>> },
         Waiting { waiting: Box<Waiting<S, B>> },
     }
 }
 
 /// A request that cannot be decided at once. The one arm that is boxed.
 struct Waiting<S, B> {
-    verdict: WaitingVerdict<B>,
+    requirement: Requirement,
+    step: Step,
     service: S,
-    /// The request that may pass, until the service is ready for it.
-    passing: Option<Request<B>>,
+    /// Kept until the end, and never polled.
+    body: Option<B>,
 }
 
+enum Step {
+    Deciding(BoxFuture<'static, (Result<(), Rejection>, Parts)>),
+    /// Granted, while the service is not ready for it. Whether it was pending meanwhile: what was granted may have ended.
+    Granted(Option<Parts>, bool),
+}
+
+/// The body is never polled, and the rest is `Unpin`.
+impl<S, B> Unpin for Waiting<S, B> {}
+
 impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
-    pub(super) fn passing(inner: S::Future) -> Self {
+    pub(super) const fn passing(inner: S::Future) -> Self {
         Self { stage: Stage::Passing { inner } }
     }
 
-    pub(super) fn refused(response: Box<Response<Bytes>>) -> Self {
-        Self { stage: Stage::Refused { response: Some(response) } }
+    pub(super) fn rejected(response: Response<Bytes>) -> Self {
+        Self { stage: Stage::Rejected { response: Some(Box::new(response)) } }
     }
 
-    pub(super) fn waiting(verdict: WaitingVerdict<B>, service: S) -> Self {
-        Self { stage: Stage::Waiting { waiting: Box::new(Waiting { verdict, service, passing: None }) } }
+    pub(super) fn waiting(requirement: Requirement, parts: Parts, body: B, pending: Pending, service: S) -> Self {
+        let step = Step::deciding(&requirement, parts, Some(pending));
+        let waiting = Waiting { requirement, step, service, body: Some(body) };
+        Self { stage: Stage::Waiting { waiting: Box::new(waiting) } }
+    }
+}
+
+impl Step {
+    fn deciding(requirement: &Requirement, mut parts: Parts, pending: Option<Pending>) -> Self {
+        let requirement = requirement.clone();
+        Self::Deciding(Box::pin(async move {
+            let outcome = match pending {
+                Some(pending) => requirement.settle(&mut parts, pending).await,
+                None => requirement.authorize(&mut parts).await.map(drop),
+            };
+            (outcome, parts)
+        }))
     }
 }
 
 impl<S: Service<Request<B>>, B> Waiting<S, B> {
     /// What comes after the wait, once that can be told.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stage<S, B>, S::Error>> {
-        if self.passing.is_none() {
-            match ready!(Pin::new(&mut self.verdict).poll(cx)) {
-                Ok(request) => self.passing = Some(request),
-                Err(response) => return Poll::Ready(Ok(Stage::Refused { response: Some(response) })),
+        loop {
+            match &mut self.step {
+                Step::Deciding(deciding) => {
+                    let (outcome, parts) = ready!(deciding.as_mut().poll(cx));
+                    if let Err(rejection) = outcome {
+                        let response = Some(Box::new(rejection.into_response()));
+                        return Poll::Ready(Ok(Stage::Rejected { response }));
+                    }
+                    self.step = Step::Granted(Some(parts), false);
+                }
+                Step::Granted(parts, was_pending) => {
+                    if self.service.poll_ready(cx)?.is_pending() {
+                        *was_pending = true;
+                        return Poll::Pending;
+                    }
+                    let (Some(parts), Some(body)) = (parts.take(), self.body.take()) else { return Poll::Pending };
+                    if *was_pending && !self.requirement.still_grants(&parts) {
+                        self.body = Some(body);
+                        self.step = Step::deciding(&self.requirement, parts, None);
+                        continue;
+                    }
+                    let inner = self.service.call(Request::from_parts(parts, body));
+                    return Poll::Ready(Ok(Stage::Passing { inner }));
+                }
             }
-        }
-        ready!(self.service.poll_ready(cx))?;
-        match self.passing.take() {
-            Some(request) => Poll::Ready(Ok(Stage::Passing { inner: self.service.call(request) })),
-            None => Poll::Pending,
         }
     }
 }
@@ -89,7 +132,7 @@ where
                 StageProjection::Passing { inner } => {
                     return inner.poll(cx).map_ok(|response| response.map(ResponseBody::inner));
                 }
-                StageProjection::Refused { response } => {
+                StageProjection::Rejected { response } => {
                     return match response.take() {
                         Some(response) => Poll::Ready(Ok(response.map(ResponseBody::refusal))),
                         None => Poll::Pending,
@@ -108,7 +151,7 @@ impl<S: Service<Request<B>>, B> fmt::Debug for RequireFuture<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &self.stage {
             Stage::Passing { .. } => "passing",
-            Stage::Refused { .. } => "refused",
+            Stage::Rejected { .. } => "rejected",
             Stage::Waiting { .. } => "waiting",
         };
         f.debug_tuple("RequireFuture").field(&stage).finish()

@@ -7,11 +7,8 @@ mod body;
 mod future;
 mod layer;
 mod service;
-mod verdict;
 
 pub use body::ResponseBody;
 pub use future::RequireFuture;
 pub use layer::RequireLayer;
 pub use service::Require;
-#[cfg(feature = "axum")]
-pub(crate) use verdict::Verdict;

@@ -7,14 +7,37 @@ use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::future::RequireFuture;
-use super::layer::RequireLayer;
-use super::verdict::Verdict;
+use crate::engine::{Begun, Requirement};
 
-/// A service behind a policy. Made by [`RequireLayer`].
+/// A service behind a policy. Made by [`RequireLayer`](super::RequireLayer).
 #[derive(Clone, Debug)]
 pub struct Require<S> {
-    pub(super) inner: S,
-    pub(super) layer: RequireLayer,
+    inner: S,
+    requirement: Requirement,
+}
+
+impl<S> Require<S> {
+    pub(super) const fn new(inner: S, requirement: Requirement) -> Self {
+        Self { inner, requirement }
+    }
+
+    /// Returns the service behind the policy.
+    #[must_use]
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns the service behind the policy, to change it.
+    #[must_use]
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the service without the policy.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, B, R> Service<Request<B>> for Require<S>
@@ -32,22 +55,23 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.layer.verdict(request) {
-            Verdict::Passes(request) => RequireFuture::passing(self.inner.call(request)),
-            Verdict::Refused(response) => {
+        let (mut parts, body) = request.into_parts();
+        match self.requirement.begin(&mut parts) {
+            Begun::Granted => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
+            Begun::Rejected(rejection) => {
                 self.release();
-                RequireFuture::refused(response)
+                RequireFuture::rejected(rejection.into_response())
             }
-            Verdict::Waits(verdict) => {
+            Begun::Waits(pending) => {
                 self.release();
-                RequireFuture::waiting(verdict, self.inner.clone())
+                RequireFuture::waiting(self.requirement.clone(), parts, body, *pending, self.inner.clone())
             }
         }
     }
 }
 
 impl<S: Clone> Require<S> {
-    /// Nobody calls the service that was polled ready, or not now: what it has reserved is given back with it.
+    /// The service that was polled ready is not called now: what it has reserved is given back with it.
     fn release(&mut self) {
         self.inner = self.inner.clone();
     }

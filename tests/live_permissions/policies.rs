@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::{Request, Version};
+use orgate::engine::Grant;
 use orgate::permissions::Permissions;
 use orgate::policy::{machine, optional, organization, path, resource, scope, user};
 use serde_json::json;
@@ -34,7 +35,7 @@ async fn another_layer_s_drift_is_not_passed_on() {
     let inner = world.server.require(resource().scope("a")).unwrap();
     let outer = world.server.require(resource().scope("a").live()).unwrap();
     let service = outer.layer(inner.layer(tower::service_fn(async |request: Request<Body>| {
-        assert!(request.extensions().get::<orgate::permissions::PermissionDrift>().is_none());
+        assert!(request.extensions().get::<Grant>().unwrap().permission_drift().is_none());
         Ok::<_, std::convert::Infallible>(http::Response::new(Body::empty()))
     })));
     let token = world.token("u1", "a");

@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
-use axum::{Extension, Router};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
-use orgate::permissions::PermissionDrift;
+use orgate::engine::Grant;
 use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
 use orgate::policy::Policy;
 use orgate::server::Builder;
@@ -177,10 +177,10 @@ impl Api {
 }
 
 /// What has changed since the token was issued.
-async fn seen(drift: Option<Extension<PermissionDrift>>) -> String {
+async fn seen(grant: Grant) -> String {
     let words = |words: Vec<&str>| words.join(" ");
-    match drift {
-        Some(Extension(drift)) => {
+    match grant.permission_drift() {
+        Some(drift) => {
             format!("lost [{}] gained [{}]", words(drift.lost().collect()), words(drift.gained().collect()))
         }
         None => "no drift".to_owned(),

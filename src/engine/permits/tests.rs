@@ -113,7 +113,7 @@ impl Api {
     }
 
     fn permits(&self) -> &Permits {
-        &self.layer.state().permits
+        &self.layer.requirement().state().permits
     }
 
     /// Status, and whether there are `Retry-After` and a challenge.

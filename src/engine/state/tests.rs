@@ -53,7 +53,7 @@ impl Api {
     }
 
     fn permits(&self) -> &Permits {
-        &self.layer.state().permits
+        &self.layer.requirement().state().permits
     }
 
     /// With whatever permits there are.

@@ -2,9 +2,9 @@ use super::*;
 use crate::rejection::{RejectionKind, Remediation};
 use crate::respond::Quotable;
 
-fn answers(rejection_body: Option<ShapeBody>) -> Answers {
+fn answers(shape_body: Option<ShapeBody>) -> Responder {
     let realm = Quotable::new("realm", "https://api.example.com").unwrap();
-    Answers { challenge: ChallengeSettings { realm, resource_metadata: None }, rejection_body, grpc: true }
+    Responder { challenge: ChallengeSettings { realm, resource_metadata: None }, shape_body, grpc: true }
 }
 
 fn request() -> Parts {
@@ -21,7 +21,7 @@ fn a_problem_body_with_scopes() {
     let scopes = |names: &[&str]| names.iter().map(|name| Scope::new(name).unwrap()).collect::<Vec<_>>();
     let rejection = Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, "inner detail")
         .with_scopes(scopes(&["a", "b"]), scopes(&["b"]));
-    let response = answers(None).respond(rejection, &request(), "policy");
+    let response = answers(None).complete(rejection, &request()).into_response();
     assert_eq!(response.status(), 403);
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
@@ -41,7 +41,7 @@ fn a_hook_shapes_the_body_only() {
         RejectionBody::text(format!("sorry: {rejection}"))
     });
     let rejection = Rejection::unavailable(Duration::from_millis(1200), "secret detail");
-    let response = answers(Some(hook)).respond(rejection, &request(), "policy");
+    let response = answers(Some(hook)).complete(rejection, &request()).into_response();
     assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (503, &HeaderValue::from(2)));
     assert_eq!(response.body(), "sorry: The request cannot be authorized at the moment. Try again later.");
     assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
@@ -59,7 +59,8 @@ fn grpc_is_trailers_only() {
         (K::Unavailable, "14"),
         (K::Misconfigured, "13"),
     ] {
-        let response = answers(None).respond(Rejection::new(kind, Remediation::None, "x"), &grpc_request(), "policy");
+        let response =
+            answers(None).complete(Rejection::new(kind, Remediation::None, "x"), &grpc_request()).into_response();
         assert_eq!(response.status(), 200, "{kind:?}");
         assert_eq!(response.headers()[GRPC_STATUS], code, "{kind:?}");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
@@ -71,7 +72,7 @@ fn grpc_is_trailers_only() {
 fn a_content_type_alone_makes_no_grpc_call() {
     let status = |request: &Parts| {
         let rejection = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "x");
-        answers(None).respond(rejection, request, "policy").status().as_u16()
+        answers(None).complete(rejection, request).into_response().status().as_u16()
     };
     let changed = |change: fn(&mut Parts)| {
         let mut request = grpc_request();
@@ -101,9 +102,9 @@ fn a_content_type_alone_makes_no_grpc_call() {
 
 #[test]
 fn a_server_that_a_proxy_asks_never_says_200() {
-    let answers = Answers { grpc: false, ..answers(None) };
+    let answers = Responder { grpc: false, ..answers(None) };
     let rejection = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "x");
-    assert_eq!(answers.respond(rejection, &grpc_request(), "policy").status(), 401);
+    assert_eq!(answers.complete(rejection, &grpc_request()).into_response().status(), 401);
 }
 
 #[test]

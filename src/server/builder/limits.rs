@@ -14,6 +14,8 @@ const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const DEFAULT_QUEUE: usize = 64;
 const DEFAULT_PERMIT_WAIT: Duration = Duration::from_millis(20);
 const MAX_PERMIT_WAIT: Duration = Duration::from_secs(10);
+const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(5);
+const MAX_MAX_WAIT: Duration = Duration::from_secs(60);
 const MAX_CHECKS: usize = 4096;
 
 const DEFAULT_LIVE_PERMISSIONS: u64 = 10_000;
@@ -23,6 +25,7 @@ pub(super) struct Limits {
     pub(super) max_token_bytes: usize,
     pub(super) token_cache_bytes: u64,
     pub(super) permits: PermitSettings,
+    pub(super) max_wait: Duration,
     pub(super) max_issuers: usize,
     pub(super) live_permissions: u64,
 }
@@ -33,6 +36,7 @@ impl Default for Limits {
             max_token_bytes: DEFAULT_TOKEN_BYTES,
             token_cache_bytes: DEFAULT_CACHE_BYTES,
             permits: PermitSettings { at_once: half_the_cores(), queue: DEFAULT_QUEUE, wait: DEFAULT_PERMIT_WAIT },
+            max_wait: DEFAULT_MAX_WAIT,
             max_issuers: DEFAULT_MAX_ISSUERS,
             live_permissions: DEFAULT_LIVE_PERMISSIONS,
         }
@@ -47,6 +51,7 @@ impl Limits {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check_count("max_token_bytes", self.max_token_bytes, MAX_TOKEN_BYTES)?;
         check_count("max_concurrent_verifications", self.permits.at_once, MAX_CHECKS)?;
+        check_range("max_wait", self.max_wait, MAX_MAX_WAIT)?;
         check_range("verification_queue", self.permits.wait, MAX_PERMIT_WAIT)
     }
 }
@@ -87,6 +92,13 @@ impl Builder {
     /// Default: 10,000.
     pub fn live_permissions(mut self, most: u64) -> Self {
         self.limits.live_permissions = most;
+        self
+    }
+
+    /// How long all waits of one request may take together: for keys, permissions, decisions. Beyond that the response is 503,
+    /// whatever the policy says about errors. Default: 5 s; one minute at most.
+    pub fn max_wait(mut self, limit: Duration) -> Self {
+        self.limits.max_wait = limit;
         self
     }
 

@@ -85,6 +85,11 @@ impl VerifiedTokens {
         Self { cache: (bytes > 0).then(cache), changes }
     }
 
+    /// Counts what verified tokens rest on.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// The token, if it has been verified before and would be again. `None` otherwise: then it is verified anew.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod times;
 pub(crate) use cache::VerifiedTokens;
 pub(crate) use claims::judge_introspected;
 pub(crate) use jwt::{AwaitedKey, verify};
+pub(crate) use reverify::stands;
 pub(crate) use times::judge as judge_times;
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) fn of(entry: &TrustedIssuer, key: &Arc<VerifyingKey>, kid: Option<&st
 /// # Errors
 ///
 /// When the token's time is over, or has not come, or the key must be fetched first.
-pub(super) fn stands(
+pub(crate) fn stands(
     token: &AccessToken,
     entries: &ArcSwap<TrustedIssuers>,
     changes: &Changes,

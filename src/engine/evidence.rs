@@ -1,0 +1,58 @@
+//! What is known about a request so far.
+
+use std::sync::Arc;
+
+use super::permits::Permit;
+use super::record::Wait;
+use crate::permissions::Epoch;
+use crate::policy::{Decided, Waited};
+use crate::token::AccessToken;
+use crate::token::introspect::Answer;
+use crate::token::verify::AwaitedKey;
+
+/// A request is decided in one go from what is at hand. Where that is not enough, what is missing is obtained and kept here,
+/// and the decision is made again. A request that waits for nothing allocates nothing for it.
+#[derive(Default)]
+pub(crate) struct Evidence {
+    /// The token, once it is verified: a later decision does not verify it again.
+    pub(super) token: Option<AccessToken>,
+    pub(super) is_cached: bool,
+    /// When the request arrived, in the order of fetches and changes.
+    pub(super) arrival: Option<Epoch>,
+    gathered: Option<Box<Gathered>>,
+}
+
+/// What was waited for.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) key: Option<AwaitedKey>,
+    pub(super) permit: Option<Permit>,
+    /// What the issuer says of an opaque token.
+    pub(super) answer: Option<Arc<Answer>>,
+    pub(super) permissions: Vec<Waited>,
+    pub(super) decided: Vec<Decided>,
+    pub(super) waits: Vec<Wait>,
+}
+
+impl Evidence {
+    pub(super) fn gathered(&self) -> Option<&Gathered> {
+        self.gathered.as_deref()
+    }
+
+    pub(super) fn gather(&mut self) -> &mut Gathered {
+        self.gathered.get_or_insert_default()
+    }
+
+    /// Taken out: a request that waits on need not hold it.
+    pub(super) fn take_permit(&mut self) -> Option<Permit> {
+        self.gathered.as_mut()?.permit.take()
+    }
+
+    pub(super) fn key(&self) -> Option<&AwaitedKey> {
+        self.gathered()?.key.as_ref()
+    }
+
+    pub(super) fn waits(&self) -> &[Wait] {
+        self.gathered().map_or(&[], |gathered| &gathered.waits)
+    }
+}

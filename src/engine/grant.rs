@@ -1,0 +1,76 @@
+//! What a request that passed was granted.
+
+use std::fmt;
+
+use super::requirement::Requirement;
+use crate::organization::Organization;
+use crate::permissions::PermissionDrift;
+use crate::policy::Granted;
+use crate::token::AccessToken;
+
+/// What a request was granted: the verified token, and the organization that the request is about.
+///
+/// It is the one extension that a request carries after it passed, and what [`Requirement::authorize`] returns. axum
+/// handlers use the extractors instead.
+///
+/// ```
+/// use orgate::engine::Grant;
+///
+/// fn caller<B>(request: &http::Request<B>) -> Option<String> {
+///     let grant = request.extensions().get::<Grant>()?;
+///     Some(grant.token()?.subject().id().to_owned())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Grant {
+    requirement: Requirement,
+    token: Option<AccessToken>,
+    organization: Option<Organization>,
+    drift: Option<PermissionDrift>,
+}
+
+impl Grant {
+    pub(super) fn new(requirement: &Requirement, token: AccessToken, granted: Granted) -> Self {
+        Self {
+            requirement: requirement.clone(),
+            token: Some(token),
+            organization: granted.organization,
+            drift: granted.drift,
+        }
+    }
+
+    /// Under `optional(..)`, to a request without a token.
+    pub(super) fn anonymous(requirement: &Requirement) -> Self {
+        Self { requirement: requirement.clone(), token: None, organization: None, drift: None }
+    }
+
+    /// Returns the verified token; `None` where an optional policy let a request without one pass.
+    #[must_use]
+    pub fn token(&self) -> Option<&AccessToken> {
+        self.token.as_ref()
+    }
+
+    /// Returns the organization that the request is about; `None` where the clause that passed has none.
+    #[must_use]
+    pub fn organization(&self) -> Option<&Organization> {
+        self.organization.as_ref()
+    }
+
+    /// Returns how the token differs from what its subject holds now; `None` on routes without live permissions.
+    #[must_use]
+    pub fn permission_drift(&self) -> Option<&PermissionDrift> {
+        self.drift.as_ref()
+    }
+
+    /// Returns the requirement that the request met.
+    #[must_use]
+    pub fn requirement(&self) -> &Requirement {
+        &self.requirement
+    }
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant").field("policy", &self.requirement.policy()).finish_non_exhaustive()
+    }
+}

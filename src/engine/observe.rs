@@ -1,0 +1,141 @@
+//! Who is told of decisions.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::request::Parts;
+
+use super::evidence::Evidence;
+use super::grant::Grant;
+use super::record::{Outcome, Record, TokenCache};
+use super::requirement::Requirement;
+use crate::organization::matched_path;
+use crate::rejection::Rejection;
+use crate::time::Now;
+
+/// Is told of every decision, public routes excepted. Given to
+/// [`Builder::observer`](crate::server::Builder::observer).
+///
+/// The `tracing` log is one observer and always there: rejections of status 4xx at debug, 5xx at warn, requests that passed at trace.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use orgate::engine::{Observer, Outcome, Record};
+///
+/// #[derive(Default)]
+/// struct Denials(AtomicU64);
+///
+/// impl Observer for Denials {
+///     fn decided(&self, record: &Record<'_>) {
+///         if record.outcome() == Outcome::Deny {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
+pub trait Observer: Send + Sync + 'static {
+    /// Takes note of one decision. It is called from the request, so it must not block. A panic in it is caught.
+    fn decided(&self, record: &Record<'_>);
+}
+
+/// The observers of one server.
+#[derive(Clone, Default)]
+pub(crate) struct Observers(Vec<Arc<dyn Observer>>);
+
+impl Observers {
+    pub(crate) fn add(&mut self, observer: impl Observer) {
+        self.0.push(Arc::new(observer));
+    }
+
+    /// Tells everybody. Costs next to nothing where nobody listens.
+    #[inline]
+    pub(super) fn tell(
+        &self,
+        requirement: &Requirement,
+        outcome: Result<&Grant, &Rejection>,
+        request: &Parts,
+        evidence: &Evidence,
+        started: &Now,
+    ) {
+        if !self.0.is_empty() || is_logged(outcome.err()) {
+            self.tell_all(&record(requirement, outcome, request, evidence, started));
+        }
+    }
+
+    #[cold]
+    fn tell_all(&self, record: &Record<'_>) {
+        log(record);
+        for observer in &self.0 {
+            if catch_unwind(AssertUnwindSafe(|| observer.decided(record))).is_err() {
+                tracing::error!(target: "orgate", "an observer panicked");
+            }
+        }
+    }
+}
+
+fn record<'a>(
+    requirement: &'a Requirement,
+    outcome: Result<&'a Grant, &'a Rejection>,
+    request: &'a Parts,
+    evidence: &'a Evidence,
+    started: &Now,
+) -> Record<'a> {
+    let grant = outcome.ok();
+    let token = grant.and_then(Grant::token).or(evidence.token.as_ref());
+    let cached = if evidence.is_cached { TokenCache::Hit } else { TokenCache::Miss };
+    Record {
+        time: SystemTime::UNIX_EPOCH + started.unix,
+        duration: requirement.state().clock.now().monotonic.saturating_sub(started.monotonic),
+        method: &request.method,
+        route: matched_path(request),
+        policy: requirement.policy(),
+        rejection: outcome.err(),
+        token,
+        organization: grant.and_then(Grant::organization),
+        token_cache: token.map(|_| cached),
+        waits: evidence.waits(),
+    }
+}
+
+fn is_logged(rejection: Option<&Rejection>) -> bool {
+    match rejection {
+        None => tracing::enabled!(target: "orgate", tracing::Level::TRACE),
+        Some(rejection) if rejection.status().is_server_error() => {
+            tracing::enabled!(target: "orgate", tracing::Level::WARN)
+        }
+        Some(_) => tracing::enabled!(target: "orgate", tracing::Level::DEBUG),
+    }
+}
+
+/// The precise reason goes here and nowhere else. No subject, no token.
+fn log(record: &Record<'_>) {
+    macro_rules! decided {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(
+                target: "orgate",
+                kind = record.kind().map(tracing::field::debug),
+                policy = record.policy(),
+                method = tracing::field::display(record.method()),
+                route = record.route(),
+                issuer = record.issuer_name(),
+                kid = record.rejection().and_then(Rejection::kid).map(tracing::field::debug),
+                detail = record.detail(),
+                source = record.rejection().and_then(std::error::Error::source).map(tracing::field::display),
+                $message
+            )
+        };
+    }
+    match record.outcome() {
+        Outcome::Allow => decided!(trace, "request granted"),
+        Outcome::Deny => decided!(debug, "request refused"),
+        Outcome::Undecided => decided!(warn, "request refused"),
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observers").field(&self.0.len()).finish()
+    }
+}

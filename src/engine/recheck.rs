@@ -1,0 +1,31 @@
+//! Whether what was granted still stands.
+
+use super::authenticate::judge_changes;
+use super::grant::Grant;
+use super::need::Stop;
+use super::requirement::Requirement;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::time::Now;
+use crate::token::verify;
+
+/// Judges times, changes, issuer entry and key of a granted token again.
+///
+/// A request may wait for its service after it was granted, and a connection may outlive its token. What the policy says
+/// about the request itself cannot have changed.
+pub(crate) fn recheck(requirement: &Requirement, grant: &Grant, now: &Now) -> Result<(), Stop> {
+    let Some(token) = grant.token() else { return Ok(()) };
+    let state = requirement.state();
+    if token.jws().is_some() {
+        if !verify::stands(token, &state.entries, state.verified.changes(), now)? {
+            let detail = "the key or the issuer of the token is gone";
+            return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
+        }
+    } else {
+        let issuers = state.entries.load();
+        let Some((_, issuer)) = issuers.trusted(token.issuer()) else {
+            return Err(Rejection::invalid_token("the issuer is no longer trusted").into());
+        };
+        verify::judge_times(token.times(), issuer.rules.leeway, *now)?;
+    }
+    judge_changes(state, token, now).map_err(Stop::from)
+}

@@ -1,0 +1,252 @@
+//! One decision, as everything that looks at decisions sees it.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Method, StatusCode};
+
+use super::need::Need;
+use crate::organization::Organization;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::scope::Scope;
+use crate::token::{AccessToken, SubjectKind};
+
+/// What was decided about one request, and why: lent to every [`Observer`](super::Observer).
+///
+/// It holds no token, and no subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    pub(super) time: SystemTime,
+    pub(super) duration: Duration,
+    pub(super) method: &'a Method,
+    pub(super) route: Option<&'a str>,
+    pub(super) policy: &'a str,
+    pub(super) rejection: Option<&'a Rejection>,
+    pub(super) token: Option<&'a AccessToken>,
+    pub(super) organization: Option<&'a Organization>,
+    pub(super) token_cache: Option<TokenCache>,
+    pub(super) waits: &'a [Wait],
+}
+
+/// How a request was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The request passed.
+    Allow,
+    /// The request was rejected: 400, 401, 403 or 404.
+    Deny,
+    /// The request could not be decided: 500 or 503.
+    Undecided,
+}
+
+/// Whether a token was known from before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenCache {
+    /// The token was verified by an earlier request.
+    Hit,
+    /// The token was verified for this request.
+    Miss,
+}
+
+/// Something that a request waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    what: WaitedFor,
+    took: Duration,
+}
+
+/// What a request may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitedFor {
+    /// A key of the issuer.
+    Key,
+    /// A free place among the signature checks.
+    Verification,
+    /// The issuer's answer about an opaque token.
+    Introspection,
+    /// What the subject holds now.
+    Permissions,
+    /// The decision point.
+    Decision,
+}
+
+impl<'a> Record<'a> {
+    /// Returns when the request arrived.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        self.time
+    }
+
+    /// Returns how long the decision took, waits included.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// Returns the request's method.
+    #[must_use]
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// Returns the route's template, `/orgs/{org}` for instance, if the router tells it.
+    #[must_use]
+    pub fn route(&self) -> Option<&'a str> {
+        self.route
+    }
+
+    /// Returns the policy as it is printed.
+    #[must_use]
+    pub fn policy(&self) -> &'a str {
+        self.policy
+    }
+
+    /// Returns how the request was decided.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.rejection {
+            None => Outcome::Allow,
+            Some(rejection) if rejection.status().is_server_error() => Outcome::Undecided,
+            Some(_) => Outcome::Deny,
+        }
+    }
+
+    /// Returns the rejection; `None` if the request passed.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&'a Rejection> {
+        self.rejection
+    }
+
+    /// Returns the HTTP status of the rejection; `None` if the request passed.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.rejection.map(Rejection::status)
+    }
+
+    /// Returns the kind of the rejection; `None` if the request passed.
+    #[must_use]
+    pub fn kind(&self) -> Option<RejectionKind> {
+        self.rejection.map(Rejection::kind)
+    }
+
+    /// Returns what the client can do about the rejection; `None` if the request passed.
+    #[must_use]
+    pub fn remediation(&self) -> Option<Remediation> {
+        self.rejection.map(Rejection::remediation)
+    }
+
+    /// Returns the precise reason of the rejection: for logs, never for a response.
+    #[must_use]
+    pub fn detail(&self) -> Option<&'a str> {
+        self.rejection.map(Rejection::detail)
+    }
+
+    /// Returns the scopes that the token lacks.
+    #[must_use]
+    pub fn missing_scopes(&self) -> &'a [Scope] {
+        self.rejection.map_or(&[], Rejection::missing_scopes)
+    }
+
+    /// Returns the name of the issuer entry, as far as it is known.
+    #[must_use]
+    pub fn issuer_name(&self) -> Option<&'a str> {
+        self.token.map(AccessToken::issuer_name).or_else(|| self.rejection.and_then(Rejection::issuer))
+    }
+
+    /// Returns the kind of the token's subject, once the token is verified.
+    #[must_use]
+    pub fn subject_kind(&self) -> Option<SubjectKind> {
+        self.token.map(|token| token.subject().kind())
+    }
+
+    /// Returns the client that the token was issued to, once the token is verified.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&'a str> {
+        self.token.and_then(AccessToken::client_id)
+    }
+
+    /// Returns the organization of a request that passed.
+    #[must_use]
+    pub fn organization(&self) -> Option<&'a Organization> {
+        self.organization
+    }
+
+    /// Returns whether the token was known from before; `None` without a verified token.
+    #[must_use]
+    pub fn token_cache(&self) -> Option<TokenCache> {
+        self.token_cache
+    }
+
+    /// Returns what was waited for, in order.
+    #[must_use]
+    pub fn waits(&self) -> &'a [Wait] {
+        self.waits
+    }
+}
+
+impl Wait {
+    pub(super) const fn new(what: WaitedFor, took: Duration) -> Self {
+        Self { what, took }
+    }
+
+    /// Returns what was waited for.
+    #[must_use]
+    pub const fn what(&self) -> WaitedFor {
+        self.what
+    }
+
+    /// Returns how long the wait took.
+    #[must_use]
+    pub const fn took(&self) -> Duration {
+        self.took
+    }
+}
+
+impl WaitedFor {
+    pub(super) fn of(need: &Need) -> Self {
+        match need {
+            Need::Key(_) => Self::Key,
+            Need::Permit => Self::Verification,
+            Need::Introspection(_) => Self::Introspection,
+            Need::Permissions(_) => Self::Permissions,
+            Need::Decision(_) => Self::Decision,
+        }
+    }
+
+    /// Returns the stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Verification => "verification",
+            Self::Introspection => "introspection",
+            Self::Permissions => "permissions",
+            Self::Decision => "decision",
+        }
+    }
+}
+
+impl Outcome {
+    /// Returns the stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl TokenCache {
+    /// Returns the stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+        }
+    }
+}

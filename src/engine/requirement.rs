@@ -1,0 +1,158 @@
+//! A policy that one server requires.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
+
+use super::decide::decide;
+use super::evidence::Evidence;
+use super::grant::Grant;
+use super::need::{Need, Stop};
+use super::recheck::recheck;
+use super::resolve::until_settled;
+use super::state::State;
+use crate::policy::Rules;
+use crate::rejection::Rejection;
+use crate::time::Now;
+
+/// A policy that one server requires: decides requests, whatever brought them. Made by
+/// [`ResourceServer::requirement`](crate::ResourceServer::requirement).
+///
+/// A cheap clone. The Tower layer and the axum guard hold one for each route; a gateway, a message consumer or a WebSocket
+/// calls [`authorize`](Self::authorize) itself.
+#[derive(Clone)]
+pub struct Requirement(Arc<Inner>);
+
+struct Inner {
+    state: Arc<State>,
+    rules: Rules,
+}
+
+/// The first decision about a request.
+pub(crate) enum Begun {
+    /// The grant is in the request's extensions.
+    Granted,
+    Rejected(Rejection),
+    /// Something must be waited for.
+    Waits(Box<Pending>),
+}
+
+/// A request that could not be decided at once.
+pub(crate) struct Pending {
+    need: Need,
+    evidence: Evidence,
+    started: Now,
+}
+
+impl Requirement {
+    pub(crate) fn new(state: Arc<State>, rules: Rules) -> Self {
+        Self(Arc::new(Inner { state, rules }))
+    }
+
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.0.state
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
+    /// Returns the policy as it is printed.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        self.0.rules.text()
+    }
+
+    /// Decides a request, and waits for what must be fetched: five seconds in all by default
+    /// ([`Builder::max_wait`](crate::server::Builder::max_wait)).
+    ///
+    /// The token is read from `Authorization`, which is marked as sensitive. A request that passes has the [`Grant`] in its
+    /// extensions too, in place of any other. For `path(..)` in the policy, insert
+    /// [`PathParams`](crate::organization::PathParams) into the extensions first.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Rejection`] if the policy is not met (401, 403, 404), cannot be decided now (503), or is misconfigured
+    /// (500). [`response`](Self::response) turns it into the response that a client should receive.
+    pub async fn authorize(&self, request: &mut Parts) -> Result<Grant, Rejection> {
+        let outcome = match self.begin(request) {
+            Begun::Granted => Ok(()),
+            Begun::Rejected(rejection) => Err(rejection),
+            Begun::Waits(pending) => self.settle(request, *pending).await,
+        };
+        outcome?;
+        let grant = request.extensions.get::<Grant>().cloned();
+        grant.ok_or_else(|| Rejection::misconfigured("a request that passed without a grant"))
+    }
+
+    /// Returns the response to a rejected request: status, challenge, problem body, or gRPC's form for a gRPC call.
+    #[must_use]
+    pub fn response(&self, rejection: Rejection, request: &Parts) -> Response<Bytes> {
+        self.0.state.responder.complete(rejection, request).into_response()
+    }
+
+    /// Decides, as far as that is possible at once.
+    pub(crate) fn begin(&self, request: &mut Parts) -> Begun {
+        let (started, mut evidence) = (self.0.state.clock.now(), Evidence::default());
+        match decide(self, request, &mut evidence, &started) {
+            Ok(grant) => {
+                self.granted(grant, request, &evidence, &started);
+                Begun::Granted
+            }
+            Err(Stop::Reject(rejection)) => Begun::Rejected(self.rejected(rejection, request, &evidence, &started)),
+            Err(Stop::Need(need)) => Begun::Waits(Box::new(Pending { need, evidence, started })),
+        }
+    }
+
+    /// Waits for what is missing, and decides.
+    pub(crate) async fn settle(&self, request: &mut Parts, pending: Pending) -> Result<(), Rejection> {
+        let Pending { need, mut evidence, started } = pending;
+        let decide = |evidence: &mut Evidence, now: &Now| decide(self, request, evidence, now);
+        match until_settled(&self.0.state, &mut evidence, Some(need), decide).await {
+            Ok(grant) => {
+                self.granted(grant, request, &evidence, &started);
+                Ok(())
+            }
+            Err(rejection) => Err(self.rejected(rejection, request, &evidence, &started)),
+        }
+    }
+
+    /// Whether what the request was granted a while ago still stands. If not, it is to be decided anew.
+    pub(crate) fn still_grants(&self, request: &Parts) -> bool {
+        let now = self.0.state.clock.now();
+        request.extensions.get::<Grant>().is_some_and(|grant| recheck(self, grant, &now).is_ok())
+    }
+
+    /// A rejection of a request that this requirement granted before, found by what came after: logged, and in the form that
+    /// the rest of the API uses.
+    #[cfg(feature = "axum")]
+    pub(crate) fn refuse(&self, rejection: Rejection, request: &Parts) -> Rejection {
+        self.rejected(rejection, request, &Evidence::default(), &self.0.state.clock.now())
+    }
+
+    fn granted(&self, grant: Grant, request: &mut Parts, evidence: &Evidence, started: &Now) {
+        self.0.state.observers.tell(self, Ok(&grant), request, evidence, started);
+        request.extensions.insert(grant);
+    }
+
+    /// The rejection, complete: what follows only has to send it.
+    pub(crate) fn rejected(
+        &self,
+        rejection: Rejection,
+        request: &Parts,
+        evidence: &Evidence,
+        started: &Now,
+    ) -> Rejection {
+        self.0.state.observers.tell(self, Err(&rejection), request, evidence, started);
+        self.0.state.responder.complete(rejection, request)
+    }
+}
+
+impl fmt::Debug for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requirement").field("policy", &self.policy()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,87 @@
+//! Obtains what a decision lacks. The one loop that waits.
+
+use std::time::Duration;
+
+use super::evidence::Evidence;
+use super::need::{Need, Question, Stop};
+use super::record::{Wait, WaitedFor};
+use super::state::State;
+use crate::policy::{Decided, Waited, WantedDecision, WantedPermissions};
+use crate::rejection::Rejection;
+use crate::time::Now;
+
+/// More waits than any request needs.
+const MOST_WAITS: usize = 16;
+
+/// When to try again, where nothing says otherwise.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Decides until the outcome is settled. `need` is what the first decision lacked, if it was made already.
+///
+/// Each wait has a limit of its own, their number is bounded, and all of them together end at the deadline: 503, whatever
+/// the policy says about errors.
+pub(super) async fn until_settled<T>(
+    state: &State,
+    evidence: &mut Evidence,
+    mut need: Option<Need>,
+    mut decide: impl FnMut(&mut Evidence, &Now) -> Result<T, Stop>,
+) -> Result<T, Rejection> {
+    let settling = async {
+        for _ in 0..=MOST_WAITS {
+            if let Some(need) = need.take() {
+                obtain(state, evidence, need).await?;
+            }
+            match decide(evidence, &state.clock.now()) {
+                Ok(settled) => return Ok(settled),
+                Err(Stop::Reject(rejection)) => return Err(rejection),
+                Err(Stop::Need(more)) => need = Some(more),
+            }
+        }
+        Err(Rejection::unavailable(RETRY_AFTER, "what the decision rests on kept changing; gave up"))
+    };
+    // Without a tokio runtime there is no timer, and nothing that waits longer than its own limit.
+    if tokio::runtime::Handle::try_current().is_err() {
+        return settling.await;
+    }
+    let late = || Rejection::unavailable(RETRY_AFTER, format!("not decided within {:?}", state.max_wait));
+    tokio::time::timeout(state.max_wait, settling).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Waits for what is missing, and notes how long that took.
+async fn obtain(state: &State, evidence: &mut Evidence, need: Need) -> Result<(), Rejection> {
+    let what = WaitedFor::of(&need);
+    let began = state.clock.now().monotonic;
+    let outcome = fetch(state, evidence, need).await;
+    let took = state.clock.now().monotonic.saturating_sub(began);
+    evidence.gather().waits.push(Wait::new(what, took));
+    outcome
+}
+
+async fn fetch(state: &State, evidence: &mut Evidence, need: Need) -> Result<(), Rejection> {
+    match need {
+        Need::Key(_) if evidence.key().is_some() => {
+            let detail = "the issuer was replaced while its key was fetched";
+            return Err(Rejection::unavailable(RETRY_AFTER, detail));
+        }
+        Need::Key(missing) => {
+            let arrival = Some(missing.arrival);
+            let outcome = missing.issuer.keys.resolve(missing.kid.as_deref(), missing.algorithm, arrival).await;
+            evidence.gather().key = Some(missing.awaited(outcome)?);
+        }
+        Need::Permit => evidence.gather().permit = Some(state.permits.acquire().await?),
+        Need::Introspection(Question { introspector, token, issuer }) => {
+            evidence.gather().answer = Some(introspector.ask(&token, &issuer).await);
+        }
+        Need::Permissions(wanted) => {
+            let WantedPermissions { source, query, need } = *wanted;
+            let outcome = state.live.permissions.resolve(&source, &query, need).await;
+            evidence.gather().permissions.push(Waited { query, outcome });
+        }
+        Need::Decision(wanted) => {
+            let WantedDecision { decider, request, times } = *wanted;
+            let outcome = decider.decide_in_time(&request, times).await;
+            evidence.gather().decided.push(Decided { request, outcome });
+        }
+    }
+    Ok(())
+}
