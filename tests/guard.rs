@@ -391,15 +391,15 @@ GET        /orgs/{org}/orders   resource in organization from path {org} and all
 PUT,PATCH  /mixed               optional: resource and scope all and check \"mine\"
 *          /mixed               (resource and scope all) or (organization from header x-org and scope all)
 GET        /billing             resource https://api.example.com/billing and user and scope all
-*          /health              open
-POST       /hook                open
-*          /docs/**             open router
+*          /health              public
+POST       /hook                public
+*          /docs/**             public router
 *          (fallback)           resource and scope all
 ";
     assert_eq!(guard.to_string(), expected);
     assert!(guard.into_router().is_ok());
     let open: Guard = server.guard().public_fallback(public);
-    assert_eq!(open.to_string(), "*  (fallback)  open\n");
+    assert_eq!(open.to_string(), "*  (fallback)  public\n");
 }
 
 #[test]
