@@ -11,8 +11,8 @@ use super::discovery::{Endpoints, Metadata, Source, below};
 use super::{AuthZen, Evaluation};
 use crate::decision::{DecisionRequest, MAX_BATCH, Obligation};
 use crate::error::ConfigError;
-use crate::http::Fetch;
-use crate::http::{ClientChoice, Remote, check_header, check_url};
+use crate::http::url::check_base;
+use crate::http::{HttpClient, Remote, check_header};
 use crate::time::{Clock, SystemClock};
 
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
@@ -32,7 +32,7 @@ pub struct AuthZenBuilder {
     max_batch: usize,
     allow_http: bool,
     clock: Arc<dyn Clock>,
-    client: ClientChoice,
+    client: HttpClient,
     map: Option<Map>,
     on_obligation: Option<OnObligation>,
 }
@@ -54,7 +54,7 @@ impl AuthZenBuilder {
             max_batch: MAX_BATCH,
             allow_http: false,
             clock: Arc::new(SystemClock::new()),
-            client: ClientChoice::default(),
+            client: HttpClient::new(),
             map: None,
             on_obligation: None,
         }
@@ -137,23 +137,9 @@ impl AuthZenBuilder {
         self
     }
 
-    /// Asks through this client instead of the built-in one, whose settings are then of no effect.
-    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
-        self.client.custom = Some(Arc::new(fetch));
-        self
-    }
-
-    /// Trusts this root certificate (PEM, one or more) besides the platform's.
-    #[cfg(feature = "http-client")]
-    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.client.settings.root_certificates.push(pem.into());
-        self
-    }
-
-    /// Asks through this proxy. The environment's proxy settings are never used.
-    #[cfg(feature = "http-client")]
-    pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.client.settings.proxy = Some(url.into());
+    /// Asks through this client. Default: the built-in one ([`HttpClient::new`]).
+    pub fn http_client(mut self, client: HttpClient) -> Self {
+        self.client = client;
         self
     }
 
@@ -176,7 +162,7 @@ impl AuthZenBuilder {
     ///
     /// The first setting that must not run, with its value; a secret is not shown.
     pub fn build(self) -> Result<AuthZen, ConfigError> {
-        let url = check_url("policy decision point", &self.identifier, self.allow_http)?;
+        let url = check_base("policy decision point", &self.identifier, self.allow_http)?;
         check_limits(self.deadline, self.calls, self.max_batch)?;
         let no_url = || ConfigError::new(format_args!("{:?} is not a URL", self.identifier));
         let given = |evaluation, evaluations| Source::Given(Arc::new(Endpoints { evaluation, evaluations }));
@@ -190,14 +176,14 @@ impl AuthZenBuilder {
                 given(usual("/access/v1/evaluation")?, Some(usual("/access/v1/evaluations")?))
             }
             Where::Given(evaluation, evaluations) => {
-                let check = |text: &String| check_url("endpoint", text, self.allow_http);
+                let check = |text: &String| check_base("endpoint", text, self.allow_http);
                 given(check(evaluation)?, evaluations.as_ref().map(check).transpose()?)
             }
         };
         Ok(AuthZen(Arc::new(Inner {
             identifier: self.identifier,
             source,
-            remote: Remote::new(self.client.make()?, self.calls, self.deadline),
+            remote: Remote::new(self.client.fetcher(&url)?, self.calls, self.deadline),
             headers: self.headers.into_iter().collect::<Result<_, _>>()?,
             max_batch: self.max_batch,
             map: self.map,

@@ -16,6 +16,7 @@ use super::{AuthZenBuilder, Evaluation, answer};
 use crate::decision::{
     Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, Obligation, one_for_each, too_many,
 };
+use crate::flight::{Lane, NO_RUNTIME, has_runtime};
 use crate::http::Remote;
 
 /// The largest question that is sent.
@@ -116,17 +117,20 @@ impl AuthZen {
         if requests.len() > most {
             return Err(too_many(requests.len(), most));
         }
-        if requests.is_empty() {
-            return Ok(Vec::new());
+        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+        if !has_runtime() {
+            return Err(DecisionError::wrong(NO_RUNTIME));
         }
         let late = |_| DecisionError::unavailable(format_args!("no answer to all of it within {LONGEST_BATCH:?}"));
-        let decisions =
-            tokio::time::timeout(LONGEST_BATCH, self.decisions(requests, semantic)).await.map_err(late)??;
+        let decisions = tokio::time::timeout(LONGEST_BATCH, self.decisions(&first.lane(), requests, semantic))
+            .await
+            .map_err(late)??;
         one_for_each(semantic.cut(decisions), requests.len())
     }
 
     async fn decisions(
         &self,
+        lane: &Lane,
         requests: &[DecisionRequest],
         semantic: Semantic,
     ) -> Result<Vec<Decision>, DecisionError> {
@@ -140,7 +144,7 @@ impl AuthZen {
         for call in calls {
             let asked: Vec<&Evaluation> = call.iter().filter_map(|at| questions.get(*at)).collect();
             let question = Evaluation::all_to_json(&asked, semantic.as_str());
-            let decisions = answer::several(self.ask(url, &question).await?.body())?;
+            let decisions = answer::several(self.ask(lane, url, &question).await?.body())?;
             for (at, decision) in call.iter().zip(one_for_each(decisions, asked.len())?) {
                 if let (Some(request), Some(place)) = (requests.get(*at), all.get_mut(*at)) {
                     *place = Some(self.fulfil(request, decision));
@@ -153,7 +157,7 @@ impl AuthZen {
     async fn evaluation(&self, request: &DecisionRequest) -> Result<Decision, DecisionError> {
         let question = self.question(request)?.to_json();
         let endpoints = self.0.source.endpoints(&self.0.remote).await?;
-        let answer = self.ask(&endpoints.evaluation, &question).await?;
+        let answer = self.ask(&request.lane(), &endpoints.evaluation, &question).await?;
         Ok(self.fulfil(request, answer::single(answer.body())?))
     }
 
@@ -184,7 +188,7 @@ impl AuthZen {
         Ok(evaluation)
     }
 
-    async fn ask(&self, url: &Uri, question: &Value) -> Result<Response<Bytes>, DecisionError> {
+    async fn ask(&self, lane: &Lane, url: &Uri, question: &Value) -> Result<Response<Bytes>, DecisionError> {
         let body = question.to_string();
         if body.len() > MAX_QUESTION_BYTES {
             return Err(DecisionError::wrong(format_args!("a question of more than {MAX_QUESTION_BYTES} bytes")));
@@ -200,7 +204,7 @@ impl AuthZen {
         if let Ok(id) = HeaderValue::try_from(&id) {
             headers.insert(REQUEST_ID, id);
         }
-        let answer = self.0.remote.call(request).await.map_err(DecisionError::from);
+        let answer = self.0.remote.call(Some(lane), request).await.map_err(DecisionError::from);
         let answer = answer.and_then(|answer| match answer.status() {
             StatusCode::OK => Ok(answer),
             _ => Err(DecisionError::refused(&answer)),

@@ -98,7 +98,7 @@ impl Metadata {
         *request.method_mut() = Method::GET;
         *request.uri_mut() = self.url.clone();
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = remote.call_within(request, LIMIT).await?;
+        let answer = remote.call_within(None, request, LIMIT).await?;
         if answer.status() != StatusCode::OK {
             return Err(DecisionError::refused(&answer));
         }

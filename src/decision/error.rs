@@ -60,7 +60,7 @@ impl DecisionError {
         // A point that fails at what it was asked can be reached: who chose the question must not profit.
         let fails = status.as_u16() == 500;
         let error = if is_passing(status) && !fails { Self::unavailable(detail) } else { Self::wrong(detail) };
-        match retry_after(answer.headers()) {
+        match retry_after(answer.headers(), None) {
             Some(after) => error.with_retry_after(after),
             None => error,
         }
@@ -71,9 +71,9 @@ impl DecisionError {
 impl From<CallError> for DecisionError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::TooLarge => Self::wrong(error),
+            CallError::Unusable(_) | CallError::NoRuntime => Self::wrong(error),
             // The limit is ours, and any caller can reach it.
-            CallError::Busy(_) => Self::wrong(error).with_retry_after(Duration::from_secs(1)),
+            CallError::Busy => Self::wrong(error).with_retry_after(Duration::from_secs(1)),
             _ => Self::unavailable(error).with_retry_after(Duration::from_secs(1)),
         }
     }

@@ -129,6 +129,12 @@ impl DecisionRequest {
         self.subject.issuer_name()
     }
 
+    /// On whose behalf a decision point is asked.
+    #[cfg(any(feature = "authzen", feature = "permit"))]
+    pub(crate) fn lane(&self) -> crate::flight::Lane {
+        crate::flight::Lane { tenant: self.subject.issuer().clone(), subject: self.subject.shared_id().clone() }
+    }
+
     /// The client that the token was issued to.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {

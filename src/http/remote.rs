@@ -5,69 +5,94 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
-use http::{HeaderMap, Request, Response, StatusCode};
-use tokio::sync::Semaphore;
+use http::{Request, Response, StatusCode};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::http::Fetch;
+use super::{Fetch, FetchError, retry_after, send};
+use crate::flight::{Lane, Lanes, NO_RUNTIME, has_runtime};
 
-/// The largest answer that is read.
+/// The largest response that is read.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 /// A connection that was reset, a server that restarts: asked again at once, it may refuse again.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Calls that wait for a slot, for each slot that there is.
+const QUEUE: usize = 4;
 
 /// A server, and the limits of calls to it.
 pub(crate) struct Remote {
     fetch: Arc<dyn Fetch>,
-    permits: Semaphore,
-    most: usize,
+    lanes: Lanes,
     deadline: Duration,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(crate) enum CallError {
-    /// As many calls as may be are on their way.
-    Busy(usize),
+    /// The limits of this process were reached: the other side was not asked, or had less than its time.
+    Busy,
+    NoRuntime,
     Late(Duration),
-    Unreachable(String),
-    TooLarge,
+    Unreachable(FetchError),
+    /// There is a response, and it cannot be used.
+    Unusable(FetchError),
 }
 
 impl Remote {
+    /// `most` calls at a time for each tenant, and some more that wait.
     pub(crate) fn new(fetch: Arc<dyn Fetch>, most: usize, deadline: Duration) -> Self {
-        Self { fetch, permits: Semaphore::new(most), most, deadline }
+        Self { fetch, lanes: Lanes::new(most, most.saturating_mul(QUEUE)), deadline }
     }
 
-    /// An answer of whatever status, within the deadline. A second call is made after a failed connection, a 5xx, or a
-    /// 429 that asks for little patience: whatever is sent through here may arrive twice.
-    pub(crate) async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
-        self.call_within(request, self.deadline).await
+    /// Returns a response of whatever status, within the deadline. A second call is made after a failed connection, a 5xx, or
+    /// a 429 that asks for little patience: whatever is sent through here may arrive twice.
+    pub(crate) async fn call(
+        &self,
+        lane: Option<&Lane>,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, CallError> {
+        self.call_within(lane, request, self.deadline).await
     }
 
     pub(crate) async fn call_within(
         &self,
+        lane: Option<&Lane>,
         request: Request<Bytes>,
         deadline: Duration,
     ) -> Result<Response<Bytes>, CallError> {
-        let _permit = self.permits.try_acquire().map_err(|_| CallError::Busy(self.most))?;
+        if !has_runtime() {
+            return Err(CallError::NoRuntime);
+        }
+        let end = Instant::now() + deadline;
+        let (bulkhead, who) = (self.lanes.of(lane), lane.map(|lane| &lane.subject));
+        let at_once = bulkhead.try_enter(who);
+        let waited = at_once.is_none();
+        let _slot = match at_once {
+            Some(slot) => slot,
+            None => match timeout_at(end, bulkhead.enter(who)).await {
+                Ok(Ok(slot)) => slot,
+                _ => return Err(CallError::Busy),
+            },
+        };
         let calls = async {
             let first = self.once(request.clone()).await;
             match pause_before_another(&first, deadline) {
                 Some(pause) => {
-                    tokio::time::sleep(pause).await;
+                    sleep(pause).await;
                     self.once(request).await
                 }
                 None => first,
             }
         };
-        tokio::time::timeout(deadline, calls).await.unwrap_or(Err(CallError::Late(deadline)))
+        // Whoever waited for a slot of ours left the other side less time than it has.
+        let late = if waited { CallError::Busy } else { CallError::Late(deadline) };
+        timeout_at(end, calls).await.unwrap_or(Err(late))
     }
 
     async fn once(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
-        let answer = self.fetch.fetch(request, MAX_ANSWER_BYTES).await;
-        let answer = answer.map_err(|error| CallError::Unreachable(error.to_string()))?;
-        if answer.body().len() > MAX_ANSWER_BYTES { Err(CallError::TooLarge) } else { Ok(answer) }
+        send(&*self.fetch, request, MAX_ANSWER_BYTES).await.map_err(|error| match error.has_response() {
+            true => CallError::Unusable(error),
+            false => CallError::Unreachable(error),
+        })
     }
 }
 
@@ -77,7 +102,7 @@ fn pause_before_another(first: &Result<Response<Bytes>, CallError>, deadline: Du
         Err(CallError::Unreachable(_)) => return Some(PAUSE),
         Err(_) => return None,
     };
-    let asked_for = retry_after(answer.headers());
+    let asked_for = retry_after(answer.headers(), None);
     match answer.status() {
         StatusCode::TOO_MANY_REQUESTS => asked_for.filter(|pause| *pause < deadline).map(|pause| pause.max(PAUSE)),
         status if status.is_server_error() => {
@@ -92,18 +117,13 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
 }
 
-/// RFC 9110 section 10.2.3, in its form with seconds.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-}
-
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy(most) => write!(f, "{most} calls are on their way already"),
-            Self::Late(deadline) => write!(f, "no answer within {deadline:?}"),
-            Self::Unreachable(why) => f.write_str(why),
-            Self::TooLarge => write!(f, "the answer has more than {MAX_ANSWER_BYTES} bytes"),
+            Self::Busy => f.write_str("too many calls are under way already"),
+            Self::NoRuntime => f.write_str(NO_RUNTIME),
+            Self::Late(deadline) => write!(f, "no response within {deadline:?}"),
+            Self::Unreachable(why) | Self::Unusable(why) => write!(f, "{why}"),
         }
     }
 }

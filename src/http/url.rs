@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
 
+use crate::error::ConfigError;
+
 /// Where plain `http` is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PlainHttp {
@@ -33,6 +35,21 @@ pub(crate) fn parse(text: &str, plain: PlainHttp) -> Result<Uri, &'static str> {
         Some("http") => Err("plain http: use https (or dangerous_allow_http)"),
         _ => Err("not an https URL"),
     }
+}
+
+/// Checks a configured URL.
+pub(crate) fn check(what: &str, text: &str, allow_http: bool) -> Result<Uri, ConfigError> {
+    let plain = if allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
+    parse(text, plain).map_err(|why| ConfigError::new(format_args!("{what} {:?}: {why}", without_user(text))))
+}
+
+/// Checks a configured URL to which paths are appended: it has no query.
+pub(crate) fn check_base(what: &str, text: &str, allow_http: bool) -> Result<Uri, ConfigError> {
+    let url = check(what, text, allow_http)?;
+    if text.contains('?') {
+        return Err(ConfigError::new(format_args!("{what} {:?}: it has a query", without_user(text))));
+    }
+    Ok(url)
 }
 
 /// For messages: what stands before an `@` may be a password.

@@ -10,8 +10,8 @@ use tokio::sync::OnceCell;
 use super::Permit;
 use super::client::{Facts, Inner};
 use crate::error::ConfigError;
-use crate::http::Fetch;
-use crate::http::{ClientChoice, Remote, check_header, check_url};
+use crate::http::url::check_base;
+use crate::http::{HttpClient, Remote, check_header};
 
 const API: &str = "https://api.permit.io";
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ pub struct PermitBuilder {
     deadline: Duration,
     calls: usize,
     allow_http: bool,
-    client: ClientChoice,
+    client: HttpClient,
 }
 
 impl PermitBuilder {
@@ -49,7 +49,7 @@ impl PermitBuilder {
             deadline: DEFAULT_DEADLINE,
             calls: DEFAULT_CALLS,
             allow_http: false,
-            client: ClientChoice::default(),
+            client: HttpClient::new(),
         }
     }
 
@@ -85,23 +85,9 @@ impl PermitBuilder {
         self
     }
 
-    /// Asks through this client instead of the built-in one, whose settings are then of no effect.
-    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
-        self.client.custom = Some(Arc::new(fetch));
-        self
-    }
-
-    /// Trusts this root certificate (PEM, one or more) besides the platform's.
-    #[cfg(feature = "http-client")]
-    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.client.settings.root_certificates.push(pem.into());
-        self
-    }
-
-    /// Asks through this proxy. The environment's proxy settings are never used.
-    #[cfg(feature = "http-client")]
-    pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.client.settings.proxy = Some(url.into());
+    /// Asks through this client. Default: the built-in one ([`HttpClient::new`]).
+    pub fn http_client(mut self, client: HttpClient) -> Self {
+        self.client = client;
         self
     }
 
@@ -118,10 +104,10 @@ impl PermitBuilder {
     ///
     /// The first setting that must not run, with its value; the key is not shown.
     pub fn build(self) -> Result<Permit, ConfigError> {
-        let base =
-            |what, text: &str| check_url(what, text, self.allow_http).map(|_| text.trim_end_matches('/').to_owned());
-        let pdp = base("decision point", &self.pdp)?;
-        let api = base("API", self.api.as_deref().unwrap_or(API))?;
+        let base = |text: &str| text.trim_end_matches('/').to_owned();
+        let (pdp, api) = (&*self.pdp, self.api.as_deref().unwrap_or(API));
+        let pdp_url = check_base("decision point", pdp, self.allow_http)?;
+        let api_url = check_base("API", api, self.allow_http)?;
         if self.deadline.is_zero() || self.deadline > LONGEST_DEADLINE {
             return Err(ConfigError::new(format_args!(
                 "deadline {:?}: not above zero and at most {LONGEST_DEADLINE:?}",
@@ -131,20 +117,19 @@ impl PermitBuilder {
         if !(1..=MAX_CALLS).contains(&self.calls) {
             return Err(ConfigError::new(format_args!("max_calls {}: not in 1 ..= {MAX_CALLS}", self.calls)));
         }
-        let facts = match self.through_pdp {
-            None => Facts::Api { base: api, scope: OnceCell::new() },
+        let (facts, facts_url) = match self.through_pdp {
+            None => (Facts::Api { base: base(api), scope: OnceCell::new() }, &api_url),
             Some(wait) if wait > LONGEST_WAIT => {
                 return Err(ConfigError::new(format_args!("sync_through_pdp {wait:?}: more than {LONGEST_WAIT:?}")));
             }
-            Some(wait) => Facts::Pdp { wait: wait_header(wait) },
+            Some(wait) => (Facts::Pdp { wait: wait_header(wait) }, &pdp_url),
         };
-        let fetch = self.client.make()?;
         Ok(Permit(Arc::new(Inner {
-            pdp,
+            pdp: base(pdp),
             key: self.key?,
             issuer: self.issuer,
-            checks: Remote::new(fetch.clone(), self.calls, self.deadline),
-            syncs: Remote::new(fetch, SYNC_CALLS, SYNC_DEADLINE),
+            checks: Remote::new(self.client.fetcher(&pdp_url)?, self.calls, self.deadline),
+            syncs: Remote::new(self.client.fetcher(facts_url)?, SYNC_CALLS, SYNC_DEADLINE),
             facts,
         })))
     }

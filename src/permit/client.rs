@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::{PermitBuilder, check};
 use crate::decision::{Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, MAX_BATCH, too_many};
+use crate::flight::Lane;
 use crate::http::Remote;
 
 /// Permit.io: a decision point, and the facts that it decides by. A cheap clone.
@@ -41,25 +42,23 @@ impl Permit {
 
     async fn check(&self, request: &DecisionRequest) -> Result<Decision, DecisionError> {
         let body = check::body(request, self.0.issuer.as_deref())?;
-        check::single(&self.ask("/allowed", &body).await?)
+        check::single(&self.ask(&request.lane(), "/allowed", &body).await?)
     }
 
     async fn check_all(&self, requests: &[DecisionRequest]) -> Result<Vec<Decision>, DecisionError> {
-        if requests.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(first) = requests.first() else { return Ok(Vec::new()) };
         if requests.len() > MAX_BATCH {
             return Err(too_many(requests.len(), MAX_BATCH));
         }
         let body = requests.iter().map(|request| check::body(request, self.0.issuer.as_deref()));
         let body = body.collect::<Result<Value, _>>()?;
-        check::several(&self.ask("/allowed/bulk", &body).await?)
+        check::several(&self.ask(&first.lane(), "/allowed/bulk", &body).await?)
     }
 
-    async fn ask(&self, path: &str, body: &Value) -> Result<Bytes, DecisionError> {
+    async fn ask(&self, lane: &Lane, path: &str, body: &Value) -> Result<Bytes, DecisionError> {
         let request = self.request(Method::POST, &format!("{}{path}", self.0.pdp), Some(body));
         let request = request.ok_or_else(|| DecisionError::wrong("the decision point's URL"))?;
-        let answer = match self.0.checks.call(request).await {
+        let answer = match self.0.checks.call(Some(lane), request).await {
             Ok(answer) if answer.status() == StatusCode::OK => Ok(answer.into_body()),
             Ok(answer) => Err(DecisionError::refused(&answer)),
             Err(error) => Err(error.into()),

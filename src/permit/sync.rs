@@ -160,10 +160,10 @@ impl Permit {
             request.headers_mut().insert(WAIT_TIMEOUT, wait.clone());
             request.headers_mut().insert(TIMEOUT_POLICY, HeaderValue::from_static("fail"));
         }
-        self.0.syncs.call(request).await.map_err(|error| SyncError {
+        self.0.syncs.call(None, request).await.map_err(|error| SyncError {
             detail: error.to_string().into(),
             not_found: false,
-            passing: !matches!(error, CallError::TooLarge),
+            passing: !matches!(error, CallError::Unusable(_) | CallError::NoRuntime),
             retry_after: None,
         })
     }
@@ -176,7 +176,7 @@ pub(super) fn refused(answer: &Response<Bytes>) -> SyncError {
         not_found: status == StatusCode::NOT_FOUND,
         // 424 is how the PDP says that it does not know it yet.
         passing: is_passing(status) || status == StatusCode::FAILED_DEPENDENCY,
-        retry_after: retry_after(answer.headers()),
+        retry_after: retry_after(answer.headers(), None),
     }
 }
 

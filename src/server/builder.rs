@@ -14,12 +14,13 @@ use limits::Limits;
 
 use super::ResourceServer;
 use super::check::{check_range, check_resource, metadata_url};
-use super::entry::{EntrySettings, Fetcher};
+use super::entry::EntrySettings;
 use crate::change::revocations::{RevocationList, Revocations};
 use crate::decision::Decider;
 use crate::engine::Live;
 use crate::engine::{Observer, Observers, Permits, State};
 use crate::error::ConfigError;
+use crate::http::HttpClient;
 use crate::issuer::Issuer;
 use crate::issuer::keys::{Changes, KeyEvent, RefreshSettings, Watcher};
 use crate::issuer::{Profile, TrustedIssuers};
@@ -65,7 +66,7 @@ pub struct Builder {
     revocations: Arc<dyn Revocations>,
     decider: Option<Decider>,
     clock: Arc<dyn Clock>,
-    fetcher: Fetcher,
+    client: HttpClient,
     allow_http: bool,
     watcher: Option<Watcher>,
     grpc: bool,
@@ -87,7 +88,7 @@ impl Builder {
             revocations: Arc::new(RevocationList::new()),
             decider: None,
             clock: Arc::new(SystemClock::new()),
-            fetcher: Fetcher::default(),
+            client: HttpClient::new(),
             allow_http: false,
             watcher: None,
             grpc: true,
@@ -267,7 +268,7 @@ impl Builder {
             allow_http: self.allow_http,
             max_issuers: self.limits.max_issuers,
             clock: self.clock.clone(),
-            fetcher: self.fetcher,
+            client: self.client,
         };
         let entries = self
             .issuers

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use http::Uri;
-
 use crate::error::ConfigError;
-use crate::http::url;
-use crate::http::url::PlainHttp;
+pub(super) use crate::http::url::check as check_url;
 use crate::issuer::{ORGANIZATION_URN, Profile};
 use crate::respond::Quotable;
 
@@ -20,11 +17,6 @@ pub(super) fn check_count(what: &str, value: usize, most: usize) -> Result<(), C
     } else {
         Err(ConfigError::new(format_args!("{what} {value}: not in 1 ..= {most}")))
     }
-}
-
-pub(super) fn check_url(what: &str, text: &str, allow_http: bool) -> Result<Uri, ConfigError> {
-    let plain = if allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
-    url::parse(text, plain).map_err(|why| ConfigError::new(format_args!("{what} {:?}: {why}", url::without_user(text))))
 }
 
 /// RFC 8414 section 2: no query and no fragment.

@@ -1,14 +1,12 @@
 //! From the settings of an issuer to its entry: at start-up, and when a tenant comes while the server runs.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::{check_issuer, check_name, check_resource, check_url};
 use crate::error::ConfigError;
-use crate::http::Fetch;
-#[cfg(feature = "http-client")]
-use crate::http::client::{ClientSettings, HttpClient};
+use crate::http::{Fetch, HttpClient};
 use crate::issuer::keys::{Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
 use crate::issuer::{Issuer, Keys};
 use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
@@ -27,16 +25,7 @@ pub(super) struct EntrySettings {
     pub(super) allow_http: bool,
     pub(super) max_issuers: usize,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) fetcher: Fetcher,
-}
-
-/// Who fetches documents: the application's own client, or the built-in one, made when it is first needed.
-#[derive(Default)]
-pub(super) struct Fetcher {
-    pub(super) custom: Option<Arc<dyn Fetch>>,
-    #[cfg(feature = "http-client")]
-    pub(super) client: ClientSettings,
-    made: OnceLock<Arc<dyn Fetch>>,
+    pub(super) client: HttpClient,
 }
 
 impl EntrySettings {
@@ -114,9 +103,17 @@ impl EntrySettings {
             }
         };
         let seed = issuer.seed.as_deref().map(|json| configured_set(json, &key_rules, &rules.name)).transpose()?;
-        let fetch = self.fetcher.get(&rules.name)?;
+        let fetch = self.fetch(&source, &rules.name)?;
         let origin = Origin { name: rules.name.clone(), source, rules: key_rules, fetch, allow_http: self.allow_http };
         Ok(KeyStore::fetching(origin, &self.life, self.clock.clone(), seed))
+    }
+
+    fn fetch(&self, source: &KeySource, issuer: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
+        let url = match source {
+            KeySource::Url(url) => url.clone(),
+            KeySource::Discovery { issuer } => check_url("issuer", issuer, self.allow_http)?,
+        };
+        self.client.fetcher(&url).map_err(|error| error.at(format_args!("issuer {issuer:?}")))
     }
 }
 
@@ -128,7 +125,7 @@ impl EntrySettings {
         ask: Introspection,
     ) -> Result<Arc<Introspector>, ConfigError> {
         ask.check()?;
-        check_url("introspection endpoint", &ask.endpoint, self.allow_http)?;
+        let endpoint = check_url("introspection endpoint", &ask.endpoint, self.allow_http)?;
         let mut all = entries.iter();
         let entry = match (&ask.issuer_name, all.next(), all.next()) {
             (Some(name), ..) => entries.named(name),
@@ -142,7 +139,7 @@ impl EntrySettings {
                 ask.issuer_name.as_deref().unwrap_or_default()
             ))
         })?;
-        let (name, fetch) = (entry.rules.name.clone(), self.fetcher.get(&entry.rules.name)?);
+        let (name, fetch) = (entry.rules.name.clone(), self.client.fetcher(&endpoint)?);
         Ok(Arc::new(Introspector::new(ask, name, fetch, self.clock.clone())))
     }
 }
@@ -166,29 +163,6 @@ fn rsa_default(issuer: &Issuer) -> Result<Algorithm, ConfigError> {
             "default_rsa_algorithm {algorithm}: not an allowed RSA algorithm of issuer {:?}",
             issuer.urls
         ))),
-    }
-}
-
-impl Fetcher {
-    fn get(&self, issuer: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
-        if let Some(fetch) = self.custom.as_ref().or(self.made.get()) {
-            return Ok(fetch.clone());
-        }
-        let made = self.make(issuer)?;
-        Ok(self.made.get_or_init(|| made).clone())
-    }
-
-    #[cfg(feature = "http-client")]
-    fn make(&self, _: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
-        Ok(Arc::new(HttpClient::new(&self.client)?))
-    }
-
-    #[cfg(not(feature = "http-client"))]
-    #[allow(clippy::unused_self, reason = "as with the feature http-client")]
-    fn make(&self, issuer: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
-        Err(ConfigError::new(format_args!(
-            "issuer {issuer:?}: its keys must be fetched, and there is no client: enable the feature http-client, or use fetch(..)"
-        )))
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::http::{Request, Response, StatusCode};
-use orgate::http::{Fetch, FetchError};
+use orgate::http::{Fetch, FetchError, HttpClient};
 use orgate::policy::{authenticated, resource, resource_at};
 use orgate::testing::TestClock;
 use orgate::token::SubjectKind;
@@ -340,8 +340,11 @@ async fn rotations_as_they_happened() {
         fetches: Arc::new(AtomicUsize::new(0)),
     };
     let clock = TestClock::new(Duration::ZERO);
-    let server =
-        ResourceServer::builder(ISSUER, RESOURCE).clock(clock.clone()).fetch(recorded.clone()).build().unwrap();
+    let server = ResourceServer::builder(ISSUER, RESOURCE)
+        .clock(clock.clone())
+        .http_client(HttpClient::custom(recorded.clone()))
+        .build()
+        .unwrap();
     let router = server.guard().get("/", handler, resource().scope("read:orders")).into_router().unwrap();
     let api = Api { router, clock: clock.clone() };
 

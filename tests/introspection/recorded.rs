@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use orgate::ResourceServer;
+use orgate::http::HttpClient;
 use orgate::testing::TestClock;
 use orgate::token::Introspection;
 use serde_json::{Value, json};
@@ -18,7 +19,8 @@ async fn verdict(said: &Value, ask: Introspection) -> (u16, String) {
     let world = World::start().await;
     world.endpoint.says(said);
     let at = said["iat"].as_u64().unwrap_or(1_795_181_700) + 1;
-    let builder = ResourceServer::builder("http://localhost:3001/oidc", API).fetch(world.endpoint.clone());
+    let builder = ResourceServer::builder("http://localhost:3001/oidc", API)
+        .http_client(HttpClient::custom(world.endpoint.clone()));
     let builder = builder.clock(TestClock::new(Duration::from_secs(at))).introspection(ask);
     let api = Api::of(&builder.build().unwrap());
     let verdict = api.get("/", "opaque").await.verdict();

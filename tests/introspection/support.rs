@@ -9,7 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
-use orgate::http::{Fetch, FetchError};
+use orgate::http::{Fetch, FetchError, HttpClient};
 use orgate::policy::{Policy, authenticated, organization, path, resource};
 use orgate::server::Builder;
 use orgate::testing::{TestClock, TestIssuer};
@@ -155,7 +155,8 @@ impl World {
     pub(crate) async fn configured(change: impl FnOnce(Builder) -> Builder) -> Self {
         let (issuer, endpoint) = (TestIssuer::start().await, Endpoint::new());
         let entry = Issuer::new(issuer.url()).name("main").jwks_json(issuer.jwks_json());
-        let builder = ResourceServer::builder(entry, API).clock(issuer.clock()).fetch(endpoint.clone());
+        let builder =
+            ResourceServer::builder(entry, API).clock(issuer.clock()).http_client(HttpClient::custom(endpoint.clone()));
         let server = change(builder).build().unwrap();
         Self { api: Api::of(&server), issuer, endpoint, server }
     }

@@ -9,7 +9,7 @@ use futures_util::future::FutureExt as _;
 use http::header::{ACCEPT, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, Request, Response, StatusCode};
 use orgate::ResourceServer;
-use orgate::http::{Fetch, FetchError};
+use orgate::http::{Fetch, FetchError, HttpClient};
 use orgate::testing::{Endpoint, TestIssuer};
 use serde_json::json;
 
@@ -63,7 +63,7 @@ fn status(status: StatusCode) -> Outcome {
 
 /// The issuer as this client shows it: at another name, and not over the network.
 fn api(issuer: &TestIssuer, client: &Scripted) -> Api {
-    Api::new(ResourceServer::builder(ISSUER, API).clock(issuer.clock()).fetch(client.clone()))
+    Api::new(ResourceServer::builder(ISSUER, API).clock(issuer.clock()).http_client(HttpClient::custom(client.clone())))
 }
 
 fn named(issuer: &TestIssuer) -> String {
@@ -116,7 +116,8 @@ impl Fetch for Hanging {
 #[tokio::test]
 async fn a_client_that_hangs() {
     let (issuer, log) = (TestIssuer::start().await, Log::start());
-    let api = Api::new(ResourceServer::builder(ISSUER, API).clock(issuer.clock()).fetch(Hanging));
+    let api =
+        Api::new(ResourceServer::builder(ISSUER, API).clock(issuer.clock()).http_client(HttpClient::custom(Hanging)));
     assert!(api.get(named(&issuer)).await.is_503());
     assert_eq!(log.count(FAILED), 0, "two seconds are over, five are not");
     log.wait_for("no answer within 5 s", 1).await;
@@ -154,7 +155,10 @@ async fn keys_come_over_https_alone() {
         "http://issuer.example/jwks" => found(jwks.clone()),
         _ => metadata("http://issuer.example/jwks"),
     });
-    let allowed = ResourceServer::builder(ISSUER, API).clock(issuer.clock()).fetch(client).dangerous_allow_http();
+    let allowed = ResourceServer::builder(ISSUER, API)
+        .clock(issuer.clock())
+        .http_client(HttpClient::custom(client))
+        .dangerous_allow_http();
     assert!(Api::new(allowed).get(named(&issuer)).await.is_ok());
 }
 

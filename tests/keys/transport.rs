@@ -4,6 +4,7 @@ use std::io;
 use std::process::Command;
 use std::sync::Arc;
 
+use orgate::http::HttpClient;
 use orgate::testing::{Endpoint, TestIssuer};
 use orgate::{Issuer, ResourceServer};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -70,14 +71,20 @@ async fn a_private_root_certificate() {
     let builder = || ResourceServer::builder(&*secure.url, API).clock(issuer.clock());
     assert!(Api::new(builder()).get(&token).await.is_503(), "an unknown authority");
     let other = SecureIssuer::start(&issuer).await;
-    assert!(Api::new(builder().root_certificate(&*other.root)).get(&token).await.is_503(), "another authority");
-    let trusting = Api::new(builder().root_certificate(&*other.root).root_certificate(&*secure.root));
+    assert!(
+        Api::new(builder().http_client(HttpClient::new().root_certificate(&*other.root))).get(&token).await.is_503(),
+        "another authority"
+    );
+    let trusting = Api::new(
+        builder().http_client(HttpClient::new().root_certificate(&*other.root).root_certificate(&*secure.root)),
+    );
     assert!(trusting.get(&token).await.is_ok());
-    let both = Api::new(builder().root_certificate(format!("{}{}", other.root, secure.root)));
+    let both =
+        Api::new(builder().http_client(HttpClient::new().root_certificate(format!("{}{}", other.root, secure.root))));
     assert!(both.get(&token).await.is_ok());
     let by_address = secure.url.replace("localhost", "127.0.0.1");
     let misnamed = ResourceServer::builder(Issuer::new(&*secure.url).jwks_uri(format!("{by_address}/jwks")), API);
-    let misnamed = misnamed.clock(issuer.clock()).root_certificate(&*secure.root);
+    let misnamed = misnamed.clock(issuer.clock()).http_client(HttpClient::new().root_certificate(&*secure.root));
     assert!(Api::new(misnamed).get(&token).await.is_503(), "the certificate names another host");
 }
 
@@ -89,7 +96,8 @@ async fn a_proxy_that_was_asked_for() {
     let token = proxy.resource_token(API).issuer("http://127.0.0.1:1/oidc").mint();
     let direct = ResourceServer::builder(entry, API).clock(proxy.clock());
     let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_uri("http://127.0.0.1:1/oidc/jwks");
-    let proxied = ResourceServer::builder(entry, API).clock(proxy.clock()).proxy(address);
+    let proxied =
+        ResourceServer::builder(entry, API).clock(proxy.clock()).http_client(HttpClient::new().proxy(address));
     assert!(Api::new(direct).get(&token).await.is_503());
     assert!(Api::new(proxied).get(&token).await.is_ok());
     assert_eq!(proxy.requests(Endpoint::Keys), 1);

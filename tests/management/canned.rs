@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderName, Method, Request, Response};
-use orgate::http::{Fetch, FetchError};
+use orgate::http::{Fetch, FetchError, HttpClient};
 use orgate::logto::LogtoManagement;
 use orgate::permissions::{PermissionModel, PermissionSource as _, Permissions, SourceError};
 use orgate::token::SubjectKind;
@@ -45,7 +45,10 @@ impl Canned {
     }
 
     pub(crate) fn source(self) -> LogtoManagement {
-        LogtoManagement::builder("https://tenant.logto.app", "canned", SECRET).fetch(self).build().unwrap()
+        LogtoManagement::builder("https://tenant.logto.app", "canned", SECRET)
+            .http_client(HttpClient::custom(self))
+            .build()
+            .unwrap()
     }
 
     fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {

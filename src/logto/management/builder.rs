@@ -12,11 +12,9 @@ use super::shared::{Order, Shared};
 use super::token::Tokens;
 use super::transport::Transport;
 use crate::error::ConfigError;
-use crate::http::Fetch;
-#[cfg(feature = "http-client")]
-use crate::http::client::{ClientSettings, HttpClient};
+use crate::http::HttpClient;
 use crate::http::url;
-use crate::http::url::{PlainHttp, is_loopback};
+use crate::http::url::{check_base, is_loopback};
 use crate::time::{Clock, SystemClock};
 
 /// The Management API's resource indicator on every server of one's own.
@@ -39,9 +37,7 @@ pub struct LogtoManagementBuilder {
     calls_per_10_seconds: usize,
     allow_http: bool,
     clock: Arc<dyn Clock>,
-    fetch: Option<Arc<dyn Fetch>>,
-    #[cfg(feature = "http-client")]
-    client: ClientSettings,
+    client: HttpClient,
 }
 
 impl LogtoManagementBuilder {
@@ -55,9 +51,7 @@ impl LogtoManagementBuilder {
             calls_per_10_seconds: DEFAULT_IN_WINDOW,
             allow_http: false,
             clock: Arc::new(SystemClock::new()),
-            fetch: None,
-            #[cfg(feature = "http-client")]
-            client: ClientSettings::default(),
+            client: HttpClient::new(),
         }
     }
 
@@ -103,31 +97,10 @@ impl LogtoManagementBuilder {
         self
     }
 
-    /// Asks the tenant instead of the built-in client, whose settings are then of no effect. Its requests hold the secret
-    /// and the access token.
-    pub fn fetch(mut self, fetch: impl Fetch) -> Self {
-        self.fetch = Some(Arc::new(fetch));
-        self
-    }
-
-    /// Trusts this root certificate (PEM, one or more) besides the platform's.
-    #[cfg(feature = "http-client")]
-    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.client.root_certificates.push(pem.into());
-        self
-    }
-
-    /// Asks through this proxy. The environment's proxy settings are never used.
-    #[cfg(feature = "http-client")]
-    pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.client.proxy = Some(url.into());
-        self
-    }
-
-    /// The `User-Agent` of the calls. Default: `orgate/` and the version.
-    #[cfg(feature = "http-client")]
-    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
-        self.client.user_agent = Some(user_agent.into());
+    /// Asks the tenant through this client. Default: the built-in one ([`HttpClient::new`]). Its requests hold the secret and
+    /// the access token.
+    pub fn http_client(mut self, client: HttpClient) -> Self {
+        self.client = client;
         self
     }
 
@@ -146,6 +119,7 @@ impl LogtoManagementBuilder {
         }
         check_count("calls_in_flight", self.calls_in_flight, 1)?;
         check_count("calls_per_10_seconds", self.calls_per_10_seconds, LEAST_IN_WINDOW)?;
+        let fetch = self.client.fetcher(&base)?;
         let base = base.to_string();
         let base = base.trim_end_matches('/');
         let endpoint = format!("{base}/oidc/token");
@@ -154,7 +128,7 @@ impl LogtoManagementBuilder {
         let api = Api {
             url: format!("{base}/api"),
             tokens: Tokens::new(endpoint, &self.client_id, &self.client_secret, &resource),
-            transport: Transport { fetch: self.fetcher()?, limits, clock: self.clock },
+            transport: Transport { fetch, limits, clock: self.clock },
             order: Order::default(),
             shared: Shared::default(),
         };
@@ -163,15 +137,10 @@ impl LogtoManagementBuilder {
 
     fn base(&self) -> Result<Uri, ConfigError> {
         let text = &*self.base_url;
-        let wrong = |why| wrong_base(text, why);
-        let plain = if self.allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
-        let url = url::parse(text, plain).map_err(wrong)?;
-        if text.contains('?') {
-            return Err(wrong("it has a query"));
-        }
+        let url = check_base("base URL", text, self.allow_http)?;
         let path = url.path().trim_end_matches('/');
         if path.ends_with("/oidc") || path.ends_with("/api") || path.contains("/oidc/") || path.contains("/api/") {
-            return Err(wrong("give the tenant itself, without /oidc or /api"));
+            return Err(wrong_base(text, "give the tenant itself, without /oidc or /api"));
         }
         Ok(url)
     }
@@ -198,22 +167,6 @@ impl LogtoManagementBuilder {
                 self.base_url
             ))),
         }
-    }
-
-    #[cfg(feature = "http-client")]
-    fn fetcher(&self) -> Result<Arc<dyn Fetch>, ConfigError> {
-        if let Some(fetch) = &self.fetch {
-            return Ok(fetch.clone());
-        }
-        let settings = ClientSettings { idle_connections: self.calls_in_flight, ..self.client.clone() };
-        Ok(Arc::new(HttpClient::new(&settings)?))
-    }
-
-    #[cfg(not(feature = "http-client"))]
-    fn fetcher(&self) -> Result<Arc<dyn Fetch>, ConfigError> {
-        self.fetch.clone().ok_or_else(|| {
-            ConfigError::new("the Management API: there is no client: enable the feature http-client, or use fetch(..)")
-        })
     }
 }
 

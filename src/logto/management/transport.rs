@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::limits::{Allowance, Limits};
 use super::retry_after;
-use crate::http::Fetch;
+use crate::http::{Fetch, send};
 use crate::permissions::source::SourceError;
 use crate::time::{Clock, Now};
 
@@ -38,13 +38,10 @@ impl Transport {
         most_bytes: usize,
     ) -> Result<Response<Bytes>, SourceError> {
         let turn = allowance.turn().await?;
-        let outcome = timeout(CALL_LIMIT, self.fetch.fetch(request, most_bytes)).await;
+        let outcome = timeout(CALL_LIMIT, send(&*self.fetch, request, most_bytes)).await;
         drop(turn);
         let late = |_| SourceError::new(format!("{name}: no answer within {CALL_LIMIT:?}"));
         let answer = outcome.map_err(late)?.map_err(|error| SourceError::new(format!("{name}: {error}")))?;
-        if answer.body().len() > most_bytes {
-            return Err(SourceError::new(format!("{name}: the answer has more than {most_bytes} bytes")));
-        }
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
             let pause = self.retry_after(answer.headers()).unwrap_or(DEFAULT_PAUSE);
             self.limits.close_for(pause);

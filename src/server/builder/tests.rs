@@ -103,12 +103,11 @@ fn what_stands_in_a_challenge_is_checked() {
     );
 }
 
-#[cfg(feature = "http-client")]
 #[test]
-fn client_settings() {
-    assert!(error(ResourceServer::builder(ISSUER, API).root_certificate("not pem")).contains("PEM"));
-    assert!(error(ResourceServer::builder(ISSUER, API).proxy("::")).contains("::"));
-    assert!(error(ResourceServer::builder(ISSUER, API).user_agent("a\nb")).contains("user agent"));
+fn invalid_setting_of_the_client_is_named_with_its_issuer() {
+    let client = HttpClient::new().timeout(Duration::ZERO);
+    let error = error(ResourceServer::builder(ISSUER, API).http_client(client));
+    assert!(error.contains("timeout") && error.contains(ISSUER), "{error}");
 }
 
 #[test]
