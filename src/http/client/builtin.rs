@@ -129,6 +129,13 @@ impl Settings {
         }
         builder = if with_certificates { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
         if let Some(url) = &self.proxy {
+            let scheme = url.split_once("://").map_or("http", |(scheme, _)| scheme);
+            if !matches!(scheme, "http" | "https") {
+                return Err(ConfigError::new(format_args!(
+                    "HTTP client: proxy {:?}: not an http or https URL",
+                    without_user(url)
+                )));
+            }
             let proxy = Proxy::all(url).map_err(|error| {
                 ConfigError::new(format_args!(
                     "HTTP client: proxy {:?}: {}",
