@@ -1,0 +1,122 @@
+//! What happens while a request waits.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response};
+use orgate::change::revocations::Revocation;
+use orgate::future::BoxFuture;
+use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
+use orgate::policy::resource;
+use orgate::rejection::RejectionKind;
+use orgate::time::Clock as _;
+use orgate::{Issuer, ResourceServer};
+use tower::{Layer as _, Service, ServiceExt as _};
+
+use crate::authorize::parts;
+use crate::web::{Api, RESOURCE, request};
+
+struct Hanging;
+
+impl PermissionSource for Hanging {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// All waits of a request end at one deadline, and that opens no way out that a policy names.
+#[tokio::test]
+async fn the_deadline_is_503_and_opens_nothing() {
+    let api = Api::start().await;
+    let issuer = Issuer::new(api.issuer.url()).permissions(Hanging);
+    let builder = ResourceServer::builder(issuer, RESOURCE).clock(api.issuer.clock());
+    let server = builder.max_wait(Duration::from_millis(100)).build().unwrap();
+    let policy = resource().scope("read").live().dangerous_token_only_on_error();
+    let read = server.requirement(policy).unwrap();
+    let rejection = read.authorize(&mut parts(Some(&api.token("read")), "")).await.unwrap_err();
+    assert_eq!(rejection.kind(), RejectionKind::Unavailable);
+    assert!(rejection.retry_after().is_some());
+    assert_eq!(server.live_counts().token_only, 0);
+}
+
+#[test]
+fn a_deadline_beyond_a_minute_is_a_config_error() {
+    let builder = || ResourceServer::builder("https://tenant.logto.app/oidc", RESOURCE);
+    assert!(builder().max_wait(Duration::from_secs(60)).build().is_ok());
+    let fault = builder().max_wait(Duration::from_secs(61)).build().unwrap_err().to_string();
+    assert!(fault.contains("max_wait") && fault.contains("61s"), "{fault}");
+}
+
+/// Becomes ready when it is told to.
+#[derive(Clone, Default)]
+struct Gate(Arc<(AtomicBool, Mutex<Option<Waker>>)>);
+
+impl Gate {
+    fn open(&self) {
+        self.0.0.store(true, Ordering::SeqCst);
+        if let Some(waker) = self.0.1.lock().unwrap().take() {
+            waker.wake();
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.0.1.lock().unwrap().is_some()
+    }
+}
+
+impl Service<Request<Body>> for Gate {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        *self.0.1.lock().unwrap() = Some(cx.waker().clone());
+        if self.0.0.load(Ordering::SeqCst) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        ready(Ok(Response::new(Body::empty())))
+    }
+}
+
+/// The request was granted after a wait, and the service behind is not ready: what happens meanwhile counts.
+#[tokio::test]
+async fn a_grant_is_looked_at_again_before_a_service_that_was_not_ready() {
+    for (what, status) in [("nothing", 200), ("revoked", 401), ("expired", 401), ("removed", 401)] {
+        let api = Api::start().await;
+        let gate = Gate::default();
+        let mut service = api.server.require(resource().scope("read")).unwrap().layer(gate.clone());
+        let token = api.token("read");
+        // Called without readiness: the keys are not there, so the request waits, and then waits for the gate.
+        let response = tokio::spawn(service.call(request("GET", "/", Some(&token))));
+        while !gate.is_awaited() {
+            tokio::task::yield_now().await;
+        }
+        match what {
+            "revoked" => {
+                let not_before = std::time::SystemTime::UNIX_EPOCH + api.issuer.clock().now().unix;
+                api.server.revoke(api.issuer.url(), Revocation::Everyone { not_before });
+            }
+            "expired" => api.issuer.clock().advance(Duration::from_secs(48 * 3600)),
+            "removed" => _ = api.server.remove_issuer(api.issuer.url()),
+            _ => {}
+        }
+        gate.open();
+        assert_eq!(response.await.unwrap().unwrap().status().as_u16(), status, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn the_service_behind_a_policy_can_be_reached() {
+    let api = Api::start().await;
+    let mut service = api.server.require(resource()).unwrap().layer(Gate::default());
+    service.get_ref().open();
+    assert!(service.get_mut().ready().await.is_ok());
+    let inner = service.into_inner();
+    assert_eq!(inner.oneshot(request("GET", "/", None)).await.unwrap().status(), 200);
+}
