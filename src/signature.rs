@@ -1,7 +1,7 @@
 //! Signature checks: the only file that names the crypto library (besides the minting of test tokens).
 //!
 //! For tokens asymmetric algorithms only, and one key means one algorithm: it is fixed when the key is parsed, never by a
-//! token. The one symmetric check is that of webhooks, by a type of its own.
+//! token. The symmetric checks, of webhooks and nonces, have a type of their own.
 
 mod weak;
 
@@ -180,7 +180,7 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// A secret shared with the sender of webhooks: HMAC with SHA-256 (RFC 2104), never for a token.
+/// A secret shared with the sender of webhooks, or by replicas: HMAC with SHA-256 (RFC 2104), never for a token.
 pub(crate) struct SharedSecret(hmac::Key);
 
 impl SharedSecret {
@@ -191,6 +191,12 @@ impl SharedSecret {
     /// In constant time.
     pub(crate) fn verify(&self, message: &[u8], tag: &[u8; 32]) -> bool {
         hmac::verify(&self.0, message, tag).is_ok()
+    }
+
+    pub(crate) fn tag(&self, message: &[u8]) -> [u8; 32] {
+        let mut tag = [0; 32];
+        tag.copy_from_slice(hmac::sign(&self.0, message).as_ref());
+        tag
     }
 }
 
@@ -216,6 +222,12 @@ fn check_rsa_numbers(n: &[u8], e: &[u8]) -> Result<(), &'static str> {
         _ if e.len() > 4 => Err("the RSA exponent has more than 32 bits"),
         _ => Ok(()),
     }
+}
+
+/// Octets that cannot be guessed; `None` if the system has none.
+pub(crate) fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut octets = [0; N];
+    aws_lc_rs::rand::fill(&mut octets).ok().map(|()| octets)
 }
 
 /// What stands for a secret where it must not be kept itself.

@@ -157,7 +157,8 @@ fn start_of(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-fn parse_key(object: &Object<'_>, raw: &str, rules: &KeyRules) -> Result<VerifyingKey, String> {
+/// One key, of a set or alone.
+pub(crate) fn parse_key(object: &Object<'_>, raw: &str, rules: &KeyRules) -> Result<VerifyingKey, String> {
     let wrong = |error: crate::json::JsonError| error.to_string();
     object.string("kid").map_err(wrong)?;
     // Read as text: the library's own list of names lacks ES512 and Ed25519.

@@ -20,7 +20,7 @@ pub use event::KeyEvent;
 pub(crate) use event::Watcher;
 #[cfg(test)]
 pub(crate) use jwk::Selection;
-pub(crate) use jwk::{KeyRules, KeySet};
+pub(crate) use jwk::{KeyRules, KeySet, parse_key};
 pub use operate::RefreshError;
 pub(crate) use operate::refresh;
 pub use ready::NotReady;

@@ -7,8 +7,8 @@ use crate::rejection::Rejection;
 use crate::signature::Algorithm;
 
 /// What of a token's header is looked at. `jwk`, `jku`, `x5u` and `x5c` are not (RFC 8725 section 3.10).
-pub(super) struct UnverifiedHeader<'a> {
-    pub(super) algorithm: Algorithm,
+pub(in crate::token) struct UnverifiedHeader<'a> {
+    pub(in crate::token) algorithm: Algorithm,
     pub(super) kid: Option<Cow<'a, str>>,
     pub(super) typ: Option<Cow<'a, str>>,
 }
@@ -16,7 +16,12 @@ pub(super) struct UnverifiedHeader<'a> {
 impl<'a> UnverifiedHeader<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Rejection> {
         let wrong = |error: JsonError| Rejection::invalid_token(format!("header: {error}"));
-        let object = Object::parse(bytes).map_err(wrong)?;
+        Self::of(&Object::parse(bytes).map_err(wrong)?)
+    }
+
+    /// Of one that was parsed already.
+    pub(in crate::token) fn of(object: &Object<'a>) -> Result<Self, Rejection> {
+        let wrong = |error: JsonError| Rejection::invalid_token(format!("header: {error}"));
         // No extension is understood here, so any list of critical ones names one that is not (RFC 7515 section 4.1.11).
         if object.has("crit") {
             return Err(Rejection::invalid_token("header: crit names an extension that is not understood"));
@@ -34,7 +39,7 @@ impl<'a> UnverifiedHeader<'a> {
     }
 
     /// Whether `typ` is this, in any case, with or without the `application/` that RFC 7515 section 4.1.9 lets it drop.
-    pub(super) fn is_type(&self, name: &str) -> bool {
+    pub(in crate::token) fn is_type(&self, name: &str) -> bool {
         const PREFIX: &str = "application/";
         let typ = self.typ.as_deref().unwrap_or_default();
         let (prefix, rest) = typ.split_at_checked(PREFIX.len()).unwrap_or_default();

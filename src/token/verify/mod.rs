@@ -12,8 +12,10 @@ mod times;
 
 pub(crate) use cache::VerifiedTokens;
 pub(crate) use claims::judge_introspected;
+pub(in crate::token) use header::UnverifiedHeader;
 pub(crate) use jwt::{AwaitedKey, verify};
 pub(crate) use reverify::stands;
+pub(in crate::token) use segments::Segments;
 pub(crate) use times::judge as judge_times;
 
 #[cfg(test)]

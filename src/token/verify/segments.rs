@@ -5,9 +5,9 @@ use base64_simd::URL_SAFE_NO_PAD;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
 /// The three parts of a compact JWS.
-pub(super) struct Segments<'t> {
+pub(in crate::token) struct Segments<'t> {
     /// What the signature is over: the first two parts as they were sent.
-    pub(super) signing_input: &'t str,
+    pub(in crate::token) signing_input: &'t str,
     /// All three, decoded, one after the other.
     decoded: Vec<u8>,
     header: usize,
@@ -15,7 +15,7 @@ pub(super) struct Segments<'t> {
 }
 
 impl<'t> Segments<'t> {
-    pub(super) fn decode(token: &'t str) -> Result<Self, Rejection> {
+    pub(in crate::token) fn decode(token: &'t str) -> Result<Self, Rejection> {
         let Some((signing_input, signature)) = token.rsplit_once('.') else {
             return Err(Rejection::new(RejectionKind::OpaqueToken, Remediation::ResourceToken, "an opaque token"));
         };
@@ -37,15 +37,15 @@ impl<'t> Segments<'t> {
         Ok(Self { signing_input, decoded, header, payload })
     }
 
-    pub(super) fn header(&self) -> &[u8] {
+    pub(in crate::token) fn header(&self) -> &[u8] {
         self.decoded.get(..self.header).unwrap_or_default()
     }
 
-    pub(super) fn payload(&self) -> &[u8] {
+    pub(in crate::token) fn payload(&self) -> &[u8] {
         self.decoded.get(self.header..self.payload).unwrap_or_default()
     }
 
-    pub(super) fn signature(&self) -> &[u8] {
+    pub(in crate::token) fn signature(&self) -> &[u8] {
         self.decoded.get(self.payload..).unwrap_or_default()
     }
 }

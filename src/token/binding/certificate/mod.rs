@@ -1,0 +1,12 @@
+//! Client certificates (RFC 8705): from the connection, or from a header of the proxy that ends it.
+
+mod client_cert;
+mod peers;
+mod pem;
+mod settings;
+mod xfcc;
+
+pub use peers::{Peer, TrustedPeers};
+#[allow(unused_imports, reason = "joined to the engine in the next change")]
+pub(crate) use settings::Certificates;
+pub use settings::MutualTls;

@@ -1,0 +1,95 @@
+//! The key that a proof carries in its header.
+
+use std::fmt::Write as _;
+
+use crate::issuer::keys::{KeyRules, parse_key};
+use crate::json::Object;
+use crate::signature::{Algorithm, VerifyingKey};
+use crate::token::binding::thumbprint::Thumbprint;
+
+/// Members of private and symmetric keys (RFC 7518 sections 6.2.2, 6.3.2 and 6.4). Whoever sends one has given it away.
+const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+
+/// The RFC 7638 thumbprint of a JWK: of its required members alone, in lexicographic order, without white space.
+///
+/// # Errors
+///
+/// Returns what is wrong if it is not a public key, or has no thumbprint.
+pub(super) fn thumbprint(jwk: &Object<'_>) -> Result<Thumbprint, &'static str> {
+    if PRIVATE.iter().any(|name| jwk.has(name)) {
+        return Err("jwk is a private or a symmetric key");
+    }
+    let kind = jwk.string("kty").ok().flatten().ok_or("jwk has no kty")?;
+    let required: &[&'static str] = match &*kind {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return Err("jwk is not an EC, OKP or RSA key"),
+    };
+    let mut canonical = String::with_capacity(160);
+    for &name in required {
+        let value = jwk.string(name).ok().flatten().ok_or("jwk lacks a member that its type requires")?;
+        // So none needs an escape, which could be written in several ways.
+        if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+            return Err("a member of jwk has characters that are not base64url");
+        }
+        let separator = if canonical.is_empty() { '{' } else { ',' };
+        write!(canonical, "{separator}\"{name}\":\"{value}\"").map_err(|_| "jwk has no canonical form")?;
+    }
+    canonical.push('}');
+    Ok(Thumbprint::of(canonical.as_bytes()))
+}
+
+/// The key, for the algorithm that the header of the proof states.
+///
+/// # Errors
+///
+/// Returns what is wrong if the key cannot verify signatures by that algorithm.
+pub(super) fn parse(jwk: &Object<'_>, raw: &str, algorithm: Algorithm) -> Result<VerifyingKey, String> {
+    parse_key(jwk, raw, &KeyRules { algorithms: vec![algorithm], rsa_default: algorithm })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> Result<String, &'static str> {
+        thumbprint(&Object::parse(json.as_bytes()).unwrap()).map(|thumbprint| thumbprint.to_string())
+    }
+
+    #[test]
+    fn thumbprint_of_rfc_7638() {
+        let json = r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#;
+        assert_eq!(of(json).as_deref(), Ok("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"));
+    }
+
+    #[test]
+    fn thumbprint_of_rfc_8037_and_of_rfc_9449() {
+        let okp = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(of(okp).as_deref(), Ok("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
+        let ec = r#"{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+                     "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}"#;
+        assert_eq!(of(ec).as_deref(), Ok("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"));
+    }
+
+    #[test]
+    fn what_is_no_public_key_is_refused() {
+        for bad in [
+            "{}",
+            r#"{"kty":"oct","k":"AAAA"}"#,
+            r#"{"kty":"oct"}"#,
+            r#"{"kty":"ec","crv":"P-256","x":"AA","y":"AA"}"#,
+            r#"{"kty":"EC","crv":"P-256","x":"AA"}"#,
+            r#"{"kty":"EC","crv":"P-256","x":"AA","y":1}"#,
+            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"A\"A"}"#,
+            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA="}"#,
+            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","x":"AA","d":null}"#,
+            r#"{"kty":"RSA","n":"AA","e":"AQAB","oth":[]}"#,
+            r#"{"kty":"RSA","n":"AA","e":"AQAB","k":""}"#,
+            r#"{"kty":1}"#,
+        ] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
+}

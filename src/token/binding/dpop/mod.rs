@@ -1,0 +1,18 @@
+//! Proofs of possession (RFC 9449): a JWT for each request, signed with the key that the token is bound to.
+
+mod claims;
+mod key;
+mod nonce;
+mod proofs;
+mod replay;
+mod settings;
+mod target;
+mod verify;
+
+pub use nonce::Nonces;
+#[allow(unused_imports, reason = "joined to the engine in the next change")]
+pub(crate) use proofs::{Proofs, Unrecorded, Unshared};
+pub use replay::{ProofUse, ReplayStore, ReplayStoreError};
+pub use settings::Dpop;
+#[allow(unused_imports, reason = "joined to the engine in the next change")]
+pub(crate) use verify::{Presented, ProofError, Proven};
