@@ -39,7 +39,6 @@ mod tests {
             "-----BEGIN%20CERTIFICATE-----%0A-----END%20CERTIFICATE-----%0A",
             &ESCAPED.replace("CERTIFICATE", "PRIVATE%20KEY"),
             &ESCAPED.replace("Y2Vy", "Y2V~"),
-            &ESCAPED.replace("%3D", ""),
             &ESCAPED[..ESCAPED.len() - 30],
             &format!("x{ESCAPED}"),
             &format!("%0A{ESCAPED}"),

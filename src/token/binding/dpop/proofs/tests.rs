@@ -126,10 +126,10 @@ async fn the_same_question_about_a_replay_is_refused_every_time() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_proof_that_could_not_be_shared_can_be_sent_again() {
     let shared = Shared::default();
-    let proofs = proofs(&dpop().replay_store(shared.clone()));
+    let proofs = proofs(&dpop().replay_store(shared.clone()).replay_timeout(Duration::from_millis(5)));
     for fault in [Fault::Fails, Fault::Hangs] {
         shared.0.lock().unwrap().1 = Some(fault);
         let outcome = record(&proofs, "1", &asked(&[]), 0).await;
