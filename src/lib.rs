@@ -25,6 +25,7 @@ pub mod issuer;
 mod json;
 #[cfg(feature = "logto")]
 pub mod logto;
+pub mod observe;
 pub mod organization;
 pub mod permissions;
 #[cfg(feature = "permit")]

@@ -180,7 +180,9 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// A secret shared with the sender of webhooks, or by replicas: HMAC with SHA-256 (RFC 2104), never for a token.
+/// A secret for HMAC with SHA-256 (RFC 2104): shared with the sender of webhooks or by replicas, or the operator's own. Never
+/// for a token.
+#[derive(Clone)]
 pub(crate) struct SharedSecret(hmac::Key);
 
 impl SharedSecret {

@@ -90,7 +90,7 @@ fn record<'a>(
         duration: requirement.state().clock.now().monotonic.saturating_sub(started.monotonic),
         method: &request.method,
         route: matched_path(request),
-        policy: requirement.policy(),
+        policy: requirement.shared_policy(),
         rejection: outcome.err(),
         token,
         organization: grant.and_then(Grant::organization),

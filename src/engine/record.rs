@@ -1,5 +1,6 @@
 //! One decision, as everything that looks at decisions sees it.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode};
@@ -8,7 +9,7 @@ use super::need::Need;
 use crate::organization::Organization;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
-use crate::token::{AccessToken, SubjectKind};
+use crate::token::{AccessToken, Subject, SubjectKind};
 
 /// What was decided about one request, and why: lent to every [`Observer`](super::Observer).
 ///
@@ -19,7 +20,7 @@ pub struct Record<'a> {
     pub(super) duration: Duration,
     pub(super) method: &'a Method,
     pub(super) route: Option<&'a str>,
-    pub(super) policy: &'a str,
+    pub(super) policy: &'a Arc<str>,
     pub(super) rejection: Option<&'a Rejection>,
     pub(super) token: Option<&'a AccessToken>,
     pub(super) organization: Option<&'a Organization>,
@@ -153,6 +154,11 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn issuer_name(&self) -> Option<&'a str> {
         self.token.map(AccessToken::issuer_name).or_else(|| self.rejection.and_then(Rejection::issuer))
+    }
+
+    /// For observers that name the subject as their operator chose.
+    pub(crate) fn subject(&self) -> Option<&'a Subject> {
+        self.token.map(AccessToken::subject)
     }
 
     /// Returns the kind of the token's subject, once the token is verified.

@@ -29,6 +29,8 @@ pub struct Requirement(Arc<Inner>);
 struct Inner {
     state: Arc<State>,
     rules: Rules,
+    /// As it is printed: records keep it beyond the server.
+    policy: Arc<str>,
 }
 
 /// The first decision about a request.
@@ -49,7 +51,8 @@ pub(crate) struct Pending {
 
 impl Requirement {
     pub(crate) fn new(state: Arc<State>, rules: Rules) -> Self {
-        Self(Arc::new(Inner { state, rules }))
+        let policy = rules.text().into();
+        Self(Arc::new(Inner { state, rules, policy }))
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -63,7 +66,11 @@ impl Requirement {
     /// Returns the policy as it is printed.
     #[must_use]
     pub fn policy(&self) -> &str {
-        self.0.rules.text()
+        &self.0.policy
+    }
+
+    pub(super) fn shared_policy(&self) -> &Arc<str> {
+        &self.0.policy
     }
 
     /// Decides a request, and waits for what must be fetched: five seconds in all by default

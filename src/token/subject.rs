@@ -27,6 +27,18 @@ pub enum SubjectKind {
     Unknown,
 }
 
+impl SubjectKind {
+    /// Returns the stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Machine => "machine",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl Subject {
     pub(crate) fn new(issuer_name: Arc<str>, id: Arc<str>, kind: SubjectKind) -> Self {
         Self { id: ScopedId { issuer_name, id }, kind }

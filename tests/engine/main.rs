@@ -7,5 +7,6 @@ mod web;
 
 mod authorize;
 mod faces;
+mod json_lines;
 mod records;
 mod waits;

@@ -1,0 +1,10 @@
+//! Observers that come along: a log of decisions in JSON lines.
+//!
+//! Every decision is one [`Record`](crate::engine::Record); an [`Observer`](crate::engine::Observer) is told of each.
+
+mod json_lines;
+mod line;
+mod subject;
+
+pub use json_lines::{JsonLines, JsonLinesBuilder};
+pub use subject::SubjectForm;
