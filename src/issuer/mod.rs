@@ -1,10 +1,14 @@
 //! Trusted issuers: their settings, their keys, and the rules by which their tokens are read.
 
+mod clock;
+mod dated;
 pub mod keys;
 mod rules;
 mod settings;
 mod trusted;
 
+pub(crate) use clock::IssuerClock;
+pub(crate) use dated::Dated;
 pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};
 pub use rules::{MachineMark, Profile, ScopeForm};
 pub use settings::Issuer;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::clock::IssuerClock;
 use super::keys::KeyStore;
 use super::rules::IssuerRules;
 use crate::error::ConfigError;
@@ -14,6 +15,7 @@ pub(crate) struct TrustedIssuer {
     pub(crate) id: IssuerId,
     pub(crate) rules: IssuerRules,
     pub(crate) keys: KeyStore,
+    pub(crate) clock: Arc<IssuerClock>,
     pub(crate) permissions: Option<Source>,
 }
 

@@ -1,43 +1,35 @@
-//! What clients were told, so that no conversation goes in circles.
+//! What one client has been told about one thing: a pure state machine.
 //!
-//! A client that is told to get a new token comes back with one. If that does not help, it must hear something else: each
-//! answer is a step, steps only go up, and the last one is that nothing helps.
+//! A client that is told to get a new token comes back with one. If that does not help, the next step is due. Steps only go
+//! up, and the last one says that nothing helps. A step is left at the third token that *counts*: one that may have been
+//! issued after the step was first said, so that other devices with older tokens do not use up the steps of this one.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
-
 use crate::rejection::Remediation;
-use crate::token::{AccessToken, SubjectKind};
+use crate::time::Now;
+use crate::token::SubjectKind;
 
-/// Losing one costs its client one more step.
-const MOST_CONVERSATIONS: u64 = 100_000;
-const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Who was answered, about what.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Topic {
-    pub(crate) issuer_name: Arc<str>,
-    pub(crate) subject: Arc<str>,
-    pub(crate) client: Option<Box<str>>,
-    pub(crate) organization: Option<Box<str>>,
-    pub(crate) requirement: Arc<str>,
-}
+/// Without a rejection for this long, what is said next starts anew.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
+/// A step is left at this many tokens that count.
+const TOKENS_A_STEP: u8 = 3;
+/// A token issued this close to the expiry of an answered token renews it, in seconds.
+const RENEWAL: f64 = 300.0;
+/// More tokens than the devices of one user hold for one thing.
+pub(super) const MOST_TOKENS: usize = 32;
 
 /// How token and source differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
-    /// The token would pass, and the subject does not hold it any more.
+    /// The token would pass, and the subject no longer holds what it says.
     Lost,
-    /// The subject holds it, and the token lacks it: an organization permission, that a new token brings if the client ever
-    /// asked for it.
+    /// The subject holds an organization permission that the token lacks: a new token brings it if the client ever asked
+    /// for it.
     GainedInOrganization,
-    /// The same for an API permission, that only a new sign-in brings.
+    /// The subject holds an API permission that the token lacks: only a new sign-in brings it.
     GainedForApi,
-    /// The same for a machine, that gets what it asks for.
+    /// A machine holds what its token lacks: it gets what it requests.
     GainedByMachine,
 }
 
@@ -50,6 +42,20 @@ impl Difference {
             Self::GainedForApi => &[Remediation::Reconsent, Remediation::None],
             Self::GainedByMachine => &[Remediation::RequestScope, Remediation::None],
         }
+    }
+
+    fn first(self) -> Remediation {
+        self.steps().first().copied().unwrap_or(Remediation::None)
+    }
+
+    /// The last step that is not beyond this one; the first one if all are.
+    fn at(self, step: Remediation) -> Remediation {
+        let reached = self.steps().iter().rev().find(|known| rank(**known) <= rank(step));
+        reached.copied().unwrap_or_else(|| self.first())
+    }
+
+    fn after(self, step: Remediation) -> Remediation {
+        self.steps().iter().copied().find(|next| rank(*next) > rank(step)).unwrap_or(Remediation::None)
     }
 
     pub(crate) const fn gained(kind: SubjectKind, in_organization: bool) -> Self {
@@ -69,123 +75,128 @@ const fn rank(step: Remediation) -> u8 {
     }
 }
 
-/// A token, as far as a conversation needs to know it.
+/// A token, as far as a conversation needs to know it. Times are the issuer's, in seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spoken {
+pub(crate) struct Presented {
     pub(crate) digest: [u8; 32],
-    /// Seconds since the Unix epoch.
     pub(crate) issued_at: Option<f64>,
+    pub(crate) expires_at: f64,
 }
 
-/// More tokens than one client holds for one thing.
-const MOST_TOKENS: usize = 8;
+/// When something is said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Now,
+    /// At least how far the issuer's clock is ahead of ours, in seconds.
+    pub(crate) lead: f64,
+}
+
+/// What a client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) step: Remediation,
+    /// The step that has just been left for this one, if one was.
+    pub(crate) left: Option<Remediation>,
+}
 
 /// The answers about one topic.
 #[derive(Debug, Default)]
-struct Conversation {
-    /// Which token heard what, the latest last.
-    told: Vec<([u8; 32], Remediation)>,
-    /// The farthest step, and when it was taken, since the Unix epoch.
-    last: Option<(Remediation, Duration)>,
-    /// Whether the subject holds it, by the source.
+pub(super) struct Conversation {
+    /// Whether the subject holds what is required, by the source.
     holds: bool,
+    position: Option<Position>,
+    /// The monotonic time of the last answer.
+    answered: Duration,
+    /// Which token heard what; the least recent answer is first.
+    told: Vec<Told>,
+}
+
+#[derive(Debug)]
+struct Position {
+    step: Remediation,
+    /// When this step was first said, and when the conversation began, by our clock.
+    said: f64,
+    began: f64,
+    counted: u8,
+}
+
+#[derive(Debug)]
+struct Told {
+    /// The first half of the token's digest.
+    token: [u8; 16],
+    expires_at: f64,
+    step: Remediation,
 }
 
 impl Conversation {
-    /// What changes whether the subject holds it starts anew.
-    fn see(&mut self, holds: bool) {
+    /// What the source says. A change starts anew.
+    pub(super) fn see(&mut self, holds: bool) {
         if self.holds != holds {
             *self = Self { holds, ..Self::default() };
         }
     }
 
-    fn answer(
-        &mut self,
-        token: Spoken,
-        difference: Difference,
-        holds: bool,
-        now: Duration,
-        leeway: Duration,
-    ) -> Remediation {
+    /// The bytes that it takes beside a fixed part.
+    pub(super) fn size(&self) -> usize {
+        self.told.capacity() * size_of::<Told>()
+    }
+
+    pub(super) fn answer(&mut self, token: Presented, difference: Difference, holds: bool, moment: Moment) -> Answer {
         self.see(holds);
-        let steps = difference.steps();
-        if let Some((_, same)) = self.told.iter().find(|(to, step)| *to == token.digest && steps.contains(step)) {
-            return *same;
+        if moment.now.monotonic.saturating_sub(self.answered) >= SILENCE {
+            *self = Self { holds, ..Self::default() };
         }
-        let is_later = |at: Duration| {
-            // A token that does not say when it was issued counts as later: a conversation must end.
-            token.issued_at.is_none_or(|issued| issued >= at.saturating_sub(leeway).as_secs_f64().floor())
+        self.answered = moment.now.monotonic;
+        let heard = self.told.iter().position(|told| token.digest.starts_with(&told.token));
+        let heard = heard.map(|index| self.told.remove(index));
+        let answer = match heard {
+            Some(told) if difference.steps().contains(&told.step) => Answer { step: told.step, left: None },
+            _ => self.next(token, difference, moment),
         };
-        let at_least = match self.last {
-            None => 0,
-            Some((last, at)) if is_later(at) => rank(last) + 1,
-            // An older token beside the one that was answered hears the same.
-            Some((last, _)) => rank(last),
+        self.remember(token, answer.step);
+        answer
+    }
+
+    fn next(&mut self, token: Presented, difference: Difference, moment: Moment) -> Answer {
+        let now = moment.now.unix.as_secs_f64();
+        let renews = self.renews(token);
+        let Some(position) = &mut self.position else {
+            let step = difference.first();
+            self.position = Some(Position { step, said: now, began: now, counted: 0 });
+            return Answer { step, left: None };
         };
-        let step = steps.iter().copied().find(|step| rank(*step) >= at_least).unwrap_or(Remediation::None);
-        if self.last.is_none_or(|(last, _)| rank(step) > rank(last)) {
-            self.last = Some((step, now));
+        // The issuer cuts `iat` to whole seconds. A token without one counts: a conversation must end.
+        let is_older = |said: f64| token.issued_at.is_some_and(|issued| issued + 1.0 <= said + moment.lead);
+        if is_older(position.began) {
+            // Another device or session, that has not yet been told anything.
+            return Answer { step: difference.first(), left: None };
         }
+        let present = difference.at(position.step);
+        if is_older(position.said) || (position.step == Remediation::Reconsent && renews) {
+            return Answer { step: present, left: None };
+        }
+        position.counted = position.counted.saturating_add(1);
+        let step = if position.counted >= TOKENS_A_STEP { difference.after(position.step) } else { present };
+        let left = (rank(step) > rank(position.step)).then_some(position.step);
+        if left.is_some() {
+            *position = Position { step, said: now, began: position.began, counted: 0 };
+        }
+        Answer { step, left }
+    }
+
+    /// Clients renew their tokens on their own, before their user has agreed to anything.
+    fn renews(&self, token: Presented) -> bool {
+        let renews = |issued: f64| self.told.iter().any(|told| (issued - told.expires_at).abs() <= RENEWAL);
+        token.issued_at.is_some_and(renews)
+    }
+
+    fn remember(&mut self, token: Presented, step: Remediation) {
         if self.told.len() >= MOST_TOKENS {
             self.told.remove(0);
         }
-        self.told.push((token.digest, step));
-        step
-    }
-}
-
-/// The conversations of one server.
-pub(crate) struct Conversations(Cache<Topic, Arc<Mutex<Conversation>>>);
-
-impl Conversations {
-    pub(crate) fn new() -> Self {
-        let cache = Cache::builder().max_capacity(MOST_CONVERSATIONS).time_to_idle(IDLE);
-        Self(cache.eviction_policy(EvictionPolicy::lru()).build())
-    }
-
-    /// What this token hears.
-    pub(crate) fn answer(
-        &self,
-        topic: Topic,
-        token: Spoken,
-        difference: Difference,
-        holds: bool,
-        now: Duration,
-        leeway: Duration,
-    ) -> Remediation {
-        let conversation = self.0.get_with(topic, Arc::default);
-        let mut conversation = conversation.lock().unwrap_or_else(PoisonError::into_inner);
-        conversation.answer(token, difference, holds, now, leeway)
-    }
-
-    /// What the source says where no step is to be taken.
-    pub(crate) fn see(&self, topic: &Topic, holds: bool) {
-        if let Some(conversation) = self.0.get(topic) {
-            conversation.lock().unwrap_or_else(PoisonError::into_inner).see(holds);
-        }
-    }
-
-    /// The topic is settled.
-    pub(crate) fn forget(&self, topic: &Topic) {
-        self.0.invalidate(topic);
-    }
-}
-
-impl Topic {
-    pub(crate) fn new(token: &AccessToken, organization: Option<&str>, requirement: &Arc<str>) -> Self {
-        Self {
-            issuer_name: token.subject().issuer().clone(),
-            subject: token.subject().shared_id().clone(),
-            client: token.client_id().map(Into::into),
-            organization: organization.map(Into::into),
-            requirement: requirement.clone(),
-        }
-    }
-}
-
-impl fmt::Debug for Conversations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conversations").finish_non_exhaustive()
+        let mut half = [0; 16];
+        half.copy_from_slice(token.digest.split_at(16).0);
+        self.told.push(Told { token: half, expires_at: token.expires_at, step });
     }
 }
 

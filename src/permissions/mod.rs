@@ -5,6 +5,7 @@
 //! judged by what the token and the source have in common.
 
 mod conversation;
+mod conversations;
 mod drift;
 mod flight;
 mod marks;
@@ -12,7 +13,8 @@ mod slot;
 pub(crate) mod source;
 mod store;
 
-pub(crate) use conversation::{Conversations, Difference, Spoken, Topic};
+pub(crate) use conversation::{Answer, Difference, Moment, Presented};
+pub(crate) use conversations::{Conversations, Topic};
 pub use drift::PermissionDrift;
 pub use marks::Change;
 pub(crate) use marks::Epoch;

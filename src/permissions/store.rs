@@ -27,7 +27,7 @@ const SPREAD: Duration = Duration::from_millis(500);
 pub(crate) struct Source {
     pub(crate) ask: Arc<dyn PermissionSource>,
     /// No other entry has it, not even one of the same name that comes later.
-    id: SourceId,
+    pub(crate) id: SourceId,
     changes: Arc<RwLock<Changes>>,
 }
 
@@ -40,7 +40,7 @@ struct Changes {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct SourceId(u64);
+pub(crate) struct SourceId(pub(super) u64);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {

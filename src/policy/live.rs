@@ -11,8 +11,8 @@ use super::refusal::missing_scopes;
 use crate::engine::{Need, Stop};
 use crate::organization::Organization;
 use crate::permissions::{
-    Conversations, Difference, Epoch, Freshness, LivePermissions, PermissionDrift, PermissionModel, PermissionQuery,
-    Permissions, Snapshot, Source, SourceError, Spoken, Topic,
+    Answer, Conversations, Difference, Epoch, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
+    PermissionQuery, Permissions, Presented, Snapshot, Source, SourceError, Topic,
 };
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
@@ -33,6 +33,8 @@ pub(crate) struct LiveView<'a> {
     pub(crate) waited: &'a [Waited],
     pub(crate) now: Now,
     pub(crate) leeway: Duration,
+    /// At least how far the issuer's clock is ahead of ours, in seconds.
+    pub(crate) lead: f64,
 }
 
 /// Permissions that a decision lacks.
@@ -98,9 +100,15 @@ pub(super) fn judge(
         },
     };
     let held = &snapshot.permissions;
-    let topic = || Topic::new(token, query.organization_id(), requirement);
+    let topic = Topic {
+        source: source.id,
+        subject: token.subject().shared_id(),
+        client: token.client_id(),
+        organization: query.organization_id(),
+        requirement,
+    };
     if passes(branch, token, held) {
-        view.conversations.forget(&topic());
+        view.conversations.see(&topic, true);
         return Ok(PermissionDrift::between(token, held));
     }
     let issued_at = token.times().issued_at.map(NumericDate::seconds);
@@ -116,13 +124,15 @@ pub(super) fn judge(
             Difference::gained(query.subject_kind(), in_organization)
         }
         (false, false) => {
-            view.conversations.see(&topic(), in_source);
+            view.conversations.see(&topic, in_source);
             return Err(lacks(branch, token, Remediation::None, "neither the token nor its subject holds it").into());
         }
     };
-    let spoken = Spoken { digest: token.digest(), issued_at };
-    let step = view.conversations.answer(topic(), spoken, difference, in_source, view.now.unix, view.leeway);
-    Err(refusal(branch, token, difference, step))
+    let presented = Presented { digest: token.digest(), issued_at, expires_at: token.times().expires_at.seconds() };
+    let moment = Moment { now: view.now, lead: view.lead };
+    let answer = view.conversations.answer(&topic, presented, difference, in_source, moment);
+    advise(&topic, token.issuer_name(), difference, answer);
+    Err(refusal(branch, token, difference, answer.step))
 }
 
 /// By then the issuer had issued the token, whatever its clock: `iat` is cut to whole seconds.
@@ -160,16 +170,32 @@ fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, st
             let detail = "the subject does not hold any more what the token says";
             Rejection::new(RejectionKind::OutdatedToken, step, detail).into()
         }
-        (Difference::Lost, _) => {
-            tracing::error!(
-                target: "orgate",
-                issuer = token.issuer_name(),
-                "the issuer goes on issuing what the source of live permissions denies"
-            );
-            Refusal::Disagreed
-        }
+        (Difference::Lost, _) => Refusal::Disagreed,
         _ => lacks(branch, token, step, "the subject holds what the token lacks").into(),
     }
+}
+
+/// Where a client cannot go on by itself, the log says once what a person should do.
+fn advise(topic: &Topic<'_>, issuer: &str, difference: Difference, answer: Answer) {
+    let advice = match (answer.left, answer.step, difference) {
+        (Some(Remediation::Refresh), Remediation::None, Difference::Lost) => {
+            let Topic { client, organization, requirement, .. } = *topic;
+            tracing::error!(
+                target: "orgate", issuer, client, organization, requirement = &**requirement,
+                "issuer and permission source disagree: new tokens still hold what the source denies; check that the source asks the tenant that issues these tokens"
+            );
+            return;
+        }
+        (Some(_), Remediation::None, Difference::GainedByMachine) => {
+            "the client does not ask for the scope that it holds: add it to the scope of its token requests"
+        }
+        (Some(_), Remediation::None, Difference::GainedForApi | Difference::GainedInOrganization) => {
+            "the client does not ask for the scope that its user holds: add it to the scopes that it requests at sign-in"
+        }
+        _ => return,
+    };
+    let Topic { client, organization, requirement, .. } = *topic;
+    tracing::warn!(target: "orgate", issuer, client, organization, requirement = &**requirement, "{advice}");
 }
 
 fn lacks(branch: &Alternative, token: &AccessToken, step: Remediation, detail: &'static str) -> Rejection {

@@ -8,7 +8,7 @@ use super::check::{check_issuer, check_name, check_resource, check_url};
 use crate::error::ConfigError;
 use crate::http::{Fetch, HttpClient};
 use crate::issuer::keys::{Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
-use crate::issuer::{Issuer, Keys};
+use crate::issuer::{Dated, Issuer, IssuerClock, Keys};
 use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
 use crate::permissions::Source;
 use crate::signature::Algorithm;
@@ -38,11 +38,13 @@ impl EntrySettings {
             )));
         }
         let rules = self.rules(issuer)?;
-        let keys = self.keys(issuer, &rules)?;
+        let clock = Arc::default();
+        let keys = self.keys(issuer, &rules, &clock)?;
         entries.with(TrustedIssuer {
             id: IssuerId::unique(),
             rules,
             keys,
+            clock,
             permissions: issuer.permissions.as_ref().map(|from| Source::new(from.0.clone())),
         })
     }
@@ -79,7 +81,7 @@ impl EntrySettings {
         })
     }
 
-    fn keys(&self, issuer: &Issuer, rules: &IssuerRules) -> Result<KeyStore, ConfigError> {
+    fn keys(&self, issuer: &Issuer, rules: &IssuerRules, seen: &Arc<IssuerClock>) -> Result<KeyStore, ConfigError> {
         let key_rules = KeyRules { algorithms: rules.algorithms.clone(), rsa_default: rsa_default(issuer)? };
         let source = match &issuer.keys {
             Keys::Json(_) if issuer.seed.is_some() => {
@@ -103,7 +105,7 @@ impl EntrySettings {
             }
         };
         let seed = issuer.seed.as_deref().map(|json| configured_set(json, &key_rules, &rules.name)).transpose()?;
-        let fetch = self.fetch(&source, &rules.name)?;
+        let fetch = self.dated(self.fetch(&source, &rules.name)?, rules, seen);
         let origin = Origin { name: rules.name.clone(), source, rules: key_rules, fetch, allow_http: self.allow_http };
         Ok(KeyStore::fetching(origin, &self.life, self.clock.clone(), seed))
     }
@@ -114,6 +116,11 @@ impl EntrySettings {
             KeySource::Discovery { issuer } => check_url("issuer", issuer, self.allow_http)?,
         };
         self.client.fetcher(&url).map_err(|error| error.at(format_args!("issuer {issuer:?}")))
+    }
+
+    /// The client for one issuer, whose responses show its clock.
+    fn dated(&self, fetch: Arc<dyn Fetch>, rules: &IssuerRules, seen: &Arc<IssuerClock>) -> Arc<dyn Fetch> {
+        Arc::new(Dated { fetch, seen: seen.clone(), leeway: rules.leeway, clock: self.clock.clone() })
     }
 }
 
@@ -139,7 +146,8 @@ impl EntrySettings {
                 ask.issuer_name.as_deref().unwrap_or_default()
             ))
         })?;
-        let (name, fetch) = (entry.rules.name.clone(), self.client.fetcher(&endpoint)?);
+        let name = entry.rules.name.clone();
+        let fetch = self.dated(self.client.fetcher(&endpoint)?, &entry.rules, &entry.clock);
         Ok(Arc::new(Introspector::new(ask, name, fetch, self.clock.clone())))
     }
 }

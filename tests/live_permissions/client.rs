@@ -219,7 +219,7 @@ impl<'a> Client<'a> {
             let (status, remediation) = answer.verdict();
             assert_eq!(world.get(&token).await.verdict(), (status, remediation.clone()), "{heard:?}");
             heard.push(if status == 200 { "200".to_owned() } else { format!("{status} {remediation}") });
-            assert!(heard.len() <= 4, "it goes on and on: {heard:?}");
+            assert!(heard.len() <= 8, "it goes on and on: {heard:?}");
             if status == 200 || remediation == "none" {
                 return heard;
             }

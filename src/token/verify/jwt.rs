@@ -68,9 +68,12 @@ pub(crate) fn verify<P>(
         return Err(about(Rejection::invalid_token("the signature is wrong")).into());
     }
 
-    let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now));
+    let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now)).map_err(about)?;
+    if let Some(issued_at) = judged.times.issued_at {
+        entry.clock.see_token(issued_at.seconds(), now);
+    }
     let proof = reverify::of(entry, &key, header.kid.as_deref());
-    Ok(AccessToken::mint(judged.map_err(about)?, token.as_bytes(), proof))
+    Ok(AccessToken::mint(judged, token.as_bytes(), proof))
 }
 
 /// The entry that trusts the unverified `iss`: it picks whose keys apply, and nothing else.
