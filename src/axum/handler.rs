@@ -12,6 +12,7 @@ use bytes::Bytes;
 use pin_project_lite::pin_project;
 
 use crate::engine::{Begun, Requirement};
+use crate::future::BoxFuture;
 
 #[derive(Clone)]
 pub(super) struct Guarded<H> {
@@ -53,7 +54,7 @@ pin_project! {
     pub(super) enum GuardedFuture<F> {
         Handling { #[pin] response: F },
         Rejected { response: Option<Box<http::Response<Bytes>>> },
-        Waiting { response: Pin<Box<dyn Future<Output = Response> + Send>> },
+        Waiting { response: BoxFuture<'static, Response> },
     }
 }
 

@@ -1,13 +1,12 @@
 //! Who decides.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Decision, DecisionError, DecisionRequest};
+use crate::future::BoxFuture;
 
 /// What a decision point returns: a decision, or a list of them, that takes time.
-pub type DecisionFuture<'a, T = Decision> = Pin<Box<dyn Future<Output = Result<T, DecisionError>> + Send + 'a>>;
+pub type DecisionFuture<'a, T = Decision> = BoxFuture<'a, Result<T, DecisionError>>;
 
 /// The most requests that are decided in one go.
 pub const MAX_BATCH: usize = 100;

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::with_causes;
+use crate::future::BoxFuture;
 use crate::token::{Subject, SubjectKind};
 
 /// Knows what a subject holds now. Logto's Management API is one ([`LogtoManagement`](super::LogtoManagement)); any other
@@ -18,17 +17,14 @@ use crate::token::{Subject, SubjectKind};
 /// caller, who also ends a call that takes longer than two seconds.
 ///
 /// ```
-/// use std::{future::Future, pin::Pin};
+/// use orgate::future::BoxFuture;
 /// use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
 ///
 /// /// Everybody may read, nobody may write.
 /// struct ReadOnly;
 ///
 /// impl PermissionSource for ReadOnly {
-///     fn permissions<'a>(
-///         &'a self,
-///         query: &'a PermissionQuery,
-///     ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>> {
+///     fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
 ///         Box::pin(async move {
 ///             match query.subject_id() {
 ///                 "blocked" => Ok(Permissions::none()),
@@ -40,10 +36,7 @@ use crate::token::{Subject, SubjectKind};
 /// ```
 pub trait PermissionSource: Send + Sync + 'static {
     /// What the subject of the query holds now.
-    fn permissions<'a>(
-        &'a self,
-        query: &'a PermissionQuery,
-    ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>>;
+    fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>>;
 }
 
 /// Whose permissions, and for what.

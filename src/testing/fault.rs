@@ -13,6 +13,7 @@ pub enum Fault {
     /// This status, from 200 to 999, and a small JSON body.
     Status(u16),
     /// This status with `Retry-After` in whole seconds: 429 when there was too much, 503 when there was too little.
+    #[non_exhaustive]
     RetryAfter {
         /// From 200 to 999.
         status: u16,
@@ -48,6 +49,12 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// A status with `Retry-After`, in whole seconds.
+    #[must_use]
+    pub const fn retry_after(status: u16, after: std::time::Duration) -> Self {
+        Self::RetryAfter { status, after }
+    }
+
     fn check(&self) {
         match self {
             Self::Status(status) | Self::RetryAfter { status, .. } => {

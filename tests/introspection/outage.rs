@@ -52,7 +52,7 @@ async fn whatever_it_does_the_answer_is_503_for_a_second() {
         (Fault::Status(401), "status 401"),
         (Fault::Status(404), "status 404"),
         (Fault::Status(204), "status 204"),
-        (Fault::RetryAfter { status: 429, after: Duration::from_secs(9) }, "status 429"),
+        (Fault::retry_after(429, Duration::from_secs(9)), "status 429"),
         (Fault::Body("<html>sign in</html>".to_owned()), "not one JSON object"),
         (Fault::Garbage, "not one JSON object"),
         (Fault::Empty, "not one JSON object"),

@@ -36,7 +36,7 @@ async fn a_demotion_and_bad_days() {
     let app = app(&world);
     assert_eq!(ask(&app, &token).await.status(), 200);
 
-    let fault = Fault::RetryAfter { status: 429, after: Duration::from_secs(7) };
+    let fault = Fault::retry_after(429, Duration::from_secs(7));
     world.tenant.issuer().fail_next(Endpoint::User, fault);
     let answer = ask(&app, &token).await;
     assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"7".parse().unwrap()));

@@ -142,7 +142,7 @@ async fn a_429_is_obeyed() {
         async |user: &str| world.ask(SubjectKind::User, user, organization("acme")).await.map_err(|e| e.to_string());
     ask("u0").await.unwrap();
     for (endpoint, seconds) in [(Endpoint::User, 7), (Endpoint::OrganizationUserScopes, 3600), (Endpoint::User, 0)] {
-        let fault = Fault::RetryAfter { status: 429, after: seconds * SECOND };
+        let fault = Fault::retry_after(429, seconds * SECOND);
         world.tenant.issuer().fail_next(endpoint, fault);
         assert!(ask("u0").await.unwrap_err().contains("429"));
         let pause = seconds.clamp(1, 60);
@@ -174,7 +174,7 @@ async fn a_429_is_obeyed() {
 async fn a_429_for_the_token_is_obeyed_too() {
     let world = members(1, |_| {}).await;
     let ask = async || world.ask(SubjectKind::User, "u0", organization("acme")).await;
-    world.tenant.issuer().fail_next(Endpoint::Token, Fault::RetryAfter { status: 429, after: 20 * SECOND });
+    world.tenant.issuer().fail_next(Endpoint::Token, Fault::retry_after(429, 20 * SECOND));
     ask().await.unwrap_err();
     world.clock.advance(19 * SECOND);
     ask().await.unwrap_err();

@@ -199,7 +199,7 @@ async fn every_endpoint_has_faults_and_a_count() {
         (Endpoint::Resources, "/api/resources".to_owned()),
     ];
     for (endpoint, path) in &paths {
-        issuer.fail_next(*endpoint, Fault::RetryAfter { status: 429, after: Duration::from_millis(1500) });
+        issuer.fail_next(*endpoint, Fault::retry_after(429, Duration::from_millis(1500)));
         let answer = scenario.get(path, token).await;
         assert_eq!((answer.status, &answer.headers["retry-after"]), (429, &"2".parse().unwrap()));
         assert_eq!(scenario.get(path, token).await.status, 200);

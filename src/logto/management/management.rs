@@ -1,12 +1,12 @@
 //! The handle, as a source of permissions.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use super::api::Api;
 use super::builder::LogtoManagementBuilder;
 use super::snapshot;
+use crate::future::BoxFuture;
 use crate::permissions::source::{PermissionQuery, PermissionSource, Permissions, SourceError};
 
 #[doc = include_str!("../../../docs/management.md")]
@@ -31,10 +31,7 @@ impl PermissionSource for LogtoManagement {
     /// # Errors
     ///
     /// When Logto cannot be asked, not now (the limits, a 429), or what it answers is not what its Management API answers.
-    fn permissions<'a>(
-        &'a self,
-        query: &'a PermissionQuery,
-    ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>> {
+    fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
         Box::pin(snapshot::permissions(&self.api, query))
     }
 }
