@@ -51,7 +51,7 @@ pub enum Fault {
 impl Fault {
     /// A status with `Retry-After`, in whole seconds.
     #[must_use]
-    pub const fn retry_after(status: u16, after: std::time::Duration) -> Self {
+    pub const fn retry_after(status: u16, after: Duration) -> Self {
         Self::RetryAfter { status, after }
     }
 
