@@ -32,7 +32,8 @@ impl fmt::Display for ConfigError {
 
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ConfigError").field(&self.message).finish()
+        // `main` that returns the error prints this form.
+        f.write_str(&self.message)
     }
 }
 

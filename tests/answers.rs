@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::HeaderValue;
 use orgate::policy::{any_organization, authenticated, optional, organization, path, resource};
 use orgate::rejection::{RejectionKind, Remediation};
@@ -83,6 +84,13 @@ fn rows(api: &Api) -> Vec<Row> {
     });
     let not_valid = || unauthorized("The access token is not valid for this API.", "authenticate");
     let invalid = "error=\"invalid_token\", error_description=\"The access token is not valid for this API.\", ";
+    let not_readable = || {
+        unauthorized(
+            "The access token is opaque or encrypted. Request it with the resource parameter.",
+            "resource_token",
+        )
+    };
+    let opaque = "error=\"invalid_token\", error_description=\"The access token is opaque or encrypted. Request it with the resource parameter.\", ";
     let bad_request = "error=\"invalid_request\", error_description=\"The request must carry exactly one well-formed Bearer token.\", ";
     let row = |name, target, authorization, challenge, body: Value, kind| {
         let status = u16::try_from(body["status"].as_u64().unwrap()).unwrap();
@@ -254,10 +262,15 @@ fn rows(api: &Api) -> Vec<Row> {
     ] {
         rows.push(row(name, "/resource", bearer(&token.mint()), Some(invalid), not_valid(), K::InvalidToken));
     }
-    for (name, token) in [("two parts", "a.b"), ("a JWE", "a.b.c.d.e"), ("no JSON", "YQ.YQ.YQ")] {
+    rows.push(row("a JWE", "/resource", bearer("a.b.c.d.e"), Some(opaque), not_readable(), K::OpaqueToken));
+    for (name, token) in [("two parts", "a.b"), ("four parts", "a.b.c.d"), ("no JSON", "YQ.YQ.YQ")] {
         rows.push(row(name, "/resource", bearer(token), Some(invalid), not_valid(), K::InvalidToken));
     }
-    rows.push(row("too long", "/resource", bearer(&"a".repeat(9000)), Some(invalid), not_valid(), K::InvalidToken));
+    for word in ["null", "[object Object]"] {
+        rows.push(row("a word for nothing", "/resource", bearer(word), Some(invalid), not_valid(), K::InvalidToken));
+    }
+    let too_long = unauthorized("The access token is not valid for this API.", "none");
+    rows.push(row("too long", "/resource", bearer(&"a".repeat(9000)), Some(invalid), too_long, K::InvalidToken));
     rows
 }
 
@@ -613,7 +626,24 @@ async fn extractors_behind_policies() {
     api.ask(&app, "GET", "/claims", Some(&odd)).await;
     let [organization, claims] = &log.refusals()[..] else { panic!("two events") };
     assert!(organization.get("detail").unwrap().contains("Option<Organization>"), "{organization:?}");
-    assert!(claims.get("detail").unwrap().contains("Plan"), "{claims:?}");
+    for part in ["Plan", "the claim \"plan\" does not fit"] {
+        assert!(claims.get("detail").unwrap().contains(part), "{claims:?} should say {part}");
+    }
+}
+
+#[tokio::test]
+async fn half_of_a_surrogate_pair_in_a_claim_is_the_fault_of_the_token() {
+    let api = Api::start().await;
+    let app = api.server.guard().get("/claims", take_plan, resource()).get("/", ok, resource()).into_router().unwrap();
+    let claims = api.issuer.resource_token(RESOURCE).claim("plan", "Ann PLAN");
+    let payload =
+        claims.mint().split('.').nth(1).map(|payload| BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    let payload = String::from_utf8(payload).unwrap().replace("PLAN", r"\ud83d");
+    let token = claims.raw_payload(payload).mint();
+    let answer = api.ask(&app, "GET", "/claims", Some(&token)).await;
+    assert_eq!((answer.status, answer.json()["remediation"].as_str()), (401, Some("authenticate")), "{answer:?}");
+    assert_eq!(answer.rejection.unwrap().kind(), RejectionKind::InvalidToken);
+    assert_eq!(api.ask(&app, "GET", "/", Some(&token)).await.status, 200, "who does not read the claim does not mind");
 }
 
 /// One event, as a subscriber sees it.
@@ -675,6 +705,55 @@ impl Log {
 
     fn refusals(&self) -> Vec<Event> {
         self.ours().into_iter().filter(|event| event.get("message") == Some("request refused")).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_log_shows_what_came_beside_what_is_expected() {
+    let log = Log::start();
+    let api = Api::start().await;
+    let app = api.server.guard().get("/", ok, resource()).into_router().unwrap();
+    let token = || api.issuer.resource_token(RESOURCE);
+    let issuer = api.issuer.url();
+    let slash = format!("{issuer}/");
+    let long = "a".repeat(100);
+    for (authorization, expected) in [
+        (String::new(), vec!["is empty"]),
+        ("Basic dXNlcjpwYXNz".to_owned(), vec!["the scheme Basic", "expected Bearer"]),
+        (token().mint(), vec!["a JWT without a scheme"]),
+        (format!("Bearer {}", token().issuer(&*slash).mint()), vec![&*slash, issuer, "only by a trailing slash"]),
+        (format!("Bearer {}", token().issuer("x\n\"y").mint()), vec!["is \"x\\n\\\"y\"", "expected one of"]),
+        (format!("Bearer {}", token().issuer(&*long).mint()), vec![&long[..64], "\"..., expected one of"]),
+        (format!("Bearer {}", token().without_claim("iss").mint()), vec!["iss is missing", issuer]),
+        (
+            format!("Bearer {}", token().audience(["https://api.example.com/"]).mint()),
+            vec!["aud is [\"https://api.example.com/\"]", RESOURCE, "only by a trailing slash"],
+        ),
+        (
+            format!("Bearer {}", token().audience(["a", "b"]).mint()),
+            vec!["aud is [\"a\", \"b\"]", "or an organization"],
+        ),
+        (format!("Bearer {}", token().without_claim("aud").mint()), vec!["aud is missing", RESOURCE]),
+        (format!("Bearer {}", token().header("typ", "JWT").mint()), vec!["typ is \"JWT\"", "expected at+jwt"]),
+        (format!("Bearer {}", token().without_header("typ").mint()), vec!["typ is missing", "expected at+jwt"]),
+        (format!("Bearer {}", token().header("alg", "HS256").mint()), vec!["alg \"HS256\""]),
+        ("Bearer a.b.c.d.e".to_owned(), vec!["encrypted"]),
+        ("Bearer undefined".to_owned(), vec!["the word \"undefined\""]),
+        (format!("Bearer {}", "a".repeat(9000)), vec!["9000 bytes", "max_token_bytes"]),
+    ] {
+        Log::start();
+        let answer = api.send(&app, with("/", &[authorization.clone()], None)).await;
+        assert_eq!(answer.status, 401, "{expected:?}");
+        let [event] = &log.refusals()[..] else { panic!("one event for {expected:?}") };
+        for part in expected {
+            assert!(event.get("detail").unwrap().contains(part), "{event:?} should say {part}");
+        }
+        assert!(
+            authorization.is_empty()
+                || !format!("{event:?}").contains(authorization.split(' ').next_back().unwrap())
+                || authorization.ends_with("undefined")
+        );
+        assert!(!format!("{event:?}").contains(&long));
     }
 }
 

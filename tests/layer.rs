@@ -109,6 +109,31 @@ mod markers {
     shared!(testing::TestIssuerBuilder, testing::TokenBuilder, testing::Fault, testing::Endpoint);
 }
 
+#[test]
+fn names_of_enumerations_are_stable() {
+    use orgate::issuer::{Algorithm, MachineMark, Profile, ScopeForm, keys};
+    use orgate::rejection::{ErrorCode, RejectionKind, Remediation};
+    use orgate::token::SubjectKind;
+
+    let kinds = [SubjectKind::User, SubjectKind::Machine, SubjectKind::Unknown];
+    assert_eq!(kinds.map(SubjectKind::as_str), ["user", "machine", "unknown"]);
+    assert_eq!([Profile::Rfc9068, Profile::UntypedJwt].map(Profile::as_str), ["rfc9068", "untyped_jwt"]);
+    assert_eq!([ScopeForm::Text, ScopeForm::Array].map(ScopeForm::as_str), ["text", "array"]);
+    assert_eq!(MachineMark::Present("clientHost".into()).as_str(), "present");
+    assert_eq!(keys::KeySetState::RefreshDue.as_str(), "refresh_due");
+    assert_eq!(keys::KeyEvent::UnknownKidSuppressed.as_str(), "unknown_kid_suppressed");
+    assert_eq!(RejectionKind::WrongModel.as_str(), "wrong_model");
+    assert_eq!(Remediation::OrganizationToken.as_str(), "organization_token");
+    assert_eq!(ErrorCode::InvalidToken.as_str(), "invalid_token");
+    assert_eq!(Algorithm::Es256.as_str(), "ES256");
+}
+
+#[test]
+fn a_configuration_error_prints_its_message_in_both_forms() {
+    let error = ResourceServer::builder("not a url", RESOURCE).build().unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
 async fn whom(token: AccessToken) -> String {
     token.subject().to_string()
 }

@@ -124,8 +124,13 @@ fn organization(parts: &Parts) -> Option<&Organization> {
 }
 
 fn parse<T: DeserializeOwned>(token: &AccessToken, parts: &Parts) -> Result<Claims<T>, Rejection> {
-    let unfit = |error| misconfigured(format!("Claims<{}>: {error}", type_name::<T>()), parts);
-    token.claims().map(Claims).map_err(unfit)
+    token.claims().map(Claims).map_err(|error| {
+        let detail = format!("Claims<{}>: {error}", type_name::<T>());
+        refused(
+            if error.is_unreadable() { Rejection::invalid_token(detail) } else { Rejection::misconfigured(detail) },
+            parts,
+        )
+    })
 }
 
 fn unlayered(extractor: &str, parts: &Parts) -> Rejection {
@@ -136,9 +141,12 @@ fn unlayered(extractor: &str, parts: &Parts) -> Rejection {
     misconfigured(detail, parts)
 }
 
-/// A rejection in the form that the rest of the API uses, where a requirement granted the request.
 fn misconfigured(detail: impl Into<Cow<'static, str>>, parts: &Parts) -> Rejection {
-    let rejection = Rejection::misconfigured(detail);
+    refused(Rejection::misconfigured(detail), parts)
+}
+
+/// Puts a rejection into the form that the rest of the API uses, where a requirement granted the request.
+fn refused(rejection: Rejection, parts: &Parts) -> Rejection {
     match parts.extensions.get::<Grant>() {
         Some(grant) => grant.requirement().refuse(rejection, parts),
         None => {

@@ -58,7 +58,8 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         let known = parameters(&self.path);
         if let Some(absent) = layer.requirement().rules().path_parameters().find(|name| !known.contains(name)) {
             return Err(ConfigError::new(format_args!(
-                "{}: the policy reads path({absent:?}), and the path has no {{{absent}}}",
+                "{}: the policy reads path({absent:?}), and the path has no {{{absent}}}; if it belongs to a prefix, add \
+                 the prefix with Guard::nest, since axum's nest hides it from the guard",
                 self.path
             )));
         }

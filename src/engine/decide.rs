@@ -1,5 +1,6 @@
 //! How a request is decided, top to bottom.
 
+use http::HeaderMap;
 use http::request::Parts;
 
 use super::authenticate::{authenticate, judge_changes};
@@ -10,7 +11,6 @@ use super::requirement::Requirement;
 use super::state::State;
 use crate::organization::matched_route;
 use crate::policy::{DecisionView, Granted, LiveView, Rules, View};
-use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
 use crate::token::{AccessToken, bearer};
 
@@ -26,7 +26,7 @@ pub(super) fn decide(
     request.extensions.remove::<Grant>();
     let state = requirement.state();
     let Some(credentials) = bearer::find(&mut request.headers, state.max_token_bytes)? else {
-        return without_token(requirement);
+        return without_token(requirement, &request.headers);
     };
     let token = authenticate(state, credentials, evidence, now)?;
     let granted = judge_changes(state, &token, now)
@@ -46,11 +46,11 @@ pub(super) fn decide(
     }
 }
 
-fn without_token(requirement: &Requirement) -> Result<Grant, Stop> {
+fn without_token(requirement: &Requirement, headers: &HeaderMap) -> Result<Grant, Stop> {
     if requirement.rules().is_optional() {
         return Ok(Grant::anonymous(requirement));
     }
-    Err(Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "no Bearer token").into())
+    Err(bearer::missing(headers).into())
 }
 
 /// Judges a policy by what is at hand.

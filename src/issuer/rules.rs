@@ -21,6 +21,17 @@ pub enum Profile {
     UntypedJwt,
 }
 
+impl Profile {
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rfc9068 => "rfc9068",
+            Self::UntypedJwt => "untyped_jwt",
+        }
+    }
+}
+
 /// How an issuer writes the scopes of a token. One form for each setting: the other one is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,6 +41,17 @@ pub enum ScopeForm {
     Text,
     /// An array with a scope in each string.
     Array,
+}
+
+impl ScopeForm {
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Array => "array",
+        }
+    }
 }
 
 /// How a token shows that it is a machine's, where the issuer gives machines a `sub` that is not their client.
@@ -45,6 +67,18 @@ pub enum MachineMark {
     Present(String),
     /// `sub` is the client followed by this: `@clients` (Auth0, which has no `gty` under its RFC 9068 profile).
     SubjectIsClientPlus(String),
+}
+
+impl MachineMark {
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Claim(..) => "claim",
+            Self::Present(_) => "present",
+            Self::SubjectIsClientPlus(_) => "subject_is_client_plus",
+        }
+    }
 }
 
 /// One issuer entry, as verification sees it.

@@ -4,8 +4,9 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 
-/// A host name in lower case; `None` if it is none.
+/// A host name in lower case, without the dot of the root; `None` if it is none.
 pub(super) fn normalized_domain(domain: &str) -> Option<String> {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
     let labels_fit = domain.split('.').all(|label| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
@@ -29,13 +30,25 @@ fn request_host(parts: &Parts) -> Option<String> {
         (None, _) => None,
         (Some(_), Some(_)) => return None,
     };
-    let authority = match (parts.uri.authority(), header) {
-        (Some(target), Some(header)) if *target != header => return None,
-        (Some(target), _) => target.clone(),
-        (None, header) => header?,
+    let default_port = match parts.uri.scheme_str() {
+        Some("http") => Some(80),
+        Some("https") => Some(443),
+        _ => None,
     };
-    let has_user = authority.as_str().contains('@');
-    (!has_user).then(|| authority.host().to_ascii_lowercase())
+    let header = header.as_ref().map(|header| host_and_port(header, default_port));
+    match (parts.uri.authority().map(|target| host_and_port(target, default_port)), header) {
+        (Some(target), Some(header)) if target != header => None,
+        (Some(found), _) | (None, Some(found)) => found.map(|(host, _)| host),
+        (None, None) => None,
+    }
+}
+
+/// Host in lower case without the dot of the root, and port; `None` if there is a user in front.
+fn host_and_port(authority: &Authority, default_port: Option<u16>) -> Option<(String, Option<u16>)> {
+    let host = authority.host();
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let port = authority.port_u16().or(default_port);
+    (!authority.as_str().contains('@')).then_some((host, port))
 }
 
 #[cfg(test)]
@@ -61,6 +74,30 @@ mod tests {
     }
 
     #[test]
+    fn a_trailing_dot_and_the_default_port_name_the_same_host() {
+        for (target, host) in [
+            ("/", "acme.example.com."),
+            ("/", "ACME.example.com.:443"),
+            ("https://acme.example.com/", "acme.example.com:443"),
+            ("https://acme.example.com:443/", "ACME.example.com."),
+            ("http://acme.example.com./", "acme.example.com:80"),
+            ("http://acme.example.com:8080/", "acme.example.com.:8080"),
+        ] {
+            assert_eq!(label(target, &[host]).as_deref(), Some("acme"), "{target} {host}");
+        }
+        for (target, host) in [
+            ("/", "acme.example.com.."),
+            ("/", "acme..example.com"),
+            ("https://acme.example.com/", "acme.example.com:80"),
+            ("http://acme.example.com:8080/", "acme.example.com"),
+            ("http://acme.example.com:8080/", "acme.example.com:80"),
+            ("http://acme.example.com/", "u@acme.example.com"),
+        ] {
+            assert_eq!(label(target, &[host]), None, "{target} {host}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_unclear() {
         assert_eq!(label("/", &[]), None);
         for host in [
@@ -69,7 +106,6 @@ mod tests {
             "a.b.example.com",
             "acmeexample.com",
             "acme.example.com.evil.test",
-            "acme.example.com.",
             "u@acme.example.com",
             "",
             "acme.example.com, b.example.com",
@@ -83,7 +119,10 @@ mod tests {
     #[test]
     fn domains() {
         assert_eq!(normalized_domain("Example.COM").as_deref(), Some("example.com"));
-        for bad in ["", ".", "a..b", ".example.com", "exa mple.com", "example.com:80", "http://example.com"] {
+        assert_eq!(normalized_domain("example.com.").as_deref(), Some("example.com"));
+        for bad in
+            ["", ".", "a..b", "example.com..", ".example.com", "exa mple.com", "example.com:80", "http://example.com"]
+        {
             assert_eq!(normalized_domain(bad), None, "{bad}");
         }
     }

@@ -75,6 +75,18 @@ pub enum PermissionModel {
 }
 
 impl PermissionModel {
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Resource { .. } => "resource",
+            Self::Organization { .. } => "organization",
+            Self::ResourceInOrganization { .. } => "resource_in_organization",
+        }
+    }
+}
+
+impl PermissionModel {
     /// The API with this resource indicator, as a whole.
     pub fn resource(indicator: impl Into<Arc<str>>) -> Self {
         Self::Resource { indicator: indicator.into() }

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
+use super::claims_error::ClaimsError;
 use super::verified::Origin;
 use super::{NumericDate, Provenance, Subject, Times, Verified};
 use crate::scoped::ScopedId;
@@ -129,7 +130,8 @@ impl AccessToken {
     ///
     /// When the claims do not fit `T`.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
-        serde_json::from_slice(&self.payload()).map_err(|error| ClaimsError(Arc::new(error)))
+        let payload = self.payload();
+        serde_json::from_slice(&payload).map_err(|error| ClaimsError::new(error, &payload))
     }
 
     /// The indicators that the token's issuer entry may speak for; the first one is "this API".
@@ -188,22 +190,3 @@ impl fmt::Debug for AccessToken {
         f.debug_struct("AccessToken").field("issuer", &self.0.verified.issuer).finish_non_exhaustive()
     }
 }
-
-/// The claims of a verified token do not fit the type that was asked for.
-#[derive(Clone)]
-pub struct ClaimsError(Arc<serde_json::Error>);
-
-impl fmt::Debug for ClaimsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ClaimsError({self})")
-    }
-}
-
-impl fmt::Display for ClaimsError {
-    // Category and place only: serde_json's own words may quote a claim.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the claims do not fit ({:?} error at column {})", self.0.classify(), self.0.column())
-    }
-}
-
-impl std::error::Error for ClaimsError {}

@@ -2,8 +2,10 @@
 //!
 //! A token in the query or in a form is never read.
 
-use http::HeaderMap;
+use std::borrow::Cow;
+
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
@@ -25,7 +27,8 @@ pub(crate) fn find(headers: &mut HeaderMap, max_bytes: usize) -> Result<Option<C
         return Ok(None);
     }
     if rest.len() > max_bytes {
-        return Err(Rejection::invalid_token(format!("the credentials have more than {max_bytes} bytes")));
+        let detail = format!("the credentials have {} bytes, more than max_token_bytes ({max_bytes})", rest.len());
+        return Err(Rejection::new(RejectionKind::InvalidToken, Remediation::None, detail));
     }
     let Some(mut token) = rest.strip_prefix(b" ") else { return Err(malformed(NOT_ONE_TOKEN)) };
     while let Some(rest) = token.strip_prefix(b" ") {
@@ -46,6 +49,30 @@ fn mark_every(headers: &mut HeaderMap) -> usize {
 
 const BEARER: &[u8] = b"Bearer";
 
+/// Registered authentication schemes and common mistakes for one: the only words of the header that a log may show.
+const SCHEMES: [&str; 16] = [
+    "ApiKey",
+    "AWS4-HMAC-SHA256",
+    "Basic",
+    "Concealed",
+    "Digest",
+    "DPoP",
+    "GNAP",
+    "HOBA",
+    "JWT",
+    "Mutual",
+    "Negotiate",
+    "NTLM",
+    "OAuth",
+    "PrivateToken",
+    "Token",
+    "vapid",
+];
+
+/// What clients send where they have no token: the words of their languages for that.
+const PLACEHOLDERS: [&[u8]; 9] =
+    [b"undefined", b"null", b"(null)", b"nil", b"none", b"NaN", b"true", b"false", b"[object Object]"];
+
 const NOT_ONE_TOKEN: &str = "the Bearer credentials are not one b64token";
 
 impl<'h> Credentials<'h> {
@@ -65,8 +92,36 @@ impl<'h> Credentials<'h> {
     ///
     /// When they are not one b64token.
     pub(crate) fn token(self) -> Result<&'h str, Rejection> {
+        if let Some(word) = PLACEHOLDERS.into_iter().find(|word| self.0.eq_ignore_ascii_case(word)) {
+            let detail = format!("the word {:?} instead of a token", String::from_utf8_lossy(word));
+            return Err(Rejection::invalid_token(detail));
+        }
         let token = std::str::from_utf8(self.0).ok().filter(|token| is_b64token(token.as_bytes()));
         token.ok_or_else(|| malformed(NOT_ONE_TOKEN))
+    }
+}
+
+/// Rejects a request for which [`find`] found no credentials. The log learns what was there instead.
+pub(crate) fn missing(headers: &HeaderMap) -> Rejection {
+    let detail = match headers.get(AUTHORIZATION).map(HeaderValue::as_bytes) {
+        None => Cow::Borrowed("no Authorization header"),
+        Some(value) => other_credentials(value),
+    };
+    Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, detail)
+}
+
+fn other_credentials(value: &[u8]) -> Cow<'static, str> {
+    let mut words = value.splitn(2, |&byte| byte == b' ');
+    let first = words.next().unwrap_or_default();
+    let known = SCHEMES.into_iter().find(|scheme| first.eq_ignore_ascii_case(scheme.as_bytes()));
+    match (known, words.next()) {
+        (Some(scheme), _) => format!("the Authorization header has the scheme {scheme}, expected Bearer").into(),
+        (None, Some(_)) => "the Authorization header has an unknown scheme, expected Bearer".into(),
+        (None, None) if value.is_empty() => "the Authorization header is empty".into(),
+        (None, None) if value.iter().filter(|&&byte| byte == b'.').count() == 2 && is_b64token(value) => {
+            "the Authorization header has a JWT without a scheme, expected \"Bearer \" in front of it".into()
+        }
+        (None, None) => "the Authorization header has one word, expected Bearer and a token".into(),
     }
 }
 
@@ -126,6 +181,49 @@ mod tests {
             assert_eq!(kind(&[value.as_bytes()]), Ok(None), "{value}");
         }
         assert_eq!(kind(&[]), Ok(None));
+    }
+
+    #[test]
+    fn the_log_says_what_was_there_instead() {
+        for (value, expected) in [
+            ("Basic dXNlcjpwYXNz", "the scheme Basic"),
+            ("basic dXNlcjpwYXNz", "the scheme Basic"),
+            ("token secret", "the scheme Token"),
+            ("JWT eyJh.eyJi.c2ln", "the scheme JWT"),
+            ("eyJh.eyJi.c2ln", "a JWT without a scheme"),
+            ("", "is empty"),
+            ("secret", "one word"),
+            ("secret secret", "an unknown scheme"),
+            ("BearerX secret", "an unknown scheme"),
+        ] {
+            let rejection = missing(&headers(&[value.as_bytes()]));
+            assert_eq!(rejection.kind(), RejectionKind::MissingToken);
+            let detail = rejection.detail();
+            assert!(detail.contains(expected), "{value}: {detail}");
+            for secret in ["dXNl", "secret", "eyJ"] {
+                assert!(!detail.contains(secret), "{value}: {detail}");
+            }
+        }
+        assert_eq!(missing(&HeaderMap::new()).detail(), "no Authorization header");
+    }
+
+    #[test]
+    fn words_for_nothing_are_no_token() {
+        for word in ["undefined", "null", "NULL", "None", "nil", "NaN", "false", "[object Object]"] {
+            let mut headers = headers(&[format!("Bearer {word}").as_bytes()]);
+            let rejection = find(&mut headers, 100).and_then(|found| found.unwrap().token()).unwrap_err();
+            let found = (rejection.kind(), rejection.remediation());
+            assert_eq!(found, (RejectionKind::InvalidToken, Remediation::Authenticate), "{word}");
+        }
+        assert_eq!(kind(&[b"Bearer undefined1"]), Ok(Some("undefined1".into())));
+    }
+
+    #[test]
+    fn a_token_that_is_too_long_names_the_setting() {
+        let mut headers = headers(&[format!("Bearer {}", "a".repeat(100)).as_bytes()]);
+        let rejection = find(&mut headers, 100).err().unwrap();
+        assert_eq!((rejection.kind(), rejection.remediation()), (RejectionKind::InvalidToken, Remediation::None));
+        assert_eq!(rejection.detail(), "the credentials have 101 bytes, more than max_token_bytes (100)");
     }
 
     #[test]

@@ -4,14 +4,17 @@ mod access_token;
 pub(crate) mod bearer;
 #[allow(dead_code, reason = "joined to the engine in the next change")]
 pub mod binding;
+mod claims_error;
 pub(crate) mod introspect;
 mod provenance;
+mod received;
 mod subject;
 mod times;
 mod verified;
 pub(crate) mod verify;
 
-pub use access_token::{AccessToken, ClaimsError};
+pub use access_token::AccessToken;
+pub use claims_error::ClaimsError;
 pub use introspect::Introspection;
 pub(crate) use provenance::{IssuerId, Provenance, Settled};
 pub use subject::{Subject, SubjectKind};

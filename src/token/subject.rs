@@ -28,7 +28,7 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    /// Returns the stable name.
+    /// Returns the stable name, for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -38,6 +38,20 @@ pub enum KeyEvent {
     UnknownKidSuppressed,
 }
 
+impl KeyEvent {
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Fetched { .. } => "fetched",
+            Self::Failed { .. } => "failed",
+            Self::Recovered => "recovered",
+            Self::StaleServed { .. } => "stale_served",
+            Self::UnknownKidSuppressed => "unknown_kid_suppressed",
+        }
+    }
+}
+
 /// A callback for key events: the name of the issuer entry, and what happened.
 pub(crate) type Watcher = Arc<dyn Fn(&str, &KeyEvent) + Send + Sync>;
 

@@ -34,6 +34,20 @@ pub enum KeySetState {
     Fixed,
 }
 
+impl KeySetState {
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Fresh => "fresh",
+            Self::RefreshDue => "refresh_due",
+            Self::Stale => "stale",
+            Self::Fixed => "fixed",
+        }
+    }
+}
+
 impl KeySetStatus {
     /// The name of the issuer entry.
     #[must_use]

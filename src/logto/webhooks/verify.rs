@@ -28,6 +28,19 @@ pub enum WebhookError {
     Unreadable(&'static str),
 }
 
+impl WebhookError {
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingSignature => "missing_signature",
+            Self::WrongSignature => "wrong_signature",
+            Self::BodyTooLarge => "body_too_large",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+}
+
 impl fmt::Display for WebhookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,8 +3,7 @@
 use std::fmt::Display;
 
 use crate::decision::{DecisionRequest, Resource};
-use crate::organization::Organization;
-use crate::scoped::ScopedId;
+use crate::testing::organization;
 use crate::token::{Subject, SubjectKind};
 
 /// Makes a [`DecisionRequest`] of made-up facts: what a test gives to a decision point of its own.
@@ -80,9 +79,7 @@ impl TestDecisionRequest {
         let scopes = self.scopes.iter().map(String::as_str);
         let request = DecisionRequest::of(subject, self.client_id.as_deref(), scopes, action, resource);
         match &self.organization {
-            Some(id) => {
-                request.organization(&Organization::verified(&ScopedId::new(&self.issuer_name.as_str().into(), id)))
-            }
+            Some(id) => request.organization(&organization(&self.issuer_name, id)),
             None => request,
         }
     }

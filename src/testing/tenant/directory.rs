@@ -95,7 +95,9 @@ impl std::fmt::Debug for Application {
 }
 
 impl RoleType {
-    pub(super) const fn as_str(self) -> &'static str {
+    /// Returns the name that Logto uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::User => "User",
             Self::MachineToMachine => "MachineToMachine",

@@ -21,6 +21,17 @@ pub enum LogtoRelease {
     V1_42,
 }
 
+impl LogtoRelease {
+    /// Returns the stable name, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_37 => "1.37",
+            Self::V1_42 => "1.42",
+        }
+    }
+}
+
 /// What the handle, the grants and the server share.
 pub(in crate::testing) struct Tenant {
     /// `http://127.0.0.1:{port}`.

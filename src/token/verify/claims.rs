@@ -10,6 +10,7 @@ use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::time::Now;
 use crate::token::NumericDate;
+use crate::token::received::{Several, difference};
 use crate::token::{Subject, SubjectKind, Times, Verified};
 
 use super::times;
@@ -114,12 +115,19 @@ fn audience(claims: &Object<'_>, rules: &IssuerRules) -> Result<Vec<Box<str>>, R
         _ => claims.get("aud").map_err(wrong_type)?.unwrap_or_default(),
     };
     if !values.iter().any(|value| rules.serves(&value.0)) {
-        return Err(Rejection::invalid_token(format!(
-            "aud names nothing that this server serves, which is {:?}",
-            rules.resources
-        )));
+        return Err(foreign_audience(&values, rules));
     }
     Ok(values.into_iter().map(|value| value.0.into()).collect())
+}
+
+fn foreign_audience(values: &[Text<'_>], rules: &IssuerRules) -> Rejection {
+    let received: Vec<&str> = values.iter().take(100).map(|value| &*value.0).collect();
+    let expected = Several(&rules.resources);
+    let organizations = if rules.organization_tokens { " or an organization" } else { "" };
+    let near = received.iter().map(|value| difference(value, rules.resources.iter().map(|resource| &**resource)));
+    let near = near.into_iter().find(|near| !near.is_empty()).unwrap_or_default();
+    let received = if received.is_empty() { "missing or empty".to_owned() } else { Several(&received).to_string() };
+    Rejection::invalid_token(format!("aud is {received}, expected one of {expected}{organizations}{near}"))
 }
 
 fn scopes(claims: &Object<'_>, rules: &IssuerRules) -> Result<ScopeList, Rejection> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::json::{JsonError, Object};
 use crate::rejection::Rejection;
 use crate::signature::Algorithm;
+use crate::token::received::Received;
 
 /// What of a token's header is looked at. `jwk`, `jku`, `x5u` and `x5c` are not (RFC 8725 section 3.10).
 pub(in crate::token) struct UnverifiedHeader<'a> {
@@ -29,13 +30,13 @@ impl<'a> UnverifiedHeader<'a> {
         if object.has("enc") || object.has("zip") || object.has("b64") {
             return Err(Rejection::invalid_token("header: enc, zip or b64 in a signed token"));
         }
-        let algorithm = object.string("alg").map_err(wrong)?.and_then(|name| Algorithm::from_name(&name));
-        Ok(Self {
-            algorithm: algorithm
-                .ok_or_else(|| Rejection::invalid_token("header: alg is not an asymmetric signature algorithm"))?,
-            kid: object.string("kid").map_err(wrong)?,
-            typ: object.string("typ").map_err(wrong)?,
-        })
+        let stated = object.string("alg").map_err(wrong)?;
+        let stated = stated.ok_or_else(|| Rejection::invalid_token("header: alg is missing"))?;
+        let algorithm = Algorithm::from_name(&stated).ok_or_else(|| {
+            let detail = format!("header: alg {} is not an asymmetric signature algorithm", Received(&stated));
+            Rejection::invalid_token(detail)
+        })?;
+        Ok(Self { algorithm, kid: object.string("kid").map_err(wrong)?, typ: object.string("typ").map_err(wrong)? })
     }
 
     /// Whether `typ` is this, in any case, with or without the `application/` that RFC 7515 section 4.1.9 lets it drop.

@@ -16,6 +16,7 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
 use crate::token::AccessToken;
+use crate::token::received::{Received, difference};
 
 /// A key that was waited for: it verifies tokens of its entry, and of no other.
 pub(crate) struct AwaitedKey {
@@ -42,11 +43,9 @@ pub(crate) fn verify<P>(
     let rules = &entry.rules;
     let about = |rejection: Rejection| rejection.about(&rules.name, header.kid.as_deref());
     if !rules.algorithms.contains(&header.algorithm) {
-        return Err(about(Rejection::invalid_token(format!(
-            "alg {} is not allowed for this issuer",
-            header.algorithm
-        )))
-        .into());
+        let allowed: Vec<&str> = rules.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+        let detail = format!("alg {} is not allowed for this issuer, which signs with {allowed:?}", header.algorithm);
+        return Err(about(Rejection::invalid_token(detail)).into());
     }
     check_type(&header, rules.profile).map_err(about)?;
     let times = times::read(&unverified);
@@ -59,7 +58,8 @@ pub(crate) fn verify<P>(
         _ => find_key(entry, &header, now)?,
     };
     if key.algorithm() != header.algorithm {
-        return Err(about(Rejection::invalid_token("the key is for another algorithm")).into());
+        let detail = format!("alg {}, but the key is for {}", header.algorithm, key.algorithm());
+        return Err(about(Rejection::invalid_token(detail)).into());
     }
     let permit = permit().ok_or(Stop::from(Need::Permit))?;
     let is_signed = key.verify(segments.signing_input.as_bytes(), segments.signature());
@@ -82,11 +82,13 @@ fn trusted_entry<'a>(
     entries: &'a TrustedIssuers,
 ) -> Result<(&'a Arc<str>, &'a Arc<TrustedIssuer>), Rejection> {
     let stated = claims.string("iss").map_err(|error| Rejection::invalid_token(error.to_string()))?;
-    let stated = stated.ok_or_else(|| Rejection::invalid_token("iss is missing"))?;
+    let trusted = || entries.iter().flat_map(|entry| &entry.rules.issuers).map(|issuer| &**issuer);
+    let shown = || trusted().take(5).collect::<Vec<&str>>();
+    let stated =
+        stated.ok_or_else(|| Rejection::invalid_token(format!("iss is missing, expected one of {:?}", shown())))?;
     entries.trusted(&stated).ok_or_else(|| {
-        let trusted: Vec<&str> =
-            entries.iter().flat_map(|entry| &entry.rules.issuers).take(5).map(|issuer| &**issuer).collect();
-        Rejection::invalid_token(format!("iss, unverified, is not trusted here, as {trusted:?} are"))
+        let (received, near) = (Received(&stated), difference(&stated, trusted()));
+        Rejection::invalid_token(format!("iss (unverified) is {received}, expected one of {:?}{near}", shown()))
     })
 }
 
@@ -96,9 +98,16 @@ fn check_type(header: &UnverifiedHeader<'_>, profile: Profile) -> Result<(), Rej
     match profile {
         _ if header.is_type("at+jwt") => Ok(()),
         Profile::UntypedJwt if is_jwt() => Ok(()),
-        Profile::Rfc9068 => Err(Rejection::invalid_token("typ is not at+jwt: not an access token by RFC 9068")),
-        Profile::UntypedJwt => Err(Rejection::invalid_token("typ names another kind of JWT")),
+        Profile::Rfc9068 => Err(wrong_type(header, "at+jwt: not an access token by RFC 9068")),
+        Profile::UntypedJwt => Err(wrong_type(header, "JWT, at+jwt or none")),
     }
+}
+
+fn wrong_type(header: &UnverifiedHeader<'_>, expected: &str) -> Rejection {
+    Rejection::invalid_token(match &header.typ {
+        Some(typ) => format!("typ is {}, expected {expected}", Received(typ)),
+        None => format!("typ is missing, expected {expected}"),
+    })
 }
 
 fn find_key(entry: &Arc<TrustedIssuer>, header: &UnverifiedHeader<'_>, now: Now) -> Result<Arc<VerifyingKey>, Stop> {

@@ -22,8 +22,14 @@ impl<'t> Segments<'t> {
         let Some((header, payload)) = signing_input.split_once('.') else {
             return Err(Rejection::invalid_token("two parts instead of three"));
         };
-        if payload.contains('.') {
-            return Err(Rejection::invalid_token("more than three parts: not a JWS in compact form"));
+        match payload.bytes().filter(|&byte| byte == b'.').count() {
+            0 => {}
+            // RFC 7516 section 3.1. Issuers encrypt tokens that name no resource for themselves.
+            2 => {
+                let detail = "an encrypted token (a JWE): only its issuer can read it";
+                return Err(Rejection::new(RejectionKind::OpaqueToken, Remediation::ResourceToken, detail));
+            }
+            _ => return Err(Rejection::invalid_token("more than three parts: not a JWS in compact form")),
         }
         let mut decoded = Vec::with_capacity(token.len());
         // Strict: no padding, no whitespace, no unused bits, so that one token has one spelling.
@@ -71,7 +77,7 @@ mod tests {
         for bad in [
             "a.b",
             "AA.AA.AA.AA",
-            "AA.AA.AA.AA.AA",
+            "AA.AA.AA.AA.AA.AA",
             "A.AA.AA",
             "AA.AA.AA==",
             "AA.AB.AA",
@@ -82,6 +88,9 @@ mod tests {
             "AAAAA.AA.AA",
         ] {
             assert_eq!(kind(bad), Some(RejectionKind::InvalidToken), "{bad}");
+        }
+        for encrypted in ["AA.AA.AA.AA.AA", "AA..AA.AA.AA"] {
+            assert_eq!(kind(encrypted), Some(RejectionKind::OpaqueToken), "{encrypted}");
         }
         assert_eq!(kind(".."), None, "empty parts are base64url: the JSON reader refuses them");
     }
