@@ -171,6 +171,17 @@ mod tests {
         assert!(Object::parse(format!("{{\"x\":{}", "[".repeat(60_000)).as_bytes()).is_err());
     }
 
+    /// SECURITY.md, "Dependencies": what `raw_value` changes, and for whom.
+    #[test]
+    fn a_magic_member_name_changes_untyped_values_and_not_what_is_read_here() {
+        let text = br#"{"$serde_json::private::RawValue":"{\"sub\":\"other\"}"}"#;
+        let object = Object::parse(text).unwrap();
+        assert!(!object.has("sub"));
+        assert_eq!(object.string("$serde_json::private::RawValue").unwrap().as_deref(), Some(r#"{"sub":"other"}"#));
+        let untyped: serde_json::Value = serde_json::from_slice(text).unwrap();
+        assert_eq!(untyped, serde_json::json!({ "sub": "other" }));
+    }
+
     proptest! {
         #[test]
         fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

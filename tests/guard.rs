@@ -689,3 +689,22 @@ fn policy_and_handler_read_the_same_id() {
     let counts = [ran, refused].map(AtomicUsize::into_inner);
     assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
 }
+
+#[tokio::test]
+async fn a_method_router_in_place_of_a_handler_is_a_configuration_error() {
+    let api = Api::start().await;
+    let guard = || api.server.guard::<()>();
+    for (name, wrong) in [
+        ("post", guard().post("/x", get(guarded), resource())),
+        ("on", guard().on("/x", MethodFilter::PUT, get(guarded), resource())),
+        ("any", guard().any("/x", get(guarded), resource())),
+        ("public_on", guard().public_on("/x", MethodFilter::PUT, get(guarded))),
+        ("nested", guard().nest("/y", guard().post("/x", get(guarded), resource()))),
+        ("fallback", guard().fallback(get(guarded), resource())),
+        ("public_fallback", guard().public_fallback(get(guarded))),
+    ] {
+        let error = wrong.into_router().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("a method router, such as get(..) makes"), "{name}: {error}");
+    }
+    assert!(guard().route("/x", get(guarded), resource()).into_router().is_ok());
+}

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
-use super::handler::Guarded;
+use super::handler::{self, Guarded};
 use super::methods::Methods;
 use super::path::{self, Matcher};
 use super::route::{Endpoint, PublicRouter, Route};
@@ -79,11 +79,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let protect = move |layer: RequireLayer| {
-            on(methods, Guarded { handler: handler.clone(), requirement: layer.requirement().clone() })
-        };
-        let endpoint = self.guarded(policy, protect);
-        self.add(path, Methods::Only(methods), endpoint)
+        let endpoint = self.guarded(policy, move |layer| on(methods, Guarded::new(&handler, &layer)));
+        self.check_handler::<H>(path).add(path, Methods::Only(methods), endpoint)
     }
 
     /// Every method that has no route of its own on this path.
@@ -92,10 +89,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let endpoint = self.guarded(policy, move |layer: RequireLayer| {
-            any(Guarded { handler: handler.clone(), requirement: layer.requirement().clone() })
-        });
-        self.add(path, Methods::Rest, endpoint)
+        let endpoint = self.guarded(policy, move |layer| any(Guarded::new(&handler, &layer)));
+        self.check_handler::<H>(path).add(path, Methods::Rest, endpoint)
     }
 
     /// A method router as a whole, its fallback too: here a wrong method without a token is 401, not 405. Since it cannot
@@ -117,7 +112,11 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.add(path, Methods::Only(methods), Endpoint::Public(Box::new(on(methods, handler))))
+        self.check_handler::<H>(path).add(
+            path,
+            Methods::Only(methods),
+            Endpoint::Public(Box::new(on(methods, handler))),
+        )
     }
 
     /// A public router below a prefix, under which the guard then has no route of its own.
@@ -133,10 +132,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        let endpoint = self.guarded(policy, move |layer: RequireLayer| {
-            any(Guarded { handler: handler.clone(), requirement: layer.requirement().clone() })
-        });
-        self.set_fallback(endpoint)
+        let endpoint = self.guarded(policy, move |layer| any(Guarded::new(&handler, &layer)));
+        self.check_handler::<H>("fallback").set_fallback(endpoint)
     }
 
     /// What answers where no path matches, for everybody.
@@ -145,7 +142,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.set_fallback(Endpoint::Public(Box::new(any(handler))))
+        self.check_handler::<H>("fallback").set_fallback(Endpoint::Public(Box::new(any(handler))))
     }
 
     /// One more policy for every route of this guard, added before or after, also of those merged and nested into it.
@@ -206,6 +203,11 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         protect: impl Fn(RequireLayer) -> MethodRouter<S> + Send + Sync + 'static,
     ) -> Endpoint<S> {
         Endpoint::Guarded(self.server.clone(), Box::new(policy), Arc::new(protect))
+    }
+
+    fn check_handler<H: 'static>(mut self, path: &str) -> Self {
+        self.keep_fault(handler::check::<H, S>(path));
+        self
     }
 
     fn add(mut self, path: &str, methods: Methods, endpoint: Endpoint<S>) -> Self {

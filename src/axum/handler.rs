@@ -1,5 +1,6 @@
 //! A handler behind a policy, without a route of its own around it: nothing is boxed that axum does not box anyway.
 
+use std::any::TypeId;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,16 +9,36 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::response::Response;
+use axum::routing::MethodRouter;
 use bytes::Bytes;
 use pin_project_lite::pin_project;
 
 use crate::engine::{Begun, Requirement};
+use crate::error::ConfigError;
 use crate::future::BoxFuture;
+use crate::tower::RequireLayer;
 
 #[derive(Clone)]
 pub(super) struct Guarded<H> {
-    pub(super) handler: H,
-    pub(super) requirement: Requirement,
+    handler: H,
+    requirement: Requirement,
+}
+
+impl<H: Clone> Guarded<H> {
+    pub(super) fn new(handler: &H, layer: &RequireLayer) -> Self {
+        Self { handler: handler.clone(), requirement: layer.requirement().clone() }
+    }
+}
+
+/// Rejects `get(handler)` where a handler belongs: to axum a method router is one, but it answers its own methods only.
+pub(super) fn check<H: 'static, S: 'static>(path: &str) -> Result<(), ConfigError> {
+    if TypeId::of::<H>() != TypeId::of::<MethodRouter<S>>() {
+        return Ok(());
+    }
+    Err(ConfigError::new(format_args!(
+        "path {path:?}: a method router, such as get(..) makes, is given as a handler; give the handler itself, or the method \
+         router to route(..) or public(..)"
+    )))
 }
 
 impl<H, T, S> Handler<T, S> for Guarded<H>

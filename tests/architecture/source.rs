@@ -76,12 +76,6 @@ impl Source {
         Self { path: path.to_owned(), tokens, lines, test_modules }
     }
 
-    /// The first part of the path: the module that has a floor.
-    pub(crate) fn module(&self) -> &str {
-        let first = self.path.split('/').next().unwrap();
-        first.strip_suffix(".rs").unwrap_or(first)
-    }
-
     /// The places where these tokens follow one another.
     pub(crate) fn matches(&self, pattern: &[&str]) -> impl Iterator<Item = &Token> {
         let windows = self.tokens.windows(pattern.len());
