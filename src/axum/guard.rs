@@ -9,8 +9,8 @@ use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use super::handler::{self, Guarded};
 use super::methods::Methods;
-use super::path::{self, Matcher};
 use super::route::{Endpoint, PublicRouter, Route};
+use super::{overlap, path};
 use crate::ResourceServer;
 use crate::error::ConfigError;
 use crate::policy::Policy;
@@ -180,7 +180,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        self.check_paths()?;
+        overlap::check(&self.routes, &self.public_routers)?;
         self.apply_required();
         let mut router = Router::new();
         for route in self.routes {
@@ -254,43 +254,6 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             Some(endpoint) => self.set_fallback(endpoint),
             None => self,
         }
-    }
-
-    /// Methods and paths that cannot stand beside each other.
-    fn check_paths(&self) -> Result<(), ConfigError> {
-        let mut matcher = Matcher::default();
-        for (index, route) in self.routes.iter().enumerate() {
-            matcher.add(&route.path)?;
-            let twin = self
-                .routes
-                .iter()
-                .take(index)
-                .find(|other| other.path == route.path && other.methods.collide(route.methods));
-            if let Some(twin) = twin {
-                return Err(ConfigError::new(format_args!(
-                    "path {:?}: {} and {} take the same methods (public(..) and route(..) take all of them: see on(..) and public_on(..))",
-                    route.path, twin.methods, route.methods
-                )));
-            }
-        }
-        for (index, open) in self.public_routers.iter().enumerate() {
-            path::check_public_prefix(&open.prefix)?;
-            matcher.add(&format!("{}/{{*open_router_rest}}", open.prefix))?;
-            let routes = self.routes.iter().map(|route| &route.path);
-            let others = self
-                .public_routers
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != index)
-                .map(|(_, other)| &other.prefix);
-            if let Some(path) = routes.chain(others).find(|path| path::is_below(path, &open.prefix)) {
-                return Err(ConfigError::new(format_args!(
-                    "path {path:?} is below the public router at {:?}",
-                    open.prefix
-                )));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ mod extract;
 mod guard;
 mod handler;
 mod methods;
+mod overlap;
 mod path;
 mod route;
 #[cfg(feature = "logto")]
