@@ -362,8 +362,13 @@ mod catches {
             1,
             "two folders"
         );
-        assert_eq!(circles(&[("a/b.rs", "use super::c;"), ("a/c.rs", "use super::b;")]), 0, "two files of one folder");
+        assert_eq!(
+            circles(&[("a/mod.rs", ""), ("a/b.rs", "use super::c;"), ("a/c.rs", "use super::b;")]),
+            0,
+            "two files of one folder"
+        );
         let four = [
+            ("a/mod.rs", ""),
             ("a/b.rs", "use super::c;"),
             ("a/c.rs", "use super::d;"),
             ("a/d.rs", "use super::e;"),
