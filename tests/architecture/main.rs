@@ -26,7 +26,7 @@ const FLOORS: [&[&str]; 13] = [
     &["decision"],
     &["policy"],
     &["engine"],
-    &["server", "tower"],
+    &["observe", "server", "tower"],
     &["authzen", "logto", "permit"],
     &["axum", "testing"],
 ];
@@ -100,7 +100,7 @@ const ONLY_IN: [OnlyIn; 10] = [
     OnlyIn {
         what: "a task is started",
         patterns: &[&["spawn"], &["spawn_blocking"], &["spawn_local"], &["spawn_on"]],
-        places: &["flight/", "issuer/keys/", "permissions/", "token/introspect/", "testing/"],
+        places: &["flight/", "issuer/keys/", "observe/", "permissions/", "token/introspect/", "testing/"],
     },
 ];
 
