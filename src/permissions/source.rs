@@ -37,6 +37,16 @@ use crate::token::{Subject, SubjectKind};
 pub trait PermissionSource: Send + Sync + 'static {
     /// What the subject of the query holds now.
     fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>>;
+
+    /// Whether it could be asked now: [`ResourceServer::ready`](crate::ResourceServer::ready) reports it, so that a wrong
+    /// credential shows at startup. By default it is always ready.
+    fn ready(&self) -> BoxFuture<'_, Result<(), SourceError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// What many subjects have in common has changed: roles, a template, permissions. A source that keeps any of that drops
+    /// it. Does not block. By default nothing is kept.
+    fn invalidate(&self) {}
 }
 
 /// Whose permissions, and for what.

@@ -218,6 +218,10 @@ impl LivePermissions {
         if is_news && is_wide {
             changes.wide = Some(self.clock.now().monotonic);
         }
+        drop(changes);
+        if is_wide {
+            source.ask.invalidate();
+        }
         is_news
     }
 

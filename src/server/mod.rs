@@ -15,8 +15,10 @@ use crate::engine::{self, Requirement, State};
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
 use crate::issuer::IssuerRules;
+use crate::issuer::TrustedIssuer;
 use crate::issuer::keys;
 use crate::issuer::keys::{KeySetStatus, NotReady, RefreshError};
+use crate::permissions;
 use crate::policy::{Policy, Rules};
 use crate::rejection::Rejection;
 use crate::token::AccessToken;
@@ -165,19 +167,27 @@ impl ResourceServer {
         before.named(name).is_some()
     }
 
-    /// Ready to verify: fetches the keys of every issuer that has none, or none that are fresh, unless it did so just now.
+    /// Ready to verify: fetches the keys of every issuer that has none, or none that are fresh, unless it did so just now;
+    /// then asks every permission source that has not answered before whether it could be asked.
     ///
     /// For a readiness probe, and for those who want to fail at boot rather than at the first request. It is `Ok` while stale
     /// keys serve.
     ///
-    /// Waits two seconds for each issuer at most, all of them at once.
+    /// Waits two seconds for each issuer at most, all of them at once, and five for their permission sources.
     ///
     /// # Errors
     ///
-    /// When an issuer has no keys by then. Requests will go on trying.
+    /// When an issuer has no keys by then, or a permission source cannot be asked, for its credentials are wrong for instance.
+    /// Requests will go on trying.
     pub fn ready(&self) -> impl Future<Output = Result<(), NotReady>> + Send + use<> {
         let entries = self.state.entries.load();
-        keys::all_ready(entries.iter().map(|entry| (entry.rules.name.clone(), entry.keys.clone())).collect())
+        let keys = entries.iter().map(|entry| (entry.rules.name.clone(), entry.keys.clone())).collect();
+        let source = |entry: &Arc<TrustedIssuer>| Some((entry.rules.name.clone(), entry.permissions.clone()?));
+        let sources = entries.iter().filter_map(source).collect();
+        async move {
+            keys::all_ready(keys).await?;
+            permissions::all_ready(sources).await
+        }
     }
 
     /// Where the key set of each issuer entry stands: for a dashboard or a test. It only looks: without requests nothing is

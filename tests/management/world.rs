@@ -38,7 +38,7 @@ pub(crate) fn query(kind: SubjectKind, id: &str, model: PermissionModel) -> Perm
 
 impl World {
     pub(crate) async fn start() -> Self {
-        Self::configured(|builder| builder).await
+        Self::configured(|builder| builder.calls_per_10_seconds(40)).await
     }
 
     pub(crate) async fn configured(change: impl FnOnce(LogtoManagementBuilder) -> LogtoManagementBuilder) -> Self {
@@ -50,9 +50,13 @@ impl World {
         Self { tenant, clock, source }
     }
 
-    /// Two resources, and roles of all kinds with a scope or two.
+    /// Two resources, and roles of all kinds with a scope or two, in a budget of the cloud.
     pub(crate) async fn populated() -> Self {
-        let world = Self::start().await;
+        Self::start().await.with_roles()
+    }
+
+    pub(crate) fn with_roles(self) -> Self {
+        let world = self;
         let tenant = &world.tenant;
         tenant.add_resource(API, &["read", "write", "delete"]);
         tenant.add_resource(OTHER, &["read", "other"]);

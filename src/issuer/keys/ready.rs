@@ -5,22 +5,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::store::KeyStore;
+use crate::permissions::SourceError;
 
-/// An issuer has no keys yet. Of several, the first one is named.
+/// An issuer has no keys yet, or its permission source cannot be asked. Of several, the first one is named.
 #[derive(Clone, Debug)]
 pub struct NotReady {
     issuer: Arc<str>,
     retry_after: Duration,
+    source: Option<SourceError>,
 }
 
 impl NotReady {
+    /// The permission source of this entry cannot be asked.
+    pub(crate) fn without_source(issuer: Arc<str>, error: SourceError) -> Self {
+        let retry_after = error.wants_retry_after().unwrap_or(Duration::from_secs(1));
+        Self { issuer, retry_after, source: Some(error) }
+    }
+
+    /// Returns why the permission source cannot be asked; `None` if it is the keys that are missing.
+    #[must_use]
+    pub fn source_error(&self) -> Option<&SourceError> {
+        self.source.as_ref()
+    }
+
     /// The name of the issuer entry.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         &self.issuer
     }
 
-    /// When its keys are asked for again at the earliest.
+    /// When it is tried again at the earliest.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         self.retry_after
@@ -29,7 +43,10 @@ impl NotReady {
 
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "issuer {:?} has no keys yet; the log says why", self.issuer)
+        match &self.source {
+            Some(error) => write!(f, "the permission source of issuer {:?} cannot be asked: {error}", self.issuer),
+            None => write!(f, "issuer {:?} has no keys yet; the log says why", self.issuer),
+        }
     }
 }
 
@@ -37,8 +54,9 @@ impl std::error::Error for NotReady {}
 
 /// Waits for all at once: each wait is bounded by its store. Outside a tokio runtime there is nothing to wait with.
 pub(crate) async fn all_ready(stores: Vec<(Arc<str>, KeyStore)>) -> Result<(), NotReady> {
-    let checked =
-        |issuer, outcome: Result<(), Duration>| outcome.map_err(|retry_after| NotReady { issuer, retry_after });
+    let checked = |issuer, outcome: Result<(), Duration>| {
+        outcome.map_err(|retry_after| NotReady { issuer, retry_after, source: None })
+    };
     if tokio::runtime::Handle::try_current().is_err() {
         for (issuer, store) in stores {
             checked(issuer, store.ready().await)?;

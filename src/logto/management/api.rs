@@ -1,5 +1,7 @@
 //! The Management API, asked by one snapshot.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -27,6 +29,8 @@ pub(super) struct Api {
     pub(super) tokens: Tokens,
     pub(super) order: Order,
     pub(super) shared: Shared,
+    /// The Management API has answered a question.
+    pub(super) has_answered: AtomicBool,
 }
 
 /// A snapshot in the making.
@@ -34,7 +38,7 @@ pub(super) struct Asking<'a> {
     pub(super) api: &'a Api,
     /// All that it rests on was asked for after that.
     pub(super) began: Moment,
-    allowance: Allowance<'a>,
+    pub(super) allowance: Allowance<'a>,
 }
 
 impl Api {
@@ -42,6 +46,22 @@ impl Api {
     pub(super) async fn begin(&self, calls: usize) -> Result<Asking<'_>, SourceError> {
         let began = self.order.next();
         Ok(Asking { api: self, began, allowance: self.transport.limits.admit(calls).await? })
+    }
+}
+
+impl Api {
+    /// Asks for next to nothing, unless it has answered before: credentials, resource and permission are right.
+    pub(super) async fn probe(&self) -> Result<(), SourceError> {
+        if self.has_answered.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let asking = self.begin(2).await?;
+        let question = Question::Resources;
+        let answer = asking.get(question, "?page=1&page_size=1").await?;
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            _ => Err(self.transport.unexpected(question.name(), &answer)),
+        }
     }
 }
 
@@ -125,6 +145,9 @@ impl Asking<'_> {
         let answer = self.send(question, query, &token).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             tokens.served();
+            if answer.status() == StatusCode::OK {
+                self.api.has_answered.store(true, Ordering::Relaxed);
+            }
             return Ok(answer);
         }
         tokens.refused(&token);
@@ -132,7 +155,9 @@ impl Asking<'_> {
         let answer = self.send(question, query, &token).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             let name = question.name();
-            let error = SourceError::new(format!("{name}: status 401 for a new token: check management_resource"));
+            let error = SourceError::new(format!(
+                "{name}: status 401 for a new token: check management_resource, or self_hosted() for a server of your own"
+            ));
             tokens.fail(&token, error.clone(), transport);
             return Err(error);
         }

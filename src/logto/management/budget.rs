@@ -85,6 +85,41 @@ impl Budget {
         last.map_or(Duration::ZERO, |&last| (last + WINDOW).saturating_sub(now))
     }
 
+    /// Grants one call more, if it can begin now, nobody who came before waits for it, and `spare` others still could.
+    pub(super) fn take(&mut self, place: Place, spare: usize, now: Duration) -> bool {
+        self.forget(now);
+        let ahead: usize = self.waiting.range(..place).map(|(_, calls)| calls).sum();
+        let has_room = self.begun.len() + self.granted + ahead + spare < self.most;
+        let is_granted = has_room && self.check_open(now).is_ok();
+        self.granted += usize::from(is_granted);
+        is_granted
+    }
+
+    /// Why so many calls cannot be made now, and when they could have been, if nobody else makes any: perhaps only after
+    /// several windows.
+    pub(super) fn short_of(&mut self, calls: usize, now: Duration) -> Refusal {
+        self.forget(now);
+        if let Err(closed) = self.check_open(now) {
+            return closed;
+        }
+        let windows = calls.saturating_sub(1) / self.most;
+        let wait = self.room_for(calls - windows * self.most, now);
+        let windows = u32::try_from(windows).unwrap_or(u32::MAX);
+        Refusal::Full(wait.saturating_add(WINDOW.saturating_mul(windows)).max(Duration::from_secs(1)))
+    }
+
+    /// How old what is shared may be where the calls do not suffice to read it anew: as long as a look-up of so many calls
+    /// takes, twice over.
+    pub(super) fn patience_for(&self, calls: usize) -> Duration {
+        let windows = u32::try_from((2 * calls).div_ceil(self.most)).unwrap_or(u32::MAX);
+        WINDOW.saturating_mul(windows.saturating_add(1))
+    }
+
+    /// A part of all calls that is left to look-ups that begin.
+    pub(super) const fn spare(&self) -> usize {
+        self.most / 4
+    }
+
     /// One of those granted begins.
     pub(super) fn begin(&mut self, now: Duration) -> Result<(), Refusal> {
         self.check_open(now)?;

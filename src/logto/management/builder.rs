@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use http::Uri;
 
@@ -20,11 +21,19 @@ use crate::time::{Clock, SystemClock};
 /// The Management API's resource indicator on every server of one's own.
 const SELF_HOSTED: &str = "https://default.logto.app/api";
 const DEFAULT_IN_FLIGHT: usize = 16;
-const DEFAULT_IN_WINDOW: usize = 40;
+const MOST_IN_FLIGHT: usize = 200;
 /// Fewer, and the snapshot of one user would not fit.
 const LEAST_IN_WINDOW: usize = 10;
-/// Logto's cloud answers no more, to all who ask together.
-const MOST_IN_WINDOW: usize = 200;
+/// Of Logto's cloud: it answers no more than 200, to all who ask together.
+const CLOUD: InWindow = InWindow { default: 40, most: 200 };
+/// Of a server of one's own, which has no limit: this one keeps a burst from becoming a flood.
+const OWN: InWindow = InWindow { default: 1000, most: 100_000 };
+
+/// How many calls may begin in ten seconds.
+struct InWindow {
+    default: usize,
+    most: usize,
+}
 
 /// Builds a [`LogtoManagement`]. Made by [`LogtoManagement::builder`].
 #[must_use]
@@ -34,7 +43,7 @@ pub struct LogtoManagementBuilder {
     client_secret: String,
     management_resource: Option<String>,
     calls_in_flight: usize,
-    calls_per_10_seconds: usize,
+    calls_per_10_seconds: Option<usize>,
     allow_http: bool,
     clock: Arc<dyn Clock>,
     client: HttpClient,
@@ -48,7 +57,7 @@ impl LogtoManagementBuilder {
             client_secret,
             management_resource: None,
             calls_in_flight: DEFAULT_IN_FLIGHT,
-            calls_per_10_seconds: DEFAULT_IN_WINDOW,
+            calls_per_10_seconds: None,
             allow_http: false,
             clock: Arc::new(SystemClock::new()),
             client: HttpClient::new(),
@@ -75,12 +84,13 @@ impl LogtoManagementBuilder {
         self
     }
 
-    /// How many calls may begin in any ten seconds, those for the access token included. Default: 40; 10 to 200.
+    /// Sets how many calls may begin in any ten seconds, those for the access token included. In Logto's cloud: 40 by
+    /// default, 10 to 200. On a server of one's own ([`self_hosted`](Self::self_hosted)): 1000 by default, 10 to 100,000.
     ///
     /// Logto's cloud answers 200 requests in ten seconds for a tenant: sign-ins, keys, tokens and the Management API
     /// together, and all replicas of all APIs. What is left over for this process is what should stand here.
     pub fn calls_per_10_seconds(mut self, calls: usize) -> Self {
-        self.calls_per_10_seconds = calls;
+        self.calls_per_10_seconds = Some(calls);
         self
     }
 
@@ -117,20 +127,23 @@ impl LogtoManagementBuilder {
                 return Err(ConfigError::new(format_args!("{what}: it is empty")));
             }
         }
-        check_count("calls_in_flight", self.calls_in_flight, 1)?;
-        check_count("calls_per_10_seconds", self.calls_per_10_seconds, LEAST_IN_WINDOW)?;
+        check_count("calls_in_flight", self.calls_in_flight, 1, MOST_IN_FLIGHT)?;
+        let window = if resource == SELF_HOSTED { OWN } else { CLOUD };
+        let in_window = self.calls_per_10_seconds.unwrap_or(window.default);
+        check_count("calls_per_10_seconds", in_window, LEAST_IN_WINDOW, window.most)?;
         let fetch = self.client.fetcher(&base)?;
         let base = base.to_string();
         let base = base.trim_end_matches('/');
         let endpoint = format!("{base}/oidc/token");
         let endpoint = endpoint.parse().map_err(|_| wrong_base(&self.base_url, "not a URL"))?;
-        let limits = Limits::new(self.calls_in_flight, self.calls_per_10_seconds, self.clock.clone());
+        let limits = Limits::new(self.calls_in_flight, in_window, self.clock.clone());
         let api = Api {
             url: format!("{base}/api"),
             tokens: Tokens::new(endpoint, &self.client_id, &self.client_secret, &resource),
             transport: Transport { fetch, limits, clock: self.clock },
             order: Order::default(),
             shared: Shared::default(),
+            has_answered: AtomicBool::new(false),
         };
         Ok(LogtoManagement { api: Arc::new(api) })
     }
@@ -174,11 +187,11 @@ fn wrong_base(base_url: &str, why: &str) -> ConfigError {
     ConfigError::new(format_args!("base URL {:?}: {why}", url::without_user(base_url)))
 }
 
-fn check_count(what: &str, value: usize, least: usize) -> Result<(), ConfigError> {
-    if (least..=MOST_IN_WINDOW).contains(&value) {
+fn check_count(what: &str, value: usize, least: usize, most: usize) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
         Ok(())
     } else {
-        Err(ConfigError::new(format_args!("{what} {value}: not in {least} ..= {MOST_IN_WINDOW}")))
+        Err(ConfigError::new(format_args!("{what} {value}: not in {least} ..= {most}")))
     }
 }
 

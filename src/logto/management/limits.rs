@@ -21,6 +21,15 @@ pub(super) struct Limits {
     snapshots: AtomicU64,
 }
 
+/// How a call is paid for that reads what is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing is known without it.
+    Missing,
+    /// What is known may serve on: others come first.
+    Refresh,
+}
+
 /// The calls that one snapshot may make. Those that it has not made when it is dropped are given back.
 pub(super) struct Allowance<'a> {
     limits: &'a Limits,
@@ -55,6 +64,16 @@ impl Limits {
         let now = self.clock.now().monotonic;
         self.budget().close(now + time);
         self.changed.notify_waiters();
+    }
+
+    /// How old what is shared may be for a look-up of so many calls, where they do not suffice to read it anew.
+    pub(super) fn patience_for(&self, calls: usize) -> Duration {
+        self.budget().patience_for(calls)
+    }
+
+    /// There are not calls enough to go on, and so many more are needed.
+    pub(super) fn short_of(&self, calls: usize) -> SourceError {
+        error(self.budget().short_of(calls, self.clock.now().monotonic))
     }
 
     async fn wait_for(&self, place: Place, calls: usize) -> Result<(), SourceError> {
@@ -93,6 +112,26 @@ fn error(refusal: Refusal) -> SourceError {
 }
 
 impl<'a> Allowance<'a> {
+    pub(super) fn has_foreseen(&self) -> bool {
+        self.left.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether there is one more call for what is shared, at once. One of those foreseen is left to what follows.
+    pub(super) fn may_ask(&self, need: Need) -> bool {
+        if self.left.load(Ordering::Relaxed) > 1 {
+            return true;
+        }
+        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut budget = self.limits.budget();
+        let spare = if need == Need::Refresh { budget.spare() } else { 0 };
+        let place = Place { snapshot: self.snapshot, number };
+        let is_granted = budget.take(place, spare, self.limits.clock.now().monotonic);
+        if is_granted {
+            self.left.fetch_add(1, Ordering::Relaxed);
+        }
+        is_granted
+    }
+
     /// The turn for one call, which begins now. One that was not foreseen is asked for first.
     pub(super) async fn turn(&self) -> Result<Turn<'a>, SourceError> {
         let limits = self.limits;

@@ -34,6 +34,17 @@ impl PermissionSource for LogtoManagement {
     fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
         Box::pin(snapshot::permissions(&self.api, query))
     }
+
+    /// # Errors
+    ///
+    /// When the access token is not granted, or the Management API does not take it: the error names the setting to check.
+    fn ready(&self) -> BoxFuture<'_, Result<(), SourceError>> {
+        Box::pin(self.api.probe())
+    }
+
+    fn invalidate(&self) {
+        self.api.shared.forget(&self.api.order);
+    }
 }
 
 impl fmt::Debug for LogtoManagement {

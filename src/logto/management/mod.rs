@@ -9,6 +9,7 @@ mod management;
 mod question;
 mod records;
 mod retry_after;
+mod roles;
 mod shared;
 mod snapshot;
 mod together;

@@ -1,11 +1,13 @@
 //! What all subjects have in common: the organization template, the resources, what global roles hold.
 //!
-//! Nothing here is a cache: an answer serves only who began before it was asked for. So a burst of snapshots asks once or
-//! twice for what they share, and none of them rests on something that was read before it began.
+//! As a rule an answer serves only who began before it was asked for: a burst of snapshots asks once or twice for what they
+//! share, and none of them rests on something that was read before it began. Only where the calls do not suffice, an answer
+//! that was read a while ago serves on, so that a look-up of more calls than a window has comes to an end.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -13,19 +15,19 @@ use super::records::Template;
 use crate::permissions::source::SourceError;
 
 /// More roles than that, and those known are forgotten: it costs calls and changes no answer.
-const MOST_ROLES: usize = 256;
+const MOST_ROLES: usize = 4096;
 
 /// The order of what begins: snapshots, and questions that they share.
 #[derive(Debug, Default)]
 pub(super) struct Order(AtomicU64);
 
 /// A moment in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment(u64);
 
 impl Order {
     pub(super) fn next(&self) -> Moment {
-        Moment(self.0.fetch_add(1, Ordering::SeqCst))
+        Moment(self.0.fetch_add(1, Ordering::SeqCst) + 1)
     }
 }
 
@@ -38,6 +40,8 @@ pub(super) struct Shared {
     /// Ids and indicators.
     pub(super) resources: Answer<Pairs>,
     roles: Mutex<HashMap<String, Arc<Answer<Pairs>>>>,
+    /// What was asked for before that serves on no more.
+    forgotten: AtomicU64,
 }
 
 impl Shared {
@@ -49,100 +53,100 @@ impl Shared {
         }
         roles.entry(id.to_owned()).or_default().clone()
     }
+
+    /// Something of it has changed.
+    pub(super) fn forget(&self, order: &Order) {
+        self.forgotten.fetch_max(order.next().0, Ordering::SeqCst);
+    }
+
+    pub(super) fn forgotten(&self) -> Moment {
+        Moment(self.forgotten.load(Ordering::SeqCst))
+    }
 }
 
-/// The last answer to one question.
+/// What a snapshot wants of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want {
+    /// When the snapshot began: what was asked for since is as good as new.
+    pub(super) began: Moment,
+    /// What was asked for before either of these does not serve at all.
+    pub(super) after: Moment,
+    pub(super) oldest: Duration,
+    /// Whether what serves need not be asked for again.
+    pub(super) is_content: bool,
+}
+
+/// What is known of the answer to one question.
 pub(super) struct Answer<T> {
-    /// When it was asked for, and what came of it.
-    last: Mutex<Option<(Moment, Outcome<T>)>>,
+    last: Mutex<Last<T>>,
     /// Whoever has the turn asks; the others wait for what comes of it.
     turn: Semaphore,
+}
+
+struct Last<T> {
+    /// When it was asked for last, and what came of it.
+    outcome: Option<(Moment, Outcome<T>)>,
+    /// The last time that something came of it.
+    good: Option<(Moment, Duration, Arc<T>)>,
 }
 
 type Outcome<T> = Result<Arc<T>, SourceError>;
 
 impl<T> Answer<T> {
-    /// The answer for a snapshot that began at `began`: one that was asked for since, or `ask`'s.
-    pub(super) async fn since(
+    /// The answer that is wanted: one asked for since the snapshot began, or `ask`'s. If `may_ask` says no, one that serves
+    /// on; `None` if there is none.
+    pub(super) async fn get(
         &self,
-        began: Moment,
+        want: Want,
         order: &Order,
+        now: impl Fn() -> Duration,
+        may_ask: impl FnOnce() -> bool,
         ask: impl Future<Output = Result<T, SourceError>>,
-    ) -> Outcome<T> {
-        let known = || {
-            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            last.as_ref().filter(|(asked, _)| *asked > began).map(|(_, outcome)| outcome.clone())
-        };
+    ) -> Result<Option<Arc<T>>, SourceError> {
+        let known = || self.current(want.began).or_else(|| self.kept(want).filter(|_| want.is_content).map(Ok));
         if let Some(outcome) = known() {
-            return outcome;
+            return outcome.map(Some);
         }
         let _turn = self.turn.acquire().await.map_err(SourceError::new)?;
         if let Some(outcome) = known() {
-            return outcome;
+            return outcome.map(Some);
         }
-        let asked = order.next();
+        if !may_ask() {
+            return Ok(self.kept(want));
+        }
+        let (asked, at) = (order.next(), now());
         let outcome = ask.await.map(Arc::new);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, outcome.clone()));
-        outcome
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(answer) = &outcome {
+            last.good = Some((asked, at, answer.clone()));
+        }
+        last.outcome = Some((asked, outcome.clone()));
+        outcome.map(Some)
+    }
+
+    fn current(&self, began: Moment) -> Option<Outcome<T>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.outcome.as_ref().filter(|(asked, _)| *asked > began).map(|(_, outcome)| outcome.clone())
+    }
+
+    fn kept(&self, want: Want) -> Option<Arc<T>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let serves = |(asked, at, _): &&(Moment, Duration, Arc<T>)| *asked > want.after && *at >= want.oldest;
+        last.good.as_ref().filter(serves).map(|(.., answer)| answer.clone())
+    }
+
+    /// When what may serve on was asked for.
+    pub(super) fn asked_at(&self) -> Option<Duration> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.good.as_ref().map(|(_, at, _)| *at)
     }
 }
 
 impl<T> Default for Answer<T> {
     fn default() -> Self {
-        Self { last: Mutex::new(None), turn: Semaphore::new(1) }
+        Self { last: Mutex::new(Last { outcome: None, good: None }), turn: Semaphore::new(1) }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::time::Duration;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn who_began_before_shares() {
-        let (order, answer, asked) = (Order::default(), Answer::default(), AtomicUsize::new(0));
-        let ask = async || Ok(asked.fetch_add(1, Ordering::SeqCst));
-        let (first, second) = (order.next(), order.next());
-        assert_eq!(*answer.since(first, &order, ask()).await.unwrap(), 0);
-        assert_eq!(*answer.since(second, &order, ask()).await.unwrap(), 0);
-        assert_eq!(*answer.since(order.next(), &order, ask()).await.unwrap(), 1);
-        assert_eq!(*answer.since(first, &order, ask()).await.unwrap(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_burst_asks_twice_and_fails_twice() {
-        for fails in [false, true] {
-            let shared = Arc::new((Order::default(), Answer::default(), AtomicUsize::new(0)));
-            let snapshots = (0..100).map(|number| {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    let (order, answer, asked) = &*shared;
-                    if number >= 50 {
-                        tokio::time::sleep(Duration::from_millis(10)).await;
-                    }
-                    let ask = async {
-                        asked.fetch_add(1, Ordering::SeqCst);
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        if fails { Err(SourceError::new("down")) } else { Ok(()) }
-                    };
-                    answer.since(order.next(), order, ask).await.is_err()
-                })
-            });
-            for snapshot in snapshots.collect::<Vec<_>>() {
-                assert_eq!(snapshot.await.unwrap(), fails);
-            }
-            assert_eq!(shared.2.load(Ordering::SeqCst), 2);
-        }
-    }
-
-    #[tokio::test]
-    async fn who_goes_away_leaves_the_turn_to_the_next() {
-        let (order, answer) = (Order::default(), Answer::default());
-        let began = order.next();
-        let hanging = answer.since(began, &order, std::future::pending());
-        assert!(tokio::time::timeout(Duration::from_millis(10), hanging).await.is_err());
-        assert_eq!(*answer.since(began, &order, async { Ok(7) }).await.unwrap(), 7);
-    }
-}
+mod tests;

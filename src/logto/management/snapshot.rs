@@ -1,15 +1,11 @@
 //! What a subject holds: the joins of Logto's three models.
 //!
-//! First what is the subject's own is asked for, then what its roles hold: that is shared with other subjects.
-
-use std::collections::HashSet;
-use std::sync::Arc;
+//! First what is the subject's own is asked for, each time, then what its roles hold.
 
 use super::api::{Api, Asking};
 use super::question::Question;
-use super::records::{self, Template};
-use super::shared::Pairs;
-use super::together::{try_all, try_both};
+use super::records;
+use super::together::try_both;
 use crate::permissions::source::{PermissionModel, PermissionQuery, Permissions, SourceError};
 use crate::token::SubjectKind;
 
@@ -59,12 +55,7 @@ impl Asking<'_> {
         let Some(roles) = self.roles_of_member(machine, organization, false).await? else {
             return Ok(Permissions::none());
         };
-        if roles.is_empty() {
-            return Ok(Permissions::of([""; 0]));
-        }
-        let template = self.template().await?;
-        let held = roles.iter().filter_map(|role| template.get(role)).flat_map(|role| &role.scopes);
-        Ok(Permissions::of(held.map(String::as_str)))
+        Ok(Permissions::of(self.organization_scopes(&roles).await?))
     }
 
     /// By the global roles, and by those in the organization, or in all of the user's organizations.
@@ -136,51 +127,5 @@ impl Asking<'_> {
     async fn roles_of_user_everywhere(&self, user: &str) -> Result<Option<Vec<String>>, SourceError> {
         let organizations = self.list(Question::UserOrganizations(user), records::organization_roles).await?;
         Ok(organizations.map(|organizations| organizations.into_iter().flatten().collect()))
-    }
-}
-
-/// What roles hold.
-impl Asking<'_> {
-    /// The scopes of one resource that these organization roles hold. The template names resources by id.
-    async fn resource_scopes(&self, roles: &[String], indicator: &str) -> Result<Vec<String>, SourceError> {
-        if roles.is_empty() {
-            return Ok(Vec::new());
-        }
-        let template = self.template().await?;
-        let roles: HashSet<&String> = roles.iter().collect();
-        let held = roles.into_iter().filter_map(|role| template.get(role)).flat_map(|role| &role.resource_scopes);
-        let held: Vec<&(String, String)> = held.collect();
-        if held.is_empty() {
-            return Ok(Vec::new());
-        }
-        let resources = self.resources().await?;
-        let is_meant = |id: &str| resources.iter().any(|(known, name)| known == id && name == indicator);
-        Ok(held.into_iter().filter(|(id, _)| is_meant(id)).map(|(_, scope)| scope.clone()).collect())
-    }
-
-    /// The scopes of one resource that these global roles hold.
-    async fn global_scopes(&self, roles: &[String], indicator: &str) -> Result<Vec<String>, SourceError> {
-        let held = try_all(roles.iter().map(|role| self.role(role))).await?;
-        let of_resource = held.iter().flat_map(|held| held.iter()).filter(|(resource, _)| resource == indicator);
-        Ok(of_resource.map(|(_, scope)| scope.clone()).collect())
-    }
-
-    async fn template(&self) -> Result<Arc<Template>, SourceError> {
-        let ask = async {
-            let roles = self.list(Question::OrganizationRoles, records::template_role).await?;
-            Ok(roles.unwrap_or_default().into_iter().collect())
-        };
-        self.api.shared.template.since(self.began, &self.api.order, ask).await
-    }
-
-    async fn resources(&self) -> Result<Arc<Pairs>, SourceError> {
-        let ask = async { Ok(self.list(Question::Resources, records::resource).await?.unwrap_or_default()) };
-        self.api.shared.resources.since(self.began, &self.api.order, ask).await
-    }
-
-    /// A role that is gone meanwhile holds nothing.
-    async fn role(&self, id: &str) -> Result<Arc<Pairs>, SourceError> {
-        let ask = async { Ok(self.list(Question::RoleScopes(id), records::role_scope).await?.unwrap_or_default()) };
-        self.api.shared.role(id).since(self.began, &self.api.order, ask).await
     }
 }

@@ -123,8 +123,8 @@ impl Tokens {
             "invalid_client" | "unauthorized_client" => {
                 "check the application's id and secret, and that it is machine-to-machine"
             }
-            "invalid_target" => "check management_resource",
-            _ => "check the application and management_resource",
+            "invalid_target" => "check management_resource, or self_hosted() for a server of your own",
+            _ => "check the application, and management_resource or self_hosted()",
         };
         let status = answer.status().as_u16();
         format!("{NAME}: status {status} {error} for the application {:?}: {look_at}", self.client_id)

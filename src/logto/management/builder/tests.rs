@@ -58,7 +58,15 @@ fn what_must_not_run() {
     for bad in [0, 9, 201] {
         assert!(error(of(base).calls_per_10_seconds(bad)).contains("calls_per_10_seconds"), "{bad}");
     }
-    assert!(error(of(base).calls_in_flight(0)).contains("calls_in_flight"));
+    let own = || of("https://auth.example.com").self_hosted();
+    assert!(own().calls_per_10_seconds(100_000).build().is_ok());
+    assert!(of("http://localhost:3001").calls_per_10_seconds(201).build().is_ok());
+    for bad in [9, 100_001] {
+        assert!(error(own().calls_per_10_seconds(bad)).contains("calls_per_10_seconds"), "{bad}");
+    }
+    for bad in [0, 201] {
+        assert!(error(of(base).calls_in_flight(bad)).contains("calls_in_flight"), "{bad}");
+    }
     assert!(of(base).calls_in_flight(1).calls_per_10_seconds(10).build().is_ok());
 }
 

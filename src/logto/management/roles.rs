@@ -1,0 +1,112 @@
+//! What roles hold: shared by all who have the role.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::api::Asking;
+use super::limits::Need;
+use super::question::Question;
+use super::records::{self, Template};
+use super::shared::{Answer, Pairs, Want};
+use super::together::try_all;
+use crate::permissions::source::SourceError;
+
+/// The calls of a look-up beside those for roles, as a rule.
+const OTHER_CALLS: usize = 5;
+
+impl Asking<'_> {
+    /// The scopes of the organization itself that these of its roles hold.
+    pub(super) async fn organization_scopes(&self, roles: &[String]) -> Result<Vec<String>, SourceError> {
+        if roles.is_empty() {
+            return Ok(Vec::new());
+        }
+        let template = self.template().await?;
+        let held = roles.iter().filter_map(|role| template.get(role)).flat_map(|role| &role.scopes);
+        Ok(held.cloned().collect())
+    }
+
+    /// The scopes of one resource that these organization roles hold. The template names resources by id.
+    pub(super) async fn resource_scopes(&self, roles: &[String], indicator: &str) -> Result<Vec<String>, SourceError> {
+        if roles.is_empty() {
+            return Ok(Vec::new());
+        }
+        let template = self.template().await?;
+        let roles: HashSet<&String> = roles.iter().collect();
+        let held = roles.into_iter().filter_map(|role| template.get(role)).flat_map(|role| &role.resource_scopes);
+        let held: Vec<&(String, String)> = held.collect();
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
+        let resources = self.resources().await?;
+        let is_meant = |id: &str| resources.iter().any(|(known, name)| known == id && name == indicator);
+        Ok(held.into_iter().filter(|(id, _)| is_meant(id)).map(|(_, scope)| scope.clone()).collect())
+    }
+
+    /// The scopes of one resource that these global roles hold.
+    ///
+    /// There may be more roles than calls in a window. So first what nothing is known of is read, as far as the calls go: what
+    /// was read is kept, and who asks again goes on from there. Then what is known is read anew, the oldest first, as far as
+    /// the calls go.
+    pub(super) async fn global_scopes(&self, roles: &[String], indicator: &str) -> Result<Vec<String>, SourceError> {
+        let want = self.want(roles.len());
+        let known = Want { is_content: true, ..want };
+        let read = try_all(roles.iter().map(|role| self.role(role, known, Need::Missing))).await?;
+        let missing = read.iter().filter(|answer| answer.is_none()).count();
+        if missing > 0 {
+            return Err(self.api.transport.limits.short_of(missing + OTHER_CALLS));
+        }
+        let mut oldest_first: Vec<(Option<Duration>, &String)> =
+            roles.iter().map(|role| (self.api.shared.role(role).asked_at(), role)).collect();
+        oldest_first.sort_unstable();
+        let current = try_all(oldest_first.iter().map(|(_, role)| self.role(role, want, Need::Refresh))).await?;
+        if current.iter().any(Option::is_none) {
+            return Err(self.api.transport.limits.short_of(OTHER_CALLS));
+        }
+        let held = current.iter().flatten().flat_map(|held| held.iter());
+        Ok(held.filter(|(resource, _)| resource == indicator).map(|(_, scope)| scope.clone()).collect())
+    }
+
+    async fn template(&self) -> Result<Arc<Template>, SourceError> {
+        self.shared(&self.api.shared.template, async {
+            let roles = self.list(Question::OrganizationRoles, records::template_role).await?;
+            Ok(roles.unwrap_or_default().into_iter().collect())
+        })
+        .await
+    }
+
+    async fn resources(&self) -> Result<Arc<Pairs>, SourceError> {
+        self.shared(&self.api.shared.resources, async {
+            Ok(self.list(Question::Resources, records::resource).await?.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// A role that is gone meanwhile holds nothing.
+    async fn role(&self, id: &str, want: Want, need: Need) -> Result<Option<Arc<Pairs>>, SourceError> {
+        let ask = async { Ok(self.list(Question::RoleScopes(id), records::role_scope).await?.unwrap_or_default()) };
+        let answer = self.api.shared.role(id);
+        answer.get(want, &self.api.order, || self.now(), || self.allowance.may_ask(need), ask).await
+    }
+
+    async fn shared<T>(
+        &self,
+        answer: &Answer<T>,
+        ask: impl Future<Output = Result<T, SourceError>>,
+    ) -> Result<Arc<T>, SourceError> {
+        let may_ask = || self.allowance.has_foreseen() || self.allowance.may_ask(Need::Missing);
+        let found = answer.get(self.want(0), &self.api.order, || self.now(), may_ask, ask).await?;
+        found.ok_or_else(|| self.api.transport.limits.short_of(OTHER_CALLS))
+    }
+
+    /// What serves a look-up with so many roles.
+    fn want(&self, roles: usize) -> Want {
+        let age = self.api.transport.limits.patience_for(roles + OTHER_CALLS);
+        let oldest = self.now().saturating_sub(age);
+        Want { began: self.began, after: self.api.shared.forgotten(), oldest, is_content: false }
+    }
+
+    fn now(&self) -> Duration {
+        self.api.transport.now().monotonic
+    }
+}
