@@ -28,6 +28,18 @@ impl fmt::Display for JsonError {
     }
 }
 
+/// What a text is that cannot be one JSON object, for messages.
+fn describe(text: &[u8]) -> Option<&'static str> {
+    match text.trim_ascii_start() {
+        [] => Some("empty"),
+        [b'<', ..] => Some("an HTML or XML page"),
+        [b'[', ..] => Some("an array"),
+        [b'{', ..] => None,
+        [0x1F, 0x8B, ..] => Some("compressed, without a Content-Encoding"),
+        _ => Some("no JSON object"),
+    }
+}
+
 /// The members of one JSON object, sorted by name.
 pub(crate) struct Object<'a> {
     members: Vec<(Name<'a>, &'a RawValue)>,
@@ -45,6 +57,18 @@ impl<'a> Object<'a> {
         object.members.sort_unstable_by(|(a, _), (b, _)| a.0.cmp(&b.0));
         let twice = object.members.iter().zip(object.members.iter().skip(1)).any(|((a, _), (b, _))| a.0 == b.0);
         if twice { Err(JsonError::NotAnObject) } else { Ok(object) }
+    }
+
+    /// Reads a document that another server wrote: a member that is `null` is absent there. The error says what came.
+    ///
+    /// `cnf` and `act` restrict a token, and stay: whatever stands in them must be understood.
+    pub(crate) fn document(bytes: &'a [u8]) -> Result<Self, String> {
+        let mut object = Self::parse(bytes).map_err(|error| match describe(bytes) {
+            Some(what) => format!("{error}: it is {what}"),
+            None => error.to_string(),
+        })?;
+        object.members.retain(|(name, value)| value.get() != "null" || matches!(&*name.0, "cnf" | "act"));
+        Ok(object)
     }
 
     /// The raw text of a member.
@@ -136,6 +160,22 @@ mod tests {
         assert!(object.has("a"));
         assert_eq!(object.string("a"), Err(JsonError::WrongType("a")));
         assert!(object.get::<f64>("a").is_err());
+    }
+
+    #[test]
+    fn null_in_a_document_is_absent_unless_it_restricts_a_token() {
+        let object = Object::document(br#"{"a":null,"b":1,"cnf":null,"act":null,"n":{"x":null}}"#).unwrap();
+        assert_eq!(["a", "b", "cnf", "act", "n"].map(|name| object.has(name)), [false, true, true, true, true]);
+        assert_eq!(object.string("a"), Ok(None));
+        assert!(Object::document(br#"{"a":null,"a":1}"#).is_err(), "named twice all the same");
+    }
+
+    #[test]
+    fn error_of_a_document_says_what_came() {
+        let said = [&b" "[..], b"\n<!doctype html>", b"[]", b"\x1F\x8B\x08", b"no", b"{\"a\":1,\"a\":1}"]
+            .map(|text| Object::document(text).map(|_| ()).unwrap_err());
+        assert_eq!(said.iter().collect::<std::collections::BTreeSet<_>>().len(), said.len(), "{said:?}");
+        assert!(said.iter().all(|text| text.starts_with("not one JSON object")), "{said:?}");
     }
 
     #[test]

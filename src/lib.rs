@@ -17,7 +17,6 @@ pub mod change;
 pub mod decision;
 pub mod engine;
 mod error;
-#[allow(dead_code, unused_imports)]
 mod flight;
 pub mod future;
 pub mod http;

@@ -169,7 +169,7 @@ impl AuthZenBuilder {
         let source = match &self.endpoints {
             Where::Metadata => {
                 let metadata = Metadata::new(self.identifier.clone(), &url, self.allow_http, self.clock)?;
-                Source::Metadata(Box::new(metadata))
+                Source::Metadata(Arc::new(metadata))
             }
             Where::Usual => {
                 let usual = |path| below(&url, path).ok_or_else(no_url);
@@ -183,7 +183,7 @@ impl AuthZenBuilder {
         Ok(AuthZen(Arc::new(Inner {
             identifier: self.identifier,
             source,
-            remote: Remote::new(self.client.fetcher(&url)?, self.calls, self.deadline),
+            remote: Arc::new(Remote::new(self.client.fetcher(&url)?, self.calls, self.deadline)),
             headers: self.headers.into_iter().collect::<Result<_, _>>()?,
             max_batch: self.max_batch,
             map: self.map,

@@ -35,7 +35,7 @@ pub(super) type OnObligation = Box<dyn Fn(&DecisionRequest, &Obligation) -> bool
 pub(super) struct Inner {
     pub(super) identifier: String,
     pub(super) source: Source,
-    pub(super) remote: Remote,
+    pub(super) remote: Arc<Remote>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) max_batch: usize,
     pub(super) map: Option<Map>,

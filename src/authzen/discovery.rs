@@ -1,26 +1,27 @@
 //! Where a decision point takes questions.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use bytes::Bytes;
-use http::header::ACCEPT;
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use tokio::sync::Mutex;
 
 use crate::decision::DecisionError;
 use crate::error::ConfigError;
+use crate::flight::{NO_RUNTIME, Panicked, SingleFlight, Unfinished};
 use crate::http::Remote;
 use crate::http::url;
 use crate::http::url::{PlainHttp, is_loopback};
 use crate::json::Object;
 use crate::time::Clock;
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 
 /// For how long metadata counts, and how soon after a failure it is asked for again.
 const LIFE: Duration = Duration::from_secs(10 * 60);
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Metadata is asked for once in ten minutes, and a new connection is part of it.
 const LIMIT: Duration = Duration::from_secs(1);
+/// A question ends by itself. Whoever waits longer waits for a runtime that stands still.
+const MORE: Duration = Duration::from_millis(500);
 
 /// The two places, as far as there are two.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) struct Endpoints {
 
 pub(super) enum Source {
     Given(Arc<Endpoints>),
-    Metadata(Box<Metadata>),
+    Metadata(Arc<Metadata>),
 }
 
 /// The metadata of a point (section 9), fetched when it is first needed and from time to time.
@@ -41,6 +42,7 @@ pub(super) struct Metadata {
     allow_http: bool,
     clock: Arc<dyn Clock>,
     held: Mutex<Held>,
+    flight: SingleFlight<(), Result<Arc<Endpoints>, DecisionError>>,
 }
 
 #[derive(Default)]
@@ -59,29 +61,54 @@ impl Metadata {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConfigError> {
         let url = well_known(url).ok_or_else(|| ConfigError::new(format_args!("{identifier:?} is not a URL")))?;
-        Ok(Self { identifier, url, allow_http, clock, held: Mutex::default() })
+        Ok(Self { identifier, url, allow_http, clock, held: Mutex::default(), flight: SingleFlight::default() })
     }
 
-    async fn endpoints(&self, remote: &Remote) -> Result<Arc<Endpoints>, DecisionError> {
-        // Whoever holds the lock asks, and the others wait for the same answer.
-        let mut held = self.held.lock().await;
-        if self.clock.now().monotonic < held.until {
-            match (&held.endpoints, &held.failure) {
-                (Some(endpoints), _) => return Ok(endpoints.clone()),
-                (None, Some(failure)) => return Err(failure.clone()),
-                (None, None) => {}
-            }
+    async fn endpoints(self: &Arc<Self>, remote: &Arc<Remote>) -> Result<Arc<Endpoints>, DecisionError> {
+        if let Some(known) = self.known() {
+            return known;
         }
-        let asked = self.ask(remote).await;
+        let work = || {
+            let (metadata, remote) = (self.clone(), remote.clone());
+            async move {
+                // Another one may have landed meanwhile.
+                match metadata.known() {
+                    Some(known) => known,
+                    None => metadata.keep(metadata.ask(&remote).await.map(Arc::new)),
+                }
+            }
+        };
+        match self.flight.join((), LIMIT + MORE, work).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(Panicked)) => Err(DecisionError::wrong("the HTTP client panicked")),
+            Err(Unfinished::NoRuntime) => Err(DecisionError::wrong(NO_RUNTIME)),
+            Err(Unfinished::Late) => Err(DecisionError::wrong("no outcome of the question for metadata")),
+        }
+    }
+
+    /// What is known, unless it is due again.
+    fn known(&self) -> Option<Result<Arc<Endpoints>, DecisionError>> {
+        let held = self.held();
+        if self.clock.now().monotonic >= held.until {
+            return None;
+        }
+        match (&held.endpoints, &held.failure) {
+            (Some(endpoints), _) => Some(Ok(endpoints.clone())),
+            (None, failure) => failure.clone().map(Err),
+        }
+    }
+
+    fn keep(&self, asked: Result<Arc<Endpoints>, DecisionError>) -> Result<Arc<Endpoints>, DecisionError> {
         let now = self.clock.now().monotonic;
+        let mut held = self.held();
         match asked {
             Ok(endpoints) => {
-                let endpoints = Arc::new(endpoints);
-                *held = Held { endpoints: Some(endpoints.clone()), until: now + LIFE, failure: None };
+                let until = now.saturating_add(LIFE);
+                *held = Held { endpoints: Some(endpoints.clone()), until, failure: None };
                 Ok(endpoints)
             }
             Err(failure) => {
-                held.until = now + BACK_OFF;
+                held.until = now.saturating_add(BACK_OFF);
                 // A point whose metadata cannot be had just now is asked where it was found before.
                 let known = held.endpoints.clone().filter(|_| failure.is_unavailable());
                 if known.is_none() {
@@ -91,6 +118,10 @@ impl Metadata {
                 known.ok_or(failure)
             }
         }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(&self, remote: &Remote) -> Result<Endpoints, DecisionError> {
@@ -106,7 +137,7 @@ impl Metadata {
     }
 
     fn read(&self, document: &[u8]) -> Result<Endpoints, String> {
-        let metadata = Object::parse(document).map_err(|error| error.to_string())?;
+        let metadata = Object::document(document)?;
         let text = |name| metadata.string(name).map_err(|error| error.to_string());
         let stated = text("policy_decision_point")?;
         if stated.as_deref() != Some(&*self.identifier) {
@@ -137,7 +168,7 @@ impl Metadata {
 }
 
 impl Source {
-    pub(super) async fn endpoints(&self, remote: &Remote) -> Result<Arc<Endpoints>, DecisionError> {
+    pub(super) async fn endpoints(&self, remote: &Arc<Remote>) -> Result<Arc<Endpoints>, DecisionError> {
         match self {
             Self::Given(endpoints) => Ok(endpoints.clone()),
             Self::Metadata(metadata) => metadata.endpoints(remote).await,

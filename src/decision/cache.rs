@@ -40,7 +40,7 @@ impl CacheTimes {
         self.allow.is_zero() && self.deny.is_zero()
     }
 
-    const fn of(self, allow: bool) -> Duration {
+    pub(super) const fn of(self, allow: bool) -> Duration {
         if allow { self.allow } else { self.deny }
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::asking::{Answer, Asking, Manner};
 use super::cache::{CacheTimes, DecisionCache, LONGEST};
 use super::key::RequestKey;
 use super::marks::{About, Generation, Marks};
-use super::point::{MAX_BATCH, one_for_each, too_many};
+use super::point::{MAX_BATCH, too_many};
 use super::{Decision, DecisionError, DecisionPoint, DecisionRequest};
 use crate::error::ConfigError;
 use crate::time::{Clock, SystemClock};
@@ -21,7 +22,8 @@ const ATTEMPTS: usize = 3;
 
 /// Asks a [`DecisionPoint`] and remembers its decisions for some seconds.
 ///
-/// A cheap clone; clones share their memory. Decisions are remembered under the [whole request](DecisionRequest::key),
+/// A cheap clone; clones share their memory. Requests that are equal and arrive while a call for one of them is under way
+/// share that call. Decisions are remembered under the [whole request](DecisionRequest::key),
 /// counted from the moment when the call for them began. Errors and decisions with obligations are never remembered.
 ///
 /// ```
@@ -51,6 +53,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     cache: DecisionCache,
     marks: Marks,
+    asking: Asking,
     allowed_on_error: AtomicU64,
 }
 
@@ -86,10 +89,11 @@ impl Decider {
         if let Some(decision) = self.remembered(&question, times) {
             return Ok(decision);
         }
-        for _ in 0..ATTEMPTS {
-            let begun = self.begin();
-            let decision = self.0.point.decide(request).await?;
-            if self.settle(&question, &decision, times, begun) {
+        for attempt in 0..ATTEMPTS {
+            let manner = Manner { is_batch: false, times, anew: attempt > 0 };
+            let answer = self.ask(std::slice::from_ref(request), manner).await?;
+            let decision = answer.decisions.into_iter().next().ok_or_else(overtaken)?;
+            if self.settle(&question, &decision, times, answer.begun) {
                 return Ok(decision);
             }
         }
@@ -148,15 +152,15 @@ impl Decider {
         requests.iter().try_for_each(DecisionRequest::check)?;
         let questions: Vec<_> = requests.iter().map(|request| Question::new(request, times)).collect();
         let mut answers: Vec<_> = questions.iter().map(|question| self.remembered(question, times)).collect();
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             let open: Vec<usize> =
                 answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect();
             if open.is_empty() {
                 break;
             }
             let asked: Vec<_> = open.iter().filter_map(|at| requests.get(*at)).cloned().collect();
-            let begun = self.begin();
-            let decisions = one_for_each(self.0.point.decide_all(&asked).await?, asked.len())?;
+            let Answer { decisions, begun } =
+                self.ask(&asked, Manner { is_batch: true, times, anew: attempt > 0 }).await?;
             for (at, decision) in open.into_iter().zip(decisions) {
                 if let (Some(question), Some(answer)) = (questions.get(at), answers.get_mut(at)) {
                     *answer = self.settle(question, &decision, times, begun).then_some(decision);
@@ -187,7 +191,15 @@ impl Decider {
         self.0.cache.get(question.key.as_ref()?, times, now, |begun| self.0.marks.counts(question.request, begun))
     }
 
-    fn begin(&self) -> (Duration, Generation) {
+    pub(super) fn point(&self) -> &dyn DecisionPoint {
+        &*self.0.point
+    }
+
+    pub(super) fn asking(&self) -> &Asking {
+        &self.0.asking
+    }
+
+    pub(super) fn begin(&self) -> (Duration, Generation) {
         (self.0.clock.now().monotonic, self.0.marks.now())
     }
 
@@ -295,6 +307,7 @@ impl DeciderBuilder {
             clock: self.clock,
             cache,
             marks,
+            asking: Asking::default(),
             allowed_on_error: AtomicU64::new(0),
         })))
     }

@@ -21,6 +21,7 @@
 //! }
 //! ```
 
+mod asking;
 mod cache;
 mod decider;
 mod error;

@@ -15,7 +15,7 @@ pub const MAX_BATCH: usize = 100;
 /// process is another.
 ///
 /// An implementation must answer with an error, and not with a denial, where it does not know: a denial is remembered and
-/// told to the client as one. It must end by itself: nobody else puts a limit on it. A panic in it ends the request.
+/// told to the client as one. A call that takes longer than ten seconds is given up. A panic is caught and becomes an error.
 pub trait DecisionPoint: Send + Sync + 'static {
     /// Decides one request.
     ///

@@ -18,4 +18,7 @@ pub(crate) use bulkhead::{Bulkhead, Full};
 pub(crate) use lanes::{Lane, Lanes};
 pub(crate) use launch::{End, NO_RUNTIME, has_runtime};
 pub(crate) use one::{Flight, Unfinished};
-pub(crate) use single::SingleFlight;
+pub(crate) use single::{Panicked, SingleFlight};
+
+#[cfg(test)]
+mod tests;

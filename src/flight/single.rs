@@ -106,7 +106,6 @@ where
     }
 
     /// How many tasks are under way.
-    #[cfg(test)]
     pub(crate) fn under_way(&self) -> usize {
         self.lock().len()
     }

@@ -1,83 +1,83 @@
-//! One fetch, in a task of its own: a client that hangs up does not end it.
+//! One fetch: when it may begin, and what is made of its end.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
+
 use super::slot::FlightId;
-use super::source::{PermissionQuery, PermissionSource, Permissions, SourceError};
-use super::store::{Cell, LivePermissions};
+use super::source::{PermissionQuery, Permissions, SourceError};
+use super::store::{Cell, LivePermissions, Source};
+use crate::flight::End;
 use crate::issuer::keys::jitter;
 
 /// The source must have answered by then.
 const DEADLINE: Duration = Duration::from_secs(2);
+/// A slot must be free by then.
+const MOST_QUEUING: Duration = Duration::from_millis(1500);
 
-/// Starts a fetch; outside a tokio runtime it fails at once. `put_off`: it begins at some moment within that time.
-pub(super) fn start(
-    store: &Arc<LivePermissions>,
-    source: Arc<dyn PermissionSource>,
-    query: PermissionQuery,
-    cell: Arc<Cell>,
-    flight: FlightId,
-    put_off: Option<Duration>,
-) {
-    let landing =
-        Landing { store: Arc::downgrade(store), cell, flight: Some(flight), issuer: query.issuer_name.clone() };
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-    let slots = store.fetches.clone();
-    runtime.spawn(async move {
-        let fetch = async {
-            if let Some(spread) = put_off {
-                tokio::time::sleep(spread.mul_f64(jitter())).await;
-            }
-            let _permit = slots.acquire_owned().await;
-            landing.begin()?;
-            source.permissions(&query).await
-        };
-        let outcome = tokio::time::timeout(DEADLINE, fetch).await;
-        let late = || SourceError::new(format!("no answer within {} s", DEADLINE.as_secs()));
-        landing.report(outcome.unwrap_or_else(|_| Err(late())));
-    });
-}
-
-/// The end of one fetch. Dropped without a report (a panic, an abort), it reports a failure.
-struct Landing {
+/// One fetch of one query.
+#[derive(Clone)]
+struct Fetch {
     store: Weak<LivePermissions>,
-    cell: Arc<Cell>,
-    flight: Option<FlightId>,
+    cell: Weak<Cell>,
+    flight: FlightId,
     issuer: Arc<str>,
 }
 
-impl Landing {
+/// Starts a fetch. `put_off`: it begins at some moment within that time.
+pub(super) fn start(
+    store: &Arc<LivePermissions>,
+    source: &Source,
+    query: PermissionQuery,
+    cell: &Arc<Cell>,
+    flight: FlightId,
+    put_off: Option<Duration>,
+) {
+    let (source, issuer) = (source.clone(), query.issuer_name.clone());
+    let fetch = Fetch { store: Arc::downgrade(store), cell: Arc::downgrade(cell), flight, issuer };
+    let landing = fetch.clone();
+    let work = async move {
+        if let Some(spread) = put_off {
+            sleep(spread.mul_f64(jitter())).await;
+        }
+        let _slot = match timeout(MOST_QUEUING, source.slots.enter(Some(&query.subject))).await {
+            Ok(Ok(slot)) => slot,
+            // A limit of this process: the source was not asked.
+            _ => return Err(SourceError::new("too many questions to the source wait already").not_asked()),
+        };
+        fetch.begin()?;
+        let late = |_| SourceError::new(format!("no answer within {} s", DEADLINE.as_secs()));
+        timeout(DEADLINE, source.ask.permissions(&query)).await.map_err(late)?
+    };
+    cell.flight.start(work, move |end| landing.land(end));
+}
+
+impl Fetch {
     /// From here on the source is asked.
     fn begin(&self) -> Result<(), SourceError> {
-        let (Some(store), Some(flight)) = (self.store.upgrade(), self.flight) else {
-            return Err(SourceError::new("the server is gone"));
+        let (Some(store), Some(cell)) = (self.store.upgrade(), self.cell.upgrade()) else {
+            return Err(SourceError::new("the server is gone").not_asked());
         };
         store.counts.fetches.fetch_add(1, Ordering::Relaxed);
-        let mut slot = self.cell.lock();
-        slot.begin(flight, store.ticket(), store.clock.now());
+        cell.lock().begin(self.flight, store.ticket(), store.clock.now());
         Ok(())
     }
 
-    fn report(mut self, outcome: Result<Permissions, SourceError>) {
-        self.land(outcome);
-    }
-
-    fn land(&mut self, outcome: Result<Permissions, SourceError>) {
-        let (Some(flight), Some(store)) = (self.flight.take(), self.store.upgrade()) else { return };
+    fn land(&self, end: End<Result<Permissions, SourceError>>) {
+        let (Some(store), Some(cell)) = (self.store.upgrade(), self.cell.upgrade()) else { return };
+        let outcome = match end {
+            End::Done(outcome) => outcome,
+            End::Panicked => Err(SourceError::new("the source panicked")),
+            // Whoever waits, or comes next, starts another.
+            End::Lost => return cell.lock().lost(self.flight),
+        };
         let failed = outcome.as_ref().err().cloned();
-        self.cell.lock().land(flight, outcome, store.clock.now().monotonic);
-        self.cell.landed.send_replace(());
+        cell.lock().land(self.flight, outcome, store.clock.now().monotonic);
         if let Some(error) = failed {
             store.counts.failures.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(target: "orgate", issuer = &*self.issuer, %error, "live permissions not fetched");
         }
-    }
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.land(Err(SourceError::new("the fetch was cancelled")));
     }
 }

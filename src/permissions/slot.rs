@@ -115,6 +115,11 @@ impl Slot {
         }
     }
 
+    /// A fetch ended without an outcome, and not by a fault of the source: the next request starts another.
+    pub(super) fn lost(&mut self, id: FlightId) {
+        self.flight.take_if(|flight| flight.id == id);
+    }
+
     pub(super) fn land(&mut self, id: FlightId, outcome: Result<Permissions, SourceError>, now: Duration) {
         let Some(flight) = self.flight.take_if(|flight| flight.id == id) else { return };
         let outcome = outcome.and_then(|permissions| match flight.began {
@@ -123,7 +128,7 @@ impl Slot {
         });
         match outcome {
             Ok(snapshot) => (self.held, self.failure) = (Some(snapshot), None),
-            Err(error) => self.failure = Some((error, now + FAILURE_COUNTS)),
+            Err(error) => self.failure = Some((error, now.saturating_add(FAILURE_COUNTS))),
         }
     }
 }

@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
-use tokio::sync::{Semaphore, watch};
-
 use super::marks::{Change, Epoch, Marks};
 use super::slot::{Advice, FlightId, Freshness, Slot, Snapshot};
 use super::source::{PermissionQuery, PermissionSource, SourceError};
+use crate::flight::{Bulkhead, Flight, NO_RUNTIME, Unfinished};
 use crate::time::Clock;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 
 /// A request waits for the fetch under way and the next one, each of them two seconds at most.
 const MAX_WAIT: Duration = Duration::from_secs(4);
+/// Fetches at a time from one source, and those that wait for their turn.
 const MOST_FETCHES: usize = 16;
+const MOST_WAITING: usize = 256;
 /// Memory is freed after this time without a request; decisions never rest on it.
 const IDLE: Duration = Duration::from_secs(3600);
 /// After a change that concerns everybody, fetches are spread over this time: most of such changes come in a row.
@@ -29,6 +30,8 @@ pub(crate) struct Source {
     /// No other entry has it, not even one of the same name that comes later.
     pub(crate) id: SourceId,
     changes: Arc<RwLock<Changes>>,
+    /// Its own: a source that hangs keeps no other one waiting.
+    pub(super) slots: Arc<Bulkhead>,
 }
 
 /// What has changed at one issuer: it goes when the entry goes.
@@ -52,7 +55,6 @@ struct Key {
 pub(crate) struct LivePermissions {
     slots: Cache<Key, Arc<Cell>>,
     tickets: AtomicU64,
-    pub(super) fetches: Arc<Semaphore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(crate) counts: Counts,
 }
@@ -83,8 +85,7 @@ pub(crate) struct Counts {
 #[derive(Default)]
 pub(super) struct Cell {
     slot: Mutex<Slot>,
-    /// Told after every landing.
-    pub(super) landed: watch::Sender<()>,
+    pub(super) flight: Flight,
 }
 
 impl Cell {
@@ -96,7 +97,12 @@ impl Cell {
 impl Source {
     pub(crate) fn new(ask: Arc<dyn PermissionSource>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { ask, id: SourceId(NEXT.fetch_add(1, Ordering::Relaxed)), changes: Arc::default() }
+        Self {
+            ask,
+            id: SourceId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            changes: Arc::default(),
+            slots: Arc::new(Bulkhead::new(MOST_FETCHES, MOST_WAITING)),
+        }
     }
 
     /// From when on a snapshot of this query is true.
@@ -121,7 +127,6 @@ impl LivePermissions {
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
             tickets: AtomicU64::new(0),
-            fetches: Arc::new(Semaphore::new(MOST_FETCHES)),
             clock,
             counts: Counts::default(),
         }
@@ -168,34 +173,28 @@ impl LivePermissions {
         query: &PermissionQuery,
         need: Freshness,
     ) -> Result<Arc<Snapshot>, SourceError> {
-        // Without a tokio runtime nothing can be fetched, and there is no timer to wait with.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(SourceError::new("live permissions need a tokio runtime"));
-        }
         let key = Key { source: source.id, query: query.clone() };
         let cell = self.slots.get_with(key, Arc::default);
-        let waiting = async {
-            let mut landed = cell.landed.subscribe();
-            loop {
-                landed.mark_unchanged();
-                let (mark, now) = (source.mark(query), self.clock.now().monotonic);
-                let advice = cell.lock().ask(need, mark, now);
-                match advice {
-                    Advice::Use(snapshot) => return Ok(snapshot),
-                    Advice::Failed(error) => return Err(error),
-                    Advice::Fetch(flight) => {
-                        self.start(source, query, &cell, flight, source.put_off(need, now));
-                    }
-                    Advice::Wait => {}
-                }
-                // The sender lives as long as the cell does.
-                _ = landed.changed().await;
+        let step = || {
+            let (mark, now) = (source.mark(query), self.clock.now().monotonic);
+            let advice = cell.lock().ask(need, mark, now);
+            match advice {
+                Advice::Use(snapshot) => return Some(Ok(snapshot)),
+                Advice::Failed(error) => return Some(Err(error)),
+                Advice::Fetch(flight) => self.start(source, query, &cell, flight, source.put_off(need, now)),
+                Advice::Wait => {}
             }
+            None
         };
-        match tokio::time::timeout(MAX_WAIT, waiting).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(SourceError::new(format!("no answer within {} s", MAX_WAIT.as_secs()))),
-        }
+        // A source that does not answer fails by itself: what ends here is a limit of ours.
+        cell.flight.wait(MAX_WAIT, step).await.unwrap_or_else(|unfinished| {
+            Err(match unfinished {
+                Unfinished::NoRuntime => SourceError::new(format!("live permissions: {NO_RUNTIME}")).not_asked(),
+                Unfinished::Late => {
+                    SourceError::new(format!("no snapshot within {} s", MAX_WAIT.as_secs())).not_asked()
+                }
+            })
+        })
     }
 
     /// Whether a snapshot that was waited for still serves.
@@ -233,7 +232,7 @@ impl LivePermissions {
         flight: FlightId,
         put_off: Option<Duration>,
     ) {
-        super::flight::start(self, source.ask.clone(), query.clone(), cell.clone(), flight, put_off);
+        super::flight::start(self, source, query.clone(), cell, flight, put_off);
     }
 }
 

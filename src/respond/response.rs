@@ -179,7 +179,7 @@ fn grpc(rejection: &Rejection) -> Response<Bytes> {
 
 /// Rounded up: a client that waits this long must not come too early.
 fn whole_seconds(duration: Duration) -> u64 {
-    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
 impl fmt::Debug for Responder {

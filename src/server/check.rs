@@ -33,6 +33,12 @@ pub(super) fn check_issuer(text: &str, allow_http: bool) -> Result<(), ConfigErr
     Ok(())
 }
 
+/// RFC 7519 section 2: any string without a colon, or a URI. It is compared, and never fetched.
+pub(super) fn check_issuer_name(text: &str) -> Result<(), ConfigError> {
+    let is_name = !text.is_empty() && !text.contains(|letter: char| letter.is_whitespace() || letter.is_control());
+    if is_name { Ok(()) } else { Err(ConfigError::new(format_args!("issuer {text:?}: empty, or with white space"))) }
+}
+
 /// RFC 8707 section 2: an absolute URI without fragment. Issuers outside RFC 9068 name audiences as they like.
 pub(super) fn check_resource(text: &str, profile: Profile) -> Result<(), ConfigError> {
     let wrong = |why: &str| Err(ConfigError::new(format_args!("resource indicator {text:?}: {why}")));

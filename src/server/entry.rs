@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::{check_issuer, check_name, check_resource, check_url};
+use super::check::{check_issuer, check_issuer_name, check_name, check_resource, check_url};
 use crate::error::ConfigError;
 use crate::http::{Fetch, HttpClient};
-use crate::issuer::keys::{Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
+use crate::issuer::keys::{Compromised, Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
 use crate::issuer::{Dated, Issuer, IssuerClock, Keys};
 use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
 use crate::permissions::Source;
@@ -29,6 +29,22 @@ pub(super) struct EntrySettings {
 }
 
 impl EntrySettings {
+    /// What holds for an issuer that comes at run time: whoever names it must not reach this machine's own ports.
+    pub(super) fn check_added(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        let (what, text) = match (&issuer.keys, issuer.urls.first()) {
+            (Keys::Url(url), _) => ("jwks_uri", url),
+            (Keys::Discovery, Some(url)) => ("issuer", url),
+            _ => return Ok(()),
+        };
+        let url = check_url(what, text, self.allow_http)?;
+        if self.allow_http || url.scheme_str() != Some("http") || is_test_issuer(&url) {
+            return Ok(());
+        }
+        Err(ConfigError::new(format_args!(
+            "{what} {text:?}: plain http, which add_issuer accepts on loopback only with dangerous_allow_http"
+        )))
+    }
+
     /// The entries with one more.
     pub(super) fn add(&self, entries: &TrustedIssuers, issuer: &Issuer) -> Result<TrustedIssuers, ConfigError> {
         if entries.iter().len() >= self.max_issuers {
@@ -50,8 +66,12 @@ impl EntrySettings {
     }
 
     fn rules(&self, issuer: &Issuer) -> Result<IssuerRules, ConfigError> {
-        for url in &issuer.urls {
-            check_issuer(url, self.allow_http)?;
+        for (at, url) in issuer.urls.iter().enumerate() {
+            // What is never fetched is a name (RFC 7519 section 2).
+            match issuer.keys {
+                Keys::Discovery if at == 0 => check_issuer(url, self.allow_http)?,
+                _ => check_issuer_name(url)?,
+            }
         }
         let resources = if issuer.resources.is_empty() { &self.resources } else { &issuer.resources };
         for resource in resources {
@@ -106,7 +126,14 @@ impl EntrySettings {
         };
         let seed = issuer.seed.as_deref().map(|json| configured_set(json, &key_rules, &rules.name)).transpose()?;
         let fetch = self.dated(self.fetch(&source, &rules.name)?, rules, seen);
-        let origin = Origin { name: rules.name.clone(), source, rules: key_rules, fetch, allow_http: self.allow_http };
+        let origin = Origin {
+            name: rules.name.clone(),
+            source,
+            rules: key_rules,
+            fetch,
+            allow_http: self.allow_http,
+            compromised: Compromised::default(),
+        };
         Ok(KeyStore::fetching(origin, &self.life, self.clock.clone(), seed))
     }
 
@@ -152,14 +179,22 @@ impl EntrySettings {
     }
 }
 
+#[cfg(feature = "testing")]
+use crate::testing::is_test_issuer;
+
+#[cfg(not(feature = "testing"))]
+const fn is_test_issuer(_: &http::Uri) -> bool {
+    false
+}
+
 /// A key set from the configuration.
 fn configured_set(json: &str, rules: &KeyRules, issuer: &str) -> Result<Document, ConfigError> {
     let wrong = |reason| ConfigError::new(format_args!("the key set of issuer {issuer:?}: {reason}"));
-    let (set, skipped) = KeySet::parse(json.as_bytes(), rules).map_err(wrong)?;
+    let (set, skipped) = KeySet::configured(json.as_bytes(), rules).map_err(wrong)?;
     if !skipped.is_empty() {
         tracing::warn!(target: "orgate", issuer, skipped = skipped.join("; "), "keys that cannot be used");
     }
-    Ok(Document { set, text: json.to_owned().into(), version: None })
+    Ok(Document { set, version: None })
 }
 
 /// What an RSA key without `alg` means. Only what was said aloud must be allowed: without RS256 such keys are skipped.

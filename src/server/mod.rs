@@ -134,9 +134,11 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// When a setting must not run, the name or an `iss` value is taken, or there are [`Builder::max_issuers`] entries.
+    /// When a setting must not run, the name or an `iss` value is taken, or there are [`Builder::max_issuers`] entries. Plain
+    /// http needs [`Builder::dangerous_allow_http`] here, on loopback too: tenants may choose where their issuer is.
     pub fn add_issuer(&self, issuer: impl Into<Issuer>) -> Result<(), ConfigError> {
         let issuer = issuer.into();
+        self.settings.check_added(&issuer)?;
         let mut outcome = Ok(());
         self.state.entries.rcu(|entries| match self.settings.add(entries, &issuer) {
             Ok(more) => {

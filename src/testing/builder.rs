@@ -80,6 +80,7 @@ impl TestIssuerBuilder {
             Ok(bound) => bound,
             Err(error) => panic!("no port on 127.0.0.1 for a test issuer: {error}"),
         };
+        super::ports::note(address.port());
         let state = Arc::new(State {
             url: format!("http://{address}{}", self.path),
             path: self.path,

@@ -55,6 +55,7 @@ mod issuer;
 mod keys;
 mod kind;
 mod mint;
+mod ports;
 mod ring;
 mod server;
 mod state;
@@ -71,6 +72,7 @@ pub use facts::{machine, organization, user};
 pub use fault::Fault;
 pub use issuer::TestIssuer;
 pub use mint::TokenBuilder;
+pub(crate) use ports::is_test_issuer;
 pub use tenant::{
     Grant, LogtoRelease, Refused, RoleType, TestTenant, TestTenantBuilder, TokenRequest, WebhookDelivery,
 };

@@ -13,11 +13,13 @@ mod log;
 
 mod answers;
 mod custom;
+mod documents;
 mod first_use;
 mod operate;
 mod outage;
 mod refresh;
 mod rotation;
+mod runtimes;
 mod sources;
 mod support;
 mod tenants;

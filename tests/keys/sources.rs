@@ -46,7 +46,7 @@ async fn metadata_of_rfc_8414_where_there_is_no_openid_document() {
 
 #[tokio::test]
 async fn no_second_place_is_tried_when_the_first_one_fails() {
-    for fault in [Fault::Status(500), Fault::Status(403), Fault::Garbage, Fault::WrongIssuer] {
+    for fault in [Fault::Status(500), Fault::Status(429), Fault::Garbage, Fault::WrongIssuer] {
         let issuer = TestIssuer::start().await;
         issuer.fail_next(Endpoint::Discovery, fault.clone());
         assert!(Api::new(builder(&issuer)).get(token(&issuer)).await.is_503(), "{fault:?}");

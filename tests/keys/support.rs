@@ -110,3 +110,27 @@ impl Answer {
 
 pub(crate) const REFRESHED: &str = "key set refreshed";
 pub(crate) const FAILED: &str = "key set not refreshed";
+
+/// What a server at loopback answers: status, headers and body.
+pub(crate) type Canned = (u16, Vec<(&'static str, &'static str)>, Vec<u8>);
+
+/// A server on loopback that answers a path as `make` says; the first argument is its own URL.
+pub(crate) async fn origin(make: impl Fn(&str, &str) -> Canned + Send + Sync + 'static) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (base, make) = (url.clone(), std::sync::Arc::new(make));
+    let app = Router::new().fallback(move |request: Request<Body>| {
+        let (base, make) = (base.clone(), make.clone());
+        async move {
+            let (status, headers, body) = make(&base, request.uri().path());
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            for (name, value) in headers {
+                response.headers_mut().append(name, value.parse().unwrap());
+            }
+            response
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    url
+}

@@ -4,20 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
-use super::jwk::{KeyRules, KeySet};
-use crate::http::Fetch;
+use super::compromised::{Compromised, PrivateKey};
+use super::jwk::{KeyRules, KeySet, Parsed};
 use crate::http::url;
 use crate::http::url::{PlainHttp, is_loopback};
+use crate::http::{Fetch, send};
 use crate::json::Object;
 
 /// The largest discovery document or key set that is read.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// Both documents together must be there by then, whatever the client's own limits are.
 const FETCH_LIMIT: Duration = Duration::from_secs(5);
+/// However old a document is when it comes, it is not asked for more often.
+const LEAST_SECONDS: u64 = 60;
 
 /// Where the keys of an issuer entry are.
 #[derive(Clone, Debug)]
@@ -35,26 +38,39 @@ pub(crate) struct Origin {
     pub(crate) rules: KeyRules,
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) allow_http: bool,
+    /// It outlives a change of the settings of its entry.
+    pub(crate) compromised: Compromised,
 }
 
 /// What a fetch brought.
 pub(crate) enum Fetched {
-    Set { document: Box<Document>, skipped: Vec<String>, max_age: Option<Duration> },
+    Set { document: Box<Document>, skipped: Vec<String>, private: Vec<PrivateKey>, max_age: Option<Duration> },
     NotModified { max_age: Option<Duration> },
 }
 
+/// The document to use, what was skipped in it, and for how long the issuer says that it is fresh.
+type Resolved = (Arc<Document>, Vec<String>, Option<Duration>);
+
 impl Fetched {
-    pub(crate) const fn max_age(&self) -> Option<Duration> {
-        match self {
-            Self::Set { max_age, .. } | Self::NotModified { max_age } => *max_age,
+    /// What it means where `old` is held, and these keys are compromised.
+    pub(super) fn resolve(self, old: Option<&Arc<Document>>, compromised: &Compromised) -> Result<Resolved, String> {
+        match (self, old) {
+            (Self::Set { mut document, skipped, max_age, .. }, old) => {
+                document.set = document.set.without(|key| compromised.holds(key));
+                if let Some(old) = old {
+                    document.set.carry_over(&old.set);
+                }
+                Ok((Arc::from(document), skipped, max_age))
+            }
+            (Self::NotModified { max_age }, Some(old)) => Ok((old.clone(), Vec::new(), max_age)),
+            (Self::NotModified { .. }, None) => Err("a 304, and no set that it could confirm".to_owned()),
         }
     }
 }
 
-/// A key set, and the text that it was read from.
+/// A key set, and the version of the document that it was read from.
 pub(crate) struct Document {
     pub(crate) set: KeySet,
-    pub(crate) text: Bytes,
     pub(crate) version: Option<Version>,
 }
 
@@ -86,33 +102,36 @@ impl Origin {
         match answer.status() {
             StatusCode::NOT_MODIFIED if conditional => Ok(Fetched::NotModified { max_age }),
             StatusCode::OK => {
-                let (set, skipped) = KeySet::parse(answer.body(), &self.rules)
+                let Parsed { set, skipped, private } = KeySet::parse(answer.body(), &self.rules)
                     .map_err(|reason| format!("key set at {url}: {reason}"))?;
                 let version = answer.headers().get(ETAG).map(|etag| Version { url, etag: etag.clone() });
-                let document = Box::new(Document { set, text: answer.into_body(), version });
-                Ok(Fetched::Set { document, skipped, max_age })
+                Ok(Fetched::Set { document: Box::new(Document { set, version }), skipped, private, max_age })
             }
             status => Err(format!("key set at {url}: status {status}")),
         }
     }
 
-    /// The `jwks_uri` of the issuer, from its `OpenID` document or, where there is none, from RFC 8414's.
+    /// The `jwks_uri` of the issuer, from its `OpenID` document or, where that is not there, from RFC 8414's.
     async fn discover(&self, issuer: &str) -> Result<Uri, String> {
-        let [openid, oauth] = metadata_urls(issuer)?;
-        let mut url = openid;
-        let mut answer = self.get(&url, None).await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            url = oauth;
-            answer = self.get(&url, None).await?;
+        let mut refused = Vec::new();
+        for url in metadata_urls(issuer)? {
+            let answer = self.get(&url, None).await.map_err(|reason| with(&refused, reason))?;
+            let status = answer.status();
+            if status == StatusCode::OK {
+                let read = self.read_metadata(issuer, answer.body());
+                return read.map_err(|reason| with(&refused, format!("metadata at {url}: {reason}")));
+            }
+            refused.push(format!("metadata at {url}: status {status}"));
+            // What servers say of a path that they do not have is not always 404.
+            if !status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                break;
+            }
         }
-        if answer.status() != StatusCode::OK {
-            return Err(format!("metadata at {url}: status {}", answer.status()));
-        }
-        self.read_metadata(issuer, answer.body()).map_err(|reason| format!("metadata at {url}: {reason}"))
+        Err(refused.join("; "))
     }
 
     fn read_metadata(&self, issuer: &str, document: &[u8]) -> Result<Uri, String> {
-        let metadata = Object::parse(document).map_err(|error| error.to_string())?;
+        let metadata = Object::document(document)?;
         let stated = metadata.string("issuer").map_err(|error| error.to_string())?;
         if stated.as_deref() != Some(issuer) {
             return Err(format!("its issuer is {stated:?}, not {issuer:?} (RFC 8414 section 3.3)"));
@@ -135,12 +154,13 @@ impl Origin {
         if let Some(etag) = etag {
             request.headers_mut().insert(IF_NONE_MATCH, etag);
         }
-        let answer = self.fetch.fetch(request, MAX_DOCUMENT_BYTES).await.map_err(|error| format!("{url}: {error}"))?;
-        if answer.body().len() > MAX_DOCUMENT_BYTES {
-            return Err(format!("{url}: more than {MAX_DOCUMENT_BYTES} bytes"));
-        }
-        Ok(answer)
+        send(&*self.fetch, request, MAX_DOCUMENT_BYTES).await.map_err(|error| format!("{url}: {error}"))
     }
+}
+
+/// A reason, after what was asked before.
+fn with(before: &[String], reason: String) -> String {
+    before.iter().cloned().chain([reason]).collect::<Vec<_>>().join("; ")
 }
 
 /// `OpenID` Connect Discovery appends to the issuer; RFC 8414 inserts between host and path.
@@ -156,7 +176,8 @@ fn metadata_urls(issuer: &str) -> Result<[Uri; 2], String> {
     Ok([openid, oauth])
 }
 
-/// `max-age`, unless another directive says that the answer must not be reused.
+/// For how long a response is fresh: its `max-age` less its `Age` (RFC 9111 section 4.2), unless another directive says that
+/// it must not be reused. A document that is nearly as old as it may get is still good for a minute.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let mut seconds = None;
     for value in headers.get_all(CACHE_CONTROL) {
@@ -171,7 +192,11 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
             }
         }
     }
-    seconds.map(Duration::from_secs)
+    let seconds: u64 = seconds?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let age = headers.get(AGE).and_then(|age| age.to_str().ok()).map(str::trim).filter(|age| digits(age));
+    let age = age.map_or(0, |age| age.parse().unwrap_or(u64::MAX));
+    Some(Duration::from_secs(seconds.saturating_sub(age).max(seconds.min(LEAST_SECONDS))))
 }
 
 #[cfg(test)]
@@ -209,5 +234,21 @@ mod tests {
         assert_eq!(age("max-age=-1"), None);
         assert_eq!(age("max-age=99999999999999999999999"), None);
         assert_eq!(age("public"), None);
+    }
+
+    #[test]
+    fn time_in_a_cache_is_subtracted_from_max_age() {
+        let left = |max_age: u64, age: &'static str| {
+            let max_age = HeaderValue::try_from(format!("max-age={max_age}")).unwrap();
+            let headers = [(CACHE_CONTROL, max_age), (AGE, HeaderValue::from_static(age))].into_iter().collect();
+            super::max_age(&headers).map(|left| left.as_secs())
+        };
+        assert_eq!(left(86_400, "86000"), Some(400));
+        assert_eq!(left(86_400, "0"), Some(86_400));
+        assert_eq!(left(86_400, "86390"), Some(60));
+        assert_eq!(left(600, "99999999"), Some(60));
+        assert_eq!(left(10, "5"), Some(10), "too short to count, whatever its age");
+        assert_eq!(left(600, "x"), Some(600));
+        assert_eq!(left(600, "99999999999999999999999999"), Some(60));
     }
 }

@@ -28,6 +28,18 @@ pub enum KeyEvent {
     },
     /// A fetch succeeded after one or more had failed.
     Recovered,
+    /// The issuer published private keys. They are compromised: they are never used again, and what they signed is rejected.
+    #[non_exhaustive]
+    PrivateKeyPublished {
+        /// The `kid`s of these keys, as far as they have any.
+        key_ids: Vec<String>,
+    },
+    /// Fetches brought a set without a usable key again and again. The keys that were held are not used any more.
+    #[non_exhaustive]
+    Withdrawn {
+        /// The `kid`s that are gone.
+        removed: Vec<String>,
+    },
     /// The set is past its life time, could not be refreshed, and serves. Said once for each such time.
     #[non_exhaustive]
     StaleServed {
@@ -46,6 +58,8 @@ impl KeyEvent {
             Self::Fetched { .. } => "fetched",
             Self::Failed { .. } => "failed",
             Self::Recovered => "recovered",
+            Self::PrivateKeyPublished { .. } => "private_key_published",
+            Self::Withdrawn { .. } => "withdrawn",
             Self::StaleServed { .. } => "stale_served",
             Self::UnknownKidSuppressed => "unknown_kid_suppressed",
         }

@@ -6,11 +6,14 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, 
 use jsonwebtoken::{DecodingKey, DecodingKeyKind};
 use serde_json::value::RawValue;
 
+use super::compromised::{PrivateKey, Thumbprint, without_leading_zeros};
 use crate::json::Object;
 use crate::signature::{Algorithm, KeyMaterial, VerifyingKey};
 
 /// More keys than any issuer has; beyond it the document is refused unread.
 const MAX_KEYS: usize = 100;
+/// What only the private half of a key has (RFC 7518 section 6, RFC 8037).
+const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// Which algorithms an issuer entry takes, and which one its RSA keys without `alg` mean.
 #[derive(Clone, Debug)]
@@ -31,6 +34,18 @@ pub(crate) struct KeySet {
 struct Key {
     kid: Option<Box<str>>,
     verifying: Arc<VerifyingKey>,
+    thumbprint: Thumbprint,
+    /// As the issuer wrote it.
+    raw: Arc<str>,
+}
+
+/// What a document holds.
+pub(crate) struct Parsed {
+    pub(crate) set: KeySet,
+    /// What was skipped, and why.
+    pub(crate) skipped: Vec<String>,
+    /// Private keys: whoever read this document can sign with them. None of them is in the set.
+    pub(crate) private: Vec<PrivateKey>,
 }
 
 /// What a set says about the key that a token names.
@@ -45,30 +60,50 @@ pub(crate) enum Selection<'a> {
 }
 
 impl KeySet {
-    /// Reads a document. The second value names what was skipped and why.
+    /// Reads a document from the configuration: it has a usable key and no private one. The second value names what was
+    /// skipped and why.
+    pub(crate) fn configured(document: &[u8], rules: &KeyRules) -> Result<(Self, Vec<String>), String> {
+        let Parsed { set, skipped, private } = Self::parse(document, rules)?;
+        if let Some(key) = private.first() {
+            let kid = key.kid.as_deref().map(start_of);
+            return Err(format!("the key with kid {kid:?} is a private key: whoever read this document can sign"));
+        }
+        if set.is_empty() {
+            return Err(format!("no usable key; {}", skipped.join("; ")));
+        }
+        Ok((set, skipped))
+    }
+
+    /// Reads a document, which may have no usable key.
     ///
     /// `Err` when the document as a whole must not be used.
-    pub(crate) fn parse(document: &[u8], rules: &KeyRules) -> Result<(Self, Vec<String>), String> {
-        let set = Object::parse(document).map_err(|error| error.to_string())?;
+    pub(crate) fn parse(document: &[u8], rules: &KeyRules) -> Result<Parsed, String> {
+        let set = Object::document(document)?;
         let keys: Vec<&RawValue> =
             set.get("keys").map_err(|error| error.to_string())?.ok_or("there is no member \"keys\"")?;
         if keys.len() > MAX_KEYS {
             return Err(format!("{} keys, more than {MAX_KEYS}", keys.len()));
         }
         let mut parsed = Self::default();
-        let mut skipped = Vec::new();
+        let (mut skipped, mut private) = (Vec::new(), Vec::new());
         for (index, raw) in keys.into_iter().enumerate() {
-            let object = Object::parse(raw.get().as_bytes());
+            let object = Object::document(raw.get().as_bytes());
             let kid = object.as_ref().ok().and_then(|object| object.string("kid").ok().flatten());
             let named = format!("key {index} (kid {:?})", kid.as_deref().map(start_of));
-            if object.as_ref().is_ok_and(|object| object.has("d")) {
-                return Err(format!("{named} is a private key: whoever read this document can sign"));
-            }
-            let verifying =
-                object.map_err(|error| error.to_string()).and_then(|object| parse_key(&object, raw.get(), rules));
+            let thumbprint = object.as_ref().ok().and_then(Thumbprint::of);
+            let kid_text = || kid.as_deref().map(Box::from);
+            let verifying = object.and_then(|object| {
+                if PRIVATE_MEMBERS.iter().any(|member| object.has(member)) {
+                    private.extend(thumbprint.map(|thumbprint| PrivateKey { kid: kid_text(), thumbprint }));
+                    return Err("a private key: whoever read this document can sign".to_owned());
+                }
+                let verifying = parse_key(&object, raw.get(), rules)?;
+                Ok((verifying, thumbprint.ok_or("an unknown key type, or a member is missing")?))
+            });
             match verifying {
-                Ok(verifying) => {
-                    parsed.keys.push(Key { kid: kid.map(|kid| kid.as_ref().into()), verifying: Arc::new(verifying) });
+                Ok((verifying, thumbprint)) => {
+                    let (verifying, raw) = (Arc::new(verifying), raw.get().into());
+                    parsed.keys.push(Key { kid: kid_text(), verifying, thumbprint, raw });
                 }
                 Err(reason) => {
                     skipped.push(format!("{named}: {reason}"));
@@ -77,10 +112,31 @@ impl KeySet {
             }
         }
         parsed.drop_conflicts(&mut skipped);
-        if parsed.keys.is_empty() {
-            return Err(format!("no usable key; {}", skipped.join("; ")));
+        let is_private = |key: &Thumbprint| private.iter().any(|private: &PrivateKey| private.thumbprint == *key);
+        Ok(Parsed { set: parsed.without(is_private), skipped, private })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The set without these keys. Tokens that name them are refused; asking the issuer again would not help.
+    pub(crate) fn without(&self, is_refused: impl Fn(&Thumbprint) -> bool) -> Self {
+        let mut kept = Self { keys: Vec::new(), unusable: self.unusable.clone() };
+        for key in &self.keys {
+            if is_refused(&key.thumbprint) {
+                kept.unusable.extend(key.kid.clone());
+            } else {
+                kept.keys.push(key.clone());
+            }
         }
-        Ok((parsed, skipped))
+        kept
+    }
+
+    /// The usable keys as a document.
+    pub(crate) fn to_json(&self) -> String {
+        let keys: Vec<&str> = self.keys.iter().map(|key| &*key.raw).collect();
+        format!("{{\"keys\":[{}]}}", keys.join(","))
     }
 
     /// Two different keys of one type under one `kid`: neither can be meant. The same key twice is one key.
@@ -200,7 +256,10 @@ pub(crate) fn parse_key(object: &Object<'_>, raw: &str, rules: &KeyRules) -> Res
     let decoded = DecodingKey::from_jwk(&jwk).map_err(|_| "a number is not base64url".to_owned())?;
     let material = match decoded.kind() {
         DecodingKeyKind::SecretOrDer(point) => KeyMaterial::Point(point),
-        DecodingKeyKind::RsaModulusExponent { n, e } => KeyMaterial::Rsa { n, e },
+        // Some issuers write numbers with leading zero octets.
+        DecodingKeyKind::RsaModulusExponent { n, e } => {
+            KeyMaterial::Rsa { n: without_leading_zeros(n), e: without_leading_zeros(e) }
+        }
     };
     VerifyingKey::new(algorithm, material).map_err(str::to_owned)
 }

@@ -4,6 +4,7 @@
 //! task per fetch does what it says. A request whose key is known never waits.
 
 mod changes;
+mod compromised;
 mod discovery;
 mod event;
 mod jwk;
@@ -15,6 +16,7 @@ mod status;
 mod store;
 
 pub(crate) use changes::Changes;
+pub(crate) use compromised::Compromised;
 pub(crate) use discovery::{Document, KeySource, Origin};
 pub use event::KeyEvent;
 pub(crate) use event::Watcher;

@@ -8,6 +8,7 @@ use super::refresh::{Fetching, Shared, lock};
 use super::state::Refresh;
 use super::status::{KeySetState, KeySetStatus};
 use super::store::KeyStore;
+use crate::flight::{NO_RUNTIME, Unfinished};
 
 /// A refresh by hand joins a fetch that is under way and then makes its own: two limits, and a little.
 const REFRESH_LIMIT: Duration = Duration::from_secs(12);
@@ -73,7 +74,7 @@ impl KeyStore {
         status
     }
 
-    /// The document that the keys in use were read from. Keys that may be used no more are not handed out.
+    /// The keys in use, as a document. Keys that may be used no more are not handed out.
     pub(crate) fn export(&self) -> Option<String> {
         let now = self.0.clock.now().monotonic;
         let usable = |fetching: &Fetching| lock(&fetching.state).view(now).state != KeySetState::Empty;
@@ -81,33 +82,29 @@ impl KeyStore {
             return None;
         }
         let current = self.0.current.load();
-        current.as_ref().map(|current| String::from_utf8_lossy(&current.document.text).into_owned())
+        current.as_ref().map(|current| current.document.set.to_json())
     }
 
     /// Fetches the set now, back-off or not. One fetch at a time all the same.
     pub(crate) async fn refresh(&self) -> Result<(), String> {
         let Some(fetching) = &self.0.fetching else { return Ok(()) };
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err("there is no tokio runtime".to_owned());
-        }
         let arrival = lock(&fetching.state).arrival();
-        let mut landed = fetching.landed.subscribe();
-        let refreshing = async {
-            loop {
-                landed.mark_unchanged();
-                let now = self.0.clock.now().monotonic;
-                let step = lock(&fetching.state).refresh(arrival, now);
-                match step {
-                    Refresh::Done => return Ok(()),
-                    Refresh::Failed => return Err(lock(&fetching.last_error).clone().unwrap_or_default()),
-                    Refresh::Wait => {}
-                    Refresh::Fetch(flight) if Shared::start(&self.0, fetching, flight) => {}
-                    Refresh::Fetch(_) => return Err("there is no tokio runtime".to_owned()),
-                }
-                _ = landed.changed().await;
+        let step = || {
+            let now = self.0.clock.now().monotonic;
+            let step = lock(&fetching.state).refresh(arrival, now);
+            match step {
+                Refresh::Done => return Some(Ok(())),
+                Refresh::Failed => return Some(Err(lock(&fetching.last_error).clone().unwrap_or_default())),
+                Refresh::Wait => {}
+                Refresh::Fetch(flight) => Shared::start(&self.0, fetching, flight),
             }
+            None
         };
-        let outcome = tokio::time::timeout(REFRESH_LIMIT, refreshing).await;
-        outcome.unwrap_or_else(|_| Err(format!("no outcome within {} s", REFRESH_LIMIT.as_secs())))
+        fetching.flight.wait(REFRESH_LIMIT, step).await.unwrap_or_else(|unfinished| {
+            Err(match unfinished {
+                Unfinished::NoRuntime => NO_RUNTIME.to_owned(),
+                Unfinished::Late => format!("no outcome within {} s", REFRESH_LIMIT.as_secs()),
+            })
+        })
     }
 }

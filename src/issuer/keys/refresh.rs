@@ -2,18 +2,18 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 use super::changes::Changes;
+use super::compromised::Thumbprint;
 use super::discovery::{Document, Fetched, Origin};
 use super::event::{KeyEvent, Watcher, tell};
 use super::jwk::KeySet;
-use super::state::{FlightId, KeyState, Note};
+use super::state::{Emptied, FlightId, KeyState, Note};
+use crate::flight::{End, Flight};
 use crate::time::Clock;
 
 /// What all clones of a store share.
@@ -26,11 +26,9 @@ pub(super) struct Shared {
 
 pub(super) struct Fetching {
     pub(super) state: Mutex<KeyState>,
-    /// Told after every landing.
-    pub(super) landed: watch::Sender<()>,
+    pub(super) flight: Flight,
     pub(super) last_error: Mutex<Option<String>>,
     pub(super) origin: Arc<Origin>,
-    task: Mutex<Option<AbortHandle>>,
     watcher: Option<Watcher>,
     pub(super) changes: Changes,
 }
@@ -54,16 +52,17 @@ impl Shared {
         clock: Arc<dyn Clock>,
         seed: Option<Document>,
     ) -> Self {
+        let seed = seed.map(|seed| Document { set: seed.set.without(|key| origin.compromised.holds(key)), ..seed });
+        let seed = seed.filter(|seed| !seed.set.is_empty());
         let mut state = KeyState::new(life.stale_for);
         if seed.is_some() {
             state.seed(clock.now().monotonic);
         }
         let fetching = Fetching {
             state: Mutex::new(state),
-            landed: watch::Sender::new(()),
+            flight: Flight::default(),
             last_error: Mutex::new(None),
             origin: Arc::new(origin),
-            task: Mutex::new(None),
             watcher: life.watcher.clone(),
             changes: life.changes.clone(),
         };
@@ -71,31 +70,30 @@ impl Shared {
         Self { current: ArcSwapOption::new(seed), clock, fetching: Some(fetching) }
     }
 
-    /// Runs one fetch in a task of its own, so that a client which hangs up does not end it. `false` outside a tokio
-    /// runtime, where nothing can be fetched: the landing reports the failure when it is dropped.
-    pub(super) fn start(self: &Arc<Self>, fetching: &Fetching, flight: FlightId) -> bool {
-        let landing = Landing { store: Arc::downgrade(self), flight: Some(flight) };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+    /// Runs one fetch in a task of its own, so that a client which hangs up does not end it.
+    pub(super) fn start(self: &Arc<Self>, fetching: &Fetching, flight: FlightId) {
         let origin = fetching.origin.clone();
         let held = self.current.load().as_ref().and_then(|current| current.document.version.clone());
-        // Locked before it is spawned: it may land, and the next one start, before this one's handle is kept.
-        let mut task = lock(&fetching.task);
-        let spawned = runtime.spawn(async move {
-            let outcome = origin.fetch(held).await;
-            landing.report(outcome);
+        let store = Arc::downgrade(self);
+        fetching.flight.start(async move { origin.fetch(held).await }, move |end| {
+            let Some(store) = store.upgrade() else { return };
+            if let Some(fetching) = &store.fetching {
+                store.land(fetching, flight, end);
+            }
         });
-        if let Some(lost) = task.replace(spawned.abort_handle()) {
-            lost.abort();
-        }
-        true
     }
 
-    pub(super) fn land(&self, fetching: &Fetching, flight: FlightId, outcome: Result<Fetched, String>) {
+    pub(super) fn land(&self, fetching: &Fetching, flight: FlightId, end: End<Result<Fetched, String>>) {
+        let outcome = match end {
+            End::Done(outcome) => outcome,
+            End::Panicked => Err("the HTTP client panicked".to_owned()),
+            // Nothing is known about the issuer: whoever waits, or comes next, starts another.
+            End::Lost => return lock(&fetching.state).lost(flight),
+        };
         let now = self.clock.now().monotonic;
         let landed = self.take_in(fetching, flight, outcome, now);
-        // Those who wait go on before anybody is told. Nobody is told under a lock.
-        fetching.landed.send_replace(());
         fetching.log_skipped(&landed.skipped);
+        // Nobody is told under a lock.
         for event in &landed.events {
             fetching.tell(event);
         }
@@ -110,43 +108,96 @@ impl Shared {
         now: Duration,
     ) -> Landed {
         let mut state = lock(&fetching.state);
-        let recovered = state.view(now).failures > 0;
+        if !state.is_current(flight) {
+            return Landed::default();
+        }
+        let recovers = state.view(now).failures > 0;
+        let mut landed = Landed::default();
         let old = self.current.load_full().map(|current| current.document.clone());
-        let brought = outcome.and_then(|fetched| {
-            let max_age = fetched.max_age();
-            match (fetched, &old) {
-                (Fetched::Set { mut document, skipped, .. }, _) => {
-                    if let Some(old) = &old {
-                        document.set.carry_over(&old.set);
-                    }
-                    Ok((Arc::from(document), skipped, max_age))
-                }
-                (Fetched::NotModified { .. }, Some(old)) => Ok((old.clone(), Vec::new(), max_age)),
-                (Fetched::NotModified { .. }, None) => Err("a 304, and no set that it could confirm".to_owned()),
-            }
-        });
+        let (old, outcome) = self.without_compromised(fetching, old, outcome, &mut landed);
+        let brought = outcome.and_then(|fetched| fetched.resolve(old.as_ref(), &fetching.origin.compromised));
         let (document, skipped, max_age) = match brought {
             Ok(brought) => brought,
             Err(mut reason) => {
                 shorten(&mut reason);
-                let Some(retry_in) = state.failed(flight, jitter(), now) else { return Landed::default() };
+                let Some(retry_in) = state.failed(flight, jitter(), now) else { return landed };
                 // The old set was not to be questioned before this fetch landed.
                 if let Some(old) = old {
                     self.publish(fetching, old, state.unquestioned_until(now));
                 }
                 *lock(&fetching.last_error) = Some(reason.clone());
-                return Landed { events: vec![KeyEvent::Failed { reason, retry_in }], skipped: Vec::new() };
+                landed.events.push(KeyEvent::Failed { reason, retry_in });
+                return landed;
             }
         };
+        landed.skipped = skipped;
+        if document.set.is_empty() {
+            self.take_in_empty(fetching, &mut state, flight, old, now, &mut landed);
+            return landed;
+        }
         if !state.fetched(flight, max_age, jitter(), now) {
-            return Landed::default();
+            return landed;
         }
         // At once, and still under the lock: whoever sees the new state must see the new set.
         self.publish(fetching, document.clone(), state.unquestioned_until(now));
         *lock(&fetching.last_error) = None;
-        let mut events = vec![compared(old.as_ref().map(|old| &old.set), &document.set)];
-        events.extend(recovered.then_some(KeyEvent::Recovered));
-        Landed { events, skipped }
+        landed.events.push(compared(old.as_ref().map(|old| &old.set), &document.set));
+        landed.events.extend(recovers.then_some(KeyEvent::Recovered));
+        landed
+    }
+
+    /// A well-formed set without a usable key.
+    fn take_in_empty(
+        &self,
+        fetching: &Fetching,
+        state: &mut KeyState,
+        flight: FlightId,
+        old: Option<Arc<Document>>,
+        now: Duration,
+        landed: &mut Landed,
+    ) {
+        let Some(Emptied { gone, retry_in }) = state.emptied(flight, jitter(), now) else { return };
+        let mut reason = format!("the key set has no usable key; {}", landed.skipped.join("; "));
+        shorten(&mut reason);
+        *lock(&fetching.last_error) = Some(reason.clone());
+        landed.events.push(KeyEvent::Failed { reason, retry_in });
+        match old {
+            Some(old) if gone => {
+                landed.events.push(KeyEvent::Withdrawn { removed: old.set.kids().map(str::to_owned).collect() });
+                self.current.store(None);
+                fetching.changes.note();
+            }
+            Some(old) => self.publish(fetching, old, state.unquestioned_until(now)),
+            None => {}
+        }
+    }
+
+    /// Notes the private keys that a document publishes, and drops them from the held set: at once, whatever becomes of the
+    /// document.
+    fn without_compromised(
+        &self,
+        fetching: &Fetching,
+        old: Option<Arc<Document>>,
+        outcome: Result<Fetched, String>,
+        landed: &mut Landed,
+    ) -> (Option<Arc<Document>>, Result<Fetched, String>) {
+        let private = match &outcome {
+            Ok(Fetched::Set { private, .. }) if !private.is_empty() => private,
+            _ => return (old, outcome),
+        };
+        let is_private = |thumbprint: &Thumbprint| private.iter().any(|key| key.thumbprint == *thumbprint);
+        let kept = old.map(|old| {
+            let kept = Document { set: old.set.without(is_private), version: old.version.clone() };
+            Arc::new(kept)
+        });
+        if let Some(kept) = &kept {
+            self.publish(fetching, kept.clone(), Duration::ZERO);
+        }
+        let key_ids = private.iter().filter_map(|key| key.kid.as_deref().map(str::to_owned)).collect();
+        landed.events.push(KeyEvent::PrivateKeyPublished { key_ids });
+        let has_room = fetching.origin.compromised.note(private);
+        let full = || "more private keys were published than are remembered: the key set is refused".to_owned();
+        (kept, if has_room { outcome } else { Err(full()) })
     }
 
     /// To be called under the lock of the state that says so.
@@ -173,6 +224,7 @@ fn shorten(reason: &mut String) {
 }
 
 /// How the sets of all entries of a server live.
+#[derive(Clone)]
 pub(crate) struct RefreshSettings {
     pub(crate) stale_for: Duration,
     pub(crate) watcher: Option<Watcher>,
@@ -191,6 +243,12 @@ impl Fetching {
             }
             KeyEvent::Fetched { added, removed, kept } => {
                 tracing::debug!(target: "orgate", issuer, ?added, ?removed, ?kept, "key set refreshed");
+            }
+            KeyEvent::PrivateKeyPublished { key_ids } => {
+                tracing::error!(target: "orgate", issuer, ?key_ids, "the issuer published private keys: they are not used again");
+            }
+            KeyEvent::Withdrawn { removed } => {
+                tracing::error!(target: "orgate", issuer, ?removed, "the issuer has withdrawn its keys");
             }
             KeyEvent::Recovered => tracing::info!(target: "orgate", issuer, "key set recovered"),
             KeyEvent::UnknownKidSuppressed => {
@@ -225,39 +283,6 @@ fn compared(old: Option<&KeySet>, new: &KeySet) -> KeyEvent {
         added: new.kids_shared(old, false),
         removed: old.kids_shared(new, false),
         kept: new.kids_shared(old, true),
-    }
-}
-
-/// The end of one fetch. Dropped without a report (a panic, an abort), it reports a failure.
-struct Landing {
-    store: Weak<Shared>,
-    flight: Option<FlightId>,
-}
-
-impl Landing {
-    fn report(mut self, outcome: Result<Fetched, String>) {
-        self.land(outcome);
-    }
-
-    fn land(&mut self, outcome: Result<Fetched, String>) {
-        let (Some(flight), Some(store)) = (self.flight.take(), self.store.upgrade()) else { return };
-        if let Some(fetching) = &store.fetching {
-            store.land(fetching, flight, outcome);
-        }
-    }
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.land(Err("the fetch was cancelled".to_owned()));
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Some(task) = self.fetching.as_ref().and_then(|fetching| lock(&fetching.task).take()) {
-            task.abort();
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::status::KeySetState;
 mod advice;
 mod budget;
 
-pub(crate) use advice::{Advice, Arrival, FlightId, Need, Note, Refresh, View};
+pub(crate) use advice::{Advice, Arrival, Emptied, FlightId, Need, Note, Refresh, View};
 use budget::{Budget, FORCED_SPACING};
 
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -25,8 +25,13 @@ const REFUSED_FOR: Duration = Duration::from_secs(30);
 const MAX_REFUSED: usize = 256;
 const MAX_REFUSED_KID: usize = 256;
 
-/// A fetch ends itself long before. One that is still out now runs on a runtime that nobody drives any more.
-const LOST_AFTER: Duration = Duration::from_secs(30);
+/// A fetch ends itself before. One that is still out now runs on a runtime that stands still.
+const LOST_AFTER: Duration = Duration::from_secs(8);
+/// A set without a usable key is believed when so many fetches in a row have brought one, over at least this time.
+const EMPTY_FETCHES: u32 = 3;
+const EMPTY_FOR: Duration = Duration::from_secs(60);
+/// How soon it is asked for again meanwhile.
+const EMPTY_RETRY: Duration = Duration::from_secs(30);
 
 /// The longest that a request waits for a fetch.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -44,6 +49,10 @@ pub(crate) struct KeyState {
     /// Kids that a successful fetch did not bring, and until when that is believed.
     refused: HashMap<Box<str>, Duration>,
     flights: u64,
+    /// The last fetch that failed.
+    failed: u64,
+    /// Fetches in a row that brought a set without a usable key, and when the first of them landed.
+    empty: Option<(u32, Duration)>,
     note: Option<Note>,
     /// Until when no more is said about suppressed kids.
     suppressed_until: Duration,
@@ -67,6 +76,8 @@ struct Held {
 struct Flight {
     id: FlightId,
     started: Duration,
+    /// The budget before a forced fetch was taken out of it.
+    budget: Option<Budget>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +98,8 @@ impl KeyState {
             forced: Budget::full(),
             refused: HashMap::new(),
             flights: 0,
+            failed: 0,
+            empty: None,
             note: None,
             suppressed_until: Duration::ZERO,
         }
@@ -163,8 +176,11 @@ impl KeyState {
         if now < self.retry_at {
             return Advice::Unavailable(self.retry_at.saturating_sub(now));
         }
+        let budget = self.forced;
         if self.forced.take(now) {
-            return Advice::Fetch(self.start(now));
+            let id = self.start(now);
+            self.flight = Some(Flight { id, started: now, budget: Some(budget) });
+            return Advice::Fetch(id);
         }
         if now >= self.suppressed_until {
             self.suppressed_until = now.saturating_add(FORCED_SPACING);
@@ -216,7 +232,7 @@ impl KeyState {
         match self.flight {
             _ if self.held.is_some_and(|held| held.flight.0 > arrival.0) => Refresh::Done,
             Some(_) => Refresh::Wait,
-            None if self.flights > arrival.0 => Refresh::Failed,
+            None if self.failed > arrival.0 => Refresh::Failed,
             None => Refresh::Fetch(self.start(now)),
         }
     }
@@ -238,8 +254,8 @@ impl KeyState {
         }
     }
 
-    /// The fetch in flight, if no outcome of it can be hoped for. It is to be reported as failed.
-    pub(crate) fn lost(&self, now: Duration) -> Option<FlightId> {
+    /// The fetch in flight, if no outcome of it can be hoped for. It is to be reported as lost.
+    pub(crate) fn overdue(&self, now: Duration) -> Option<FlightId> {
         self.flight.filter(|flight| now >= flight.started.saturating_add(LOST_AFTER)).map(|flight| flight.id)
     }
 
@@ -250,8 +266,13 @@ impl KeyState {
     fn start(&mut self, now: Duration) -> FlightId {
         self.flights += 1;
         let id = FlightId(self.flights);
-        self.flight = Some(Flight { id, started: now });
+        self.flight = Some(Flight { id, started: now, budget: None });
         id
+    }
+
+    /// Whether this is the fetch in flight.
+    pub(crate) fn is_current(&self, id: FlightId) -> bool {
+        self.flight.is_some_and(|flight| flight.id == id)
     }
 
     fn land(&mut self, id: FlightId) -> bool {
@@ -277,24 +298,55 @@ impl KeyState {
             noted_stale: false,
         });
         self.failures = 0;
+        self.empty = None;
         self.retry_at = now;
         self.refused.clear();
         true
     }
 
-    /// A fetch failed, or ended without an outcome. `None`: it is not the fetch in flight.
-    pub(crate) fn failed(&mut self, id: FlightId, jitter: f64, now: Duration) -> Option<Duration> {
+    /// A fetch ended without an outcome, and not by a fault of the issuer: the next request may start another at once.
+    pub(crate) fn lost(&mut self, id: FlightId) {
+        if let Some(flight) = self.flight.take_if(|flight| flight.id == id)
+            && let Some(budget) = flight.budget
+        {
+            self.forced = budget;
+        }
+    }
+
+    /// A fetch brought a well-formed set without a usable key. The held set stays until that has been said often enough.
+    /// `None`: it is not the fetch in flight.
+    pub(crate) fn emptied(&mut self, id: FlightId, jitter: f64, now: Duration) -> Option<Emptied> {
         if !self.land(id) {
             return None;
         }
+        let (times, since) = self.empty.map_or((1, now), |(times, since)| (times.saturating_add(1), since));
+        self.empty = Some((times, since));
+        let had_keys = self.phase(now).0 != Phase::Empty;
+        let is_believed = times >= EMPTY_FETCHES && now.saturating_sub(since) >= EMPTY_FOR;
+        if is_believed {
+            self.held = None;
+        }
+        let (usual, waits) = (self.back_off(id, jitter, now), EMPTY_RETRY.mul_f64(spread(jitter)));
+        let retry_in = if self.held.is_some() { waits } else { usual };
+        self.retry_at = now.saturating_add(retry_in);
+        Some(Emptied { gone: is_believed && had_keys, retry_in })
+    }
+
+    /// A fetch failed, or ended without an outcome. `None`: it is not the fetch in flight.
+    pub(crate) fn failed(&mut self, id: FlightId, jitter: f64, now: Duration) -> Option<Duration> {
+        self.land(id).then(|| self.back_off(id, jitter, now))
+    }
+
+    fn back_off(&mut self, id: FlightId, jitter: f64, now: Duration) -> Duration {
         let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(5)).min(MAX_BACKOFF);
         let pause = doubled.mul_f64(spread(jitter));
         self.failures = self.failures.saturating_add(1);
         self.retry_at = now.saturating_add(pause);
+        self.failed = id.0;
         if let Some(held) = &mut self.held {
             held.proven_stale |= now >= held.expires_at;
         }
-        Some(pause)
+        pause
     }
 
     fn remember_refused(&mut self, kid: &str, now: Duration) {

@@ -7,6 +7,7 @@ use super::discovery::{Document, Origin};
 use super::jwk::Selection;
 use super::refresh::{Fetching, RefreshSettings, Shared, lock};
 use super::state::{Advice, Arrival, KeyState, MAX_WAIT, Need};
+use crate::flight::{End, has_runtime};
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Clock;
 
@@ -83,29 +84,16 @@ impl KeyStore {
             let current = self.0.current.load();
             return answer(current.as_ref().map(|current| current.document.set.select(kid, algorithm)).as_ref());
         };
-        // Without a tokio runtime there is no timer to wait with.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return self.without_waiting(fetching, kid, algorithm);
-        }
-        let waiting = async {
-            let mut landed = fetching.landed.subscribe();
-            loop {
-                landed.mark_unchanged();
-                match self.ask(kid, algorithm, arrival, self.0.clock.now().monotonic) {
-                    Lookup::Key(key) => return Ok(key),
-                    Lookup::Refused(refusal) => return Err(refusal),
-                    // The sender lives as long as this store does.
-                    Lookup::Wait(since) => {
-                        arrival = Some(since);
-                        _ = landed.changed().await;
-                    }
-                }
+        let step = || match self.ask(kid, algorithm, arrival, self.0.clock.now().monotonic) {
+            Lookup::Key(key) => Some(Ok(key)),
+            Lookup::Refused(refusal) => Some(Err(refusal)),
+            Lookup::Wait(since) => {
+                arrival = Some(since);
+                None
             }
         };
-        match tokio::time::timeout(MAX_WAIT, waiting).await {
-            Ok(outcome) => outcome,
-            Err(_) => self.without_waiting(fetching, kid, algorithm),
-        }
+        let waited = fetching.flight.wait(MAX_WAIT, step).await;
+        waited.unwrap_or_else(|_| self.without_waiting(fetching, kid, algorithm))
     }
 
     /// Waits until a set is there.
@@ -126,16 +114,21 @@ impl KeyStore {
             }
         }
         let Some(fetching) = &self.0.fetching else { return Lookup::Refused(KeyRefusal::NotInSet) };
-        let lost = lock(&fetching.state).lost(now);
-        if let Some(flight) = lost {
-            self.0.land(fetching, flight, Err("the fetch did not come to an end".to_owned()));
+        let overdue = lock(&fetching.state).overdue(now);
+        if let Some(flight) = overdue {
+            self.0.land(fetching, flight, End::Lost);
         }
         let (advice, arrival, answer) =
             self.consult(fetching, kid, algorithm, arrival, now, |state, need| state.ask(need, now));
         match advice {
             Advice::Wait => return Lookup::Wait(arrival),
-            Advice::Fetch(flight) if Shared::start(&self.0, fetching, flight) => return Lookup::Wait(arrival),
-            Advice::UseAndFetch(flight) => _ = Shared::start(&self.0, fetching, flight),
+            Advice::Fetch(flight) => {
+                Shared::start(&self.0, fetching, flight);
+                if has_runtime() {
+                    return Lookup::Wait(arrival);
+                }
+            }
+            Advice::UseAndFetch(flight) => Shared::start(&self.0, fetching, flight),
             _ => {}
         }
         answer.map_or_else(Lookup::Refused, Lookup::Key)

@@ -125,6 +125,42 @@ fn issuers_come_and_go() {
 }
 
 #[test]
+fn issuer_that_is_never_fetched_is_a_name() {
+    let keys = "https://adfs.example.com/adfs/discovery/keys";
+    let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    for name in [
+        "http://adfs.example.com/adfs/services/trust",
+        "kubernetes/serviceaccount",
+        "accounts.google.com",
+        "urn:example:sts",
+    ] {
+        for named in
+            [Issuer::new(name).jwks_uri(keys), Issuer::new(name).jwks_json(set), Issuer::new(ISSUER).alias(name)]
+        {
+            assert!(ResourceServer::builder(named, API).build().is_ok(), "{name}");
+        }
+        assert!(error(ResourceServer::builder(name, API)).contains(name), "discovery needs a URL");
+    }
+    for bad in ["", "a b", "a\n"] {
+        assert!(ResourceServer::builder(Issuer::new(bad).jwks_uri(keys), API).build().is_err(), "{bad:?}");
+        assert!(ResourceServer::builder(Issuer::new(ISSUER).alias(bad), API).build().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn plain_http_on_loopback_is_not_accepted_at_run_time() {
+    let server = ResourceServer::builder("http://127.0.0.1:3001/oidc", API).build().unwrap();
+    for url in ["http://127.0.0.1:3002/oidc", "http://localhost/oidc", "http://[::1]:8080"] {
+        let added = server.add_issuer(Issuer::new(url).name("added")).unwrap_err().to_string();
+        assert!(added.contains("dangerous_allow_http") && added.contains(url), "{added}");
+        let keys = Issuer::new("https://tenant.example").name("added").jwks_uri(url);
+        assert!(server.add_issuer(keys).is_err(), "{url}");
+    }
+    let open = ResourceServer::builder(ISSUER, API).dangerous_allow_http().build().unwrap();
+    assert!(open.add_issuer(Issuer::new("http://127.0.0.1:3002/oidc").name("added")).is_ok());
+}
+
+#[test]
 fn nothing_is_silently_ignored() {
     let own = || Issuer::new(ISSUER).resource("https://own.example");
     assert!(error(ResourceServer::builder(own(), "")).contains("\"\""));

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::{Response, StatusCode};
 
-use super::ask::MAX_ANSWER_BYTES;
 use super::settings::Introspection;
 use crate::issuer::TrustedIssuer;
 use crate::json::Object;
@@ -41,9 +40,6 @@ impl Answer {
         digest: [u8; 32],
         now: Now,
     ) -> Self {
-        if response.body().len() > MAX_ANSWER_BYTES {
-            return Self::failed(entry, &format!("more than {MAX_ANSWER_BYTES} bytes"), now);
-        }
         if response.status() != StatusCode::OK {
             return Self::failed(entry, &format!("status {}", response.status()), now);
         }
@@ -61,7 +57,7 @@ impl Answer {
         let left =
             outcome.as_ref().map_or(f64::MAX, |token| token.times().expires_at.seconds() - now.unix.as_secs_f64());
         let keep = Duration::try_from_secs_f64(left.max(0.0)).map_or(keep, |left| left.min(keep));
-        Self { outcome, entry: Arc::downgrade(entry), ends: now.monotonic + keep }
+        Self { outcome, entry: Arc::downgrade(entry), ends: now.monotonic.saturating_add(keep) }
     }
 
     /// What it takes of memory, in bytes, about.
@@ -99,7 +95,7 @@ fn read(
     digest: [u8; 32],
     now: Now,
 ) -> Result<Result<AccessToken, Rejection>, String> {
-    let claims = Object::parse(body).map_err(|error| error.to_string())?;
+    let claims = Object::document(body)?;
     let inactive = |detail| Ok(Err(Rejection::new(RejectionKind::InvalidToken, Remediation::Refresh, detail)));
     if claims.get::<bool>("active") != Ok(Some(true)) {
         return inactive("the issuer says that the opaque token is not active");
@@ -109,7 +105,7 @@ fn read(
     if !token_type.is_some_and(|token_type| token_type.eq_ignore_ascii_case("Bearer")) {
         return inactive("the opaque token is active, and no Bearer token");
     }
-    let ends_at_last = NumericDate::new((now.unix + settings.keep).as_secs_f64()).ok_or("no time")?;
+    let ends_at_last = NumericDate::new(now.unix.saturating_add(settings.keep).as_secs_f64()).ok_or("no time")?;
     let verified = judge_introspected(&claims, &entry.rules, now, settings.without_audience, ends_at_last);
     Ok(verified.map(|verified| AccessToken::mint_introspected(verified, body, digest)))
 }

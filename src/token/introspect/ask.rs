@@ -7,19 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
-use moka::future::Cache;
 use moka::policy::EvictionPolicy;
-use tokio::sync::Semaphore;
+use moka::sync::Cache;
 
 use super::answer::Answer;
 use super::settings::Introspection;
-use crate::http::Fetch;
+use crate::flight::{Bulkhead, Full, NO_RUNTIME, Panicked, SingleFlight, Unfinished};
+use crate::http::{Fetch, send};
 use crate::issuer::TrustedIssuer;
 use crate::signature;
 use crate::time::Clock;
 
 const DEADLINE: Duration = Duration::from_secs(2);
-pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// A question ends by itself. Whoever waits longer waits for a runtime that stands still.
+const MORE: Duration = Duration::from_millis(500);
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Questions that wait for a place. Anybody can invent a token.
 const MOST_WAITING: usize = 64;
 /// All answers together.
@@ -37,8 +39,9 @@ pub(crate) struct Introspector {
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
     answers: Cache<Digest, Arc<Answer>>,
-    questions: Semaphore,
-    waiting: Semaphore,
+    /// By token, and by the entry whose rules it is judged by.
+    flights: SingleFlight<(Digest, usize), Arc<Answer>>,
+    slots: Arc<Bulkhead>,
 }
 
 impl Introspector {
@@ -55,8 +58,8 @@ impl Introspector {
             .eviction_policy(EvictionPolicy::lru())
             .build();
         Self {
-            questions: Semaphore::new(settings.at_once),
-            waiting: Semaphore::new(settings.at_once + MOST_WAITING),
+            flights: SingleFlight::default(),
+            slots: Arc::new(Bulkhead::new(settings.at_once, MOST_WAITING)),
             settings,
             issuer_name,
             fetch,
@@ -72,45 +75,53 @@ impl Introspector {
     /// What the issuer says of the token, now or a short time ago. Waits two seconds at most.
     pub(crate) async fn ask(self: &Arc<Self>, token: &str, entry: &Arc<TrustedIssuer>) -> Arc<Answer> {
         let digest = signature::sha256(token.as_bytes());
-        let known = self.answers.get(&digest).await;
-        if let Some(known) = known.filter(|answer| answer.serves(entry, self.clock.now())) {
+        if let Some(known) = self.known(&digest, entry) {
             return known;
         }
-        let failed = |detail| Arc::new(Answer::failed(entry, detail, self.clock.now()));
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return failed("it needs a tokio runtime") };
-        // In a task of its own: whoever hangs up takes the answer from nobody else.
-        let (asking, token, of) = (self.clone(), Box::<str>::from(token), entry.clone());
-        let asked = runtime.spawn(async move {
-            let is_over = |answer: &Arc<Answer>| !answer.serves(&of, asking.clock.now());
-            let entry = asking.answers.entry(digest);
-            entry.or_insert_with_if(asking.question(&token, digest, &of), is_over).await.into_value()
-        });
-        asked.await.unwrap_or_else(|_| failed("the question was cancelled"))
-    }
-
-    async fn question(self: &Arc<Self>, token: &str, digest: Digest, entry: &Arc<TrustedIssuer>) -> Arc<Answer> {
-        let (asked_at, settings) = (self.clock.now(), &self.settings);
-        let outcome = match self.request(token) {
-            Err(error) => Err(error.to_string()),
-            Ok(request) => {
-                let asking = self.clone();
-                // What panics here panics once, and not again for each who waits.
-                let sent = tokio::spawn(async move { asking.send(request).await });
-                sent.await.unwrap_or_else(|_| Err("the question was cancelled".to_owned()))
+        let work = || {
+            let (asking, token, of) = (self.clone(), Box::<str>::from(token), entry.clone());
+            async move {
+                // Another one may have landed meanwhile.
+                if let Some(known) = asking.known(&digest, &of) {
+                    return known;
+                }
+                let answer = Arc::new(asking.question(&token, digest, &of).await);
+                asking.answers.insert(digest, answer.clone());
+                answer
             }
         };
-        Arc::new(match outcome {
-            Ok(response) => Answer::of(&response, entry, settings, digest, asked_at),
+        let of = Arc::as_ptr(entry) as usize;
+        let failed = |detail: &str| Arc::new(Answer::failed(entry, detail, self.clock.now()));
+        match self.flights.join((digest, of), DEADLINE + MORE, work).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(Panicked)) => failed("the HTTP client panicked"),
+            Err(Unfinished::NoRuntime) => failed(NO_RUNTIME),
+            Err(Unfinished::Late) => failed("no outcome of the question"),
+        }
+    }
+
+    fn known(&self, digest: &Digest, entry: &Arc<TrustedIssuer>) -> Option<Arc<Answer>> {
+        self.answers.get(digest).filter(|answer| answer.serves(entry, self.clock.now()))
+    }
+
+    async fn question(&self, token: &str, digest: Digest, entry: &Arc<TrustedIssuer>) -> Answer {
+        let asked_at = self.clock.now();
+        let outcome = match self.request(token) {
+            Err(error) => Err(error.to_string()),
+            Ok(request) => self.send(request).await,
+        };
+        match outcome {
+            Ok(response) => Answer::of(&response, entry, &self.settings, digest, asked_at),
             // It counts from now on: two seconds may have passed in vain.
             Err(detail) => Answer::failed(entry, &detail, self.clock.now()),
-        })
+        }
     }
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         let answered = async {
-            let _waiting = self.waiting.try_acquire().map_err(|_| "too many questions wait already")?;
-            let _place = self.questions.acquire().await.map_err(|error| error.to_string())?;
-            self.fetch.fetch(request, MAX_ANSWER_BYTES).await.map_err(|error| error.to_string())
+            let slot = self.slots.enter(None).await;
+            let _slot = slot.map_err(|Full| "too many questions wait already")?;
+            send(&*self.fetch, request, MAX_ANSWER_BYTES).await.map_err(|error| error.to_string())
         };
         let answered = tokio::time::timeout(DEADLINE, answered).await;
         answered.unwrap_or_else(|_| Err(format!("no answer within {} s", DEADLINE.as_secs())))

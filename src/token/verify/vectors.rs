@@ -51,7 +51,7 @@ impl Vector {
 /// Whether the key that the header names, in this key set, verifies the signature.
 fn is_signed(jws: &str, key_set: &str, rsa_default: Algorithm) -> bool {
     let rules = KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default };
-    let Ok((keys, _)) = KeySet::parse(key_set.as_bytes(), &rules) else { return false };
+    let Ok((keys, _)) = KeySet::configured(key_set.as_bytes(), &rules) else { return false };
     let Ok(segments) = Segments::decode(jws) else { return false };
     let Ok(header) = UnverifiedHeader::read(segments.header()) else { return false };
     match keys.select(header.kid.as_deref(), header.algorithm) {

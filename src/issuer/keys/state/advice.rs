@@ -49,6 +49,14 @@ pub(crate) enum Refresh {
     Failed,
 }
 
+/// What a set without a usable key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Emptied {
+    /// It is believed now: the keys that were held are not used any more.
+    pub(crate) gone: bool,
+    pub(crate) retry_in: Duration,
+}
+
 /// What is worth saying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Note {

@@ -136,7 +136,7 @@ fn nobody_asks_twice_while_a_refresh_is_out_or_backs_off() {
     let mut machine = Machine::fresh().at(s(480));
     let flight = machine.fetch();
     let since_start = |machine: &Machine| machine.state.unquestioned_until(machine.now).saturating_sub(START);
-    assert_eq!(since_start(&machine), s(510), "until there is no hope for the fetch");
+    assert_eq!(since_start(&machine), s(480) + LOST_AFTER, "until there is no hope for the fetch");
     let pause = machine.fail(flight);
     assert_eq!(since_start(&machine), s(480) + pause);
 
@@ -337,16 +337,79 @@ fn a_fetch_that_never_ends_is_given_up() {
     let mut machine = Machine::empty();
     let lost = machine.fetch();
     machine.now += LOST_AFTER.checked_sub(Duration::from_nanos(1)).unwrap();
-    assert_eq!(machine.state.lost(machine.now), None);
+    assert_eq!(machine.state.overdue(machine.now), None);
     machine.now += Duration::from_nanos(1);
-    assert_eq!(machine.state.lost(machine.now), Some(lost));
-    machine.fail(lost);
-    machine.now += s(1);
+    assert_eq!(machine.state.overdue(machine.now), Some(lost));
+    machine.state.lost(lost);
     let next = machine.fetch();
     assert!(!machine.state.fetched(lost, None, EVEN, machine.now));
     assert_eq!(machine.state.failed(lost, EVEN, machine.now), None);
     assert_eq!(machine.held(), Advice::Wait, "the outcome of another fetch changes nothing");
     machine.arrive_with(next, None);
+}
+
+#[test]
+fn fetch_that_is_lost_costs_no_back_off_and_no_budget() {
+    let mut machine = Machine::fresh();
+    for kid in ["a", "b", "c", "d", "e"] {
+        let lost = flight(machine.kid(kid));
+        machine.state.lost(lost);
+        assert_eq!(machine.state.view(machine.now).failures, 0);
+        assert_eq!(machine.state.failed(lost, EVEN, machine.now), None);
+    }
+    let forced = flight(machine.kid("f"));
+    machine.arrive_with(forced, None);
+    assert_eq!(machine.kid("g"), Advice::Unresolved, "the one that landed is counted");
+    let arrival = machine.state.arrival();
+    let Refresh::Fetch(lost) = machine.state.refresh(arrival, machine.now) else { panic!("no fetch") };
+    machine.state.lost(lost);
+    assert!(matches!(machine.state.refresh(arrival, machine.now), Refresh::Fetch(_)), "nor is it a failure by hand");
+}
+
+#[test]
+fn set_without_a_key_is_believed_after_three_fetches_in_a_row_over_a_minute() {
+    let mut machine = Machine::fresh();
+    machine.now += s(480);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let fetch = machine.fetch();
+        seen.push(machine.state.emptied(fetch, EVEN, machine.now).unwrap());
+        if !seen.last().unwrap().gone {
+            assert_eq!(machine.held(), Advice::Use, "the old set stays at first");
+            machine.now += s(30);
+        }
+    }
+    let kept = Emptied { gone: false, retry_in: s(30) };
+    assert_eq!(seen, [kept, kept, Emptied { gone: true, retry_in: s(4) }]);
+    assert_eq!(machine.held(), Advice::Unavailable(s(4)), "gone, though it was within its life time");
+    machine.now += s(4);
+    let fetch = machine.fetch();
+    machine.arrive_with(fetch, None);
+    assert_eq!(machine.held(), Advice::Use);
+}
+
+#[test]
+fn set_without_a_key_is_not_believed_sooner_nor_after_a_good_one() {
+    let mut machine = Machine::fresh();
+    let by_hand = |machine: &mut Machine, empty: bool| {
+        let arrival = machine.state.arrival();
+        let Refresh::Fetch(fetch) = machine.state.refresh(arrival, machine.now) else { panic!("no fetch") };
+        if empty {
+            return machine.state.emptied(fetch, EVEN, machine.now).unwrap().gone;
+        }
+        machine.arrive_with(fetch, None);
+        false
+    };
+    for _ in 0..10 {
+        assert!(!by_hand(&mut machine, true), "ten times within a minute");
+    }
+    machine.now += s(59);
+    by_hand(&mut machine, false);
+    machine.now += s(1);
+    assert!(!by_hand(&mut machine, true), "the count begins anew");
+    machine.now += s(60);
+    assert!(!by_hand(&mut machine, true));
+    assert!(by_hand(&mut machine, true));
 }
 
 #[test]
@@ -359,7 +422,7 @@ fn a_clock_at_its_end_does_no_harm() {
     for kid in ["a", "b"] {
         machine.kid(kid);
     }
-    machine.state.lost(machine.now);
+    machine.state.overdue(machine.now);
     machine.held();
 }
 

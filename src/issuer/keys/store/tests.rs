@@ -9,9 +9,9 @@ use http::{Request, Response};
 
 use super::*;
 use crate::http::{Fetch, FetchError};
-use crate::issuer::keys::Changes;
 use crate::issuer::keys::discovery::KeySource;
 use crate::issuer::keys::jwk::KeyRules;
+use crate::issuer::keys::{Changes, Compromised};
 use crate::time::SystemClock;
 
 /// Every document has one key more than the one before: `kid` 0, then 0 and 1, and so on.
@@ -42,6 +42,7 @@ fn store() -> KeyStore {
         rules: KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default: Algorithm::Rs256 },
         fetch: Arc::new(Growing::default()),
         allow_http: false,
+        compromised: Compromised::default(),
     };
     let life = RefreshSettings { stale_for: Duration::ZERO, watcher: None, changes: Changes::default() };
     KeyStore::fetching(origin, &life, Arc::new(SystemClock::new()), None)

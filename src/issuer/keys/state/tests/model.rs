@@ -24,6 +24,12 @@ enum Event {
     Failed {
         jitter: f64,
     },
+    /// A well-formed set without a usable key.
+    Emptied {
+        jitter: f64,
+    },
+    /// The runtime that drove the fetch ended.
+    Lost,
     /// The outcome of a fetch that is not, or no longer, in flight.
     Late {
         flight: prop::sample::Index,
@@ -48,6 +54,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => prop::option::of(any::<prop::sample::Index>()).prop_map(Event::ByHand),
         3 => (max_age, 0.0..1.0).prop_map(|(max_age, jitter)| Event::Fetched { max_age, jitter }),
         2 => (0.0..1.0).prop_map(|jitter| Event::Failed { jitter }),
+        1 => (0.0..1.0).prop_map(|jitter| Event::Emptied { jitter }),
+        1 => Just(Event::Lost),
         1 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(flight, good)| Event::Late { flight, good }),
     ]
 }
@@ -64,6 +72,11 @@ struct History {
     /// The newest set: its fetch, when it came, and its life time.
     set: Option<(u64, Duration, Duration)>,
     failures_in_a_row: u32,
+    /// The last fetch that failed, and the last one that was forced.
+    failed: u64,
+    forced_flight: u64,
+    /// When sets without a usable key came, since the newest set.
+    empties: Vec<Duration>,
     /// When the last fetch failed, if the last one did, and until when nothing may start.
     last_failure: Option<(Duration, Duration)>,
     /// When a kid was proven to be absent by a fetch, since the newest set.
@@ -89,6 +102,9 @@ impl History {
             // A seed is no fetch's, and past its life time from the start.
             set: seeded.then_some((0, START, Duration::ZERO)),
             failures_in_a_row: 0,
+            failed: 0,
+            forced_flight: 0,
+            empties: Vec::new(),
             last_failure: None,
             proven: HashMap::new(),
             waiting: Vec::new(),
@@ -198,7 +214,10 @@ impl History {
                     assert!(self.may_start());
                     assert!(self.forced.last().is_some_and(|last| self.now < *last + s(30)), "the budget is refilled");
                 }
-                Advice::Fetch(_) => self.force(),
+                Advice::Fetch(flight) => {
+                    self.force();
+                    self.forced_flight = flight.0;
+                }
                 Advice::Use | Advice::UseAndFetch(_) => panic!("{advice:?} for an unknown kid"),
             }
         } else {
@@ -233,10 +252,10 @@ impl History {
                 self.hands.push((arrival, fetches));
             }
             Refresh::Failed => {
-                assert!(newest <= fetches && self.in_flight.is_none() && self.starts.len() as u64 > fetches);
+                assert!(newest <= fetches && self.in_flight.is_none() && self.failed > fetches);
             }
             Refresh::Fetch(flight) => {
-                assert!(newest <= fetches && self.starts.len() as u64 == fetches);
+                assert!(newest <= fetches && self.failed <= fetches);
                 self.flies(flight);
                 self.hands.push((arrival, fetches));
             }
@@ -249,6 +268,7 @@ impl History {
         let lifetime = s(max_age.filter(|age| (60..=86_400).contains(age)).unwrap_or(600));
         self.set = Some((flight, self.now, lifetime));
         (self.failures_in_a_row, self.last_failure) = (0, None);
+        self.empties.clear();
         self.proven.clear();
         assert!(self.state.refused.is_empty());
     }
@@ -259,7 +279,34 @@ impl History {
         let nominal = 2_f64.powi(self.failures_in_a_row.try_into().unwrap()).min(30.0);
         assert!((0.899 * nominal..=1.101 * nominal).contains(&pause.as_secs_f64()), "{pause:?}, not {nominal} s");
         self.failures_in_a_row += 1;
+        self.failed = flight;
         self.last_failure = Some((self.now, self.now + pause));
+    }
+
+    fn emptied(&mut self, jitter: f64) {
+        let Some(flight) = self.in_flight.take() else { return };
+        let had_keys = self.is_fresh() || self.is_stale();
+        let Emptied { gone, retry_in } = self.state.emptied(FlightId(flight), jitter, self.now).expect("in flight");
+        self.empties.push(self.now);
+        let is_believed = self.empties.len() >= 3 && self.now >= self.empties[0] + s(60);
+        assert_eq!(gone, is_believed && had_keys);
+        if is_believed {
+            self.set = None;
+        }
+        let usual = 2_f64.powi(self.failures_in_a_row.try_into().unwrap()).min(30.0);
+        let nominal = if self.set.is_some() { 30.0 } else { usual };
+        assert!((0.899 * nominal..=1.101 * nominal).contains(&retry_in.as_secs_f64()), "{retry_in:?}, not {nominal} s");
+        self.failures_in_a_row += 1;
+        self.failed = flight;
+        self.last_failure = Some((self.now, self.now + retry_in));
+    }
+
+    fn lost(&mut self) {
+        let Some(flight) = self.in_flight.take() else { return };
+        self.state.lost(FlightId(flight));
+        if self.forced_flight == flight {
+            self.forced.pop();
+        }
     }
 
     fn late(&mut self, flight: u64, good: bool) {
@@ -271,6 +318,8 @@ impl History {
             assert!(!self.state.fetched(FlightId(flight), None, 0.5, self.now));
         } else {
             assert_eq!(self.state.failed(FlightId(flight), 0.5, self.now), None);
+            assert_eq!(self.state.emptied(FlightId(flight), 0.5, self.now), None);
+            self.state.lost(FlightId(flight));
         }
         assert_eq!(format!("{:?}", self.state), before);
     }
@@ -297,7 +346,7 @@ impl History {
         for now in [self.now, (self.now + last) / 2, last].into_iter().filter(|now| (self.now..until).contains(now)) {
             let mut state = self.state.clone();
             assert_eq!(state.ask(Need::Held, now), Advice::Use);
-            assert_eq!(state.lost(now), None);
+            assert_eq!(state.overdue(now), None);
             assert_eq!(format!("{state:?}"), format!("{:?}", self.state));
         }
     }
@@ -325,11 +374,13 @@ impl History {
             Event::ByHand(_) => self.by_hand(self.state.arrival(), self.starts.len() as u64),
             Event::Fetched { max_age, jitter } => self.fetched(max_age, jitter),
             Event::Failed { jitter } => self.failed(jitter),
+            Event::Emptied { jitter } => self.emptied(jitter),
+            Event::Lost => self.lost(),
             Event::Late { flight, good } => self.late(flight.index(self.starts.len() + 2) as u64, good),
         }
         self.unquestioned();
-        let lost = self.in_flight.filter(|flight| self.now >= self.start_of(*flight) + s(30));
-        assert_eq!(self.state.lost(self.now), lost.map(FlightId));
+        let overdue = self.in_flight.filter(|flight| self.now >= self.start_of(*flight) + s(8));
+        assert_eq!(self.state.overdue(self.now), overdue.map(FlightId));
         assert!(self.state.refused.len() <= MAX_REFUSED);
         assert!(self.state.refused.values().all(|until| *until <= self.now + s(30)));
         assert_eq!(self.state.held.map(|held| held.flight.0), self.set.map(|(flight, ..)| flight));
