@@ -335,6 +335,97 @@ async fn what_cannot_be_asked() {
     assert_eq!(point.asked(), 0);
 }
 
+/// Decides when it is told to.
+struct Gate {
+    asked: AtomicUsize,
+    open: tokio::sync::Semaphore,
+    decision: Decision,
+}
+
+impl Gate {
+    fn new(decision: Decision) -> Arc<Self> {
+        Arc::new(Self { asked: AtomicUsize::new(0), open: tokio::sync::Semaphore::new(0), decision })
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl DecisionPoint for Gate {
+    fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+        Box::pin(async move {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            _ = self.open.acquire().await;
+            Ok(self.decision.clone())
+        })
+    }
+}
+
+/// So many requests, begun at once, and then as many once the first calls are under way.
+async fn in_two_waves(gate: &Arc<Gate>, times: CacheTimes) -> usize {
+    let decider = Decider::builder(gate.clone()).build().unwrap();
+    let wave = || {
+        (0..50)
+            .map(|_| {
+                let decider = decider.clone();
+                tokio::spawn(async move { decider.decide_within(&request(), times).await })
+            })
+            .collect::<Vec<_>>()
+    };
+    let first = wave();
+    while gate.asked() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = wave();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    gate.open.add_permits(1000);
+    for outcome in first.into_iter().chain(second) {
+        assert!(outcome.await.unwrap().unwrap().is_allowed());
+    }
+    gate.asked()
+}
+
+#[tokio::test]
+async fn hundred_identical_requests_share_one_call() {
+    assert_eq!(in_two_waves(&Gate::new(Decision::allow()), CacheTimes::default()).await, 1);
+}
+
+#[tokio::test]
+async fn request_that_takes_nothing_from_memory_takes_no_answer_that_was_asked_for_before_it_came() {
+    assert_eq!(in_two_waves(&Gate::new(Decision::allow()), CacheTimes::NONE).await, 2);
+}
+
+#[tokio::test]
+async fn decision_for_one_request_is_not_shared() {
+    assert_eq!(in_two_waves(&Gate::new(Decision::allow().once()), CacheTimes::default()).await, 100);
+}
+
+#[tokio::test]
+async fn call_is_not_ended_by_the_request_that_began_it() {
+    let gate = Gate::new(Decision::allow());
+    let decider = Decider::builder(gate.clone()).build().unwrap();
+    let hung_up = tokio::time::timeout(Duration::from_millis(5), decider.decide(&request())).await;
+    assert!(hung_up.is_err());
+    gate.open.add_permits(1);
+    assert!(decider.decide(&request()).await.unwrap().is_allowed());
+    assert_eq!(gate.asked(), 1);
+}
+
+#[tokio::test]
+async fn panic_of_a_point_is_an_error_and_no_decision() {
+    struct Buggy;
+    impl DecisionPoint for Buggy {
+        fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+            Box::pin(async { panic!("a bug") })
+        }
+    }
+    let error = Decider::builder(Buggy).build().unwrap().decide(&request()).await.unwrap_err();
+    assert!(!error.is_unavailable() && error.to_string().contains("panicked"), "{error}");
+}
+
 #[test]
 fn settings_that_must_not_run() {
     let build = |times| Decider::builder(Scripted::default()).remember(times).build();

@@ -361,6 +361,96 @@ fn entries_share_nothing() {
 }
 
 #[test]
+fn source_that_hangs_keeps_no_other_one_waiting_and_whoever_had_no_slot_did_not_ask_it() {
+    on_one_thread(async {
+        let mut world = World::new();
+        let hanging = Source::new(Arc::new(Scripted(Arc::default())));
+        let mut waiting = Vec::new();
+        for subject in 0..400 {
+            let (store, source, mut query) = (world.store.clone(), hanging.clone(), world.query.clone());
+            query.subject = subject.to_string().into();
+            let need = Freshness::After(store.arrival());
+            waiting.push(tokio::spawn(async move { store.resolve(&source, &query, need).await }));
+        }
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        world.step(Step::Live).await.unwrap();
+        world.step(Step::Land { fails: false }).await.unwrap();
+        assert!(world.waiting.is_empty(), "the other source has slots of its own");
+        let mut asked = 0;
+        for waiting in waiting {
+            asked += usize::from(waiting.await.unwrap().unwrap_err().was_asked());
+        }
+        assert_eq!(asked, MOST_FETCHES, "the queue is a limit of this process");
+    });
+}
+
+#[test]
+fn subject_leaves_slots_to_others() {
+    on_one_thread(async {
+        let mut world = World::new();
+        let mut waiting = Vec::new();
+        for organization in 0..200 {
+            let (store, source, mut query) = (world.store.clone(), world.source.clone(), world.query.clone());
+            query.model = PermissionModel::Organization { organization: organization.to_string().into() };
+            let need = Freshness::After(store.arrival());
+            waiting.push(tokio::spawn(async move { store.resolve(&source, &query, need).await }));
+        }
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        assert_eq!(world.issuer.calls.load(Ordering::SeqCst), 8);
+        world.query.subject = "another".into();
+        world.step(Step::Live).await.unwrap();
+        assert_eq!(world.issuer.calls.load(Ordering::SeqCst), 9, "asked at once");
+        waiting.iter().for_each(JoinHandle::abort);
+    });
+}
+
+#[test]
+fn fetch_that_ends_with_its_runtime_is_no_failure_of_the_source() {
+    let world = World::new();
+    let resolve = |need| {
+        let (store, source, query) = (world.store.clone(), world.source.clone(), world.query.clone());
+        async move { store.resolve(&source, &query, need).await }
+    };
+    let need = Freshness::After(world.store.arrival());
+    on_one_thread(async {
+        _ = tokio::time::timeout(Duration::from_millis(10), resolve(need)).await;
+    });
+    on_one_thread(async {
+        let waiting = tokio::spawn(resolve(need));
+        while world.issuer.calls.load(Ordering::SeqCst) < 2 {
+            yield_now().await;
+        }
+        world.issuer.pending.lock().unwrap().pop_back().unwrap().send(false).unwrap();
+        assert!(waiting.await.unwrap().is_ok());
+    });
+    assert_eq!(world.store.counts.failures.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn longest_wait_that_a_source_may_ask_for_does_no_harm() {
+    struct Patient;
+    impl PermissionSource for Patient {
+        fn permissions<'a>(
+            &'a self,
+            _: &'a PermissionQuery,
+        ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>> {
+            Box::pin(std::future::ready(Err(SourceError::new("later").retry_after(Duration::MAX))))
+        }
+    }
+    on_one_thread(async {
+        let world = World::new();
+        let source = Source::new(Arc::new(Patient));
+        let need = Freshness::After(world.store.arrival());
+        let error = world.store.resolve(&source, &world.query, need).await.unwrap_err();
+        assert_eq!(error.wants_retry_after(), Some(Duration::MAX));
+    });
+}
+
+#[test]
 fn outside_a_runtime_nothing_waits() {
     let world = World::new();
     let need = Freshness::After(world.store.arrival());

@@ -94,7 +94,11 @@ impl Introspector {
         let failed = |detail: &str| Arc::new(Answer::failed(entry, detail, self.clock.now()));
         match self.flights.join((digest, of), DEADLINE + MORE, work).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(Panicked)) => failed("the HTTP client panicked"),
+            Ok(Err(Panicked)) => {
+                let answer = failed("the HTTP client panicked");
+                self.answers.insert(digest, answer.clone());
+                answer
+            }
             Err(Unfinished::NoRuntime) => failed(NO_RUNTIME),
             Err(Unfinished::Late) => failed("no outcome of the question"),
         }
