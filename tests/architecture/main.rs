@@ -38,7 +38,7 @@ const UPWARD: [(&str, &str, &str); 8] = [
     ("issuer", "token/provenance", "the identity of an entry"),
     ("issuer", "permissions/source", "an entry has its source of live permissions"),
     ("issuer", "permissions/store", "an entry has its source of live permissions"),
-    ("server/entry", "testing/ports", "issuers of tests listen on loopback"),
+    ("server", "testing/ports", "issuers of tests listen on loopback"),
     ("change", "logto/webhooks/event", "an event says what changed"),
     ("change", "logto/webhooks/kind", "an event says what changed"),
 ];
@@ -101,7 +101,7 @@ const ONLY_IN: [OnlyIn; 10] = [
     OnlyIn {
         what: "a task is started",
         patterns: &[&["spawn"], &["spawn_blocking"], &["spawn_local"], &["spawn_on"]],
-        places: &["flight/", "issuer/keys/", "observe/", "testing/"],
+        places: &["flight/", "issuer/keys/", "observe/", "permissions/", "testing/"],
     },
 ];
 
