@@ -7,6 +7,7 @@ use std::time::Duration;
 use orgate::decision::{Decider, Decision, DecisionPoint as _, DecisionRequest, MAX_BATCH, Property, Resource};
 use orgate::permit::{Permit, PermitBuilder, PermitUser};
 use orgate::testing::{PdpFault, TestDecisionRequest, TestPermit};
+use orgate::{Issuer, ResourceServer};
 use serde_json::{Value, json};
 
 const FACTS: &str = "/v2/facts/project-1/environment-1";
@@ -46,7 +47,7 @@ async fn a_check_names_the_organization_as_tenant() {
     assert!(!permit.decide(&alice("unknown")).await.unwrap().is_allowed());
     let resource = Resource::new("document", "d1").property("owner", "bob").property("tenant", "forged");
     let request = TestDecisionRequest::user("alice").organization("acme").wants("read", resource);
-    let request = request.subject_property("team", "blue").context("ip", "10.0.0.1");
+    let request = request.subject_property("team", "blue").context("ip", "10.0.0.1").context("issuer", "forged");
     assert!(permit.decide(&request).await.unwrap().is_allowed());
     let calls = double.take_calls();
     let line = |at: usize| format!("{} {}", calls[at].method(), calls[at].path());
@@ -58,7 +59,7 @@ async fn a_check_names_the_organization_as_tenant() {
             "user": { "key": "alice", "attributes": {} },
             "action": "read",
             "resource": { "type": "document", "key": "d1", "tenant": "acme", "attributes": {} },
-            "context": {},
+            "context": { "issuer": "main" },
         })
     );
     assert_eq!(
@@ -69,7 +70,7 @@ async fn a_check_names_the_organization_as_tenant() {
             "resource": {
                 "type": "document", "key": "d1", "tenant": "acme", "attributes": { "owner": "bob", "tenant": "forged" }
             },
-            "context": { "ip": "10.0.0.1" },
+            "context": { "ip": "10.0.0.1", "issuer": "main" },
         })
     );
 }
@@ -331,6 +332,57 @@ async fn what_goes_wrong_with_facts() {
     }
     permit.sync_user(&user).await.unwrap();
     assert_eq!(double.users(), ["alice", "bob"]);
+}
+
+/// Each of these is what somebody else than Permit.io says, or what it says of more than a user.
+#[tokio::test]
+async fn only_a_404_about_the_user_means_that_there_is_none() {
+    let double = double().await;
+    let permit = client(&double);
+    let not_found = r#"{"error_code":"NOT_FOUND","message":"no such environment"}"#;
+    for body in [not_found, "", "null", "[]", r#"{"detail":"Not Found"}"#, "<html>", r#"{"error_code":404}"#] {
+        // The whole environment, and a path that some proxy does not let through.
+        for prefix in [FACTS, &format!("{FACTS}/users/bob")] {
+            double.fail_always(prefix, PdpFault::Answer(404, body.to_owned()));
+            let error = permit.delete_user("bob").await.err();
+            assert_eq!(error.is_some(), prefix == FACTS || body != not_found, "{prefix} {body}");
+            assert!(error.is_none_or(|error| !error.is_passing()), "{prefix} {body}");
+        }
+        double.fail_always(FACTS, PdpFault::Answer(404, body.to_owned()));
+        assert!(permit.unassign_role("alice", "editor", "acme").await.is_err(), "{body}");
+        let error = permit.assign_role("alice", "editor", "acme").await.unwrap_err();
+        assert_eq!(error.is_not_found(), body == not_found, "{body}");
+        double.recover();
+    }
+    // Whether the environment is there cannot be known just now.
+    double.fail_next(&format!("{FACTS}/users/bob"), PdpFault::Answer(404, not_found.to_owned()));
+    double.fail_always(&format!("{FACTS}/users"), PdpFault::Status(503));
+    assert!(permit.delete_user("bob").await.unwrap_err().is_passing());
+}
+
+#[test]
+fn a_server_with_several_issuers_must_be_told_whose_users_they_are() {
+    let entry = |name: &str| Issuer::new(format!("https://{name}.example.com/oidc")).name(name);
+    let server = |permit: PermitBuilder, names: &[&str]| {
+        let decider = Decider::builder(permit.build().unwrap()).build().unwrap();
+        let builder = ResourceServer::builder(entry(names[0]), "https://api.example.com").decision_point(decider);
+        names[1..].iter().fold(builder, |builder, name| builder.issuer(entry(name))).build()
+    };
+    let permit = || Permit::builder("https://pdp.example.com", TestPermit::KEY);
+    let single = server(permit(), &["customers"]).unwrap();
+    let error = server(permit(), &["customers", "staff"]).unwrap_err().to_string();
+    assert!(error.contains("issued_by") && error.contains("staff"), "{error}");
+    let several = server(permit().issued_by("customers"), &["customers", "staff"]).unwrap();
+    let error = server(permit().issued_by("custommers"), &["customers", "staff"]).unwrap_err().to_string();
+    assert!(error.contains("custommers"), "{error}");
+
+    // Nor may an entry take over the users of another one later, by its place or by its name.
+    assert!(single.add_issuer(entry("staff")).is_err());
+    assert!(single.remove_issuer("customers"));
+    assert!(single.add_issuer(entry("staff")).is_err());
+    several.add_issuer(entry("partners")).unwrap();
+    assert!(several.remove_issuer("customers"));
+    assert!(several.add_issuer(Issuer::new("https://other.example.com").name("customers")).is_err());
 }
 
 #[test]

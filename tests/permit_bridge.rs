@@ -4,16 +4,20 @@
 #![allow(clippy::needless_pass_by_value, reason = "they read better here")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use orgate::decision::{DecisionPoint as _, Resource};
 use orgate::logto::webhooks::{Event, SigningKeys, verify};
 use orgate::permit::{LogtoUser, Permit, PermitBridge, PermitBridgeBuilder, PermitUser};
 use orgate::testing::{PdpFault, TestClock, TestDecisionRequest, TestPermit, TestTenant};
+use orgate::time::{Clock, Now};
 use serde_json::{Value, json};
 
 const ROLE: &str = "member";
 const FACTS: &str = "/v2/facts/project-1/environment-1";
+/// 2026-11-20T13:00:00Z: events are so many seconds later.
+const START: Duration = Duration::from_secs(1_795_179_600);
 
 struct Scene {
     tenant: TestTenant,
@@ -28,10 +32,10 @@ impl Scene {
     }
 
     async fn with(change: impl FnOnce(PermitBridgeBuilder) -> PermitBridgeBuilder) -> Self {
-        let (tenant, permit) = (TestTenant::start().await, TestPermit::start().await);
+        let clock = TestClock::new(START + Duration::from_secs(30));
+        let (tenant, permit) = (TestTenant::builder().clock(clock.clone()).start().await, TestPermit::start().await);
         permit.permission(ROLE, "read", "document");
         permit.role("admin");
-        let clock = TestClock::new(Duration::from_secs(1_800_000_000));
         let builder = PermitBridge::builder(client(&permit), ROLE).clock(clock.clone());
         Self { bridge: change(builder).build().unwrap(), tenant, permit, clock }
     }
@@ -111,8 +115,7 @@ fn client(permit: &TestPermit) -> Permit {
 }
 
 fn second(seconds: u64) -> SystemTime {
-    // 2026-11-20T13:00:00Z
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_179_600 + seconds)
+    SystemTime::UNIX_EPOCH + START + Duration::from_secs(seconds)
 }
 
 #[tokio::test]
@@ -259,7 +262,8 @@ async fn a_membership_may_be_told_before_its_user() {
 
     // A role that is missing at Permit.io is no reason to write over what is known about a user.
     let scene = Scene::new().await;
-    let strange = PermitBridge::builder(client(&scene.permit), "no such role").build().unwrap();
+    let strange = PermitBridge::builder(client(&scene.permit), "no such role").clock(scene.clock.clone());
+    let strange = strange.build().unwrap();
     client(&scene.permit).sync_user(&PermitUser::new("bob").email("bob@example.com")).await.unwrap();
     strange.take(&scene.joined("bob", "acme", 2));
     strange.work_off().await;
@@ -325,25 +329,155 @@ async fn what_is_refused_is_counted_and_nobody_is_named() {
 }
 
 #[tokio::test]
-async fn there_is_an_end_to_the_queue() {
+async fn a_full_queue_drops_registrations_and_no_removal() {
     let scene = Scene::with(|builder| builder.max_pending(2)).await;
+    scene.tell(&[scene.joined("mallory", "acme", 1)]).await;
+    assert!(scene.may_read("mallory", "acme").await);
     scene.bridge.take(&scene.created("a", 1));
     scene.bridge.take(&scene.membership("acme", 2, json!({ "addedUserIds": ["b", "c", "d"] })));
-    scene.bridge.take(&scene.deleted("e", 3));
     assert_eq!(scene.bridge.status().pending(), 2);
-    assert_eq!(scene.dropped(), [("Organization.Membership.Updated".to_owned(), 2), ("User.Deleted".to_owned(), 1)]);
-    // There is room for a later word about what is queued already, and for the end of somebody who is.
+    assert_eq!(scene.dropped(), [("Organization.Membership.Updated".to_owned(), 2)]);
+    scene.bridge.take(&scene.deleted("e", 3));
+    scene.bridge.take(&scene.left("mallory", "acme", 3));
+    assert_eq!(scene.bridge.status().pending(), 4, "removals have room of their own");
+    // A later word about what is queued takes its place, and gives its room back.
     scene.bridge.take(&scene.left("b", "acme", 4));
     scene.bridge.take(&scene.deleted("a", 4));
-    assert_eq!(scene.bridge.status().pending(), 2);
-    // What was dropped is not believed later for all that: e is gone.
+    assert_eq!(scene.bridge.status().pending(), 4);
+    scene.bridge.take(&scene.membership("acme", 5, json!({ "addedUserIds": ["f", "g", "h"] })));
+    assert_eq!(scene.bridge.status().pending(), 6);
+    assert_eq!(scene.dropped(), [("Organization.Membership.Updated".to_owned(), 3)]);
+    // A return for which there is no room leaves the removal as it is.
+    scene.bridge.take(&scene.joined("mallory", "acme", 6));
     scene.bridge.work_off().await;
-    scene.tell(&[scene.created("e", 5)]).await;
-    assert!(scene.permit.users().is_empty());
+    assert!(!scene.may_read("mallory", "acme").await);
+    assert_eq!(scene.dropped(), [("Organization.Membership.Updated".to_owned(), 4)]);
+    assert_eq!((scene.bridge.status().pending(), scene.bridge.status().lost_removals()), (0, 0));
+    // Who was deleted stays so.
+    scene.tell(&[scene.created("e", 7)]).await;
+    assert_eq!(scene.permit.users(), ["f", "g", "mallory"]);
     for most in [0, 1_000_001] {
         assert!(PermitBridge::builder(client(&scene.permit), ROLE).max_pending(most).build().is_err());
     }
     assert!(PermitBridge::builder(client(&scene.permit), "").build().is_err());
+}
+
+#[tokio::test]
+async fn a_removal_outlasts_an_outage_and_a_wrong_setup() {
+    let not_found = r#"{"error_code":"NOT_FOUND","message":"environment"}"#.to_owned();
+    for fault in [
+        PdpFault::Status(502),
+        PdpFault::Status(401),
+        PdpFault::Status(403),
+        PdpFault::Status(404),
+        PdpFault::Answer(404, "<html>no such page</html>".to_owned()),
+        // A project or an environment that is gone says the same as a user that is.
+        PdpFault::Answer(404, not_found),
+    ] {
+        let scene = Scene::new().await;
+        scene.tell(&[scene.joined("alice", "acme", 1), scene.joined("bob", "acme", 1)]).await;
+        scene.permit.fail_always(FACTS, fault.clone());
+        scene.tell(&[scene.left("alice", "acme", 2), scene.deleted("bob", 2)]).await;
+        for _ in 0..90 {
+            scene.clock.advance(Duration::from_secs(60));
+            scene.bridge.work_off().await;
+        }
+        assert_eq!((scene.bridge.status().pending(), scene.dropped()), (2, vec![]), "{fault:?}");
+        scene.permit.recover();
+        scene.clock.advance(Duration::from_secs(60));
+        scene.bridge.work_off().await;
+        assert_eq!((scene.bridge.status().pending(), scene.permit.users()), (0, vec!["alice".to_owned()]), "{fault:?}");
+        assert!(!scene.may_read("alice", "acme").await, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_late_event_takes_away_and_gives_nothing() {
+    let scene = Scene::new().await;
+    let left = scene.left("alice", "acme", 2);
+    scene.tell(&[scene.joined("alice", "acme", 1)]).await;
+    scene.tell(std::slice::from_ref(&left)).await;
+    // After a restart, or at another replica, years later.
+    scene.clock.advance(Duration::from_secs(400));
+    let restarted = PermitBridge::builder(client(&scene.permit), ROLE).clock(scene.clock.clone()).build().unwrap();
+    for event in [scene.joined("alice", "acme", 1), scene.created("mallory", 1)] {
+        restarted.take(&event);
+        restarted.work_off().await;
+    }
+    assert!(!scene.may_read("alice", "acme").await);
+    assert_eq!(scene.permit.users(), ["alice"]);
+    let dropped: Vec<_> = restarted.status().dropped().map(|(_, count)| count).collect();
+    assert_eq!((dropped, restarted.status().lost_removals()), (vec![1, 1], 0));
+    client(&scene.permit).assign_role("alice", ROLE, "acme").await.unwrap();
+    restarted.take(&left);
+    restarted.work_off().await;
+    assert!(!scene.may_read("alice", "acme").await);
+}
+
+#[tokio::test]
+async fn an_event_from_the_future_does_not_outrank_what_follows() {
+    let scene = Scene::new().await;
+    scene.tell(&[scene.joined("alice", "acme", 3000)]).await;
+    assert!(scene.may_read("alice", "acme").await);
+    scene.clock.advance(Duration::from_secs(61));
+    scene.tell(&[scene.left("alice", "acme", 92)]).await;
+    assert!(!scene.may_read("alice", "acme").await);
+    // Of the same moment, the removal counts, whichever arrives first.
+    scene.tell(&[scene.joined("alice", "acme", 92)]).await;
+    assert!(!scene.may_read("alice", "acme").await);
+}
+
+#[tokio::test]
+async fn closures_of_the_application_may_look_at_the_bridge() {
+    let seen: Arc<OnceLock<PermitBridge>> = Arc::default();
+    let look = {
+        let seen = seen.clone();
+        move || seen.get().map(|bridge| bridge.status().pending())
+    };
+    let mapping = look.clone();
+    let scene = Scene::with(|builder| {
+        let managing = look.clone();
+        builder
+            .manages(move |_| managing().is_some())
+            .map_user(move |user, _| {
+                mapping();
+                user
+            })
+            .clock(Looking(Box::new(move || _ = look()), TestClock::new(START)))
+    })
+    .await;
+    seen.set(scene.bridge.clone()).unwrap();
+    let bridge = scene.bridge.clone();
+    let events = [scene.created("alice", 1), scene.joined("alice", "acme", 1)];
+    let (done, end) = std::sync::mpsc::channel();
+    // A lock that is held meanwhile would never be free again.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            events.iter().for_each(|event| bridge.take(event));
+            bridge.work_off().await;
+            let list = [LogtoUser::new(PermitUser::new("bob")).member_of("acme")];
+            bridge.reconcile(second(2), list).await.unwrap();
+            bridge.work_off().await;
+        });
+        done.send(()).unwrap();
+    });
+    tokio::task::spawn_blocking(move || {
+        end.recv_timeout(Duration::from_secs(20)).expect("a closure waits for the queue")
+    })
+    .await
+    .unwrap();
+    assert_eq!(scene.permit.users(), ["alice", "bob"]);
+}
+
+/// A clock that does something else first.
+struct Looking(Box<dyn Fn() + Send + Sync>, TestClock);
+
+impl Clock for Looking {
+    fn now(&self) -> Now {
+        (self.0)();
+        self.1.now()
+    }
 }
 
 #[tokio::test]
@@ -441,4 +575,63 @@ async fn a_webhook_that_is_later_than_the_list_counts() {
     scene.permit.fail_always(&format!("{FACTS}/users"), PdpFault::Status(503));
     assert!(scene.bridge.reconcile(second(9), list()).await.unwrap_err().is_passing());
     assert_eq!(scene.bridge.status().pending(), 0, "then nothing is queued");
+}
+
+#[tokio::test]
+async fn every_difference_is_queued_or_counted() {
+    let crowd = |count: usize| (0..count).map(|number| LogtoUser::new(PermitUser::new(format!("user-{number}"))));
+    // More than the bridge remembers one by one.
+    let scene = Scene::with(|builder| builder.max_pending(1_000_000)).await;
+    let found = scene.bridge.reconcile(second(5), crowd(100_500)).await.unwrap();
+    assert_eq!((found.users(), found.dropped(), found.superseded()), (100_500, 0, 0));
+    assert_eq!(scene.bridge.status().pending(), 100_500);
+
+    // Too little room, and then again with the same list.
+    let scene = Scene::with(|builder| builder.max_pending(3)).await;
+    let found = scene.bridge.reconcile(second(5), crowd(5)).await.unwrap();
+    assert_eq!((found.users(), found.dropped(), found.superseded()), (3, 2, 0));
+    scene.bridge.work_off().await;
+    let found = scene.bridge.reconcile(second(5), crowd(5)).await.unwrap();
+    assert_eq!((found.users(), found.dropped(), found.superseded()), (2, 0, 0));
+    scene.bridge.work_off().await;
+    assert_eq!(scene.permit.users().len(), 5);
+
+    // A list that is older than what is known is said to be so.
+    scene.tell(&[scene.created("later", 6), scene.deleted("user-0", 6)]).await;
+    let found = scene.bridge.reconcile(second(4), crowd(2)).await.unwrap();
+    assert_eq!((found.users(), found.superseded()), (0, 1), "user-0 is in it, and was deleted");
+    // What was said before a list is in the list.
+    scene.tell(&[scene.joined("user-1", "acme", 4)]).await;
+    assert_eq!(scene.tenants_of("user-1"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_lost_is_mended_by_the_list() {
+    let scene = Scene::with(PermitBridgeBuilder::delete_missing).await;
+    scene.tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 1)]).await;
+    scene.permit.fail_next(&format!("{FACTS}/users"), PdpFault::Status(422));
+    scene.tell(&[scene.deleted("alice", 2)]).await;
+    assert_eq!((scene.bridge.status().lost_removals(), scene.permit.users().len()), (1, 1));
+    let found = scene.bridge.reconcile(second(3), []).await.unwrap();
+    scene.bridge.work_off().await;
+    assert_eq!((found.deletions(), found.superseded()), (1, 0));
+    assert!(scene.permit.users().is_empty());
+}
+
+#[tokio::test]
+async fn a_list_that_ends_early_or_names_somebody_twice() {
+    let scene = Scene::new().await;
+    scene.tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 1), scene.joined("bob", "acme", 1)]).await;
+    let one = json!({ "data": [{ "key": "alice", "roles": [] }], "total_count": 2 });
+    scene.permit.fail_next(&format!("{FACTS}/users"), PdpFault::Body(one.to_string()));
+    let list = || {
+        let user = |organization: &str| LogtoUser::new(PermitUser::new("alice")).member_of(organization);
+        [user("acme"), user("globex"), LogtoUser::new(PermitUser::new("bob")).member_of("acme")]
+    };
+    assert!(scene.bridge.reconcile(second(2), list()).await.unwrap_err().is_passing());
+    let found = scene.bridge.reconcile(second(2), list()).await.unwrap();
+    scene.bridge.work_off().await;
+    assert_eq!((found.users(), found.joins(), found.leaves()), (0, 1, 0));
+    assert_eq!(scene.tenants_of("alice"), ["acme", "globex"]);
+    assert_eq!(scene.permit.user::<Value>("alice").unwrap()["email"], "alice@example.com");
 }

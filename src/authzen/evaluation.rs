@@ -76,7 +76,7 @@ impl Evaluation {
         self.subject.kind = kind.into();
     }
 
-    /// Who the subject is in the point's own terms. Ids of several issuers must not be mixed up by it.
+    /// Sets who the subject is in the point's own terms. Ids of several issuers must stay apart.
     pub fn set_subject_id(&mut self, id: impl Into<String>) {
         self.subject.id = id.into();
     }

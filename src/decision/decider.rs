@@ -10,7 +10,7 @@ use super::cache::{CacheTimes, DecisionCache, LONGEST};
 use super::key::RequestKey;
 use super::marks::{About, Generation, Marks};
 use super::point::{MAX_BATCH, too_many};
-use super::{Decision, DecisionError, DecisionPoint, DecisionRequest};
+use super::{Decision, DecisionError, DecisionPoint, DecisionRequest, KnownIssuers};
 use crate::error::ConfigError;
 use crate::time::{Clock, SystemClock};
 
@@ -219,6 +219,10 @@ impl Decider {
             self.0.cache.store(key.clone(), decision, times, begun_at, begun);
         }
         true
+    }
+
+    pub(crate) fn known_issuers(&self) -> KnownIssuers {
+        self.0.point.known_issuers()
     }
 
     #[cfg(test)]

@@ -25,6 +25,7 @@ mod asking;
 mod cache;
 mod decider;
 mod error;
+mod issuers;
 mod key;
 mod marks;
 mod outcome;
@@ -39,6 +40,7 @@ pub use cache::CacheTimes;
 pub(crate) use decider::in_time;
 pub use decider::{Decider, DeciderBuilder};
 pub use error::DecisionError;
+pub use issuers::KnownIssuers;
 pub use key::RequestKey;
 pub use outcome::{Decision, Obligation};
 #[cfg(feature = "authzen")]

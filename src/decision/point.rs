@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Decision, DecisionError, DecisionRequest};
+use super::{Decision, DecisionError, DecisionRequest, KnownIssuers};
 use crate::future::BoxFuture;
 
 /// What a decision point returns: a decision, or a list of them, that takes time.
@@ -35,6 +35,14 @@ pub trait DecisionPoint: Send + Sync + 'static {
     fn decide_all<'a>(&'a self, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>> {
         decide_each(self, requests)
     }
+
+    /// Returns whose subjects the point can tell apart.
+    ///
+    /// The default is [`KnownIssuers::all`]: the point looks at [`DecisionRequest::issuer_name`] wherever it looks at the id of
+    /// a subject or of an organization. One that looks at bare ids must say so here.
+    fn known_issuers(&self) -> KnownIssuers {
+        KnownIssuers::all()
+    }
 }
 
 impl<P: DecisionPoint + ?Sized> DecisionPoint for Arc<P> {
@@ -44,6 +52,10 @@ impl<P: DecisionPoint + ?Sized> DecisionPoint for Arc<P> {
 
     fn decide_all<'a>(&'a self, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>> {
         (**self).decide_all(requests)
+    }
+
+    fn known_issuers(&self) -> KnownIssuers {
+        (**self).known_issuers()
     }
 }
 

@@ -66,8 +66,11 @@ impl PermitBuilder {
         self
     }
 
-    /// Permit.io's users are the subjects of the issuer entry with this name; others are not asked about. A server with
-    /// several issuer entries needs it: two of them may use one id for two people.
+    /// States that Permit.io's users are the subjects of the issuer entry with this name. Questions about subjects of another
+    /// entry are errors, not denials.
+    ///
+    /// Default: those of the only entry. A server with several entries requires it, since two issuers may use one id for two
+    /// people; and no entry that the client knows can be added at run time.
     pub fn issued_by(mut self, name: impl Into<String>) -> Self {
         self.issuer = Some(name.into());
         self

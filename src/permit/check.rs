@@ -36,14 +36,15 @@ pub(super) fn body(request: &DecisionRequest, issuer: Option<&str>) -> Result<Va
     }))
 }
 
-/// What is known of the request goes along by itself.
+/// What is known of the request goes along by itself. The issuer is verified: no property of that name takes its place.
 fn context(request: &DecisionRequest) -> Map<String, Value> {
     let known = [
         ("method", request.http_method().map(|method| method.as_str().to_owned())),
         ("route", request.matched_route().map(str::to_owned)),
     ];
     let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
-    known.chain(object(request.context_properties())).collect()
+    let issuer = ("issuer".to_owned(), request.issuer_name().into());
+    known.chain(object(request.context_properties())).chain([issuer]).collect()
 }
 
 /// An object, and never null.

@@ -10,7 +10,9 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{PermitBuilder, check};
-use crate::decision::{Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, MAX_BATCH, too_many};
+use crate::decision::{
+    Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, KnownIssuers, MAX_BATCH, too_many,
+};
 use crate::flight::Lane;
 use crate::http::Remote;
 
@@ -87,6 +89,10 @@ impl DecisionPoint for Permit {
 
     fn decide_all<'a>(&'a self, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>> {
         Box::pin(self.check_all(requests))
+    }
+
+    fn known_issuers(&self) -> KnownIssuers {
+        self.0.issuer.as_deref().map_or_else(KnownIssuers::single, KnownIssuers::named)
     }
 }
 

@@ -1,9 +1,12 @@
 //! What Permit.io knows about users.
 
-use http::{Method, StatusCode};
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
 use serde_json::value::RawValue;
 
-use super::sync::{refused, segment};
+use super::sync::{refused, says_not_found, segment};
 use super::{Permit, SyncError};
 use crate::json::{JsonError, Object};
 
@@ -26,41 +29,69 @@ impl Permit {
                 let user = Object::parse(answer.body()).and_then(|user| roles(&user));
                 user.map(Some).map_err(|error| unreadable(&error))
             }
-            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::NOT_FOUND => self.confirm_unknown(&answer).await.map(|()| None),
             _ => Err(refused(&answer)),
         }
     }
 
+    /// Whether a 404 says that a user or an assignment is unknown. So do wrong projects, environments and proxies: only one
+    /// in Permit.io's own form counts, and only if the same environment lists its users.
+    pub(super) async fn confirm_unknown(&self, answer: &Response<Bytes>) -> Result<(), SyncError> {
+        if !says_not_found(answer) {
+            return Err(refused(answer));
+        }
+        match self.users(1, 1).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_passing() => Err(error),
+            Err(error) => Err(SyncError::setup(format_args!(
+                "404 Not Found, and no list of users: the project, the environment or a proxy is wrong ({error})"
+            ))),
+        }
+    }
+
     /// All users, by key, with their roles.
-    pub(super) async fn all_users(&self) -> Result<Vec<(String, Roles)>, SyncError> {
-        let facts = self.facts().await?;
-        let mut all = Vec::new();
+    pub(super) async fn all_users(&self) -> Result<HashMap<String, Roles>, SyncError> {
+        let mut all = HashMap::new();
         for page in 1..=MAX_PAGES {
-            let answer =
-                self.send(Method::GET, &format!("{facts}/users?page={page}&per_page={PER_PAGE}"), None).await?;
-            if answer.status() != StatusCode::OK {
-                return Err(refused(&answer));
-            }
-            let users = users(answer.body()).map_err(|error| unreadable(&error))?;
+            let Page { users, total } = self.users(page, PER_PAGE).await?;
             let is_last = users.len() < PER_PAGE;
             all.extend(users);
+            if is_last && total.is_some_and(|total| all.len() < total) {
+                return Err(SyncError::passing("the list of users ends early, or changed while it was read"));
+            }
             if is_last {
                 return Ok(all);
             }
         }
-        Err(SyncError::wrong("a list of users without end"))
+        Err(SyncError::setup("a list of users without end"))
+    }
+
+    async fn users(&self, page: usize, per_page: usize) -> Result<Page, SyncError> {
+        let url = format!("{}/users?page={page}&per_page={per_page}", self.facts().await?);
+        let answer = self.send(Method::GET, &url, None).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(refused(&answer));
+        }
+        users(answer.body()).map_err(|error| unreadable(&error))
     }
 }
 
-fn users(body: &[u8]) -> Result<Vec<(String, Roles)>, JsonError> {
+struct Page {
+    users: Vec<(String, Roles)>,
+    total: Option<usize>,
+}
+
+fn users(body: &[u8]) -> Result<Page, JsonError> {
     let page = Object::parse(body)?;
+    let total = page.get("total_count")?;
     let items: Vec<&RawValue> = page.get("data")?.ok_or(JsonError::WrongType("data"))?;
     let user = |item: &&RawValue| {
         let user = Object::parse(item.get().as_bytes())?;
         let key = user.string("key")?.ok_or(JsonError::WrongType("key"))?;
         Ok((key.into_owned(), roles(&user)?))
     };
-    items.iter().map(user).collect()
+    let users = items.iter().map(user).collect::<Result<_, _>>()?;
+    Ok(Page { users, total })
 }
 
 fn roles(user: &Object<'_>) -> Result<Roles, JsonError> {
@@ -74,5 +105,5 @@ fn roles(user: &Object<'_>) -> Result<Roles, JsonError> {
 }
 
 fn unreadable(error: &JsonError) -> SyncError {
-    SyncError::wrong(format_args!("what it says about users: {error}"))
+    SyncError::setup(format_args!("what it says about users: {error}"))
 }

@@ -13,13 +13,29 @@
 //! # Ok::<(), orgate::ConfigError>(())
 //! ```
 //!
+//! # What is sent
+//!
+//! | Permit.io reads | it is |
+//! |---|---|
+//! | `user.key` | the `sub` of the token, without its issuer |
+//! | `user.attributes` | the request's subject properties |
+//! | `action` | the action |
+//! | `resource.type`, `.key`, `.attributes` | the resource and its properties |
+//! | `resource.tenant` | the id of the organization |
+//! | `context.issuer` | the issuer entry of the token |
+//! | `context.method`, `.route` and more | what is known of the request, and its context |
+//!
+//! Permit.io has no place for the issuer in the key of a user. So its users are the subjects of *one* issuer entry: a server
+//! with several must state which one ([`PermitBuilder::issued_by`]), and no question is asked about subjects of others.
+//!
 //! Only status `200` with a boolean `allow` decides. A key that is refused (401, 403), a body that is (422), an engine that
 //! is down (502) are errors, and no denials.
 //!
 //! # Facts
 //!
 //! Permit.io must know users and their roles: [`Permit::sync_user`], [`Permit::sync_tenant`], [`Permit::assign_role`],
-//! [`Permit::unassign_role`], [`Permit::delete_user`]. Each may be repeated without harm. They go to Permit.io's API, or
+//! [`Permit::unassign_role`], [`Permit::delete_user`]. Each may be repeated without harm: what is gone already is no error,
+//! as far as Permit.io itself says so, and lists its users. They go to Permit.io's API, or
 //! through the decision point, which can then wait until it knows what it was told ([`PermitBuilder::sync_through_pdp`]).
 //! A [`PermitBridge`] does so for what Logto's webhooks say.
 

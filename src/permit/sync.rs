@@ -21,16 +21,40 @@ const TIMEOUT_POLICY: HeaderName = HeaderName::from_static("x-timeout-policy");
 pub struct SyncError {
     detail: Box<str>,
     not_found: bool,
-    passing: bool,
+    fault: Fault,
     retry_after: Option<Duration>,
 }
 
+/// Where the fault lies, which says what helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Permit.io is down, slow or busy: time helps.
+    Passing,
+    /// The key, the URL, the project, or something between here and there: the operator helps.
+    Setup,
+    /// What was said: nothing helps.
+    Content,
+}
+
 impl SyncError {
-    pub(super) fn wrong(detail: impl fmt::Display) -> Self {
-        Self { detail: detail.to_string().into(), not_found: false, passing: false, retry_after: None }
+    fn new(fault: Fault, detail: impl fmt::Display) -> Self {
+        Self { detail: detail.to_string().into(), not_found: false, fault, retry_after: None }
     }
 
-    /// Whether Permit.io does not know something that it was told about: a user, a role or a tenant.
+    pub(super) fn setup(detail: impl fmt::Display) -> Self {
+        Self::new(Fault::Setup, detail)
+    }
+
+    pub(super) fn passing(detail: impl fmt::Display) -> Self {
+        Self::new(Fault::Passing, detail)
+    }
+
+    fn content(detail: impl fmt::Display) -> Self {
+        Self::new(Fault::Content, detail)
+    }
+
+    /// Returns whether Permit.io itself says that it does not know a user, a role or a tenant. A 404 in another form, as a
+    /// proxy or a wrong path gives it, does not count.
     #[must_use]
     pub const fn is_not_found(&self) -> bool {
         self.not_found
@@ -39,7 +63,12 @@ impl SyncError {
     /// Whether it may go well in a moment: Permit.io is down, slow or busy.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        self.passing
+        matches!(self.fault, Fault::Passing)
+    }
+
+    /// Whether the same call can still go well: in a moment, or once the key, the URL or the project is put right.
+    pub(super) const fn is_mendable(&self) -> bool {
+        !matches!(self.fault, Fault::Content)
     }
 
     /// When it is worth trying again, as far as Permit.io said so.
@@ -65,8 +94,8 @@ impl Permit {
     /// When Permit.io did not take it, or the key is empty, `.` or `..`.
     pub async fn sync_user(&self, user: &PermitUser) -> Result<(), SyncError> {
         let path = format!("/users/{}", segment(&user.key)?);
-        let body = serde_json::to_value(user).map_err(|_| SyncError::wrong("the user is no JSON"))?;
-        self.tell(Method::PUT, &path, Some(&body), &[]).await
+        let body = serde_json::to_value(user).map_err(|_| SyncError::content("the user is no JSON"))?;
+        self.tell(Method::PUT, &path, Some(&body), None).await
     }
 
     /// Creates a tenant. One that is there already stays as it is.
@@ -76,7 +105,7 @@ impl Permit {
     /// When Permit.io did not take it.
     pub async fn sync_tenant(&self, key: &str, name: &str) -> Result<(), SyncError> {
         let body = json!({ "key": named(key)?, "name": if name.is_empty() { key } else { name } });
-        self.tell(Method::POST, "/tenants", Some(&body), &[StatusCode::CONFLICT]).await
+        self.tell(Method::POST, "/tenants", Some(&body), Some(StatusCode::CONFLICT)).await
     }
 
     /// Gives a user a role in a tenant. All three must be known.
@@ -86,43 +115,45 @@ impl Permit {
     /// When Permit.io did not take it, or does not know one of them.
     pub async fn assign_role(&self, user: &str, role: &str, tenant: &str) -> Result<(), SyncError> {
         let body = assignment(user, role, tenant)?;
-        self.tell(Method::POST, "/role_assignments", Some(&body), &[StatusCode::CONFLICT]).await
+        self.tell(Method::POST, "/role_assignments", Some(&body), Some(StatusCode::CONFLICT)).await
     }
 
-    /// Takes a role in a tenant from a user. Without effect if there is nothing to take.
+    /// Takes a role in a tenant from a user. Has no effect if there is nothing to take.
     ///
     /// # Errors
     ///
-    /// When Permit.io did not take it.
+    /// Returns an error if Permit.io did not accept it, or if it answers 404 and does not show that it knows the environment.
     pub async fn unassign_role(&self, user: &str, role: &str, tenant: &str) -> Result<(), SyncError> {
         let body = assignment(user, role, tenant)?;
-        self.tell(Method::DELETE, "/role_assignments", Some(&body), &[StatusCode::NOT_FOUND]).await
+        self.tell(Method::DELETE, "/role_assignments", Some(&body), Some(StatusCode::NOT_FOUND)).await
     }
 
-    /// Deletes a user, and with it all of its roles. Without effect if there is none.
+    /// Deletes a user, and with it all of its roles. Has no effect if there is no such user.
     ///
     /// # Errors
     ///
-    /// When Permit.io did not take it, or the key is empty, `.` or `..`.
+    /// Returns an error if Permit.io did not accept it, if it answers 404 and does not show that it knows the environment, or
+    /// if the key is empty, `.` or `..`.
     pub async fn delete_user(&self, key: &str) -> Result<(), SyncError> {
         let path = format!("/users/{}", segment(key)?);
-        self.tell(Method::DELETE, &path, None, &[StatusCode::NOT_FOUND]).await
+        self.tell(Method::DELETE, &path, None, Some(StatusCode::NOT_FOUND)).await
     }
 
-    /// `settled` are statuses that mean: it is so already.
+    /// `settled` is the status that means: it is so already.
     async fn tell(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-        settled: &[StatusCode],
+        settled: Option<StatusCode>,
     ) -> Result<(), SyncError> {
         let base = self.facts().await?;
         let answer = self.send(method, &format!("{base}{path}"), body).await?;
         match answer.status() {
             StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
-            status if settled.contains(&status) => Ok(()),
-            _ => Err(refused(&answer)),
+            status if settled != Some(status) => Err(refused(&answer)),
+            StatusCode::NOT_FOUND => self.confirm_unknown(&answer).await,
+            _ => Ok(()),
         }
     }
 
@@ -142,9 +173,9 @@ impl Permit {
         if answer.status() != StatusCode::OK {
             return Err(refused(&answer));
         }
-        let unusable = || SyncError::wrong("the key is not one of an environment");
+        let unusable = || SyncError::setup("the key is not one of an environment");
         let object =
-            Object::parse(answer.body()).map_err(|error| SyncError::wrong(format_args!("its scope: {error}")))?;
+            Object::parse(answer.body()).map_err(|error| SyncError::setup(format_args!("its scope: {error}")))?;
         let id = |name| object.string(name).ok().flatten().and_then(|id| percent::segment(&id)).ok_or_else(unusable);
         Ok(format!("{}/{}", id("project_id")?, id("environment_id")?))
     }
@@ -155,29 +186,35 @@ impl Permit {
         url: &str,
         body: Option<&Value>,
     ) -> Result<Response<Bytes>, SyncError> {
-        let mut request = self.request(method, url, body).ok_or_else(|| SyncError::wrong("not a URL"))?;
+        let mut request = self.request(method, url, body).ok_or_else(|| SyncError::setup("not a URL"))?;
         if let Facts::Pdp { wait: Some(wait) } = &self.0.facts {
             request.headers_mut().insert(WAIT_TIMEOUT, wait.clone());
             request.headers_mut().insert(TIMEOUT_POLICY, HeaderValue::from_static("fail"));
         }
-        self.0.syncs.call(None, request).await.map_err(|error| SyncError {
-            detail: error.to_string().into(),
-            not_found: false,
-            passing: !matches!(error, CallError::Unusable(_) | CallError::NoRuntime),
-            retry_after: None,
+        self.0.syncs.call(None, request).await.map_err(|error| match error {
+            CallError::Unusable(_) | CallError::NoRuntime => SyncError::setup(error),
+            _ => SyncError::passing(error),
         })
     }
 }
 
 pub(super) fn refused(answer: &Response<Bytes>) -> SyncError {
     let status = answer.status();
-    SyncError {
-        detail: status.to_string().into(),
-        not_found: status == StatusCode::NOT_FOUND,
+    let not_found = says_not_found(answer);
+    let fault = match status {
         // 424 is how the PDP says that it does not know it yet.
-        passing: is_passing(status) || status == StatusCode::FAILED_DEPENDENCY,
-        retry_after: retry_after(answer.headers(), None),
-    }
+        status if is_passing(status) || status == StatusCode::FAILED_DEPENDENCY => Fault::Passing,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Fault::Content,
+        _ if not_found => Fault::Content,
+        _ => Fault::Setup,
+    };
+    SyncError { not_found, retry_after: retry_after(answer.headers(), None), ..SyncError::new(fault, status) }
+}
+
+/// Whether it is Permit.io that answers 404, and not a proxy or a path that it does not have.
+pub(super) fn says_not_found(answer: &Response<Bytes>) -> bool {
+    let says = || Object::parse(answer.body()).ok()?.string("error_code").ok()?.map(|code| code == "NOT_FOUND");
+    answer.status() == StatusCode::NOT_FOUND && says() == Some(true)
 }
 
 fn assignment(user: &str, role: &str, tenant: &str) -> Result<Value, SyncError> {
@@ -185,9 +222,9 @@ fn assignment(user: &str, role: &str, tenant: &str) -> Result<Value, SyncError> 
 }
 
 fn named(key: &str) -> Result<&str, SyncError> {
-    if key.is_empty() { Err(SyncError::wrong("an empty key")) } else { Ok(key) }
+    if key.is_empty() { Err(SyncError::content("an empty key")) } else { Ok(key) }
 }
 
 pub(super) fn segment(key: &str) -> Result<String, SyncError> {
-    percent::segment(key).ok_or_else(|| SyncError::wrong("a key that cannot be part of a path"))
+    percent::segment(key).ok_or_else(|| SyncError::content("a key that cannot be part of a path"))
 }

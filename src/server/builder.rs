@@ -274,6 +274,10 @@ impl Builder {
             .issuers
             .iter()
             .try_fold(TrustedIssuers::default(), |entries, issuer| settings.add(&entries, issuer))?;
+        if let Some(decider) = &self.decider {
+            let names: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
+            decider.known_issuers().check(&names)?;
+        }
         let state = State {
             verified: VerifiedTokens::new(self.limits.token_cache_bytes, settings.life.changes.clone()),
             permits: Permits::new(self.limits.permits),

@@ -139,6 +139,11 @@ impl ResourceServer {
     pub fn add_issuer(&self, issuer: impl Into<Issuer>) -> Result<(), ConfigError> {
         let issuer = issuer.into();
         self.settings.check_added(&issuer)?;
+        if let Some(decider) = &self.state.decider {
+            decider
+                .known_issuers()
+                .check_added(issuer.name.as_ref().or(issuer.urls.first()).map_or("", String::as_str))?;
+        }
         let mut outcome = Ok(());
         self.state.entries.rcu(|entries| match self.settings.add(entries, &issuer) {
             Ok(more) => {

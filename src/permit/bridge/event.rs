@@ -17,6 +17,7 @@ pub(super) struct Told {
     pub(super) wishes: Vec<(Box<str>, Option<Box<str>>, Wish)>,
     /// Somebody is concerned whom it does not name.
     pub(super) is_incomplete: bool,
+    pub(super) may_take_from_others: bool,
 }
 
 /// The user is at one of two places.
@@ -43,8 +44,13 @@ struct Profile {
 }
 
 pub(super) fn told_by(event: &Event, map: Option<&MapUser>) -> Told {
-    let mut told =
-        Told { name: "other", at: since_epoch(event.created_at()), wishes: Vec::new(), is_incomplete: false };
+    let mut told = Told {
+        name: "other",
+        at: since_epoch(event.created_at()),
+        wishes: Vec::new(),
+        is_incomplete: false,
+        may_take_from_others: false,
+    };
     match event.kind() {
         EventKind::PostRegister => told.name = "PostRegister",
         EventKind::UserCreated => told.name = "User.Created",
@@ -62,6 +68,7 @@ pub(super) fn told_by(event: &Event, map: Option<&MapUser>) -> Told {
             let says_all =
                 !told.wishes.is_empty() && !change.may_remove_others() && change.added_users().next().is_none();
             told.is_incomplete = !change.is_complete() && !says_all;
+            told.may_take_from_others = change.may_remove_others();
         }
         _ => {}
     }

@@ -13,17 +13,25 @@ use crate::time::{Clock, SystemClock};
 
 const DEFAULT_PENDING: usize = 10_000;
 const MAX_PENDING: usize = 1_000_000;
+/// Room for removals, beside that for registrations.
+const MAX_REMOVALS: usize = 1_000_000;
 /// How many users and memberships are remembered with the time of their last event.
 const VERSIONS: usize = 100_000;
+/// How old an event may be that gives something: an older one may be a replay.
+const MAX_AGE: Duration = Duration::from_secs(5 * 60);
+/// How far the issuer's clock may be ahead.
+const MAX_AHEAD: Duration = Duration::from_secs(60);
 
 /// Tells Permit.io what Logto's webhooks say: who registered or was created, who was deleted, who became a member of an
 /// organization and who is one no longer. A cheap clone; clones share their queue.
 ///
 /// [`take`](Self::take) queues and returns at once; a task of the application's own [works](Self::work) the queue off.
-/// Events may come twice and in any order: for each user and membership the latest counts, by Logto's `createdAt`, and a
-/// deleted user stays deleted. The queue is in memory and bounded: what it dropped is counted by
-/// [`status`](Self::status), and what was lost with the process nobody knows. Since a webhook comes once at most, a job
-/// should [reconcile](Self::reconcile) now and then.
+/// Events may arrive twice and in any order: for each user and membership the latest counts, by Logto's `createdAt`, and a
+/// deleted user stays deleted. An event that is older than five minutes may be a replay: what it takes away is taken away,
+/// what it gives is dropped. The queue is in memory and bounded. Registrations and removals have a room each, so that
+/// registrations, which anybody can cause, displace no removal; a removal is tried until Permit.io accepts it or says that
+/// the request itself is invalid. [`status`](Self::status) counts what was dropped; what was queued when the process ended
+/// is not counted. Since a webhook is delivered once at most, a job should [reconcile](Self::reconcile) now and then.
 ///
 /// ```
 /// use orgate::permit::{Permit, PermitBridge};
@@ -72,24 +80,35 @@ impl PermitBridge {
     /// Queues what follows from an event. Does no I/O. Events of other names are of no effect; so is what an event of an
     /// application says, which is no user.
     pub fn take(&self, event: &Event) {
-        let told = told_by(event, self.0.map.as_ref());
-        let now = self.0.clock.now().monotonic;
-        let mut wishes = self.wishes();
+        // Closures of the application run here, before the queue is locked.
+        let mut told = told_by(event, self.0.map.as_ref());
+        told.wishes.retain(|(_, organization, _)| organization.as_deref().is_none_or(|tenant| self.manages(tenant)));
+        let now = self.0.clock.now();
+        let is_late = now.unix.saturating_sub(told.at) > MAX_AGE;
+        let at = told.at.min(now.unix.saturating_add(MAX_AHEAD));
         let mut dropped = 0_u64;
+        let mut wishes = self.wishes();
         for (user, organization, wish) in told.wishes {
-            if organization.as_deref().is_some_and(|tenant| !self.manages(tenant)) {
-                continue;
-            }
-            let stated = Stated { wish, at: told.at, event: told.name };
-            dropped += u64::from(wishes.state(&user, organization.as_deref(), stated, now) == Taken::Dropped);
+            let (stated, organization) = (Stated::new(wish, at, told.name), organization.as_deref());
+            let taken = if is_late && !stated.wish.takes() {
+                wishes.refuse(&user, organization, &stated)
+            } else {
+                wishes.state(&user, organization, stated, now.monotonic)
+            };
+            dropped += u64::from(taken == Taken::Dropped);
         }
         if told.is_incomplete {
-            wishes.drop_one(told.name);
+            wishes.lose(told.name, told.may_take_from_others);
             dropped += 1;
         }
+        let lost_removals = wishes.lost_removals();
         drop(wishes);
         if dropped > 0 {
-            tracing::warn!(target: "orgate", event = told.name, dropped, "Permit.io is not told of everything: reconcile");
+            tracing::warn!(
+                target: "orgate",
+                event = told.name, dropped, late = is_late, lost_removals,
+                "Permit.io is not told of everything: reconcile"
+            );
         }
     }
 
@@ -97,7 +116,12 @@ impl PermitBridge {
     #[must_use]
     pub fn status(&self) -> BridgeStatus {
         let wishes = self.wishes();
-        BridgeStatus { pending: wishes.pending(), stale: wishes.stale(), dropped: wishes.dropped() }
+        BridgeStatus {
+            pending: wishes.pending(),
+            stale: wishes.stale(),
+            dropped: wishes.dropped(),
+            lost_removals: wishes.lost_removals(),
+        }
     }
 
     /// Never the fallback tenant, which stands for no organization.
@@ -123,6 +147,7 @@ pub struct BridgeStatus {
     pending: usize,
     stale: u64,
     dropped: Vec<(&'static str, u64)>,
+    lost_removals: u64,
 }
 
 impl BridgeStatus {
@@ -138,10 +163,18 @@ impl BridgeStatus {
         self.stale
     }
 
-    /// What was lost, by the name of the event, and `reconcile`: there was no room for it, Permit.io refused it for good or
-    /// for an hour, or the event did not say all. Not zero: [`reconcile`](PermitBridge::reconcile).
+    /// Returns what was lost, by the name of the event, and `reconcile`: there was no room for it, it arrived too late,
+    /// Permit.io rejected it for good or for an hour, or the event did not name everybody. If there is any,
+    /// [`reconcile`](PermitBridge::reconcile).
     pub fn dropped(&self) -> impl Iterator<Item = (&str, u64)> {
         self.dropped.iter().copied()
+    }
+
+    /// Returns how many of them were removals: people may hold a role at Permit.io that they lost. A removal is lost only if
+    /// the event did not name everybody, if Permit.io says that the request is invalid, or if a million are pending.
+    #[must_use]
+    pub const fn lost_removals(&self) -> u64 {
+        self.lost_removals
     }
 }
 
@@ -158,7 +191,8 @@ pub struct PermitBridgeBuilder {
 }
 
 impl PermitBridgeBuilder {
-    /// The most users and memberships in the queue. Default: 10 000; a million at most.
+    /// Sets how many registrations, of users and of members, may be pending. Default: 10 000; a million at most. Removals have
+    /// room of their own, for a million.
     pub const fn max_pending(mut self, most: usize) -> Self {
         self.max_pending = most;
         self
@@ -208,7 +242,7 @@ impl PermitBridgeBuilder {
             manages: self.manages,
             delete_missing: self.delete_missing,
             clock: self.clock,
-            wishes: Mutex::new(Wishes::new(self.max_pending, VERSIONS)),
+            wishes: Mutex::new(Wishes::new(self.max_pending, MAX_REMOVALS, VERSIONS)),
             map: self.map,
         })))
     }

@@ -1,15 +1,13 @@
 //! What webhooks did not say: the whole list against what Permit.io knows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::PermitBridge;
 use super::handle::since_epoch;
-use super::wishes::{Stated, Taken, Wish};
+use super::wishes::{RECONCILE, Stated, Taken, Wish};
 use crate::permit::{PermitUser, SyncError};
-
-const NAME: &str = "reconcile";
 
 /// A user as Logto has it, with the organizations that the user is a member of. `Debug` shows nothing of it.
 #[derive(Clone)]
@@ -46,6 +44,7 @@ pub struct Reconciled {
     leaves: usize,
     deletions: usize,
     dropped: usize,
+    superseded: usize,
 }
 
 impl Reconciled {
@@ -73,34 +72,51 @@ impl Reconciled {
         self.deletions
     }
 
-    /// Differences for which the queue had no room. Not zero: reconcile again once it is worked off.
+    /// Returns the differences for which the queue had no room. If there is any, reconcile again once it is worked off.
     #[must_use]
     pub const fn dropped(&self) -> usize {
         self.dropped
+    }
+
+    /// Returns the differences that were left alone, because events say something later about them, or because this bridge no
+    /// longer knows what they said after the list was read. If there is any, reconcile again with a list that is read now.
+    #[must_use]
+    pub const fn superseded(&self) -> usize {
+        self.superseded
     }
 }
 
 impl PermitBridge {
     /// Compares all of Logto's users, and their memberships, with what Permit.io knows, and queues the differences. What a
-    /// webhook said about somebody after `read_at` counts for more.
+    /// webhook said about somebody after `read_at` counts for more. Each difference is counted: queued, dropped, or
+    /// superseded.
     ///
     /// `read_at` is when reading the list *began*, by a clock that agrees with Logto's; `list` must be the whole list: who
     /// is not in it loses the roles in all tenants that this bridge [manages](super::PermitBridgeBuilder::manages), or is
-    /// [deleted](super::PermitBridgeBuilder::delete_missing). What is known about a user that is there already is not
-    /// compared.
+    /// [deleted](super::PermitBridgeBuilder::delete_missing). A user who is in it twice is a member of all organizations that
+    /// either says. What is known about a user that is there already is not compared. Events from before `read_at` are of no
+    /// effect from then on.
     ///
     /// # Errors
     ///
-    /// When Permit.io does not say what it knows. Then nothing is queued.
+    /// Returns an error if Permit.io does not say what it knows, or its list ends before it is complete. Then nothing is
+    /// queued.
     pub async fn reconcile(
         &self,
         read_at: SystemTime,
         list: impl IntoIterator<Item = LogtoUser>,
     ) -> Result<Reconciled, SyncError> {
-        let mut known: HashMap<String, Vec<(String, String)>> = self.0.permit.all_users().await?.into_iter().collect();
-        let mut differences = Differences { bridge: self, read_at, found: Reconciled::default() };
-        for LogtoUser { user, organizations } in list {
-            let key = user.key.clone();
+        let mut known = self.0.permit.all_users().await?;
+        let mut whole: BTreeMap<String, LogtoUser> = BTreeMap::new();
+        for mut user in list {
+            let twin = whole.remove(&user.user.key);
+            user.organizations.extend(twin.into_iter().flat_map(|twin| twin.organizations));
+            whole.insert(user.user.key.clone(), user);
+        }
+        let at = since_epoch(read_at).min(self.0.clock.now().unix);
+        self.wishes().settle_before(at);
+        let mut differences = Differences { bridge: self, at, found: Reconciled::default() };
+        for (key, LogtoUser { user, organizations }) in whole {
             let roles = known.remove(&key);
             if roles.is_none() {
                 differences.found.users += differences.state(&key, None, Wish::Sync(user));
@@ -124,28 +140,30 @@ impl PermitBridge {
                 differences.found.leaves += differences.state(&key, Some(tenant), Wish::Leave);
             }
         }
+        let Reconciled { dropped, superseded, .. } = differences.found;
+        if dropped + superseded > 0 {
+            tracing::warn!(target: "orgate", dropped, superseded, "differences at Permit.io that stay: reconcile again");
+        }
         Ok(differences.found)
     }
 }
 
 struct Differences<'a> {
     bridge: &'a PermitBridge,
-    read_at: SystemTime,
+    at: Duration,
     found: Reconciled,
 }
 
 impl Differences<'_> {
     /// How many were queued: one, or none.
     fn state(&mut self, user: &str, organization: Option<&str>, wish: Wish) -> usize {
-        let stated = Stated { wish, at: since_epoch(self.read_at), event: NAME };
+        let stated = Stated::new(wish, self.at, RECONCILE);
         let now = self.bridge.0.clock.now().monotonic;
         match self.bridge.wishes().state(user, organization, stated, now) {
-            Taken::Queued => 1,
-            Taken::Stale => 0,
-            Taken::Dropped => {
-                self.found.dropped += 1;
-                0
-            }
+            Taken::Queued => return 1,
+            Taken::Stale => self.found.superseded += 1,
+            Taken::Dropped => self.found.dropped += 1,
         }
+        0
     }
 }

@@ -26,12 +26,14 @@ impl PermitBridge {
         }
     }
 
-    /// Tells Permit.io what is due now. What goes wrong in passing stays queued, for a pause that grows to a minute;
-    /// what Permit.io refuses is dropped and counted.
+    /// Tells Permit.io what is due now. What goes wrong in passing stays queued, for a pause that grows to a minute. What
+    /// Permit.io rejects is dropped and counted, except for a removal that a wrong key, URL or project prevents: it stays
+    /// queued as well.
     pub async fn work_off(&self) {
         loop {
+            let now = self.0.clock.now().monotonic;
             // A lock that is held while something waits would be held for long.
-            let job = self.wishes().take(self.0.clock.now().monotonic);
+            let job = self.wishes().take(now);
             let Some(job) = job else { return };
             let mut working = Working { bridge: self, job, outcomes: Vec::new() };
             for at in 0.. {
@@ -40,8 +42,9 @@ impl PermitBridge {
                 let outcome = match done {
                     Ok(()) => Outcome::Done,
                     Err(error) => {
-                        tracing::warn!(target: "orgate", event = stated.event, %error, passing = error.is_passing(), "not synchronized");
-                        if error.is_passing() { Outcome::Later(error.retry_after()) } else { Outcome::Never }
+                        let again = error.is_passing() || stated.wish.takes() && error.is_mendable();
+                        tracing::warn!(target: "orgate", event = stated.event, %error, again, "not synchronized");
+                        if again { Outcome::Later(error.retry_after()) } else { Outcome::Never }
                     }
                 };
                 working.outcomes.push(outcome);
@@ -88,6 +91,9 @@ impl PermitBridge {
 impl Drop for Working<'_> {
     fn drop(&mut self) {
         let now = self.bridge.0.clock.now().monotonic;
-        self.bridge.wishes().land(&self.job, &self.outcomes, now);
+        let given_up = self.bridge.wishes().land(&self.job, &self.outcomes, now);
+        for event in given_up {
+            tracing::error!(target: "orgate", event, "Permit.io will not be told: reconcile");
+        }
     }
 }

@@ -59,7 +59,8 @@ impl Facts {
             ("GET", None) if path == "/users" => self.list(call.query().unwrap_or_default()),
             (method @ ("POST" | "DELETE"), None) if path == "/role_assignments" => self.assignment(method, call),
             ("POST", None) if path == "/tenants" => self.post_tenant(call),
-            _ => not_found("path"),
+            // Of a path that it does not have, the framework speaks and not the application.
+            _ => Reply::new(404, json!({ "detail": "Not Found" })),
         }
     }
 
