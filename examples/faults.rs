@@ -84,6 +84,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// Whether the keys could be fetched now.
+async fn refresh(server: &ResourceServer) -> bool {
+    let Ok(issuer) = server.issuer("issuer") else { return false };
+    issuer.refresh_keys().await.is_ok()
+}
+
 impl Run {
     async fn phases(&mut self) -> Result<(), Box<dyn std::error::Error>> {
         self.phase("quiet", false, async |_| {}).await;
@@ -96,7 +102,7 @@ impl Run {
         self.phase("rotation, no overlap", false, async |run| {
             run.issuer.rotate_without_overlap();
             let old = run.exchange(run.mint());
-            if run.server.refresh_keys("issuer").await.is_ok() {
+            if refresh(&run.server).await {
                 run.refuse(old);
             }
         })
@@ -104,7 +110,7 @@ impl Run {
         self.phase("key replaced, same kid", false, async |run| {
             run.issuer.replace_key_keeping_kid();
             let old = run.pause_good();
-            if run.server.refresh_keys("issuer").await.is_ok() {
+            if refresh(&run.server).await {
                 run.refuse(old);
                 run.good_and(run.mint());
             }
@@ -118,7 +124,7 @@ impl Run {
             })
             .await;
             self.issuer.recover();
-            self.server.refresh_keys("issuer").await?;
+            self.server.issuer("issuer")?.refresh_keys().await?;
         }
         self.phase("slow issuer", false, async |run| {
             run.issuer.fail_always(Endpoint::Keys, Fault::Delay(Duration::from_millis(800)));

@@ -81,7 +81,7 @@ impl Api {
         let server = ResourceServer::builder(issuer, API).clock(tenant.issuer().clock()).build()?;
 
         let acme = |scope| organization(path("org")).scope(scope);
-        let webhooks = server.webhooks("tenant", SigningKeys::new([tenant.signing_key()])?)?;
+        let webhooks = server.issuer("tenant")?.webhooks(SigningKeys::new([tenant.signing_key()])?);
         let app: Router = server
             .guard()
             .get("/orgs/{org}/members", async || "here they are", acme("read:members"))

@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("It is back, and somebody asks for its keys by hand, without waiting for the back-off:");
     issuer.recover();
-    server.refresh_keys("customers").await?;
+    server.issuer("customers")?.refresh_keys().await?;
     probe(&base).await?;
     Ok(())
 }

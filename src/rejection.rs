@@ -87,6 +87,11 @@ impl Rejection {
         self
     }
 
+    pub(crate) fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.0.retry_after = Some(retry_after);
+        self
+    }
+
     pub(crate) fn with_source(mut self, source: Arc<dyn Error + Send + Sync>) -> Self {
         self.0.source = Some(source);
         self
@@ -177,7 +182,7 @@ impl Rejection {
         &self.0.missing
     }
 
-    /// For a 503: when to try again.
+    /// For a 503, and for a 401 that a new token would receive too: when to try again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after

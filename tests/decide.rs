@@ -13,11 +13,11 @@ use axum::extract::Path;
 use axum::routing::get;
 use orgate::authzen::AuthZen;
 use orgate::axum::Authorizer;
+use orgate::change::{About, Change};
 use orgate::decision::{
     CacheTimes, Decider, Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, MAX_BATCH,
     Obligation, Resource,
 };
-use orgate::permissions::Change;
 use orgate::policy::{any_organization, custom, decide, header, path, resource};
 use orgate::testing::{PdpFault, TestIssuer, TestPdp};
 use orgate::{Guard, Issuer, Policy, Rejection, ResourceServer};
@@ -644,31 +644,32 @@ async fn what_changes_permissions_drops_decisions() {
         assert_eq!(world.status(&app, target).await, 200);
         world.point.count()
     };
-    let changed = |name: &str, change: Change| {
-        world.api.server.permissions_changed(name, change, SystemTime::UNIX_EPOCH);
+    let second = std::cell::Cell::new(0);
+    let changed = |name: &str, about: About| {
+        second.set(second.get() + 1);
+        let (entry, at) =
+            (world.api.server.issuer(name).unwrap(), SystemTime::UNIX_EPOCH + Duration::from_secs(second.get()));
+        entry.apply_change(&Change::edited(entry.issuer(), about, at)).unwrap();
     };
+    world.api.server.add_issuer(Issuer::new("https://other.example").name("other")).unwrap();
     assert_eq!((asks().await, asks().await), (1, 0));
-    let member = |organization: &str, subject: &str| Change::Member {
-        organization: organization.into(),
-        subject: subject.into(),
-    };
     for change in [
-        Change::Subject("alice".into()),
-        Change::Organization("acme".into()),
-        member("acme", "alice"),
-        Change::OrganizationTemplate,
-        Change::ApiPermissions,
-        Change::Everything,
+        About::subject("alice"),
+        About::organization("acme"),
+        About::member("acme", "alice"),
+        About::OrganizationTemplate,
+        About::ApiPermissions,
+        About::Everything,
     ] {
         changed("main", change.clone());
         assert_eq!((asks().await, asks().await), (1, 0), "{change:?}");
     }
     for (name, change) in [
-        ("main", Change::Subject("bob".into())),
-        ("main", Change::Organization("other".into())),
-        ("main", member("acme", "bob")),
-        ("other", Change::Subject("alice".into())),
-        ("other", Change::Organization("acme".into())),
+        ("main", About::subject("bob")),
+        ("main", About::organization("other")),
+        ("main", About::member("acme", "bob")),
+        ("other", About::subject("alice")),
+        ("other", About::organization("acme")),
     ] {
         changed(name, change.clone());
         assert_eq!(asks().await, 0, "{name} {change:?}");
@@ -677,7 +678,7 @@ async fn what_changes_permissions_drops_decisions() {
     // What was allowed is not, from the next request on.
     world.point.answers(|_| Ok(Decision::deny()));
     assert_eq!(world.status(&app, target).await, 200, "remembered");
-    changed("main", Change::Subject("alice".into()));
+    changed("main", About::subject("alice"));
     is_denial(&world.get(&app, target).await);
 }
 
@@ -721,7 +722,7 @@ async fn an_issuer_that_comes_back_finds_no_decisions() {
     assert_eq!(world.status(&app, target).await, 200);
     world.point.answers(|_| Ok(Decision::deny()));
     assert_eq!(world.status(&app, target).await, 200, "remembered");
-    assert!(world.api.server.remove_issuer("main"));
+    world.api.server.issuer("main").unwrap().remove().unwrap();
     assert_eq!(world.status(&app, target).await, 401);
     world.api.server.add_issuer(Issuer::new(world.api.issuer.url()).name("main")).unwrap();
     is_denial(&world.get(&app, target).await);

@@ -14,7 +14,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
-use orgate::change::revocations::Revocation;
+use orgate::change::{About, Change};
 use orgate::logto::webhooks::{Event, MAX_BODY_BYTES, SigningKeys};
 use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
 use orgate::policy::{organization, path, resource};
@@ -80,8 +80,9 @@ impl World {
         let server = ResourceServer::builder(issuer, API).clock(tenant.issuer().clock()).build().unwrap();
         let told = Arc::clone(&seen);
         let webhooks = server
-            .webhooks("tenant", keys)
+            .issuer("tenant")
             .unwrap()
+            .webhooks(keys)
             .on_event(move |event| told.lock().unwrap().push(event.name().to_owned()));
         let hour = Duration::from_secs(3600);
         let app = server
@@ -219,7 +220,7 @@ async fn what_is_refused_has_not_happened() {
     let of_another = world.tenant.test_delivery().headers().clone();
     assert_eq!(world.post(of_another, suspension.body().clone()).await, 401);
     assert_eq!(world.deliver(&signed(vec![b' '; MAX_BODY_BYTES + 1])).await, 413);
-    assert_eq!(world.post(HeaderMap::new(), vec![b' '; MAX_BODY_BYTES + 1]).await, 413, "the size comes first");
+    assert_eq!(world.post(HeaderMap::new(), vec![b' '; MAX_BODY_BYTES + 1]).await, 401, "the head comes first");
     for unreadable in ["", "null", "[]", "{}", "{\"event\":\"User.Deleted\"}"] {
         assert_eq!(world.deliver(&signed(unreadable.into())).await, 400, "{unreadable}");
     }
@@ -244,15 +245,31 @@ async fn no_more_is_read_than_a_delivery_may_have() {
         counted.fetch_add(CHUNK, Ordering::Relaxed);
         Ok::<_, Infallible>(vec![b' '; CHUNK])
     });
-    assert_eq!(world.post(HeaderMap::new(), Body::from_stream(chunks.take(64))).await, 413);
+    // What is no signature is told before anything of the body is read.
+    let unsigned = Body::from_stream(stream::repeat_with(|| -> Result<Vec<u8>, Infallible> { panic!("it is read") }));
+    assert_eq!(world.post(HeaderMap::new(), unsigned).await, 401);
+    assert_eq!(world.post(some_signature(), Body::from_stream(chunks.take(64))).await, 413);
     assert!(read.load(Ordering::Relaxed) <= MAX_BODY_BYTES + CHUNK, "{read:?}");
+    // Nor is what announces that it is too large.
+    assert_eq!(world.post(some_signature(), vec![b' '; MAX_BODY_BYTES + 1]).await, 413);
+}
+
+fn some_signature() -> HeaderMap {
+    HeaderMap::from_iter([("logto-signature-sha-256".parse().unwrap(), "0".repeat(64).parse().unwrap())])
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_not_called_too_large() {
+    let world = World::start().await;
+    let broken = stream::iter([Ok(vec![b'{']), Err(std::io::Error::other("reset"))]);
+    assert_eq!(world.post(some_signature(), Body::from_stream(broken)).await, 400);
 }
 
 #[tokio::test]
 async fn a_delivery_that_does_not_end_is_given_up() {
     let world = World::start().await;
     let endless = Body::from_stream(stream::pending::<Result<Vec<u8>, Infallible>>());
-    let answer = tokio::time::timeout(Duration::from_secs(15), world.post(HeaderMap::new(), endless)).await;
+    let answer = tokio::time::timeout(Duration::from_secs(15), world.post(some_signature(), endless)).await;
     assert_eq!(answer.expect("it is still read"), 408);
 }
 
@@ -272,7 +289,7 @@ async fn everyone_who_wants_to_know_is_told_what_has_been_applied() {
         statuses.lock().unwrap().push(response.status().as_u16());
     };
     let keys = SigningKeys::new([world.tenant.signing_key()]).unwrap();
-    let webhooks = world.server.webhooks("tenant", keys).unwrap().on_event(ask.clone()).on_event(ask);
+    let webhooks = world.server.issuer("tenant").unwrap().webhooks(keys).on_event(ask.clone()).on_event(ask);
     webhooks.receive(suspension.headers(), suspension.body()).unwrap();
     assert_eq!(*seen.lock().unwrap(), [401, 401]);
 }
@@ -451,25 +468,16 @@ async fn revoked_by_hand() {
         (world.organization_token("globex", "alice"), world.organization_token("globex", "bob"));
     let not_before = world.now();
     let cases = [
-        (Revocation::Token { token_id: "one", at: not_before }, "/api", &one, ("/api", &other)),
-        (Revocation::Client { client: "web", not_before }, "/api", &web, ("/api", &mobile)),
-        (
-            Revocation::Member { organization: "acme", subject: "alice", not_before },
-            "/orgs/acme",
-            &in_acme,
-            ("/orgs/acme", &bob_in_acme),
-        ),
-        (
-            Revocation::Organization { organization: "globex", not_before },
-            "/orgs/globex",
-            &in_globex,
-            ("/orgs/acme", &bob_in_acme),
-        ),
+        (About::token("one"), "/api", &one, ("/api", &other)),
+        (About::client("web"), "/api", &web, ("/api", &mobile)),
+        (About::member("acme", "alice"), "/orgs/acme", &in_acme, ("/orgs/acme", &bob_in_acme)),
+        (About::organization("globex"), "/orgs/globex", &in_globex, ("/orgs/acme", &bob_in_acme)),
     ];
-    for (revocation, path, token, (path_of_other, other)) in cases {
+    let entry = world.server.issuer("tenant").unwrap();
+    for (about, path, token, (path_of_other, other)) in cases {
         world.passes(path, token).await;
         world.passes(path_of_other, other).await;
-        world.server.revoke("tenant", revocation);
+        entry.apply_change(&Change::not_before(entry.issuer(), about, not_before)).unwrap();
         world.refused(path, token, "refresh").await;
         world.passes(path_of_other, other).await;
     }

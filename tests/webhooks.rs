@@ -4,37 +4,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::future::ready;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::{HeaderMap, HeaderValue, Request, Response};
-use orgate::change::revocations::{Revocation, RevocationList, Revocations, Revoked, apply};
-use orgate::engine::Grant;
+use http::{HeaderMap, HeaderValue};
+use orgate::ResourceServer;
+use orgate::change::{About, RevocationCounts};
 use orgate::logto::webhooks::{
-    Change, Effect, Event, EventKind, MAX_BODY_BYTES, PayloadError, SigningKeys, WebhookError, verify,
+    Change, Event, EventKind, MAX_BODY_BYTES, PayloadError, SigningKeys, WebhookError, verify,
 };
-use orgate::policy::authenticated;
+use orgate::rejection::{RejectionKind, Remediation};
 use orgate::testing::{TestIssuer, TokenBuilder};
-use orgate::time::{Clock as _, Now};
-use orgate::token::Subject;
-use orgate::{AccessToken, ResourceServer};
 use serde::Deserialize;
-use static_assertions::{assert_impl_all, assert_obj_safe};
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use static_assertions::assert_impl_all;
 
 assert_impl_all!(SigningKeys: Clone, Send, Sync);
 assert_impl_all!(Event: Clone, Send, Sync);
 assert_impl_all!(PayloadError: Clone, Send, Sync, std::error::Error);
 assert_impl_all!(WebhookError: Copy, Send, Sync, std::error::Error);
-assert_impl_all!(Revoked: Copy, Send, Sync, std::error::Error);
-assert_impl_all!(RevocationList: Revocations);
-assert_impl_all!(Arc<dyn Revocations>: Revocations);
-assert_obj_safe!(Revocations);
 
 const HEADER: &str = "logto-signature-sha-256";
 const ORGANIZATION: &str = "9djivbepy5ys";
@@ -125,51 +114,54 @@ fn the_recording_is_whole() {
 
 #[test]
 fn each_delivery_means_what_it_should() {
-    use Effect::{ApiPermissions, Nothing, OrganizationTemplate, Subject};
-    let acme = Effect::Organization(ORGANIZATION);
-    let other = Effect::Organization("76orhid4al98");
+    use About::{ApiPermissions, OrganizationTemplate};
+    let (acme, other) = (About::organization(ORGANIZATION), About::organization("76orhid4al98"));
+    let subject = || About::subject(USER);
     let expected = [
-        ("User.Data.Updated", Nothing),
-        ("User.Created", Nothing),
-        ("User.Data.Updated", Nothing),
-        ("User.Data.Updated", Nothing),
-        ("User.SuspensionStatus.Updated", Subject(USER)),
-        ("User.SuspensionStatus.Updated", Subject(USER)),
-        ("Organization.Membership.Updated", acme.clone()),
-        ("Organization.Membership.Updated", acme.clone()),
-        ("Organization.Membership.Updated", acme.clone()),
-        ("Organization.Membership.Updated", acme),
-        ("Role.Scopes.Updated", ApiPermissions),
-        ("Role.Scopes.Updated", ApiPermissions),
-        ("OrganizationRole.Scopes.Updated", OrganizationTemplate),
-        ("OrganizationRole.Scopes.Updated", OrganizationTemplate),
-        ("Scope.Created", ApiPermissions),
-        ("Scope.Data.Updated", ApiPermissions),
-        ("Scope.Deleted", ApiPermissions),
-        ("Role.Created", ApiPermissions),
-        ("Role.Scopes.Updated", ApiPermissions),
-        ("Role.Data.Updated", ApiPermissions),
-        ("Role.Deleted", ApiPermissions),
-        ("Organization.Created", Nothing),
-        ("Organization.Data.Updated", other.clone()),
-        ("Organization.Deleted", other),
-        ("OrganizationRole.Scopes.Updated", OrganizationTemplate),
-        ("OrganizationRole.Created", OrganizationTemplate),
-        ("OrganizationRole.Data.Updated", OrganizationTemplate),
-        ("OrganizationRole.Deleted", OrganizationTemplate),
-        ("OrganizationScope.Created", OrganizationTemplate),
-        ("OrganizationScope.Deleted", OrganizationTemplate),
-        ("User.Deleted", Subject(USER)),
-        ("PostSignIn", Nothing),
-        ("User.Created", Nothing),
-        ("PostRegister", Nothing),
-        ("User.Data.Updated", Nothing),
-        ("User.Data.Updated", Nothing),
+        ("User.Data.Updated", None),
+        ("User.Created", None),
+        ("User.Data.Updated", None),
+        ("User.Data.Updated", None),
+        ("User.SuspensionStatus.Updated", Some(subject())),
+        ("User.SuspensionStatus.Updated", Some(subject())),
+        ("Organization.Membership.Updated", Some(acme.clone())),
+        ("Organization.Membership.Updated", Some(acme.clone())),
+        ("Organization.Membership.Updated", Some(acme.clone())),
+        ("Organization.Membership.Updated", Some(acme)),
+        ("Role.Scopes.Updated", Some(ApiPermissions)),
+        ("Role.Scopes.Updated", Some(ApiPermissions)),
+        ("OrganizationRole.Scopes.Updated", Some(OrganizationTemplate)),
+        ("OrganizationRole.Scopes.Updated", Some(OrganizationTemplate)),
+        ("Scope.Created", Some(ApiPermissions)),
+        ("Scope.Data.Updated", Some(ApiPermissions)),
+        ("Scope.Deleted", Some(ApiPermissions)),
+        ("Role.Created", Some(ApiPermissions)),
+        ("Role.Scopes.Updated", Some(ApiPermissions)),
+        ("Role.Data.Updated", Some(ApiPermissions)),
+        ("Role.Deleted", Some(ApiPermissions)),
+        ("Organization.Created", None),
+        ("Organization.Data.Updated", Some(other.clone())),
+        ("Organization.Deleted", Some(other)),
+        ("OrganizationRole.Scopes.Updated", Some(OrganizationTemplate)),
+        ("OrganizationRole.Created", Some(OrganizationTemplate)),
+        ("OrganizationRole.Data.Updated", Some(OrganizationTemplate)),
+        ("OrganizationRole.Deleted", Some(OrganizationTemplate)),
+        ("OrganizationScope.Created", Some(OrganizationTemplate)),
+        ("OrganizationScope.Deleted", Some(OrganizationTemplate)),
+        ("User.Deleted", Some(subject())),
+        ("PostSignIn", None),
+        ("User.Created", None),
+        ("PostRegister", None),
+        ("User.Data.Updated", None),
+        ("User.Data.Updated", None),
     ];
     let events = events();
     assert_eq!(events.len(), expected.len());
-    for (at, (event, (name, effect))) in events.iter().zip(expected).enumerate() {
-        assert_eq!((event.name(), event.effect()), (name, effect), "delivery {at}");
+    for (at, (event, (name, about))) in events.iter().zip(expected).enumerate() {
+        let changes = event.changes("https://issuer.example");
+        // The last one says it all: before it stand removed members, and what goes with a suspension.
+        let last = changes.last().map(|change| change.about().clone());
+        assert_eq!((event.name(), last), (name, about), "delivery {at}");
         assert_ne!(event.kind(), &EventKind::Other, "delivery {at}");
         assert_eq!(event.hook_id(), Some("shjd4cau6ut57zr27h1ek"));
         assert!(event.payload::<serde_json::Value>().unwrap().is_object());
@@ -331,7 +323,7 @@ fn nothing_secret_is_shown() {
     }
 }
 
-/// An issuer, an API that trusts it under the name `main`, and the tokens that it verified.
+/// An issuer, an API that trusts it under the name `main`, and what that says of tokens.
 struct Verifier {
     issuer: TestIssuer,
     server: ResourceServer,
@@ -342,28 +334,38 @@ impl Verifier {
         let issuer = TestIssuer::start().await;
         // The moment of the recording.
         issuer.clock().set_wall(Duration::from_secs(1_795_181_800));
-        let entry = orgate::Issuer::new(issuer.url()).name("main");
-        let server = ResourceServer::builder(entry, RESOURCE).clock(issuer.clock()).build().unwrap();
+        let server = Self::server(&issuer);
         Self { issuer, server }
     }
 
-    /// A verified token: only a server makes one.
-    async fn token(&self, token: &TokenBuilder) -> AccessToken {
-        let api = self.server.require(authenticated()).unwrap().layer(service_fn(|request: Request<()>| {
-            let token = request.extensions().get::<Grant>().and_then(Grant::token).unwrap().clone();
-            let mut response = Response::new(String::new());
-            response.extensions_mut().insert(token);
-            ready(Ok::<_, Infallible>(response))
-        }));
-        let request = Request::builder().header("authorization", format!("Bearer {}", token.mint())).body(()).unwrap();
-        let response = api.oneshot(request).await.unwrap();
-        response.extensions().get::<Grant>().and_then(Grant::token).expect("a valid token").clone()
+    fn server(issuer: &TestIssuer) -> ResourceServer {
+        let entry = orgate::Issuer::new(issuer.url()).name("main");
+        ResourceServer::builder(entry, RESOURCE).clock(issuer.clock()).build().unwrap()
     }
 
-    fn now(&self) -> Now {
-        self.issuer.clock().now()
+    /// Another API that knows of nothing.
+    fn anew(&mut self) {
+        self.server = Self::server(&self.issuer);
+    }
+
+    fn apply(&self, event: &Event) {
+        self.server.issuer("main").unwrap().apply(event).unwrap();
+    }
+
+    async fn judge(&self, token: &TokenBuilder) -> Result<(), Remediation> {
+        self.server.verify(&token.mint()).await.map(drop).map_err(|rejection| {
+            assert_eq!(rejection.kind(), RejectionKind::RevokedToken);
+            rejection.remediation()
+        })
+    }
+
+    fn counts(&self) -> RevocationCounts {
+        self.server.revocations()
     }
 }
+
+const TOO_OLD: Result<(), Remediation> = Err(Remediation::Refresh);
+const BLOCKED: Result<(), Remediation> = Err(Remediation::Authenticate);
 
 const fn seconds(unix: u64) -> Duration {
     Duration::from_secs(unix)
@@ -385,58 +387,61 @@ async fn what_the_recorded_deliveries_revoke() {
     };
     let of_deleted =
         |second| verifier.issuer.organization_token("76orhid4al98").subject("p0pv4hoo40e2").issued_at(at(second));
-    let (early, late) = (verifier.token(&global(48)).await, verifier.token(&global(159)).await);
-    let list = RevocationList::new();
-    let now = verifier.now();
+    let (early, late) = (global(48), global(159));
     let mut events = events();
     let rest = events.split_off(5);
     for event in &events {
-        apply(&list, "main", event, now);
+        verifier.apply(event);
     }
-    assert_eq!(list.judge(&early, now), Err(Revoked::Blocked), "suspended");
-    assert_eq!(list.judge(&late, now), Err(Revoked::Blocked), "a token exchange goes on minting");
+    assert_eq!(verifier.judge(&early).await, BLOCKED, "suspended");
+    assert_eq!(verifier.judge(&late).await, BLOCKED, "a token exchange goes on minting");
 
     let (before_deletion, deletion) = rest.split_at(25);
     for event in before_deletion {
-        apply(&list, "main", event, now);
+        verifier.apply(event);
     }
-    assert_eq!(list.judge(&early, now), Err(Revoked::NotBefore), "no longer suspended, and still too old");
-    assert_eq!(list.judge(&verifier.token(&global(49)).await, now), Err(Revoked::NotBefore));
-    assert_eq!(list.judge(&verifier.token(&global(50)).await, now), Ok(()), "about no organization");
+    assert_eq!(verifier.judge(&early).await, TOO_OLD, "no longer suspended, and still too old");
+    assert_eq!(verifier.judge(&global(49)).await, TOO_OLD);
+    assert_eq!(verifier.judge(&global(50)).await, Ok(()), "about no organization");
     for token in [member(55), within(55), machine(56)] {
-        assert_eq!(list.judge(&verifier.token(&token).await, now), Err(Revoked::NotBefore));
+        assert_eq!(verifier.judge(&token).await, TOO_OLD);
     }
     for token in [member(56), within(56), machine(57), member(50).subject("another"), of_deleted(70)] {
-        assert_eq!(list.judge(&verifier.token(&token).await, now), Ok(()));
+        assert_eq!(verifier.judge(&token).await, Ok(()));
     }
-    assert_eq!(list.judge(&verifier.token(&of_deleted(69)).await, now), Err(Revoked::NotBefore));
+    assert_eq!(verifier.judge(&of_deleted(69)).await, TOO_OLD);
 
     for event in deletion {
-        apply(&list, "main", event, now);
+        verifier.apply(event);
     }
-    assert_eq!(list.judge(&late, now), Err(Revoked::Blocked), "deleted");
-    assert_eq!(list.rows(), 4, "the user, the user and the machine in the organization, the other organization");
+    assert_eq!(verifier.judge(&late).await, BLOCKED, "deleted");
+    let rows = verifier.counts().rows;
+    assert_eq!(rows, 4, "the user, the user and the machine in the organization, the other organization");
 
     // Nothing of this depends on the order, or on how often a delivery came.
-    let again = RevocationList::new();
+    let tokens =
+        [global(48), global(159), member(55), member(56), machine(56), machine(57), of_deleted(69), of_deleted(70)];
+    let mut first = Vec::new();
+    for token in &tokens {
+        first.push(verifier.judge(token).await);
+    }
+    let again = Verifier::server(&verifier.issuer);
     let all: Vec<&Event> = events.iter().chain(&rest).collect();
     for event in all.iter().rev().chain(&all) {
-        apply(&again, "main", event, now);
+        again.issuer("main").unwrap().apply(event).unwrap();
     }
-    for token in
-        [global(48), global(159), member(55), member(56), machine(56), machine(57), of_deleted(69), of_deleted(70)]
-    {
-        let token = verifier.token(&token).await;
-        assert_eq!(again.judge(&token, now), list.judge(&token, now));
+    for (token, first) in tokens.iter().zip(first) {
+        let verdict = again.verify(&token.mint()).await.map(drop).map_err(|rejection| rejection.remediation());
+        assert_eq!(verdict, first);
     }
 }
 
 #[tokio::test]
 async fn removals_that_are_not_all_named() {
-    let verifier = Verifier::start().await;
-    let now = verifier.now();
-    let token = |subject: &str| verifier.issuer.organization_token("o").subject(subject);
-    let (stayed, removed) = (verifier.token(&token("stayed")).await, verifier.token(&token("removed")).await);
+    let mut verifier = Verifier::start().await;
+    let issued = seconds(1_795_181_800);
+    let token = |issuer: &TestIssuer, subject: &str| issuer.organization_token("o").subject(subject).issued_at(issued);
+    let (stayed, removed) = (token(&verifier.issuer, "stayed"), token(&verifier.issuer, "removed"));
     let membership = |members: serde_json::Value| {
         let mut all = serde_json::json!({
             "event": "Organization.Membership.Updated", "createdAt": "2026-11-20T13:36:50.000Z", "organizationId": "o",
@@ -445,67 +450,41 @@ async fn removals_that_are_not_all_named() {
         event(&all)
     };
     let many: Vec<String> = (0..5000).map(|id| id.to_string()).collect();
-    let refused = Err(Revoked::NotBefore);
     for (members, expected) in [
-        (serde_json::json!({ "removedUserIds": ["removed"] }), (Ok(()), refused)),
-        (serde_json::json!({ "removedApplicationIds": ["removed"] }), (Ok(()), refused)),
+        (serde_json::json!({ "removedUserIds": ["removed"] }), (Ok(()), TOO_OLD)),
+        (serde_json::json!({ "removedApplicationIds": ["removed"] }), (Ok(()), TOO_OLD)),
         (serde_json::json!({ "addedUserIds": ["removed"] }), (Ok(()), Ok(()))),
-        (serde_json::json!({ "removedUserIds": many }), (refused, refused)),
-        (serde_json::json!({ "method": "PUT" }), (refused, refused)),
+        (serde_json::json!({ "removedUserIds": many }), (TOO_OLD, TOO_OLD)),
+        (serde_json::json!({ "method": "PUT" }), (TOO_OLD, TOO_OLD)),
         (serde_json::json!({ "method": "POST" }), (Ok(()), Ok(()))),
     ] {
-        let list = RevocationList::new();
+        verifier.anew();
         let event = membership(members);
-        apply(&list, "main", &event, now);
-        assert_eq!((list.judge(&stayed, now), list.judge(&removed, now)), expected, "{event:?}");
+        verifier.apply(&event);
+        // Once the moment of the event has gone by.
+        verifier.issuer.clock().set_wall(seconds(1_795_181_820));
+        assert_eq!((verifier.judge(&stayed).await, verifier.judge(&removed).await), expected, "{event:?}");
     }
 }
 
 /// Whatever the console's test button is pressed for, and whatever a future Logto may send.
 #[tokio::test]
 async fn events_that_revoke_nothing() {
-    let now = Verifier::start().await.now();
+    let verifier = Verifier::start().await;
     let names: BTreeSet<String> = matrix().into_iter().flat_map(|step| step.events).collect();
-    let list = RevocationList::new();
     for name in names.iter().map(String::as_str).chain(["Grant.Revoked", ""]) {
         let invented = event(&serde_json::json!({
             "event": name, "createdAt": "2026-11-20T13:36:50.000Z", "hookId": "h", "userAgent": "fake-user-agent",
             "path": "/fake-path/:id", "method": "POST", "status": 200, "params": { "id": "fake-id" },
             "data": { "result": "success" },
         }));
-        apply(&list, "main", &invented, now);
+        verifier.apply(&invented);
     }
-    assert_eq!((list.rows(), list.suspensions()), (0, 0));
+    let counts = |verifier: &Verifier| (verifier.counts().rows, verifier.counts().suspensions);
+    assert_eq!(counts(&verifier), (0, 0));
     let unclear = event(&serde_json::json!({
         "event": "User.SuspensionStatus.Updated", "createdAt": "2026-11-20T13:36:50.000Z", "data": { "id": "u" },
     }));
-    apply(&list, "main", &unclear, now);
-    assert_eq!((list.rows(), list.suspensions()), (1, 0), "nobody knows what: not before, and no block");
-}
-
-/// A store of somebody else's, made with the public API alone.
-#[tokio::test]
-async fn a_store_of_ones_own() {
-    #[derive(Default)]
-    struct Store(std::sync::Mutex<Vec<String>>);
-    impl Revocations for Store {
-        fn judge(&self, token: &AccessToken, _: Now) -> Result<(), Revoked> {
-            let blocked = self.0.lock().unwrap().iter().any(|subject| subject == token.subject().id());
-            if blocked { Err(Revoked::Blocked) } else { Ok(()) }
-        }
-
-        fn record(&self, _: &str, revocation: Revocation<'_>, _: Now) {
-            if let Revocation::Deletion { subject, .. } = revocation {
-                self.0.lock().unwrap().push(subject.to_owned());
-            }
-        }
-    }
-    let verifier = Verifier::start().await;
-    let token = verifier.token(&verifier.issuer.resource_token(RESOURCE).subject(USER)).await;
-    assert_eq!(token.subject().to_string(), Subject::to_string(token.subject()));
-    let store: Arc<dyn Revocations> = Arc::new(Store::default());
-    for event in events() {
-        apply(&store, "main", &event, verifier.now());
-    }
-    assert_eq!(store.judge(&token, verifier.now()), Err(Revoked::Blocked));
+    verifier.apply(&unclear);
+    assert_eq!(counts(&verifier), (1, 0), "nobody knows what: not before, and no block");
 }

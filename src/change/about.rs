@@ -89,6 +89,11 @@ impl About {
     pub fn token(token_id: impl Into<Arc<str>>) -> Self {
         Self::Token { token_id: token_id.into() }
     }
+
+    /// Whether it concerns most of the issuer's subjects.
+    pub(crate) const fn is_wide(&self) -> bool {
+        matches!(self, Self::Everything | Self::Everyone | Self::OrganizationTemplate | Self::ApiPermissions)
+    }
 }
 
 /// What a change does to what it is about.

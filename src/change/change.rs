@@ -145,6 +145,29 @@ impl Change {
     }
 }
 
+impl Change {
+    pub(super) fn shared_issuer(&self) -> &Arc<str> {
+        &self.issuer
+    }
+
+    /// What is left of it if it may only take away: a suspension is neither set nor lifted.
+    pub(crate) fn taking_away(mut self) -> Self {
+        if matches!(self.about, About::Subject { .. }) {
+            self.effect = match self.effect {
+                Effect::Suspended | Effect::Restored | Effect::Edited => Effect::Edited,
+                Effect::Deleted | Effect::NotBefore => Effect::NotBefore,
+            };
+        }
+        self
+    }
+
+    /// The same change, no later than this moment.
+    pub(super) fn clamped(mut self, latest: Duration) -> Self {
+        self.at = self.at.min(u64::try_from(latest.as_millis()).unwrap_or(LATEST));
+        self
+    }
+}
+
 /// The end of the year 9999: what every platform's clock can hold.
 pub(super) const LATEST: u64 = 253_402_300_799_999;
 

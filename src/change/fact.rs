@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::change::{LATEST, milliseconds};
+use super::about::{About, Effect};
+use super::change::{Change, LATEST, milliseconds};
 use crate::time::Now;
 
 /// What is known about one key of one issuer entry: the largest rank that was reported.
@@ -135,6 +136,33 @@ impl FactKey {
     #[must_use]
     pub fn deletion(subject: impl Into<Arc<str>>) -> Self {
         Self::Deletion { subject: subject.into() }
+    }
+}
+
+impl FactKey {
+    /// What a change of it is about.
+    pub(super) fn about(&self) -> About {
+        match self.clone() {
+            Self::Everyone => About::Everyone,
+            Self::Subject { subject } | Self::Suspension { subject } | Self::Deletion { subject } => {
+                About::Subject { subject }
+            }
+            Self::Member { organization, subject } => About::Member { organization, subject },
+            Self::Organization { organization } => About::Organization { organization },
+            Self::Client { client } => About::Client { client },
+            Self::Token { token_id } => About::Token { token_id },
+        }
+    }
+
+    /// The change that states this fact.
+    pub(super) fn change(&self, issuer: Arc<str>, rank: Rank) -> Change {
+        let effect = match self {
+            Self::Suspension { .. } if rank.is_strict() => Effect::Suspended,
+            Self::Suspension { .. } => Effect::Restored,
+            Self::Deletion { .. } => Effect::Deleted,
+            _ => Effect::NotBefore,
+        };
+        Change::new(issuer, self.about(), effect, rank.at())
     }
 }
 

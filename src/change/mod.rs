@@ -9,14 +9,26 @@
 //! store that replicas share.
 
 mod about;
+mod apply;
 #[allow(clippy::module_inception, reason = "named after its one type")]
 mod change;
+mod epoch;
 mod fact;
+mod following;
+mod invalidations;
+mod journal;
 mod log;
-pub mod revocations;
+mod revocations;
 mod text;
 
 pub use about::{About, Effect};
+pub(crate) use apply::{Changes, Parts};
 pub use change::Change;
+pub(crate) use epoch::Epoch;
 pub use fact::{Fact, FactKey, Facts, Rank};
+#[cfg(test)]
+pub(crate) use invalidations::Reported;
+pub(crate) use invalidations::{Introspected, Invalidations, InvalidationsByName, Question};
 pub use log::{Log, LogError, Staleness, Update, Updates};
+pub(crate) use revocations::Bounds;
+pub use revocations::RevocationCounts;

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use super::cache::CacheTimes;
 use super::decider::Decider;
 use super::key::RequestKey;
-use super::marks::Generation;
 use super::point::one_for_each;
 use super::{Decision, DecisionError, DecisionRequest};
+use crate::change::Epoch;
 use crate::flight::{Panicked, SingleFlight, Unfinished, has_runtime};
 
 /// A call that takes longer is given up.
@@ -47,7 +47,7 @@ struct Landed {
 #[derive(Clone)]
 pub(super) struct Answer {
     pub(super) decisions: Vec<Decision>,
-    pub(super) begun: (Duration, Generation),
+    pub(super) begun: (Duration, Epoch),
 }
 
 /// How requests are asked.

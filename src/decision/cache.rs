@@ -6,8 +6,8 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::key::RequestKey;
-use super::marks::Generation;
 use super::{Decision, DecisionRequest};
+use crate::change::Epoch;
 
 /// The longest that a decision may be remembered.
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
@@ -64,7 +64,7 @@ pub(super) struct Entry {
     allow: bool,
     reason: Option<Box<str>>,
     begun_at: Duration,
-    pub(super) begun: Generation,
+    pub(super) begun: Epoch,
 }
 
 pub(super) struct DecisionCache(Cache<RequestKey, Entry>);
@@ -89,7 +89,7 @@ impl DecisionCache {
         key: &RequestKey,
         times: CacheTimes,
         now: Duration,
-        counts: impl FnOnce(Generation) -> bool,
+        counts: impl FnOnce(Epoch) -> bool,
     ) -> Option<Decision> {
         let entry = self.0.get(key)?;
         let age = now.checked_sub(entry.begun_at)?;
@@ -110,7 +110,7 @@ impl DecisionCache {
         decision: &Decision,
         times: CacheTimes,
         begun_at: Duration,
-        begun: Generation,
+        begun: Epoch,
     ) {
         let allow = decision.is_allowed();
         if decision.is_reusable() && !times.of(allow).is_zero() {

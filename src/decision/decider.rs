@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::asking::{Answer, Asking, Manner};
 use super::cache::{CacheTimes, DecisionCache, LONGEST};
 use super::key::RequestKey;
-use super::marks::{About, Generation, Marks};
 use super::point::{MAX_BATCH, too_many};
 use super::{Decision, DecisionError, DecisionPoint, DecisionRequest, KnownIssuers};
+use crate::change::{About, Epoch, InvalidationsByName, Question as Asked};
 use crate::error::ConfigError;
 use crate::time::{Clock, SystemClock};
 
@@ -52,7 +52,7 @@ struct Inner {
     times: CacheTimes,
     clock: Arc<dyn Clock>,
     cache: DecisionCache,
-    marks: Marks,
+    marks: InvalidationsByName,
     asking: Asking,
     allowed_on_error: AtomicU64,
 }
@@ -172,23 +172,34 @@ impl Decider {
 
     /// Forgets what was decided about a subject of this issuer entry. An answer that is on its way is not used.
     pub fn forget_subject(&self, issuer_name: &str, id: &str) {
-        self.0.marks.forget(About::Subject, issuer_name, id);
+        self.invalidate(issuer_name, &About::subject(id), Epoch::next());
     }
 
     /// Forgets what was decided about anybody in an organization of this issuer entry.
     pub fn forget_organization(&self, issuer_name: &str, id: &str) {
-        self.0.marks.forget(About::Organization, issuer_name, id);
+        self.invalidate(issuer_name, &About::organization(id), Epoch::next());
     }
 
     /// Forgets everything.
     pub fn forget_all(&self) {
-        self.0.marks.forget_all();
+        self.0.marks.note_all(Epoch::next());
         self.0.cache.clear();
+    }
+
+    /// Forgets what may rest on what changed. An answer that is on its way is not used.
+    pub(crate) fn invalidate(&self, issuer_name: &str, about: &About, at: Epoch) {
+        self.0.marks.note(issuer_name, about, at);
+    }
+
+    /// Whether nothing has changed since a call that began then.
+    fn counts(&self, request: &DecisionRequest, begun: Epoch) -> bool {
+        let asked = Asked::Decision { subject: request.subject_id(), organization: request.organization_id() };
+        begun > self.0.marks.latest(request.issuer_name(), asked)
     }
 
     fn remembered(&self, question: &Question<'_>, times: CacheTimes) -> Option<Decision> {
         let now = self.0.clock.now().monotonic;
-        self.0.cache.get(question.key.as_ref()?, times, now, |begun| self.0.marks.counts(question.request, begun))
+        self.0.cache.get(question.key.as_ref()?, times, now, |begun| self.counts(question.request, begun))
     }
 
     pub(super) fn point(&self) -> &dyn DecisionPoint {
@@ -199,8 +210,8 @@ impl Decider {
         &self.0.asking
     }
 
-    pub(super) fn begin(&self) -> (Duration, Generation) {
-        (self.0.clock.now().monotonic, self.0.marks.now())
+    pub(super) fn begin(&self) -> (Duration, Epoch) {
+        (self.0.clock.now().monotonic, Epoch::next())
     }
 
     /// Remembers an answer. An allow whose call began before an invalidation is not used, let alone remembered; a denial
@@ -210,9 +221,9 @@ impl Decider {
         question: &Question<'_>,
         decision: &Decision,
         times: CacheTimes,
-        (begun_at, begun): (Duration, Generation),
+        (begun_at, begun): (Duration, Epoch),
     ) -> bool {
-        if !self.0.marks.counts(question.request, begun) {
+        if !self.counts(question.request, begun) {
             return !decision.is_allowed();
         }
         if let Some(key) = &question.key {
@@ -304,7 +315,7 @@ impl DeciderBuilder {
         if self.max_entries > MAX_ENTRIES {
             return Err(ConfigError::new(format_args!("max_entries {}: more than {MAX_ENTRIES}", self.max_entries)));
         }
-        let (cache, marks) = (DecisionCache::new(self.max_entries), Marks::new());
+        let (cache, marks) = (DecisionCache::new(self.max_entries), InvalidationsByName::default());
         Ok(Decider(Arc::new(Inner {
             point: self.point,
             times: self.times,

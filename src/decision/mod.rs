@@ -27,7 +27,6 @@ mod decider;
 mod error;
 mod issuers;
 mod key;
-mod marks;
 mod outcome;
 mod point;
 mod property;

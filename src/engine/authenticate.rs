@@ -19,8 +19,10 @@ pub(super) fn authenticate(
     now: &Now,
 ) -> Result<AccessToken, Stop> {
     if let Some(token) = &evidence.token {
-        still_trusted(state, token, *now)?;
-        return Ok(token.clone());
+        if still_trusted(state, token, *now)? {
+            return Ok(token.clone());
+        }
+        evidence.discard();
     }
     let permit = evidence.take_permit();
     // A key that was waited for must be put to use.
@@ -33,7 +35,7 @@ pub(super) fn authenticate(
     let issuers = state.entries.load();
     let permit = || permit.or_else(|| state.permits.try_acquire());
     let text = credentials.token()?;
-    if let Some(outcome) = introspected(state, text, &issuers, *now, evidence) {
+    if let Some(outcome) = introspected(text, &issuers, *now, evidence) {
         return outcome;
     }
     let token = jwt::verify(text, &issuers, *now, evidence.key(), permit)?;
@@ -43,16 +45,16 @@ pub(super) fn authenticate(
 
 /// What the issuer says of an opaque token; `None` for any other token, or if no issuer can be asked.
 fn introspected(
-    state: &State,
     token: &str,
     issuers: &TrustedIssuers,
     now: Now,
     evidence: &Evidence,
 ) -> Option<Result<AccessToken, Stop>> {
-    let introspector = state.introspector.as_ref().filter(|_| !token.contains('.'))?;
-    let issuer = issuers.named(introspector.issuer_name())?;
+    let issuer = issuers.introspecting().filter(|_| !token.contains('.'))?;
+    let introspector = issuer.introspector.as_ref()?;
     let answer = evidence.gathered().and_then(|gathered| gathered.answer.as_ref());
-    Some(match answer {
+    // What has changed since the issuer was asked is asked again.
+    Some(match answer.filter(|answer| answer.is_true(issuer)) {
         Some(answer) => answer.token(issuer, now).map_err(Stop::Reject),
         None => Err(Stop::from(Need::Introspection(Question {
             introspector: introspector.clone(),
@@ -62,19 +64,22 @@ fn introspected(
     })
 }
 
-/// After a wait: the issuer may be gone, and the token's time over.
-fn still_trusted(state: &State, token: &AccessToken, now: Now) -> Result<(), Rejection> {
+/// After a wait: the issuer may be gone, and the token's time over. `false` if the issuer's settings are others now.
+pub(super) fn still_trusted(state: &State, token: &AccessToken, now: Now) -> Result<bool, Rejection> {
     let issuers = state.entries.load();
     let Some((_, issuer)) = issuers.trusted(token.issuer()) else {
         return Err(Rejection::invalid_token("the issuer is no longer trusted"));
     };
-    jwt::judge_times(token.times(), issuer.rules.leeway, now)
+    if issuer.rules.entry != token.entry() {
+        return Ok(false);
+    }
+    jwt::judge_times(token.times(), issuer.rules.leeway, now)?;
+    Ok(true)
 }
 
 /// Whether changes at the issuer leave the token valid.
 pub(super) fn judge_changes(state: &State, token: &AccessToken, now: &Now) -> Result<(), Rejection> {
-    let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
-    state.revocations.judge(token, *now).map_err(about)
+    state.changes.judge(token, *now)
 }
 
 /// Verifies a token that did not come with a request.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::permits::Permit;
 use super::record::Wait;
-use crate::permissions::Epoch;
+use crate::change::Epoch;
 use crate::policy::{Decided, Waited};
 use crate::token::AccessToken;
 use crate::token::introspect::Answer;
@@ -41,6 +41,15 @@ impl Evidence {
 
     pub(super) fn gather(&mut self) -> &mut Gathered {
         self.gathered.get_or_insert_default()
+    }
+
+    /// The issuer's settings are others now: what was obtained by the old ones serves no more.
+    pub(super) fn discard(&mut self) {
+        self.token = None;
+        if let Some(gathered) = &mut self.gathered {
+            let waits = std::mem::take(&mut gathered.waits);
+            **gathered = Gathered { waits, ..Gathered::default() };
+        }
     }
 
     /// Taken out: a request that waits on need not hold it.

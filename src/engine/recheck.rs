@@ -1,9 +1,10 @@
 //! Whether what was granted still stands.
 
-use super::authenticate::judge_changes;
+use super::authenticate::{judge_changes, still_trusted};
 use super::grant::Grant;
 use super::need::Stop;
 use super::requirement::Requirement;
+use super::resolve::RETRY_AFTER;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
 use crate::token::verify;
@@ -15,17 +16,15 @@ use crate::token::verify;
 pub(crate) fn recheck(requirement: &Requirement, grant: &Grant, now: &Now) -> Result<(), Stop> {
     let Some(token) = grant.token() else { return Ok(()) };
     let state = requirement.state();
+    if !still_trusted(state, token, *now)? {
+        // What the new settings say of it is known once it is verified anew.
+        return Err(Rejection::unavailable(RETRY_AFTER, "the settings of the token's issuer have changed").into());
+    }
     if token.jws().is_some() {
         if !verify::stands(token, &state.entries, state.verified.changes(), now)? {
             let detail = "the key or the issuer of the token is gone";
             return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
         }
-    } else {
-        let issuers = state.entries.load();
-        let Some((_, issuer)) = issuers.trusted(token.issuer()) else {
-            return Err(Rejection::invalid_token("the issuer is no longer trusted").into());
-        };
-        verify::judge_times(token.times(), issuer.rules.leeway, *now)?;
     }
     judge_changes(state, token, now).map_err(Stop::from)
 }

@@ -14,7 +14,7 @@ use crate::time::Now;
 const MOST_WAITS: usize = 16;
 
 /// When to try again, where nothing says otherwise.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Decides until the outcome is settled. `need` is what the first decision lacked, if it was made already.
 ///

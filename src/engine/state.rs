@@ -8,23 +8,21 @@ use arc_swap::ArcSwap;
 
 use super::observe::Observers;
 use super::permits::Permits;
-use crate::change::revocations::Revocations;
+use crate::change::Changes;
 use crate::decision::Decider;
 use crate::issuer::TrustedIssuers;
 use crate::permissions::{Conversations, LivePermissions};
 use crate::respond::Responder;
 use crate::time::Clock;
-use crate::token::introspect::Introspector;
 use crate::token::verify::VerifiedTokens;
 
 pub(crate) struct State {
     /// Read on every request; replaced as a whole when an issuer comes or goes.
-    pub(crate) entries: ArcSwap<TrustedIssuers>,
+    pub(crate) entries: Arc<ArcSwap<TrustedIssuers>>,
     pub(crate) verified: VerifiedTokens,
     pub(crate) permits: Permits,
-    pub(crate) revocations: Arc<dyn Revocations>,
+    pub(crate) changes: Arc<Changes>,
     pub(crate) decider: Option<Decider>,
-    pub(crate) introspector: Option<Arc<Introspector>>,
     pub(crate) live: Live,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_token_bytes: usize,

@@ -13,6 +13,6 @@ pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRu
 pub use rules::{MachineMark, Profile, ScopeForm};
 pub use settings::Issuer;
 pub(crate) use settings::Keys;
-pub(crate) use trusted::{TrustedIssuer, TrustedIssuers};
+pub(crate) use trusted::{Lasting, TrustedIssuer, TrustedIssuers};
 
 pub use crate::signature::Algorithm;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::signature::Algorithm;
+use crate::token::EntryVersion;
 
-/// The audience of an organization token, without the id (Logto's organization permissions).
+/// The audience of an organization token of Logto's, without the id.
 pub(crate) const ORGANIZATION_URN: &str = "urn:logto:organization:";
 
 /// Which kind of JWT an issuer's access tokens are.
@@ -84,12 +85,15 @@ impl MachineMark {
 /// One issuer entry, as verification sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct IssuerRules {
+    pub(crate) entry: EntryVersion,
     pub(crate) name: Arc<str>,
     pub(crate) issuers: Vec<Arc<str>>,
     /// The resource indicators that its tokens may name; the first one is "this API".
     pub(crate) resources: Arc<[Arc<str>]>,
     /// Whether its tokens may be for an organization.
     pub(crate) organization_tokens: bool,
+    /// The audience of an organization token, without the id.
+    pub(crate) organization_prefix: Arc<str>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) profile: Profile,
     pub(crate) machine_marks: Vec<MachineMark>,
@@ -108,8 +112,13 @@ pub(crate) const DEFAULT_SCOPE_CLAIM: &str = "scope";
 impl IssuerRules {
     /// Whether an `aud` value names something that this server serves.
     pub(crate) fn serves(&self, audience: &str) -> bool {
-        let organization = audience.strip_prefix(ORGANIZATION_URN);
+        let organization = self.organization_of(audience);
         (self.organization_tokens && organization.is_some_and(|id| !id.is_empty())) || self.has_resource(audience)
+    }
+
+    /// The organization that an `aud` value names.
+    pub(crate) fn organization_of<'a>(&self, audience: &'a str) -> Option<&'a str> {
+        audience.strip_prefix(&*self.organization_prefix)
     }
 
     pub(crate) fn has_resource(&self, indicator: &str) -> bool {
@@ -120,10 +129,12 @@ impl IssuerRules {
     #[cfg(test)]
     pub(crate) fn for_tests(name: &str) -> Self {
         Self {
+            entry: EntryVersion::of(crate::token::IssuerId::unique()),
             name: name.into(),
             issuers: vec!["https://issuer.example".into()],
             resources: Arc::from([Arc::from("https://api.example.com")]),
             organization_tokens: true,
+            organization_prefix: ORGANIZATION_URN.into(),
             algorithms: Algorithm::ALL.to_vec(),
             profile: Profile::Rfc9068,
             machine_marks: Vec::new(),

@@ -1,9 +1,13 @@
 //! The settings of one issuer.
 
-use crate::issuer::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, MachineMark, Profile, ScopeForm};
+use std::sync::Arc;
+
+use crate::issuer::{
+    DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, MachineMark, ORGANIZATION_URN, Profile, ScopeForm,
+};
 use crate::permissions::PermissionSource;
 use crate::signature::Algorithm;
-use std::sync::Arc;
+use crate::token::Introspection;
 
 /// One issuer entry: a key set with one or more `iss` values, and how its tokens are read.
 ///
@@ -21,7 +25,7 @@ use std::sync::Arc;
 /// # Ok::<(), orgate::ConfigError>(())
 /// ```
 #[doc = include_str!("../../docs/issuers.md")]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct Issuer {
     pub(crate) urls: Vec<String>,
@@ -34,14 +38,16 @@ pub struct Issuer {
     pub(crate) machine_marks: Vec<MachineMark>,
     pub(crate) resources: Vec<String>,
     pub(crate) organization_tokens: bool,
+    pub(crate) organization_prefix: String,
     pub(crate) organization_claim: String,
     pub(crate) scope_claim: String,
     pub(crate) scope_form: ScopeForm,
     pub(crate) permissions: Option<PermissionsFrom>,
+    pub(crate) introspection: Option<Introspection>,
 }
 
 /// Where an entry's keys come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Keys {
     Discovery,
     Url(String),
@@ -62,10 +68,12 @@ impl Issuer {
             machine_marks: Vec::new(),
             resources: Vec::new(),
             organization_tokens: false,
+            organization_prefix: ORGANIZATION_URN.to_owned(),
             organization_claim: DEFAULT_ORGANIZATION_CLAIM.to_owned(),
             scope_claim: DEFAULT_SCOPE_CLAIM.to_owned(),
             scope_form: ScopeForm::default(),
             permissions: None,
+            introspection: None,
         }
     }
 
@@ -93,7 +101,7 @@ impl Issuer {
         self
     }
 
-    /// A key set to start with, as [`ResourceServer::export_keys`](crate::ResourceServer::export_keys) gave it: with it a
+    /// A key set to start with, as [`IssuerHandle::export_keys`](crate::server::IssuerHandle::export_keys) gave it: with it a
     /// server can start while the issuer cannot be reached. Its age is not known, so it counts as past its life time: it
     /// serves once a fetch was tried and failed, as long as stale keys may. Each time it is seeded that bound starts anew.
     ///
@@ -107,7 +115,7 @@ impl Issuer {
     /// }
     /// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
     /// // Later, when the server shuts down:
-    /// if let Some(keys) = server.export_keys("customers") {
+    /// if let Some(keys) = server.issuer("customers")?.export_keys()? {
     ///     std::fs::write("keys.json", keys)?;
     /// }
     /// # Ok(())
@@ -162,6 +170,22 @@ impl Issuer {
         self
     }
 
+    /// Sets what the audience of an organization token begins with; the rest of it is the organization's id. Default:
+    /// `urn:logto:organization:`, which is Logto's.
+    pub fn organization_audience_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.organization_prefix = prefix.into();
+        self
+    }
+
+    /// Accepts this issuer's opaque tokens too: the issuer is asked about each (RFC 7662). Without it they are rejected.
+    ///
+    /// An opaque token does not say which issuer it is from and must not be shown to another one, so a server may have one
+    /// issuer entry with this setting.
+    pub fn introspection(mut self, ask: Introspection) -> Self {
+        self.introspection = Some(ask);
+        self
+    }
+
     /// The claim that names the organization of a token. Default: `organization_id`.
     pub fn organization_claim(mut self, name: impl Into<String>) -> Self {
         self.organization_claim = name.into();
@@ -186,6 +210,13 @@ impl Issuer {
     pub fn permissions(mut self, source: impl PermissionSource) -> Self {
         self.permissions = Some(PermissionsFrom(Arc::new(source)));
         self
+    }
+}
+
+/// The same source, not an equal one.
+impl PartialEq for PermissionsFrom {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::slot::FlightId;
 use super::source::{PermissionQuery, Permissions, SourceError};
 use super::store::{Cell, LivePermissions, Source};
+use crate::change::Epoch;
 use crate::flight::End;
 use crate::issuer::keys::jitter;
 
@@ -61,7 +62,7 @@ impl Fetch {
             return Err(SourceError::new("the server is gone").not_asked());
         };
         store.counts.fetches.fetch_add(1, Ordering::Relaxed);
-        cell.lock().begin(self.flight, store.ticket(), store.clock.now());
+        cell.lock().begin(self.flight, Epoch::next(), store.clock.now());
         Ok(())
     }
 

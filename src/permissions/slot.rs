@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::marks::Epoch;
 use super::source::{Permissions, SourceError};
+use crate::change::Epoch;
 use crate::time::Now;
 
 /// How long a failure is the answer for everybody who asks.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::change::Question;
 use crate::error::with_causes;
 use crate::future::BoxFuture;
 use crate::token::{Subject, SubjectKind};
@@ -166,6 +167,20 @@ impl PermissionQuery {
     #[must_use]
     pub fn model(&self) -> &PermissionModel {
         &self.model
+    }
+
+    /// What must not have changed since the answer.
+    pub(crate) fn question(&self) -> Question<'_> {
+        let subject = &*self.subject;
+        match &self.model {
+            PermissionModel::Resource { .. } => Question::Api { subject, is_user: self.kind != SubjectKind::Machine },
+            PermissionModel::Organization { organization } => {
+                Question::Organization { subject, organization, api: false }
+            }
+            PermissionModel::ResourceInOrganization { organization, .. } => {
+                Question::Organization { subject, organization, api: true }
+            }
+        }
     }
 
     /// The organization that the permissions are in; `None` for the API as a whole.

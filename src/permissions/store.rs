@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::marks::{Change, Epoch, Marks};
 use super::slot::{Advice, FlightId, Freshness, Slot, Snapshot};
 use super::source::{PermissionQuery, PermissionSource, SourceError};
+use crate::change::{Epoch, Invalidations};
 use crate::flight::{Bulkhead, Flight, NO_RUNTIME, Unfinished};
 use crate::time::Clock;
 use moka::policy::EvictionPolicy;
@@ -29,17 +29,9 @@ pub(crate) struct Source {
     pub(crate) ask: Arc<dyn PermissionSource>,
     /// No other entry has it, not even one of the same name that comes later.
     pub(crate) id: SourceId,
-    changes: Arc<RwLock<Changes>>,
+    invalidations: Arc<Invalidations>,
     /// Its own: a source that hangs keeps no other one waiting.
     pub(super) slots: Arc<Bulkhead>,
-}
-
-/// What has changed at one issuer: it goes when the entry goes.
-#[derive(Default)]
-struct Changes {
-    marks: Marks,
-    /// When something changed that concerns everybody.
-    wide: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +46,6 @@ struct Key {
 /// The live permissions of one server.
 pub(crate) struct LivePermissions {
     slots: Cache<Key, Arc<Cell>>,
-    tickets: AtomicU64,
     pub(super) clock: Arc<dyn Clock>,
     pub(crate) counts: Counts,
 }
@@ -95,24 +86,25 @@ impl Cell {
 }
 
 impl Source {
-    pub(crate) fn new(ask: Arc<dyn PermissionSource>) -> Self {
+    /// `invalidations`: those of its issuer entry.
+    pub(crate) fn new(ask: Arc<dyn PermissionSource>, invalidations: Arc<Invalidations>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             ask,
             id: SourceId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            changes: Arc::default(),
+            invalidations,
             slots: Arc::new(Bulkhead::new(MOST_FETCHES, MOST_WAITING)),
         }
     }
 
     /// From when on a snapshot of this query is true.
     fn mark(&self, query: &PermissionQuery) -> Epoch {
-        self.changes.read().unwrap_or_else(PoisonError::into_inner).marks.of(query)
+        self.invalidations.latest(query.question())
     }
 
     /// How long a fetch may be put off.
     fn put_off(&self, need: Freshness, now: Duration) -> Option<Duration> {
-        let wide = self.changes.read().unwrap_or_else(PoisonError::into_inner).wide?;
+        let wide = self.invalidations.wide()?;
         (matches!(need, Freshness::Within(..)) && now.saturating_sub(wide) < SPREAD).then_some(SPREAD)
     }
 }
@@ -126,19 +118,15 @@ impl LivePermissions {
                 .time_to_idle(IDLE)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
-            tickets: AtomicU64::new(0),
             clock,
             counts: Counts::default(),
         }
     }
 
     /// Now, in the order of fetches and changes: what begins later is greater.
+    #[allow(clippy::unused_self, reason = "asked of the store, whatever counts")]
     pub(crate) fn arrival(&self) -> Epoch {
-        Epoch(self.tickets.load(Ordering::SeqCst))
-    }
-
-    pub(super) fn ticket(&self) -> Epoch {
-        Epoch(self.tickets.fetch_add(1, Ordering::SeqCst) + 1)
+        Epoch::latest()
     }
 
     /// A snapshot that meets the need, if one is there. Once it is older than `soft`, a new one is fetched behind it.
@@ -208,20 +196,10 @@ impl LivePermissions {
         snapshot.meets(need, source.mark(query), self.clock.now().monotonic)
     }
 
-    /// Notes what changed at the issuer: snapshots that began before are not used any more. `false` if that was known.
-    pub(crate) fn invalidate(&self, source: &Source, change: Change, changed: Duration) -> bool {
-        let is_wide = matches!(change, Change::OrganizationTemplate | Change::ApiPermissions | Change::Everything);
-        let mut changes = source.changes.write().unwrap_or_else(PoisonError::into_inner);
-        // Taken under the lock: a later mark has the later ticket.
-        let is_news = changes.marks.note(change, self.ticket(), changed);
-        if is_news && is_wide {
-            changes.wide = Some(self.clock.now().monotonic);
-        }
-        drop(changes);
-        if is_wide {
-            source.ask.invalidate();
-        }
-        is_news
+    #[cfg(test)]
+    pub(crate) fn invalidate(&self, source: &Source, about: &crate::change::About, changed: Duration) {
+        let changed = crate::change::Reported::new(changed, changed);
+        source.invalidations.note(about, Epoch::next(), Some(changed), self.clock.now().monotonic);
     }
 
     fn start(

@@ -12,7 +12,6 @@ use super::live::LiveView;
 use super::refusal::{Refusal, denied, nearness};
 use super::rules::{Branch, Rules};
 use crate::engine::Stop;
-use crate::issuer::ORGANIZATION_URN;
 use crate::json::Object;
 use crate::organization::{Organization, RequestSource, Requested};
 use crate::permissions::PermissionDrift;
@@ -173,7 +172,7 @@ fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Re
     if !token.audience().any(|audience| *audience == **own) {
         return Err(Refusal::Audience(Remediation::ResourceToken, "aud does not name the resource of the route"));
     }
-    if token.audience().any(|audience| audience.starts_with(ORGANIZATION_URN)) {
+    if !token.audience_organizations().is_empty() {
         return Err(Refusal::Audience(Remediation::ResourceToken, "aud names an organization beside the resource"));
     }
     Ok(())

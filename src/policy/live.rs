@@ -8,10 +8,11 @@ use super::alternative::{Alternative, Model};
 use super::freshness::{LiveRule, OnError};
 use super::refusal::Refusal;
 use super::refusal::missing_scopes;
+use crate::change::Epoch;
 use crate::engine::{Need, Stop};
 use crate::organization::Organization;
 use crate::permissions::{
-    Answer, Conversations, Difference, Epoch, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
+    Answer, Conversations, Difference, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
     PermissionQuery, Permissions, Presented, Snapshot, Source, SourceError, Topic,
 };
 use crate::rejection::{Rejection, RejectionKind, Remediation};

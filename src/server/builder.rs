@@ -15,23 +15,23 @@ use limits::Limits;
 use super::ResourceServer;
 use super::check::{check_range, check_resource, metadata_url};
 use super::entry::EntrySettings;
-use crate::change::revocations::{RevocationList, Revocations};
+use crate::change::{Changes, Log, Parts};
 use crate::decision::Decider;
 use crate::engine::Live;
 use crate::engine::{Observer, Observers, Permits, State};
 use crate::error::ConfigError;
 use crate::http::HttpClient;
 use crate::issuer::Issuer;
-use crate::issuer::keys::{Changes, KeyEvent, RefreshSettings, Watcher};
-use crate::issuer::{Profile, TrustedIssuers};
+use crate::issuer::keys::{Changes as Settled, KeyEvent, RefreshSettings, Watcher};
+use crate::issuer::{Lasting, ORGANIZATION_URN, Profile, TrustedIssuers};
 use crate::permissions::Conversations;
 use crate::permissions::LivePermissions;
 use crate::rejection::Rejection;
 use crate::respond::{ChallengeSettings, Quotable};
 use crate::respond::{RejectionBody, Responder, ShapeBody};
 use crate::time::{Clock, SystemClock};
-use crate::token::Introspection;
 use crate::token::verify::VerifiedTokens;
+use crate::token::{Introspection, IssuerId};
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
@@ -63,7 +63,7 @@ pub struct Builder {
     realm: Option<String>,
     resource_metadata: Option<String>,
     rejection_body: Option<ShapeBody>,
-    revocations: Arc<dyn Revocations>,
+    change_log: Option<Arc<dyn Log>>,
     decider: Option<Decider>,
     clock: Arc<dyn Clock>,
     client: HttpClient,
@@ -85,7 +85,7 @@ impl Builder {
             realm: None,
             resource_metadata: None,
             rejection_body: None,
-            revocations: Arc::new(RevocationList::new()),
+            change_log: None,
             decider: None,
             clock: Arc::new(SystemClock::new()),
             client: HttpClient::new(),
@@ -208,10 +208,10 @@ impl Builder {
         self
     }
 
-    /// What is known about revoked tokens and blocked subjects. Default: a [`RevocationList`] in memory, which webhooks and
-    /// [`revoke`](ResourceServer::revoke) fill. One of your own may share it among replicas.
-    pub fn revocations(mut self, revocations: impl Revocations) -> Self {
-        self.revocations = Arc::new(revocations);
+    /// Keeps changes beyond this process, in a file or in a store that replicas share. Default: none, so a restart forgets
+    /// revocations and suspensions, and each replica must receive every webhook.
+    pub fn change_log(mut self, log: impl Log) -> Self {
+        self.change_log = Some(Arc::new(log));
         self
     }
 
@@ -234,7 +234,7 @@ impl Builder {
         self
     }
 
-    /// Opaque tokens are taken too: the issuer is asked about each. Without this they are refused.
+    /// Accepts opaque tokens too, for a server with one issuer: as [`Issuer::introspection`].
     pub fn introspection(mut self, ask: Introspection) -> Self {
         self.introspection = Some(ask);
         self
@@ -245,12 +245,20 @@ impl Builder {
     /// # Errors
     ///
     /// The first setting that must not run, with its value.
-    pub fn build(self) -> Result<ResourceServer, ConfigError> {
+    pub fn build(mut self) -> Result<ResourceServer, ConfigError> {
         check_range("leeway", self.leeway, MAX_LEEWAY)?;
         check_range("serve_stale_keys_for", self.serve_stale_keys_for, MAX_STALE)?;
         self.limits.check()?;
         for resource in &self.resources {
-            check_resource(resource, Profile::UntypedJwt)?;
+            check_resource(resource, Profile::UntypedJwt, ORGANIZATION_URN)?;
+        }
+        if let Some(ask) = self.introspection.take() {
+            let [only] = &mut *self.issuers else {
+                return Err(ConfigError::new(
+                    "introspection, and several issuers: use Issuer::introspection on one of them",
+                ));
+            };
+            only.introspection = Some(ask);
         }
         let realm = self.realm.as_deref().or(self.resources.first().map(String::as_str)).unwrap_or_default();
         let challenge = ChallengeSettings {
@@ -263,33 +271,43 @@ impl Builder {
             life: RefreshSettings {
                 stale_for: self.serve_stale_keys_for,
                 watcher: self.watcher,
-                changes: Changes::default(),
+                changes: Settled::default(),
             },
             allow_http: self.allow_http,
             max_issuers: self.limits.max_issuers,
             clock: self.clock.clone(),
             client: self.client,
         };
-        let entries = self
-            .issuers
-            .iter()
-            .try_fold(TrustedIssuers::default(), |entries, issuer| settings.add(&entries, issuer))?;
+        let entries = self.issuers.iter().try_fold(TrustedIssuers::default(), |entries, issuer| {
+            let entry = settings.entry(issuer, IssuerId::unique(), Lasting::default())?;
+            settings.add(&entries, Arc::new(entry))
+        })?;
         if let Some(decider) = &self.decider {
             let names: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
             decider.known_issuers().check(&names)?;
         }
+        let entries = Arc::new(ArcSwap::from_pointee(entries));
+        let changes = Changes::new(Parts {
+            entries: entries.clone(),
+            bounds: self.limits.revocations,
+            decider: self.decider.clone(),
+            followers: Vec::new(),
+            clock: self.clock.clone(),
+            leeway: self.leeway,
+            settled: settings.life.changes.clone(),
+            log: self.change_log,
+        });
         let state = State {
             verified: VerifiedTokens::new(self.limits.token_cache_bytes, settings.life.changes.clone()),
             permits: Permits::new(self.limits.permits),
-            revocations: self.revocations,
+            changes: Arc::new(changes),
             decider: self.decider,
-            introspector: self.introspection.map(|ask| settings.introspector(&entries, ask)).transpose()?,
             live: Live {
                 permissions: Arc::new(LivePermissions::new(self.limits.live_permissions, self.clock.clone())),
                 conversations: Conversations::new(),
             },
             clock: self.clock,
-            entries: ArcSwap::from_pointee(entries),
+            entries,
             max_token_bytes: self.limits.max_token_bytes,
             max_wait: self.limits.max_wait,
             responder: Responder { challenge, shape_body: self.rejection_body, grpc: self.grpc },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 pub(super) use crate::http::url::check as check_url;
-use crate::issuer::{ORGANIZATION_URN, Profile};
+use crate::issuer::Profile;
 use crate::respond::Quotable;
 
 pub(super) fn check_range(what: &str, value: Duration, most: Duration) -> Result<(), ConfigError> {
@@ -40,12 +40,12 @@ pub(super) fn check_issuer_name(text: &str) -> Result<(), ConfigError> {
 }
 
 /// RFC 8707 section 2: an absolute URI without fragment. Issuers outside RFC 9068 name audiences as they like.
-pub(super) fn check_resource(text: &str, profile: Profile) -> Result<(), ConfigError> {
+pub(super) fn check_resource(text: &str, profile: Profile, organization_prefix: &str) -> Result<(), ConfigError> {
     let wrong = |why: &str| Err(ConfigError::new(format_args!("resource indicator {text:?}: {why}")));
     if text.is_empty() {
         return wrong("it is empty");
     }
-    if text.starts_with(ORGANIZATION_URN) {
+    if text.starts_with(organization_prefix) {
         return wrong("it is what an organization's audience looks like");
     }
     if profile == Profile::Rfc9068 {

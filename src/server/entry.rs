@@ -8,14 +8,13 @@ use super::check::{check_issuer, check_issuer_name, check_name, check_resource, 
 use crate::error::ConfigError;
 use crate::http::{Fetch, HttpClient};
 use crate::issuer::keys::{Compromised, Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
-use crate::issuer::{Dated, Issuer, IssuerClock, Keys};
+use crate::issuer::{Dated, Issuer, IssuerClock, Keys, Lasting};
 use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
 use crate::permissions::Source;
 use crate::signature::Algorithm;
 use crate::time::Clock;
-use crate::token::Introspection;
-use crate::token::IssuerId;
 use crate::token::introspect::Introspector;
+use crate::token::{EntryVersion, Introspection, IssuerId};
 
 /// What all entries of a server have in common.
 pub(super) struct EntrySettings {
@@ -46,26 +45,61 @@ impl EntrySettings {
     }
 
     /// The entries with one more.
-    pub(super) fn add(&self, entries: &TrustedIssuers, issuer: &Issuer) -> Result<TrustedIssuers, ConfigError> {
+    pub(super) fn add(
+        &self,
+        entries: &TrustedIssuers,
+        entry: Arc<TrustedIssuer>,
+    ) -> Result<TrustedIssuers, ConfigError> {
         if entries.iter().len() >= self.max_issuers {
             return Err(ConfigError::new(format_args!(
                 "issuer {:?}: there are {} entries already",
-                issuer.urls, self.max_issuers
+                entry.rules.issuers, self.max_issuers
             )));
         }
-        let rules = self.rules(issuer)?;
+        entries.with(entry)
+    }
+
+    /// The entry with other settings: its identity, and what has changed at its issuer, stay.
+    ///
+    /// # Errors
+    ///
+    /// As for a new entry, and when the first `iss` value is another one.
+    pub(super) fn updated(&self, old: &TrustedIssuer, issuer: &Issuer) -> Result<TrustedIssuer, ConfigError> {
+        if issuer.urls.first().map(String::as_str) != Some(&**old.iss()) {
+            return Err(ConfigError::new(format_args!(
+                "update of issuer {:?}: {:?} is another issuer; the first URL must stay",
+                old.iss(),
+                issuer.urls
+            )));
+        }
+        self.check_added(issuer)?;
+        let mut entry = self.entry(issuer, old.id(), old.lasting.clone())?;
+        if renamed(&old.settings, issuer) {
+            (entry.keys, entry.clock) = (old.keys.clone(), old.clock.clone());
+            entry.permissions.clone_from(&old.permissions);
+        }
+        Ok(entry)
+    }
+
+    pub(super) fn entry(&self, issuer: &Issuer, id: IssuerId, lasting: Lasting) -> Result<TrustedIssuer, ConfigError> {
+        let rules = self.rules(issuer, EntryVersion::of(id))?;
         let clock = Arc::default();
-        let keys = self.keys(issuer, &rules, &clock)?;
-        entries.with(TrustedIssuer {
-            id: IssuerId::unique(),
+        let ask = issuer.introspection.clone();
+        Ok(TrustedIssuer {
+            keys: self.keys(issuer, &rules, &clock, &lasting.compromised)?,
+            permissions: issuer
+                .permissions
+                .as_ref()
+                .map(|from| Source::new(from.0.clone(), lasting.invalidations.clone())),
+            introspector: ask.map(|ask| self.introspector(ask, &rules, &clock)).transpose()?,
             rules,
-            keys,
             clock,
-            permissions: issuer.permissions.as_ref().map(|from| Source::new(from.0.clone())),
+            lasting,
+            settings: issuer.clone(),
         })
     }
 
-    fn rules(&self, issuer: &Issuer) -> Result<IssuerRules, ConfigError> {
+    fn rules(&self, issuer: &Issuer, entry: EntryVersion) -> Result<IssuerRules, ConfigError> {
         for (at, url) in issuer.urls.iter().enumerate() {
             // What is never fetched is a name (RFC 7519 section 2).
             match issuer.keys {
@@ -75,21 +109,24 @@ impl EntrySettings {
         }
         let resources = if issuer.resources.is_empty() { &self.resources } else { &issuer.resources };
         for resource in resources {
-            check_resource(resource, issuer.profile)?;
+            check_resource(resource, issuer.profile, &issuer.organization_prefix)?;
         }
         if issuer.algorithms.is_empty() {
             return Err(ConfigError::new(format_args!("issuer {:?}: an empty list of algorithms", issuer.urls)));
         }
+        check_name("organization_audience_prefix", &issuer.organization_prefix)?;
         if issuer.organization_claim.is_empty() || issuer.scope_claim.is_empty() {
             return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
         }
         let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
         check_name("issuer", &name)?;
         Ok(IssuerRules {
+            entry,
             name: name.into(),
             issuers: issuer.urls.iter().map(|url| url.as_str().into()).collect(),
             resources: resources.iter().map(|resource| Arc::from(resource.as_str())).collect(),
             organization_tokens: issuer.organization_tokens || issuer.profile == Profile::Rfc9068,
+            organization_prefix: issuer.organization_prefix.as_str().into(),
             algorithms: issuer.algorithms.clone(),
             profile: issuer.profile,
             machine_marks: issuer.machine_marks.clone(),
@@ -101,7 +138,13 @@ impl EntrySettings {
         })
     }
 
-    fn keys(&self, issuer: &Issuer, rules: &IssuerRules, seen: &Arc<IssuerClock>) -> Result<KeyStore, ConfigError> {
+    fn keys(
+        &self,
+        issuer: &Issuer,
+        rules: &IssuerRules,
+        seen: &Arc<IssuerClock>,
+        compromised: &Compromised,
+    ) -> Result<KeyStore, ConfigError> {
         let key_rules = KeyRules { algorithms: rules.algorithms.clone(), rsa_default: rsa_default(issuer)? };
         let source = match &issuer.keys {
             Keys::Json(_) if issuer.seed.is_some() => {
@@ -132,7 +175,7 @@ impl EntrySettings {
             rules: key_rules,
             fetch,
             allow_http: self.allow_http,
-            compromised: Compromised::default(),
+            compromised: compromised.clone(),
         };
         Ok(KeyStore::fetching(origin, &self.life, self.clock.clone(), seed))
     }
@@ -152,30 +195,16 @@ impl EntrySettings {
 }
 
 impl EntrySettings {
-    /// An opaque token does not say whose it is: with several entries, the setting must.
-    pub(super) fn introspector(
+    fn introspector(
         &self,
-        entries: &TrustedIssuers,
         ask: Introspection,
+        rules: &IssuerRules,
+        seen: &Arc<IssuerClock>,
     ) -> Result<Arc<Introspector>, ConfigError> {
         ask.check()?;
         let endpoint = check_url("introspection endpoint", &ask.endpoint, self.allow_http)?;
-        let mut all = entries.iter();
-        let entry = match (&ask.issuer_name, all.next(), all.next()) {
-            (Some(name), ..) => entries.named(name),
-            (None, only, None) => only,
-            (None, ..) => None,
-        };
-        let entry = entry.ok_or_else(|| {
-            let known: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
-            ConfigError::new(format_args!(
-                "introspection of issuer {:?}: this server has {known:?}; say which one by issuer(name)",
-                ask.issuer_name.as_deref().unwrap_or_default()
-            ))
-        })?;
-        let name = entry.rules.name.clone();
-        let fetch = self.dated(self.client.fetcher(&endpoint)?, &entry.rules, &entry.clock);
-        Ok(Arc::new(Introspector::new(ask, name, fetch, self.clock.clone())))
+        let fetch = self.dated(self.client.fetcher(&endpoint)?, rules, seen);
+        Ok(Arc::new(Introspector::new(ask, fetch, self.clock.clone())))
     }
 }
 
@@ -185,6 +214,11 @@ use crate::testing::is_test_issuer;
 #[cfg(not(feature = "testing"))]
 const fn is_test_issuer(_: &http::Uri) -> bool {
     false
+}
+
+/// Whether only the name differs.
+fn renamed(old: &Issuer, new: &Issuer) -> bool {
+    Issuer { name: old.name.clone(), ..new.clone() } == *old
 }
 
 /// A key set from the configuration.

@@ -4,20 +4,23 @@ mod builder;
 mod changes;
 mod check;
 mod entry;
+mod handle;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 pub use builder::Builder;
+pub use changes::LogStatus;
+pub use handle::{ChangeError, IssuerHandle, IssuerRemoved};
 
 use crate::engine::{self, Requirement, State};
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
 use crate::issuer::IssuerRules;
-use crate::issuer::TrustedIssuer;
 use crate::issuer::keys;
-use crate::issuer::keys::{KeySetStatus, NotReady, RefreshError};
+use crate::issuer::keys::{KeySetStatus, NotReady};
+use crate::issuer::{Lasting, TrustedIssuer};
 use crate::permissions;
 use crate::policy::{Policy, Rules};
 use crate::rejection::Rejection;
@@ -112,21 +115,45 @@ impl ResourceServer {
         engine::verify(&self.state, token).await
     }
 
-    /// Trusts one more issuer from now on: a tenant comes.
+    /// Returns the handle of the issuer entry with this name.
     ///
-    /// Its tokens are taken only where a policy says `any_issuer()`, or `issued_by` its name. To name an
-    /// entry that is not there yet is a [`ConfigError`]. A policy that says neither means the single entry there was when it
-    /// was made.
+    /// The handle stays with the entry, whatever it is called later; an entry that is added under the same name after this
+    /// one was removed is another one.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ConfigError`] if there is no entry of this name.
+    pub fn issuer(&self, name: &str) -> Result<IssuerHandle, ConfigError> {
+        let entries = self.state.entries.load();
+        match entries.named(name) {
+            Some(entry) => Ok(IssuerHandle::new(self, entry)),
+            None => {
+                let known: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
+                Err(ConfigError::new(format_args!("issuer {name:?}: this server has {known:?}")))
+            }
+        }
+    }
+
+    /// Returns the handles of all issuer entries, in the order in which they were added.
+    #[must_use]
+    pub fn issuers(&self) -> Vec<IssuerHandle> {
+        self.state.entries.load().iter().map(|entry| IssuerHandle::new(self, entry)).collect()
+    }
+
+    /// Adds a trusted issuer at run time and returns its handle.
+    ///
+    /// Its tokens are accepted only where a policy says `any_issuer()`, or `issued_by` its name. To name an entry that is not
+    /// there yet is a [`ConfigError`]. A policy that says neither means the single entry there was when it was made.
     ///
     /// ```
     /// # use orgate::policy::{any_issuer, resource};
     /// # use orgate::{Issuer, ResourceServer};
-    /// # fn main() -> Result<(), orgate::ConfigError> {
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
     /// let every_tenant = server.require(resource().and(any_issuer()))?;
-    /// server.add_issuer(Issuer::new("https://acme.example/oidc").name("acme"))?;
+    /// let acme = server.add_issuer(Issuer::new("https://acme.example/oidc").name("acme"))?;
     /// let acme_only = server.require(resource().issued_by("acme"))?;
-    /// assert!(server.remove_issuer("acme"));
+    /// acme.remove()?;
     /// # _ = (every_tenant, acme_only);
     /// # Ok(())
     /// # }
@@ -134,9 +161,10 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// When a setting must not run, the name or an `iss` value is taken, or there are [`Builder::max_issuers`] entries. Plain
-    /// http needs [`Builder::dangerous_allow_http`] here, on loopback too: tenants may choose where their issuer is.
-    pub fn add_issuer(&self, issuer: impl Into<Issuer>) -> Result<(), ConfigError> {
+    /// Returns the first invalid setting. So are a name and an `iss` value that are taken, and an entry beyond
+    /// [`Builder::max_issuers`]. Plain http needs [`Builder::dangerous_allow_http`] here, on loopback too: tenants may choose
+    /// where their issuer is.
+    pub fn add_issuer(&self, issuer: impl Into<Issuer>) -> Result<IssuerHandle, ConfigError> {
         let issuer = issuer.into();
         self.settings.check_added(&issuer)?;
         if let Some(decider) = &self.state.decider {
@@ -144,34 +172,17 @@ impl ResourceServer {
                 .known_issuers()
                 .check_added(issuer.name.as_ref().or(issuer.urls.first()).map_or("", String::as_str))?;
         }
-        let mut outcome = Ok(());
-        self.state.entries.rcu(|entries| match self.settings.add(entries, &issuer) {
-            Ok(more) => {
-                outcome = Ok(());
-                Arc::new(more)
+        let iss = issuer.urls.first().map_or("", String::as_str);
+        let changes = &self.state.changes;
+        loop {
+            // Made outside of every lock; facts about it may be loaded meanwhile.
+            let id = changes.identity(iss);
+            let entry = Arc::new(self.settings.entry(&issuer, id, Lasting::default())?);
+            let handle = IssuerHandle::new(self, &entry);
+            if let Some(outcome) = changes.add(iss, id, |entries| self.settings.add(entries, entry)) {
+                return outcome.map(|()| handle);
             }
-            Err(fault) => {
-                outcome = Err(fault);
-                entries.clone()
-            }
-        });
-        self.settings.life.changes.note();
-        outcome
-    }
-
-    /// Trusts the issuer entry of this name no more: its tokens are refused from the next request on, and its keys are
-    /// gone. `false` if there is none.
-    ///
-    /// Policies bind names: an entry added later under the same name takes its place in them.
-    #[allow(clippy::must_use_candidate, reason = "gone is gone, whether it was there or not")]
-    pub fn remove_issuer(&self, name: &str) -> bool {
-        let before = self.state.entries.rcu(|entries| entries.without(name).map_or_else(|| entries.clone(), Arc::new));
-        self.settings.life.changes.note();
-        // The next entry of that name may be another tenant.
-        if let Some(decider) = &self.state.decider {
-            decider.forget_all();
         }
-        before.named(name).is_some()
     }
 
     /// Ready to verify: fetches the keys of every issuer that has none, or none that are fresh, unless it did so just now;
@@ -184,16 +195,18 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// When an issuer has no keys by then, or a permission source cannot be asked, for its credentials are wrong for instance.
-    /// Requests will go on trying.
+    /// When an issuer has no keys by then, a permission source cannot be asked, for its credentials are wrong for instance, or
+    /// what the [change log](Builder::change_log) holds is not known. Requests will go on trying.
     pub fn ready(&self) -> impl Future<Output = Result<(), NotReady>> + Send + use<> {
         let entries = self.state.entries.load();
         let keys = entries.iter().map(|entry| (entry.rules.name.clone(), entry.keys.clone())).collect();
         let source = |entry: &Arc<TrustedIssuer>| Some((entry.rules.name.clone(), entry.permissions.clone()?));
         let sources = entries.iter().filter_map(source).collect();
+        let changes = self.state.changes.clone();
         async move {
             keys::all_ready(keys).await?;
-            permissions::all_ready(sources).await
+            permissions::all_ready(sources).await?;
+            if changes.ready().await { Ok(()) } else { Err(NotReady::without_log()) }
         }
     }
 
@@ -202,23 +215,6 @@ impl ResourceServer {
     #[must_use]
     pub fn keys(&self) -> Vec<KeySetStatus> {
         self.state.entries.load().iter().map(|entry| entry.keys.status(&entry.rules.name)).collect()
-    }
-
-    /// Fetches the keys of one issuer entry now, back-off or not, and waits for the outcome: twelve seconds at most.
-    ///
-    /// # Errors
-    ///
-    /// When there is no entry of that name, or the fetch failed; the keys that were there stay.
-    pub fn refresh_keys(&self, issuer_name: &str) -> impl Future<Output = Result<(), RefreshError>> + Send + use<> {
-        let entries = self.state.entries.load();
-        keys::refresh(issuer_name.to_owned(), entries.named(issuer_name).map(|entry| entry.keys.clone()))
-    }
-
-    /// The key set document in use, for [`Issuer::seed_keys`]. `None` if there is no entry of that name, or no set that may
-    /// be used.
-    #[must_use]
-    pub fn export_keys(&self, issuer_name: &str) -> Option<String> {
-        self.state.entries.load().named(issuer_name)?.keys.export()
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::claims_error::ClaimsError;
 use super::verified::Origin;
-use super::{NumericDate, Provenance, Subject, Times, Verified};
+use super::{EntryVersion, NumericDate, Provenance, Subject, Times, Verified};
 use crate::scoped::ScopedId;
 
 /// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
@@ -145,6 +145,26 @@ impl AccessToken {
 
     pub(crate) fn audience_organization(&self) -> Option<&ScopedId> {
         self.0.verified.audience_organization.as_ref()
+    }
+
+    /// The organizations among the audience.
+    pub(crate) fn audience_organizations(&self) -> &[Box<str>] {
+        &self.0.verified.audience_organizations
+    }
+
+    /// The organizations that the token is for: those of its audience, and its organization claim.
+    pub(crate) fn organizations(&self) -> impl Iterator<Item = &str> {
+        self.organization_claim().into_iter().chain(self.audience_organizations().iter().map(|id| &**id))
+    }
+
+    /// The subjects that act for its subject.
+    pub(crate) fn actors(&self) -> impl Iterator<Item = &str> {
+        self.0.verified.actors.iter().map(|actor| &**actor)
+    }
+
+    /// Whose token it is, and by which settings it was read.
+    pub(crate) fn entry(&self) -> EntryVersion {
+        self.0.verified.entry
     }
 
     pub(crate) fn times(&self) -> &Times {

@@ -7,9 +7,8 @@ use std::time::Duration;
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
 
-/// With what a token was verified: an issuer entry, and a key under a `kid`. The key is not kept alive: what is gone is gone.
+/// With what a token was verified: a key under a `kid`. The key is not kept alive: what is gone is gone.
 pub(crate) struct Provenance {
-    pub(crate) entry: IssuerId,
     pub(crate) leeway: Duration,
     pub(crate) key: Weak<VerifyingKey>,
     pub(crate) kid: Option<Box<str>>,
@@ -18,14 +17,31 @@ pub(crate) struct Provenance {
 }
 
 /// One issuer entry, and no other one that ever was or will be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct IssuerId(u64);
 
 impl IssuerId {
     pub(crate) fn unique() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+        Self(unique())
     }
+}
+
+/// One issuer entry with the settings that it had at some time. An update makes another version of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryVersion {
+    pub(crate) issuer: IssuerId,
+    version: u64,
+}
+
+impl EntryVersion {
+    pub(crate) fn of(issuer: IssuerId) -> Self {
+        Self { issuer, version: unique() }
+    }
+}
+
+fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// That entry and key were there at a certain count of changes, and until when that says enough: whole seconds of the
@@ -50,7 +66,6 @@ impl Provenance {
     /// Of nothing: it never stands.
     pub(crate) fn dangling() -> Self {
         Self {
-            entry: IssuerId::unique(),
             leeway: Duration::ZERO,
             key: Weak::new(),
             kid: None,

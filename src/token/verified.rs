@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Provenance, Subject, Times};
+use super::{EntryVersion, Provenance, Subject, Times};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 
 /// What a verifier established. Whoever calls [`AccessToken::mint`] vouches for it.
 pub(crate) struct Verified {
+    /// Whose token it is, and by which settings it was read.
+    pub(crate) entry: EntryVersion,
     pub(crate) issuer: Arc<str>,
     pub(crate) subject: Subject,
     /// The resource indicators of its issuer entry; the first one is "this API".
@@ -19,6 +21,10 @@ pub(crate) struct Verified {
     pub(crate) organization: Option<ScopedId>,
     /// The organization that the audience is, if it is one and nothing else.
     pub(crate) audience_organization: Option<ScopedId>,
+    /// Every organization among the audience.
+    pub(crate) audience_organizations: Vec<Box<str>>,
+    /// The subjects that act for the token's subject (RFC 8693 section 4.1), the current one first.
+    pub(crate) actors: Vec<Box<str>>,
     pub(crate) times: Times,
 }
 
@@ -36,12 +42,13 @@ impl Verified {
         /// What a small piece of memory costs to keep.
         const PIECE: usize = 48;
         let Self { subject, client_id, token_id, scopes, audience, organization, audience_organization, .. } = self;
+        let more = self.audience_organizations.iter().chain(&self.actors).map(|text| text.len() + PIECE);
         let texts = [Some(subject.id()), client_id.as_deref(), token_id.as_deref()];
         let organizations = [organization, audience_organization].into_iter().flatten();
         let audience = audience.iter().map(|audience| audience.len() + PIECE);
         let texts = texts.into_iter().flatten().map(|text| text.len() + PIECE);
         let organizations = organizations.map(|organization| organization.id.len() + 2 * PIECE);
-        scopes.size() + texts.chain(audience).chain(organizations).sum::<usize>()
+        scopes.size() + texts.chain(audience).chain(organizations).chain(more).sum::<usize>()
     }
 }
 

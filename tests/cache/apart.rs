@@ -22,7 +22,7 @@ async fn two_servers_share_nothing() {
     issuer.clock().advance(Duration::from_secs(101));
     assert!(lax.get(&token).await.is_ok() && strict.get(&token).await.is_401("refresh"));
     issuer.rotate_without_overlap();
-    lax.server.refresh_keys("issuer").await.unwrap();
+    lax.server.issuer("issuer").unwrap().refresh_keys().await.unwrap();
     assert!(lax.get(&token).await.is_401("refresh"));
 }
 
@@ -41,9 +41,9 @@ async fn two_entries_with_the_same_keys() {
     let of_two = issuer.resource_token("https://elsewhere.example").issuer(other).mint();
     assert!(api.get(&of_two).await.is_ok());
     issuer.rotate_without_overlap();
-    api.server.refresh_keys("issuer").await.unwrap();
+    api.server.issuer("issuer").unwrap().refresh_keys().await.unwrap();
     assert!(api.get(&one).await.is_401("refresh") && api.get(&of_two).await.is_ok());
-    assert!(api.server.remove_issuer("other"));
+    api.server.issuer("other").unwrap().remove().unwrap();
     assert!(api.get(&of_two).await.is_401("authenticate"));
 }
 

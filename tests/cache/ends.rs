@@ -16,11 +16,11 @@ async fn a_rotation_that_drops_the_key() {
     let (api, token) = (Api::new(builder(&issuer)), issuer.resource_token(API).mint());
     assert!(api.get(&token).await.is_ok());
     issuer.rotate();
-    api.server.refresh_keys("issuer").await.unwrap();
+    api.server.issuer("issuer").unwrap().refresh_keys().await.unwrap();
     assert!(api.get(&token).await.is_ok(), "both keys are there");
     issuer.rotate_without_overlap();
     assert!(api.get(&token).await.is_ok(), "nobody has looked yet");
-    api.server.refresh_keys("issuer").await.unwrap();
+    api.server.issuer("issuer").unwrap().refresh_keys().await.unwrap();
     for _ in 0..3 {
         assert!(api.get(&token).await.is_401("refresh"), "looked up again, or no longer");
     }
@@ -33,7 +33,7 @@ async fn another_key_under_the_same_kid() {
     let (api, old) = (Api::new(builder(&issuer)), issuer.resource_token(API).mint());
     assert!(api.get(&old).await.is_ok());
     issuer.replace_key_keeping_kid();
-    api.server.refresh_keys("issuer").await.unwrap();
+    api.server.issuer("issuer").unwrap().refresh_keys().await.unwrap();
     let new = issuer.resource_token(API).mint();
     for _ in 0..3 {
         assert!(api.get(&old).await.is_401("authenticate"), "signed with a key that is gone");
@@ -48,7 +48,7 @@ async fn a_key_that_stays() {
     let (api, token) = (Api::new(builder(&issuer)), issuer.resource_token(API).mint());
     for _ in 0..5 {
         assert!(api.get(&token).await.is_ok());
-        api.server.refresh_keys("issuer").await.unwrap();
+        api.server.issuer("issuer").unwrap().refresh_keys().await.unwrap();
     }
 }
 
@@ -125,7 +125,7 @@ async fn its_time_after_the_keys_were_fetched_again() {
     {
         clock.set_wall(now);
         assert!(api.get(&token).await.is_ok());
-        api.server.refresh_keys("issuer").await.unwrap();
+        api.server.issuer("issuer").unwrap().refresh_keys().await.unwrap();
         clock.set_wall(wall);
         assert!(api.get(&token).await.is_401(remediation));
     }
@@ -136,13 +136,13 @@ async fn an_issuer_that_goes_and_comes_back() {
     let issuer = TestIssuer::start().await;
     let (api, token) = (Api::new(builder(&issuer)), issuer.resource_token(API).mint());
     assert!(api.get(&token).await.is_ok());
-    assert!(api.server.remove_issuer("issuer"));
+    api.server.issuer("issuer").unwrap().remove().unwrap();
     assert!(api.get(&token).await.is_401("authenticate"));
     // Under the same name, with the same keys, for another audience: by its rules the token is not valid.
     let elsewhere = Issuer::new(issuer.url()).name("issuer").resource("https://elsewhere.example");
     api.server.add_issuer(elsewhere).unwrap();
     assert!(api.get(&token).await.is_401("authenticate"));
-    assert!(api.server.remove_issuer("issuer"));
+    api.server.issuer("issuer").unwrap().remove().unwrap();
     api.server.add_issuer(Issuer::new(issuer.url()).name("issuer")).unwrap();
     assert!(api.get(&token).await.is_ok());
 }
@@ -156,7 +156,7 @@ async fn an_issuer_that_comes_back_with_other_keys() {
     let before = issuer.jwks_json();
     issuer.replace_key_keeping_kid();
     for (keys, is_good) in [(issuer.jwks_json(), false), (before, true)] {
-        assert!(api.server.remove_issuer("issuer"));
+        api.server.issuer("issuer").unwrap().remove().unwrap();
         api.server.add_issuer(Issuer::new(issuer.url()).name("issuer").jwks_json(keys)).unwrap();
         assert_eq!(api.get(&token).await.is_ok(), is_good);
     }

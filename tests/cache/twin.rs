@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use orgate::change::revocations::Revocation;
+use orgate::change::{About, Change};
 use orgate::policy::{any_of, organization, path, resource, user};
 use orgate::testing::{Endpoint, Fault, TestIssuer};
 use orgate::time::Clock as _;
@@ -255,9 +255,11 @@ impl Twins {
                 }
             }
             Step::Refresh(name) => {
-                let (one, two) =
-                    (self.cached.server.refresh_keys(name).await, self.plain.server.refresh_keys(name).await);
+                let (one, two) = (self.cached.server.issuer(name), self.plain.server.issuer(name));
                 prop_assert_eq!(one.is_ok(), two.is_ok());
+                if let (Ok(one), Ok(two)) = (one, two) {
+                    prop_assert_eq!(one.refresh_keys().await.is_ok(), two.refresh_keys().await.is_ok());
+                }
             }
             Step::Wall(by) => {
                 let (now, step) = (clock.now().unix, Duration::from_secs(by.unsigned_abs()));
@@ -267,7 +269,8 @@ impl Twins {
             Step::Fail(fault) => self.issuer.fail_always(Endpoint::Keys, fault.clone()),
             Step::Recover => self.issuer.recover(),
             Step::Remove(name) => {
-                prop_assert_eq!(self.cached.server.remove_issuer(name), self.plain.server.remove_issuer(name));
+                let remove = |server: &ResourceServer| server.issuer(name).is_ok_and(|entry| entry.remove().is_ok());
+                prop_assert_eq!(remove(&self.cached.server), remove(&self.plain.server));
             }
             Step::Add(name) => {
                 let add = |server: &ResourceServer| server.add_issuer(entry(&self.issuer, name)).is_ok();
@@ -282,24 +285,22 @@ impl Twins {
     }
 
     fn revoke(&self, entry: &str, what: Revoke, at: SystemTime) {
-        let (organization, not_before) = ("acme", at);
-        let token_id;
-        let revocation = match what {
-            Revoke::Subject(subject) => Revocation::Subject { subject, not_before },
-            Revoke::Member(subject) => Revocation::Member { organization, subject, not_before },
-            Revoke::Organization => Revocation::Organization { organization, not_before },
-            Revoke::Client(client) => Revocation::Client { client, not_before },
-            Revoke::Everyone => Revocation::Everyone { not_before },
-            Revoke::Token(token) => {
-                token_id = self.number(token).to_string();
-                Revocation::Token { token_id: &token_id, at }
-            }
-            Revoke::Suspend(subject) => Revocation::Suspension { subject, suspended: true, at },
-            Revoke::Resume(subject) => Revocation::Suspension { subject, suspended: false, at },
-            Revoke::Delete(subject) => Revocation::Deletion { subject, at },
-        };
         for server in [&self.cached.server, &self.plain.server] {
-            server.revoke(entry, revocation);
+            let Ok(entry) = server.issuer(entry) else { continue };
+            let iss = entry.issuer();
+            let not_before = |about| Change::not_before(iss, about, at);
+            let change = match what {
+                Revoke::Subject(subject) => not_before(About::subject(subject)),
+                Revoke::Member(subject) => not_before(About::member("acme", subject)),
+                Revoke::Organization => not_before(About::organization("acme")),
+                Revoke::Client(client) => not_before(About::client(client)),
+                Revoke::Everyone => not_before(About::Everyone),
+                Revoke::Token(token) => not_before(About::token(self.number(token).to_string())),
+                Revoke::Suspend(subject) => Change::suspended(iss, subject, at),
+                Revoke::Resume(subject) => Change::restored(iss, subject, at),
+                Revoke::Delete(subject) => Change::subject_deleted(iss, subject, at),
+            };
+            entry.apply_change(&change).unwrap();
         }
     }
 

@@ -1,7 +1,7 @@
 //! `requirement.authorize` and `server.verify`.
 
 use http::request::Parts;
-use orgate::change::revocations::Revocation;
+use orgate::change::{About, Change};
 use orgate::engine::Grant;
 use orgate::organization::PathParams;
 use orgate::policy::{optional, organization, path, resource};
@@ -87,7 +87,9 @@ async fn a_token_alone_is_verified_and_revoked_tokens_are_not() {
     assert_eq!(api.server.verify(&long).await.unwrap_err().kind(), RejectionKind::InvalidToken);
 
     let not_before = std::time::SystemTime::UNIX_EPOCH + api.issuer.clock().now().unix;
-    api.server.revoke(api.issuer.url(), Revocation::Subject { subject: verified.subject().id(), not_before });
+    let entry = api.server.issuer(api.issuer.url()).unwrap();
+    let about = About::subject(verified.subject().id());
+    entry.apply_change(&Change::not_before(entry.issuer(), about, not_before)).unwrap();
     let rejection = api.server.verify(&token).await.unwrap_err();
     assert_eq!((rejection.kind(), rejection.remediation()), (RejectionKind::RevokedToken, Remediation::Refresh));
 }

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response};
-use orgate::change::revocations::Revocation;
+use orgate::change::About;
 use orgate::future::BoxFuture;
 use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
 use orgate::policy::resource;
 use orgate::rejection::RejectionKind;
-use orgate::time::Clock as _;
 use orgate::{Issuer, ResourceServer};
 use tower::{Layer as _, Service, ServiceExt as _};
 
@@ -99,11 +98,10 @@ async fn a_grant_is_looked_at_again_before_a_service_that_was_not_ready() {
         }
         match what {
             "revoked" => {
-                let not_before = std::time::SystemTime::UNIX_EPOCH + api.issuer.clock().now().unix;
-                api.server.revoke(api.issuer.url(), Revocation::Everyone { not_before });
+                api.server.issuer(api.issuer.url()).unwrap().revoke(About::Everyone).unwrap();
             }
             "expired" => api.issuer.clock().advance(Duration::from_secs(48 * 3600)),
-            "removed" => _ = api.server.remove_issuer(api.issuer.url()),
+            "removed" => api.server.issuer(api.issuer.url()).unwrap().remove().unwrap(),
             _ => {}
         }
         gate.open();

@@ -100,15 +100,18 @@ async fn without_the_setting_opaque_tokens_are_refused() {
 
 #[tokio::test]
 async fn whose_tokens_they_are_must_be_known() {
-    let two = |ask: Introspection| {
-        let entry = |name: &str| Issuer::new(format!("https://{name}.example")).name(name);
-        ResourceServer::builder(entry("one"), API).issuer(entry("two")).introspection(ask).build()
-    };
-    let error = two(introspection()).unwrap_err().to_string();
-    assert!(error.contains("say which one by issuer(name)") && error.contains("[\"one\", \"two\"]"), "{error}");
-    let error = two(introspection().issuer("three")).unwrap_err().to_string();
-    assert!(error.contains("introspection of issuer \"three\""), "{error}");
-    assert!(two(introspection().issuer("two")).is_ok());
+    let entry = |name: &str| Issuer::new(format!("https://{name}.example")).name(name);
+    let asked = |name: &str| entry(name).introspection(introspection());
+    let two = |one, two| ResourceServer::builder(one, API).issuer(two);
+    let error = two(entry("one"), entry("two")).introspection(introspection()).build().unwrap_err().to_string();
+    assert!(error.contains("Issuer::introspection"), "{error}");
+    let error = two(asked("one"), asked("two")).build().unwrap_err().to_string();
+    assert!(error.contains("\"one\" and \"two\""), "{error}");
+    let server = two(entry("one"), asked("two")).build().unwrap();
+    assert!(server.add_issuer(asked("three")).is_err());
+    assert!(server.issuer("one").unwrap().update(asked("one")).is_err());
+    server.issuer("two").unwrap().update(entry("two")).unwrap();
+    assert!(server.add_issuer(asked("three")).is_ok());
 }
 
 #[tokio::test]

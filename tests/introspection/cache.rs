@@ -236,11 +236,14 @@ async fn each_token_has_its_own_answer() {
 #[tokio::test]
 async fn an_issuer_that_goes_takes_its_answers_with_it() {
     let world = World::start().await;
-    let entry = || Issuer::new(world.issuer.url()).name("main").jwks_json(world.issuer.jwks_json());
+    let entry = || {
+        let issuer = Issuer::new(world.issuer.url()).name("main").jwks_json(world.issuer.jwks_json());
+        issuer.introspection(introspection())
+    };
     let api = Api::of(&world.server);
     world.endpoint.says(&world.answer(json!({})));
     api.get("/api", "opaque").await.is(200, "");
-    assert!(world.server.remove_issuer("main"));
+    world.server.issuer("main").unwrap().remove().unwrap();
     api.get("/api", "opaque").await.is(401, "resource_token");
     assert_eq!(world.endpoint.count(), 1, "nobody can be asked");
     world.server.add_issuer(entry()).unwrap();
@@ -253,8 +256,9 @@ async fn an_issuer_that_goes_takes_its_answers_with_it() {
     let pending = tokio::spawn(async move { asking.get("/api", "another").await });
     world.endpoint.wait_for(3).await;
     let other = TestIssuer::start().await;
-    assert!(world.server.remove_issuer("main"));
-    world.server.add_issuer(Issuer::new(other.url()).name("main").jwks_json(other.jwks_json()).resource(API)).unwrap();
+    world.server.issuer("main").unwrap().remove().unwrap();
+    let entry = Issuer::new(other.url()).name("main").jwks_json(other.jwks_json()).resource(API);
+    world.server.add_issuer(entry.introspection(introspection())).unwrap();
     world.endpoint.release();
     pending.await.unwrap().is(503, "retry");
     world.endpoint.says(&world.answer(json!({})));

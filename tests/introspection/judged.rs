@@ -1,6 +1,6 @@
 //! What an answer must say.
 
-use orgate::change::revocations::Revocation;
+use orgate::change::About;
 use serde_json::{Value, json};
 
 use crate::support::{API, Act, World, introspection};
@@ -226,7 +226,6 @@ async fn what_was_revoked_here_is_revoked() {
     let now = world.now();
     world.endpoint.says(&world.answer(json!({ "jti": "t1", "iat": now - 10 })));
     world.api.get("/api/a", "opaque").await.is(200, "");
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(now);
-    world.server.revoke("main", Revocation::Token { token_id: "t1", at });
+    world.server.issuer("main").unwrap().revoke(About::token("t1")).unwrap();
     world.api.get("/api/a", "opaque").await.is(401, "refresh");
 }

@@ -176,20 +176,23 @@ async fn published_private_key_is_dropped_at_once_and_never_used_again() {
     // The private key, and another one that is good.
     let rest: Value = serde_json::from_str(&issuer.jwks_json()).unwrap();
     issuer.fail_next(Endpoint::Keys, Fault::Body(joined(&exposed, &rest.to_string())));
-    server.refresh_keys(issuer.url()).await.unwrap();
+    server.issuer(issuer.url()).unwrap().refresh_keys().await.unwrap();
     assert_eq!(api.get(&leaked).await.status, 401, "a token that was remembered as verified");
     assert!(api.get(&good).await.is_ok(), "the rest of the set is used");
     assert!(log.contains("ERROR") && log.contains("private keys"), "it is said loudly");
-    let exported = server.export_keys(issuer.url()).unwrap();
+    let exported = server.issuer(issuer.url()).unwrap().export_keys().unwrap().unwrap();
     assert!(!exported.contains("\"d\""), "{exported}");
 
     // Published again as if nothing had been.
     issuer.fail_next(Endpoint::Keys, Fault::Body(joined(&clean, &issuer.jwks_json())));
-    server.refresh_keys(issuer.url()).await.unwrap();
+    server.issuer(issuer.url()).unwrap().refresh_keys().await.unwrap();
     assert_eq!(api.get(&leaked).await.status, 401);
     assert!(api.get(&good).await.is_ok());
     let kid = serde_json::from_str::<Value>(&clean).unwrap()["keys"][0]["kid"].as_str().unwrap().to_owned();
-    assert!(!server.export_keys(issuer.url()).unwrap().contains(&kid), "nor does a seed bring it back");
+    assert!(
+        !server.issuer(issuer.url()).unwrap().export_keys().unwrap().unwrap().contains(&kid),
+        "nor does a seed bring it back"
+    );
 
     // From the configuration it is an error.
     for entry in [Issuer::new(issuer.url()).seed_keys(&exposed), Issuer::new(issuer.url()).jwks_json(&exposed)] {
@@ -209,7 +212,7 @@ async fn private_key_alone_takes_the_held_key_away_though_the_set_is_empty() {
     let (api, leaked) = (Api::of(&server), token(&issuer));
     assert!(api.get(&leaked).await.is_ok());
     issuer.fail_next(Endpoint::Keys, Fault::Body(exposed(&issuer)));
-    server.refresh_keys(issuer.url()).await.unwrap_err();
+    server.issuer(issuer.url()).unwrap().refresh_keys().await.unwrap_err();
     assert_eq!(api.get(&leaked).await.status, 401);
     assert!(events.lock().unwrap().iter().any(|event| event.starts_with("PrivateKeyPublished")));
 }
@@ -235,7 +238,7 @@ async fn set_without_a_usable_key_is_a_glitch_at_first_and_then_believed() {
     log.wait_for("withdrawn", 1).await;
     let gone = api.get(&good).await;
     assert!(gone.is_503(), "the keys are gone, and that is no storm of refreshes");
-    assert_eq!(server.export_keys(issuer.url()), None);
+    assert_eq!(server.issuer(issuer.url()).unwrap().export_keys().unwrap(), None);
     issuer.recover();
     pass(&issuer.clock(), 34);
     assert!(api.get(&good).await.is_ok());

@@ -62,7 +62,7 @@ async fn ready_says_who_is_not() {
     let bad_entry = orgate::Issuer::new(bad.url()).name("bad");
     let server = builder(&good).issuer(bad_entry).build().unwrap();
     let not_ready = server.ready().await.unwrap_err();
-    assert_eq!(not_ready.issuer_name(), "bad");
+    assert_eq!(not_ready.issuer_name(), Some("bad"));
     assert!((Duration::from_millis(800)..=Duration::from_secs(2)).contains(&not_ready.retry_after()), "{not_ready:?}");
     assert_eq!(good.requests(Endpoint::Keys), 1);
     bad.bring_up();

@@ -100,7 +100,7 @@ async fn a_given_set_is_never_fetched() {
     let entry = Issuer::new(issuer.url()).jwks_json(issuer.jwks_json());
     let server = ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap();
     assert_eq!((status(&server).state(), status(&server).next_refresh()), (KeySetState::Fixed, None));
-    assert!(server.refresh_keys(issuer.url()).await.is_ok());
+    assert!(server.issuer(issuer.url()).unwrap().refresh_keys().await.is_ok());
     assert_eq!(issuer.requests(Endpoint::All), 0);
 }
 
@@ -109,7 +109,7 @@ async fn events_name_the_keys_that_came_and_went() {
     let issuer = TestIssuer::start().await;
     let events = Events::default();
     let server = events.watch(builder(&issuer)).build().unwrap();
-    let refresh = || server.refresh_keys(issuer.url());
+    let refresh = || server.issuer(issuer.url()).unwrap().refresh_keys();
     let first = issuer.signing_kid();
 
     refresh().await.unwrap();
@@ -182,7 +182,7 @@ async fn a_callback_that_panics_ends_nothing() {
     for number in 0..5 {
         assert_eq!(api.get(with_kid(&token, &format!("kid-{number}"))).await.status, 401);
     }
-    assert!(server.refresh_keys(issuer.url()).await.is_ok());
+    assert!(server.issuer(issuer.url()).unwrap().refresh_keys().await.is_ok());
     assert!(api.get(&token).await.is_ok());
 }
 
@@ -195,15 +195,15 @@ async fn a_refresh_by_hand_brings_the_news_at_once() {
 
     issuer.rotate_without_overlap();
     assert!(api.get(&old).await.is_ok(), "nobody has told yet");
-    server.refresh_keys(issuer.url()).await.unwrap();
+    server.issuer(issuer.url()).unwrap().refresh_keys().await.unwrap();
     assert!(api.get(&old).await.is_401("refresh"));
     assert!(api.get(token(&issuer)).await.is_ok());
 
     issuer.fail_next(Endpoint::Discovery, Fault::Status(502));
-    let error = server.refresh_keys(issuer.url()).await.unwrap_err();
+    let error = server.issuer(issuer.url()).unwrap().refresh_keys().await.unwrap_err();
     assert!(error.to_string().contains("502") && error.issuer_name() == issuer.url(), "{error}");
-    assert!(server.refresh_keys(issuer.url()).await.is_ok(), "a back-off does not stop a hand");
-    assert!(server.refresh_keys("nobody").await.unwrap_err().to_string().contains("no such entry"));
+    assert!(server.issuer(issuer.url()).unwrap().refresh_keys().await.is_ok(), "a back-off does not stop a hand");
+    assert!(server.issuer("nobody").is_err());
 }
 
 #[tokio::test]
@@ -211,9 +211,9 @@ async fn refreshes_by_hand_share_a_fetch_that_began_after_them() {
     let issuer = TestIssuer::start().await;
     let server = builder(&issuer).build().unwrap();
     issuer.fail_next(Endpoint::Keys, Fault::Hold);
-    let early = tokio::spawn(server.refresh_keys(issuer.url()));
+    let early = tokio::spawn(server.issuer(issuer.url()).unwrap().refresh_keys());
     issuer.wait_for_requests(Endpoint::Keys, 1).await;
-    let late: Vec<_> = (0..10).map(|_| tokio::spawn(server.refresh_keys(issuer.url()))).collect();
+    let late: Vec<_> = (0..10).map(|_| tokio::spawn(server.issuer(issuer.url()).unwrap().refresh_keys())).collect();
     tokio::task::yield_now().await;
     issuer.release();
     assert!(early.await.unwrap().is_ok());
@@ -227,10 +227,9 @@ async fn refreshes_by_hand_share_a_fetch_that_began_after_them() {
 async fn an_exported_set_starts_a_server_without_its_issuer() {
     let issuer = TestIssuer::start().await;
     let server = builder(&issuer).build().unwrap();
-    assert_eq!(server.export_keys(issuer.url()), None);
+    assert_eq!(server.issuer(issuer.url()).unwrap().export_keys().unwrap(), None);
     server.ready().await.unwrap();
-    let exported = server.export_keys(issuer.url()).unwrap();
-    assert_eq!(server.export_keys("nobody"), None);
+    let exported = server.issuer(issuer.url()).unwrap().export_keys().unwrap().unwrap();
 
     issuer.take_down();
     let entry = || Issuer::new(issuer.url()).seed_keys(&exported);
@@ -246,7 +245,7 @@ async fn an_exported_set_starts_a_server_without_its_issuer() {
     issuer.bring_up();
     pass(&issuer.clock(), 40);
     assert!(api.get(&good).await.is_ok());
-    cold.refresh_keys(issuer.url()).await.unwrap();
+    cold.issuer(issuer.url()).unwrap().refresh_keys().await.unwrap();
     assert_eq!(status(&cold).state(), KeySetState::Fresh);
 
     let wrong = ResourceServer::builder(Issuer::new(issuer.url()).seed_keys("{}"), API).build().unwrap_err();
@@ -259,16 +258,16 @@ async fn keys_that_may_be_used_no_more_are_not_exported() {
     let server = builder(&issuer).serve_stale_keys_for(Duration::from_secs(60)).build().unwrap();
     server.ready().await.unwrap();
     pass(&issuer.clock(), 630);
-    assert!(server.export_keys(issuer.url()).is_some(), "stale");
+    assert!(server.issuer(issuer.url()).unwrap().export_keys().unwrap().is_some(), "stale");
     pass(&issuer.clock(), 60);
-    assert_eq!(server.export_keys(issuer.url()), None, "beyond the bound");
+    assert_eq!(server.issuer(issuer.url()).unwrap().export_keys().unwrap(), None, "beyond the bound");
 }
 
 #[test]
 fn outside_a_runtime_a_refresh_says_so() {
     let issuer_url = "http://127.0.0.1:1/oidc";
     let server = ResourceServer::builder(issuer_url, API).build().unwrap();
-    let mut refresh = std::pin::pin!(server.refresh_keys(issuer_url));
+    let mut refresh = std::pin::pin!(server.issuer(issuer_url).unwrap().refresh_keys());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(Err(error)) = refresh.as_mut().poll(&mut context) else { panic!("an error at once") };
     assert!(error.to_string().contains("runtime"), "{error}");
@@ -311,7 +310,7 @@ async fn a_log_may_look_at_the_keys() {
     let api = Api::of(&server);
     assert!(api.get(token(&issuer)).await.is_ok());
     issuer.fail_next(Endpoint::Keys, Fault::Garbage);
-    assert!(server.refresh_keys(issuer.url()).await.is_err());
+    assert!(server.issuer(issuer.url()).unwrap().refresh_keys().await.is_err());
     assert!(api.get("bad").await.status == 401);
     let looks = looks.load(std::sync::atomic::Ordering::Relaxed);
     assert!(looks >= 4, "a set, its odd key, a failure and a refusal were told: {looks}");

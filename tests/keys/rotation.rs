@@ -137,7 +137,7 @@ async fn no_kid_crosses_over_on_one_host() {
     assert!(api.get(token(&issuer)).await.is_ok() && api.get(&of_two).await.is_ok());
     assert_eq!(issuer.requests(Endpoint::Keys), 2, "each has its own set");
     issuer.replace_key_keeping_kid();
-    server.refresh_keys("one").await.unwrap();
+    server.issuer("one").unwrap().refresh_keys().await.unwrap();
     let new = |url: &str| issuer.resource_token(API).issuer(url).mint();
     assert!(api.get(new(issuer.url())).await.is_ok());
     assert_eq!(api.get(new(other)).await.status, 401, "the second entry still has the key that it fetched");

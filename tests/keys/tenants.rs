@@ -43,7 +43,7 @@ async fn a_tenant_that_goes_takes_its_keys_along() {
     let server = builder(&main).issuer(tenant(&other)).build().unwrap();
     let (api, good) = (Api::of(&server), token(&other));
     assert!(api.get(&good).await.is_ok());
-    assert!(server.remove_issuer("tenant"));
+    server.issuer("tenant").unwrap().remove().unwrap();
     assert!(api.get(&good).await.is_401("authenticate"));
     assert!(api.get(token(&main)).await.is_ok());
     assert_eq!(server.keys().len(), 1);
@@ -62,7 +62,7 @@ async fn a_request_that_waits_for_the_key_of_a_tenant_that_goes() {
         other.fail_next(Endpoint::Keys, Fault::Hold);
         let waiting = tokio::spawn(async move { api.get(good).await });
         other.wait_for_requests(Endpoint::Keys, 1).await;
-        assert!(server.remove_issuer("tenant"));
+        server.issuer("tenant").unwrap().remove().unwrap();
         if comes_back {
             server.add_issuer(tenant(&other)).unwrap();
         }
@@ -77,9 +77,9 @@ async fn the_fetch_of_a_tenant_that_goes_ends() {
     let (main, other) = (TestIssuer::start().await, TestIssuer::start().await);
     let server = builder(&main).issuer(tenant(&other)).build().unwrap();
     other.fail_next(Endpoint::Keys, Fault::Hang);
-    let ready = tokio::spawn(server.refresh_keys("tenant"));
+    let ready = tokio::spawn(server.issuer("tenant").unwrap().refresh_keys());
     other.wait_for_requests(Endpoint::Keys, 1).await;
-    assert!(server.remove_issuer("tenant"));
+    server.issuer("tenant").unwrap().remove().unwrap();
     ready.abort();
     while other.in_flight() > 0 {
         tokio::task::yield_now().await;
@@ -120,7 +120,7 @@ async fn tenants_come_and_go_while_requests_are_served() {
             for _ in 0..50 {
                 server.add_issuer(entry.clone()).unwrap();
                 tokio::task::yield_now().await;
-                assert!(server.remove_issuer("tenant"));
+                server.issuer("tenant").unwrap().remove().unwrap();
                 tokio::task::yield_now().await;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use orgate::permissions::Change;
+use orgate::change::{About, Change};
 use orgate::policy::{organization, path, resource};
 
 use crate::support::{API, Act, Api, World};
@@ -60,15 +60,20 @@ impl Everybody {
         refetched
     }
 
-    fn told(&self, change: Change, seconds: u64) {
-        assert!(self.world.server.permissions_changed("main", change, at(seconds)));
+    fn told(&self, about: About, seconds: u64) {
+        edited(&self.world.server, about, at(seconds));
         // Past the time in which fetches are spread.
         self.world.pass(1.0);
     }
 }
 
-fn member(organization: &str, subject: &str) -> Change {
-    Change::Member { organization: organization.into(), subject: subject.into() }
+fn member(organization: &str, subject: &str) -> About {
+    About::member(organization, subject)
+}
+
+fn edited(server: &orgate::ResourceServer, about: About, at: SystemTime) {
+    let entry = server.issuer("main").unwrap();
+    entry.apply_change(&Change::edited(entry.issuer(), about, at)).unwrap();
 }
 
 #[tokio::test]
@@ -103,19 +108,19 @@ async fn each_change_drops_what_hangs_on_it() {
         "machine/api/globex",
     ];
     for (change, expected) in [
-        (Change::Subject("u1".into()), &user[..]),
-        (Change::Subject("nobody".into()), &[]),
+        (About::subject("u1"), &user[..]),
+        (About::subject("nobody"), &[]),
         (member("acme", "u1"), &["user/api", "user/own/acme", "user/api/acme"]),
         (member("acme", "m1"), &["machine/own/acme", "machine/api/acme"]),
-        (Change::Organization("acme".into()), &acme),
-        (Change::OrganizationTemplate, &template),
-        (Change::ApiPermissions, &api),
+        (About::organization("acme"), &acme),
+        (About::OrganizationTemplate, &template),
+        (About::ApiPermissions, &api),
     ] {
         everybody.told(change.clone(), 10);
         assert_eq!(everybody.refetched().await, expected, "{change:?}");
         assert!(everybody.refetched().await.is_empty(), "{change:?}: once");
     }
-    everybody.told(Change::Everything, 10);
+    everybody.told(About::Everything, 10);
     assert_eq!(everybody.refetched().await.len(), 15);
 }
 
@@ -123,14 +128,14 @@ async fn each_change_drops_what_hangs_on_it() {
 async fn replays_and_reordering_change_nothing() {
     let everybody = Everybody::start().await;
     for (change, seconds, refetched) in [
-        (Change::Subject("u1".into()), 10, 5),
-        (Change::Subject("u1".into()), 10, 0),
-        (Change::Subject("u1".into()), 9, 0),
-        (Change::Subject("u2".into()), 9, 5),
+        (About::subject("u1"), 10, 5),
+        (About::subject("u1"), 10, 0),
+        (About::subject("u1"), 9, 0),
+        (About::subject("u2"), 9, 5),
         (member("acme", "u1"), 8, 3),
         (member("acme", "u1"), 7, 0),
-        (Change::Subject("u1".into()), 11, 5),
-        (Change::Subject("u1".into()), 10, 0),
+        (About::subject("u1"), 11, 5),
+        (About::subject("u1"), 10, 0),
     ] {
         everybody.told(change.clone(), seconds);
         assert_eq!(everybody.refetched().await.len(), refetched, "{change:?} at {seconds}");
@@ -138,18 +143,18 @@ async fn replays_and_reordering_change_nothing() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_not_there() {
+async fn changes_need_an_issuer_that_is_there() {
     let world = World::start().await;
-    assert!(!world.server.permissions_changed("other", Change::Everything, at(0)));
-    assert!(world.server.permissions_changed("main", Change::Everything, SystemTime::UNIX_EPOCH));
-    assert!(world.server.permissions_changed(
-        "main",
-        Change::Everything,
-        SystemTime::UNIX_EPOCH - Duration::from_secs(1)
-    ));
-    let other = orgate::Issuer::new("https://other.example").name("other");
-    world.server.add_issuer(other).unwrap();
-    assert!(!world.server.permissions_changed("other", Change::Everything, at(0)), "it has no source");
+    assert!(world.server.issuer("other").unwrap_err().to_string().contains("main"));
+    let main = world.server.issuer("main").unwrap();
+    let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+    main.apply_change(&Change::edited(main.issuer(), About::Everything, early)).unwrap();
+    let of_another = Change::edited("https://other.example", About::Everything, early);
+    assert!(main.apply_change(&of_another).unwrap_err().to_string().contains("other.example"));
+    let other = world.server.add_issuer(orgate::Issuer::new("https://other.example").name("other")).unwrap();
+    other.apply_change(&of_another).unwrap();
+    other.remove().unwrap();
+    assert!(other.apply_change(&of_another).unwrap_err().to_string().contains("removed"));
 }
 
 #[tokio::test]
@@ -163,7 +168,7 @@ async fn a_change_in_mid_flight_is_not_lost() {
     world.script.wait_for_calls(1).await;
     // The call under way has read what was; then it changes, and that is told before it lands.
     world.script.holds("u1", &[]);
-    assert!(world.server.permissions_changed("main", Change::Subject("u1".into()), at(0)));
+    edited(&world.server, About::subject("u1"), at(0));
     world.script.release();
     world.script.wait_for_calls(2).await;
     world.script.release();
@@ -178,7 +183,7 @@ async fn a_change_in_mid_flight_is_not_lost() {
 #[tokio::test]
 async fn after_a_change_for_all_fetches_are_spread() {
     let everybody = Everybody::start().await;
-    assert!(everybody.world.server.permissions_changed("main", Change::OrganizationTemplate, at(0)));
+    edited(&everybody.world.server, About::OrganizationTemplate, at(0));
     let before = everybody.world.script.calls();
     let began = std::time::Instant::now();
     let all = everybody.asked.iter().map(|(_, path, token)| everybody.api.get_at(path, token));

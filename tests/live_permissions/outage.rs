@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use orgate::permissions::Change;
+use orgate::change::{About, Change};
 use orgate::policy::{Policy, resource};
 
 use crate::log::Log;
@@ -142,7 +142,8 @@ async fn what_is_known_to_have_changed_does_not_serve_in_need() {
     world.script.act(Act::Fail(None));
     api.get(&token).await.is(200, "");
     let at = std::time::SystemTime::UNIX_EPOCH + seconds(1_800_000_000);
-    assert!(world.server.permissions_changed("main", Change::Subject("u1".into()), at));
+    let main = world.server.issuer("main").unwrap();
+    main.apply_change(&Change::edited(main.issuer(), About::subject("u1"), at)).unwrap();
     api.get(&token).await.is(503, "retry");
 }
 

@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
-use super::fact::{Revoked, organizations_of};
-use super::row::{Lifetime, OrganizationRow, Stale, Stamp, SubjectRow, Suspension, unix};
+use super::row::{Lifetime, OrganizationRow, Stale, Stamp, SubjectRow, Suspension};
 use super::shards::Shards;
-use crate::token::AccessToken;
+use super::verdict::Revoked;
+use crate::token::{AccessToken, IssuerId};
+
+/// A token that is known by its `jti` alone may have been issued by a clock ahead of the one that revoked it: the largest
+/// leeway there is.
+pub(super) const TOKEN_AHEAD: Stamp = 5 * 60;
 
 /// The facts of one issuer entry. Those who write take turns; those who read do not wait for one another.
 pub(super) struct EntryRows {
-    subjects: Shards<SubjectRow>,
+    pub(super) subjects: Shards<SubjectRow>,
     pub(super) organizations: Shards<OrganizationRow>,
-    clients: Shards<Option<Stamp>>,
-    tokens: Shards<Option<Stamp>>,
+    pub(super) clients: Shards<Option<Stamp>>,
+    pub(super) tokens: Shards<Option<Stamp>>,
     /// *Not before* of the whole entry: the stamp plus one, or zero.
     everyone: AtomicU64,
     weight: AtomicUsize,
@@ -45,56 +50,71 @@ impl EntryRows {
         }
     }
 
-    pub(super) fn judge(&self, token: &AccessToken, life: Lifetime) -> Result<(), Revoked> {
-        let refuses = |stamp: Stamp| {
-            life.is_alive(stamp) && token.issued_at().is_none_or(|issued| unix(issued).as_secs() <= stamp)
-        };
+    /// `leeway`: how far the issuer's clock may be from ours.
+    pub(super) fn judge(&self, token: &AccessToken, life: Lifetime, leeway: Duration) -> Result<(), Revoked> {
+        let issued = token.issued_at().map(|issued| issued.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        let issued = issued.map(|issued| issued.as_secs());
+        let refuses = |stamp: Stamp| life.is_alive(stamp) && issued.is_none_or(|issued| issued <= stamp);
         let subject = token.subject().id();
-        if let Some(verdict) = self.subjects.read(subject, |row| row.judge(life, refuses)) {
-            verdict?;
-        }
-        if !self.organizations.is_empty() {
-            for organization in organizations_of(token) {
-                if self.organizations.read(organization, |row| row.refuses(subject, refuses)) == Some(true) {
-                    return Err(Revoked::NotBefore);
-                }
+        // The latest that refuses it: a block comes before every other reason.
+        let mut latest: Option<Stamp> = None;
+        let mut note = |stamp: Option<Stamp>| latest = latest.max(stamp.filter(|stamp| refuses(*stamp)));
+        for id in std::iter::once(subject).chain(token.actors()) {
+            let found = self.subjects.read(id, |row| (row.is_blocked(life), row.not_before));
+            match found {
+                Some((true, _)) => return Err(Revoked::Blocked),
+                Some((false, not_before)) => note(not_before),
+                None => {}
             }
         }
-        let of_client = token.client_id().and_then(|client| self.clients.read(client, |row| row.is_some_and(refuses)));
-        if of_client == Some(true) {
-            return Err(Revoked::NotBefore);
+        if !self.organizations.is_empty() {
+            for organization in token.organizations() {
+                note(self.organizations.read(organization, |row| row.latest(subject)).flatten());
+            }
         }
+        note(token.client_id().and_then(|client| self.clients.read(client, |row| *row).flatten()));
         let is_alive = |row: &Option<Stamp>| row.is_some_and(|stamp| life.is_alive(stamp));
-        if token.token_id().and_then(|id| self.tokens.read(id, is_alive)) == Some(true) {
-            return Err(Revoked::TokenId);
-        }
+        let is_named = token.token_id().and_then(|id| self.tokens.read(id, is_alive)) == Some(true);
         // Last: rows that went into it were there a moment ago, or it shows them.
-        if self.everyone().is_some_and(refuses) { Err(Revoked::NotBefore) } else { Ok(()) }
+        note(self.everyone());
+        match latest {
+            Some(stamp) => Err(too_early(stamp, issued, life, leeway)),
+            None if is_named => Err(Revoked::TokenId),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn everyone(&self) -> Option<Stamp> {
         self.everyone.load(Ordering::Acquire).checked_sub(1)
     }
 
-    /// Moves a row forward, never back.
-    pub(super) fn raise(&self, of: Of<'_>, stamp: Stamp) {
+    /// Moves a row forward, never back. Returns whether that says more than was known.
+    pub(super) fn raise(&self, of: Of<'_>, stamp: Stamp) -> bool {
         let is_covered = self.everyone().is_some_and(|everyone| stamp <= everyone);
         if is_covered && !matches!(of, Of::Deleted(_) | Of::Token(_)) {
-            return;
+            return false;
         }
-        let raise = |row: &mut Option<Stamp>| *row = (*row).max(Some(stamp));
-        self.weigh(match of {
+        let mut is_more = false;
+        let mut raise = |row: &mut Option<Stamp>| {
+            is_more = *row < Some(stamp);
+            *row = (*row).max(Some(stamp));
+        };
+        let weight = match of {
             Of::Everyone => {
-                self.everyone.fetch_max(stamp.saturating_add(1), Ordering::AcqRel);
+                is_more = self.everyone.fetch_max(stamp.saturating_add(1), Ordering::AcqRel) <= stamp;
                 0
             }
             Of::Subject(id) => self.subjects.update(id, |row| raise(&mut row.not_before)),
-            Of::Organization(id) => self.organizations.update(id, |row| row.raise(stamp)),
+            Of::Organization(id) => self.organizations.update(id, |row| is_more = row.raise(stamp)),
             Of::Deleted(id) => self.subjects.update(id, |row| raise(&mut row.deleted)),
             Of::Client(id) => self.clients.update(id, raise),
             Of::Token(id) => self.tokens.update(id, raise),
-            Of::Member(organization, id) => self.organizations.update(organization, |row| row.raise_member(id, stamp)),
-        });
+            Of::Member(organization, id) => {
+                self.organizations.update(organization, |row| is_more = row.raise_member(id, stamp))
+            }
+        };
+        self.weigh(weight);
+        is_more
     }
 
     /// What was known of the suspension before, if this is later.
@@ -102,6 +122,13 @@ impl EntryRows {
         let mut outcome = Err(Stale);
         self.subjects.update(subject, |row| outcome = row.suspend(next));
         outcome
+    }
+
+    /// How many suspensions there are, lifted ones among them.
+    pub(super) fn suspensions(&self) -> usize {
+        let mut count = 0;
+        self.subjects.each(|_, row| count += usize::from(row.suspension.is_some()));
+        count
     }
 
     pub(super) fn forget_suspension(&self, subject: &str) {
@@ -160,5 +187,34 @@ impl EntryRows {
     }
 }
 
-/// The entries, by name: one comparison where there is one.
-pub(super) type Entries = BTreeMap<Arc<str>, Arc<EntryRows>>;
+/// Issued too early: whether a new token would be refused as well. In that second, and as far before it as the issuer's clock
+/// may be ahead of the one that set the moment.
+fn too_early(stamp: Stamp, issued: Option<Stamp>, life: Lifetime, leeway: Duration) -> Revoked {
+    let is_recent = issued.is_some_and(|issued| issued.saturating_add(leeway.as_secs()) > stamp);
+    // In that second itself it is as good as over.
+    match stamp.checked_sub(life.now) {
+        Some(left) if left > 0 && is_recent => Revoked::NotYet(Duration::from_secs(left + 1)),
+        _ => Revoked::NotBefore,
+    }
+}
+
+/// What is kept of an entry.
+#[derive(Clone)]
+pub(super) enum Rows {
+    Held(Arc<EntryRows>),
+    /// It was removed: a request that verified a token just before must not take that for "nothing was revoked". Remembered
+    /// until this moment.
+    Removed(Stamp),
+}
+
+impl Rows {
+    pub(super) fn held(&self) -> Option<&Arc<EntryRows>> {
+        match self {
+            Self::Held(rows) => Some(rows),
+            Self::Removed(_) => None,
+        }
+    }
+}
+
+/// The entries: one comparison where there is one.
+pub(super) type Entries = BTreeMap<IssuerId, Rows>;

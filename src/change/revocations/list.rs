@@ -9,25 +9,41 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::entry::Entries;
+use super::entry::{Entries, Rows};
 use super::row::Lifetime;
-use super::{Revocation, Revocations, Revoked};
+use super::verdict::{RevocationCounts, Revoked};
+use crate::change::{FactKey, Rank};
 use crate::time::Now;
-use crate::token::AccessToken;
+use crate::token::{AccessToken, IssuerId};
 use write::{Book, Told};
 
-const DEFAULT_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-const DEFAULT_MAX_ROWS: usize = 100_000;
-const DEFAULT_MAX_SUSPENSIONS: usize = 100_000;
 /// How far a token may outlive its `exp`, and how far its `iat` may lie ahead of our clock: the largest leeway there is.
 const MAX_LEEWAY: u64 = 5 * 60;
 
-/// Revocations in memory, bounded: the default.
+/// How long it is remembered that an entry was removed, in seconds: longer than any request takes.
+const REMEMBERED: u64 = 60 * 60;
+
+/// How long rows last, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The longest life of a token, from `iat` to `exp`. A token that lives longer would be good again after that.
+    pub(crate) token_life: Duration,
+    /// Over all issuer entries, suspensions aside.
+    pub(crate) rows: usize,
+    /// Over all issuer entries, lifted ones among them.
+    pub(crate) suspensions: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { token_life: Duration::from_secs(24 * 60 * 60), rows: 100_000, suspensions: 100_000 }
+    }
+}
+
+/// Revocations in memory, bounded.
 ///
 /// While it is empty, a judgement costs one load of an atomic. Otherwise it looks up the subject, and the organization, the
 /// client and the `jti` where there is anything about any. Judgements never wait for one another.
-///
-/// # When it is full
 ///
 /// No row is dropped for want of room. An eighth of them goes into coarser ones, which refuse more, never less: the removed
 /// members of an organization become *not before* of the organization, then the oldest rows *not before* of their whole
@@ -35,21 +51,9 @@ const MAX_LEEWAY: u64 = 5 * 60;
 ///
 /// Suspensions have room of their own, since they do not end. The oldest ones that were lifted go first, which are kept
 /// against replays only. When all of them stand, one more becomes *not before* of its subject: tokens up to that moment stay
-/// refused, and later ones are not. So does a deletion that goes into a coarser row. Both are logged as errors and counted in
-/// [`weakened_blocks`](Self::weakened_blocks).
-///
-/// ```
-/// use std::time::Duration;
-/// use orgate::change::revocations::RevocationList;
-///
-/// // Where no token lives longer than an hour.
-/// let list = RevocationList::new().token_life(Duration::from_secs(3600)).max_rows(250_000);
-/// # assert_eq!((list.rows(), list.weakened_blocks()), (0, 0));
-/// ```
-pub struct RevocationList {
-    token_life: Duration,
-    max_rows: usize,
-    max_suspensions: usize,
+/// refused, and later ones are not. So does a deletion that goes into a coarser row. Both are logged as errors and counted.
+pub(crate) struct RevocationList {
+    bounds: Bounds,
     is_empty: AtomicBool,
     entries: ArcSwap<Entries>,
     /// Whoever writes holds this. Readers never do.
@@ -57,14 +61,18 @@ pub struct RevocationList {
     weakened: AtomicU64,
 }
 
+/// What came of a fact. To be [told](Self::tell) once no lock is held.
+#[must_use]
+pub(crate) struct Recorded {
+    /// Whether it says more than was known.
+    pub(crate) is_news: bool,
+    told: Told,
+}
+
 impl RevocationList {
-    /// An empty list with the default bounds.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
-            token_life: DEFAULT_TOKEN_LIFE,
-            max_rows: DEFAULT_MAX_ROWS,
-            max_suspensions: DEFAULT_MAX_SUSPENSIONS,
+            bounds,
             is_empty: AtomicBool::new(true),
             entries: ArcSwap::default(),
             book: Mutex::default(),
@@ -72,46 +80,13 @@ impl RevocationList {
         }
     }
 
-    /// The longest life of a token, from `iat` to `exp`. Default: 24 h. All but suspensions counts for so long, and five
-    /// minutes more for the leeway. A token that lives longer would be good again after that.
-    #[must_use]
-    pub fn token_life(mut self, life: Duration) -> Self {
-        self.token_life = life;
-        self
-    }
-
-    /// How many rows there may be, over all issuer entries: subjects, members, organizations, clients and tokens. Default:
-    /// 100,000, which take some 20 MB.
-    #[must_use]
-    pub fn max_rows(mut self, rows: usize) -> Self {
-        self.max_rows = rows;
-        self
-    }
-
-    /// How many suspensions there may be, over all issuer entries, lifted ones among them. Default: 100,000.
-    #[must_use]
-    pub fn max_suspensions(mut self, suspensions: usize) -> Self {
-        self.max_suspensions = suspensions;
-        self
-    }
-
-    /// How many rows there are, suspensions aside. Some may have ended.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.book().rows
-    }
-
-    /// How many suspensions are known, lifted ones among them.
-    #[must_use]
-    pub fn suspensions(&self) -> usize {
-        self.book().suspensions
-    }
-
-    /// How many blocks have become a *not before* for want of room. Above zero, a subject that should be blocked may not be:
-    /// raise the bounds.
-    #[must_use]
-    pub fn weakened_blocks(&self) -> u64 {
-        self.weakened.load(Ordering::Relaxed)
+    pub(crate) fn counts(&self) -> RevocationCounts {
+        let book = self.book();
+        RevocationCounts {
+            rows: book.rows,
+            suspensions: book.suspensions,
+            weakened_blocks: self.weakened.load(Ordering::Relaxed),
+        }
     }
 
     /// Whether judgements cost next to nothing.
@@ -120,44 +95,58 @@ impl RevocationList {
         self.is_empty.load(Ordering::Acquire)
     }
 
+    /// Whether a verified token still counts. Called on every request. `leeway`: how far the issuer's clock may be from ours.
+    pub(crate) fn judge(&self, token: &AccessToken, now: Now, leeway: Duration) -> Result<(), Revoked> {
+        if self.is_empty.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match self.entries.load().get(&token.entry().issuer) {
+            Some(Rows::Held(rows)) => rows.judge(token, self.lifetime(now), leeway),
+            Some(Rows::Removed(_)) => Err(Revoked::Removed),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes note of a fact about an issuer entry. To record it again, or after a later one, changes nothing.
+    pub(crate) fn record(&self, issuer: IssuerId, key: &FactKey, rank: Rank, now: Now) -> Recorded {
+        let life = self.lifetime(now);
+        let mut told = Told::default();
+        let mut book = self.book();
+        let is_news = self.write(&mut book, issuer, key, rank, life, &mut told);
+        self.is_empty.store(self.entries.load().is_empty(), Ordering::Release);
+        if book.rows > self.bounds.rows || book.next_look <= life.now {
+            self.make_room(&mut book, life, &mut told);
+        }
+        Recorded { is_news, told }
+    }
+
+    /// Lets go of all that is known about an entry, whose tokens are refused from now on.
+    pub(crate) fn remove(&self, issuer: IssuerId, now: Now) {
+        let mut book = self.book();
+        self.write_removal(&mut book, issuer, now.unix.as_secs().saturating_add(REMEMBERED));
+    }
+
+    /// The facts about an entry that still count.
+    pub(crate) fn facts(&self, issuer: IssuerId, now: Now) -> Vec<(FactKey, Rank)> {
+        let entries = self.entries.load();
+        let rows = entries.get(&issuer).and_then(Rows::held);
+        rows.map(|rows| rows.facts(self.lifetime(now))).unwrap_or_default()
+    }
+
     /// Nothing that panics runs under this lock, and a count that is wrong would only merge rows too early.
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lifetime(&self, now: Now) -> Lifetime {
-        let life = self.token_life.as_secs().saturating_add(u64::from(self.token_life.subsec_nanos() > 0));
+        let token_life = self.bounds.token_life;
+        let life = token_life.as_secs().saturating_add(u64::from(token_life.subsec_nanos() > 0));
         Lifetime { now: now.unix.as_secs(), lasting: life.saturating_add(MAX_LEEWAY) }
     }
-}
 
-impl Revocations for RevocationList {
-    fn judge(&self, token: &AccessToken, now: Now) -> Result<(), Revoked> {
-        if self.is_empty.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match self.entries.load().get(token.issuer_name()) {
-            Some(entry) => entry.judge(token, self.lifetime(now)),
-            None => Ok(()),
-        }
-    }
-
-    fn record(&self, issuer_name: &str, revocation: Revocation<'_>, now: Now) {
-        let life = self.lifetime(now);
-        let mut told = Told::default();
-        let mut book = self.book();
-        self.write(&mut book, issuer_name, revocation, life, &mut told);
-        self.is_empty.store(self.entries.load().is_empty(), Ordering::Release);
-        if book.rows > self.max_rows || book.next_look <= life.now {
-            self.make_room(&mut book, life, &mut told);
-        }
-        drop(book);
-        self.tell(issuer_name, &told);
-    }
-}
-
-impl RevocationList {
-    fn tell(&self, issuer: &str, told: &Told) {
+    /// Reports what a fact did for want of room.
+    pub(crate) fn tell(&self, issuer: &str, recorded: &Recorded) {
+        let told = &recorded.told;
         if told.merged > 0 {
             tracing::warn!(target: "orgate", issuer, rows = told.merged, "no room for revocations: coarser ones refuse more");
         }
@@ -173,19 +162,13 @@ impl RevocationList {
     }
 }
 
-impl Default for RevocationList {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl fmt::Debug for RevocationList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let book = self.book();
+        let RevocationCounts { rows, suspensions, weakened_blocks } = self.counts();
         f.debug_struct("RevocationList")
-            .field("rows", &book.rows)
-            .field("suspensions", &book.suspensions)
-            .field("weakened_blocks", &self.weakened_blocks())
+            .field("rows", &rows)
+            .field("suspensions", &suspensions)
+            .field("weakened_blocks", &weakened_blocks)
             .finish_non_exhaustive()
     }
 }

@@ -1,17 +1,12 @@
 //! What is kept about one subject, and about one organization.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
 
-use super::fact::Revoked;
 use super::shards::Row;
+use crate::change::Rank;
 
 /// A moment in whole seconds since the Unix epoch, rounded down: tokens issued in that second or earlier are refused.
 pub(super) type Stamp = u64;
-
-pub(super) fn unix(time: SystemTime) -> Duration {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
 
 /// Which rows still count.
 #[derive(Clone, Copy)]
@@ -35,12 +30,9 @@ pub(super) struct SubjectRow {
     pub(super) suspension: Option<Suspension>,
 }
 
-/// The latest that is known about a suspension.
+/// The latest that is known about a suspension: it holds if its rank is strict.
 #[derive(Clone, Copy)]
-pub(super) struct Suspension {
-    pub(super) at: Duration,
-    pub(super) suspended: bool,
-}
+pub(super) struct Suspension(pub(super) Rank);
 
 /// One organization, and the members of whom more is known.
 #[derive(Default)]
@@ -55,8 +47,7 @@ pub(super) struct Stale;
 impl SubjectRow {
     /// The later fact counts. Of the same moment, the stricter one.
     pub(super) fn suspend(&mut self, next: Suspension) -> Result<Option<Suspension>, Stale> {
-        let rank = |suspension: Suspension| (suspension.at, suspension.suspended);
-        if self.suspension.is_some_and(|known| rank(known) >= rank(next)) {
+        if self.suspension.is_some_and(|known| known.0 >= next.0) {
             return Err(Stale);
         }
         Ok(self.suspension.replace(next))
@@ -67,12 +58,9 @@ impl SubjectRow {
         self.not_before.max(self.deleted)
     }
 
-    pub(super) fn judge(&self, life: Lifetime, refuses: impl Fn(Stamp) -> bool) -> Result<(), Revoked> {
-        let is_suspended = self.suspension.is_some_and(|suspension| suspension.suspended);
-        if is_suspended || self.deleted.is_some_and(|stamp| life.is_alive(stamp)) {
-            return Err(Revoked::Blocked);
-        }
-        if self.not_before.is_some_and(refuses) { Err(Revoked::NotBefore) } else { Ok(()) }
+    pub(super) fn is_blocked(&self, life: Lifetime) -> bool {
+        self.suspension.is_some_and(|suspension| suspension.0.is_strict())
+            || self.deleted.is_some_and(|stamp| life.is_alive(stamp))
     }
 }
 
@@ -87,19 +75,31 @@ impl Row for SubjectRow {
 }
 
 impl OrganizationRow {
-    pub(super) fn raise(&mut self, stamp: Stamp) {
+    /// Whether that says more.
+    pub(super) fn raise(&mut self, stamp: Stamp) -> bool {
+        let is_more = self.not_before < Some(stamp);
         self.not_before = self.not_before.max(Some(stamp));
         self.members.retain(|_, member| *member > stamp);
+        is_more
     }
 
-    pub(super) fn raise_member(&mut self, id: &str, stamp: Stamp) {
+    /// Whether that says more.
+    pub(super) fn raise_member(&mut self, id: &str, stamp: Stamp) -> bool {
         if self.not_before.is_some_and(|covering| stamp <= covering) {
-            return;
+            return false;
         }
         match self.members.get_mut(id) {
-            Some(member) => *member = stamp.max(*member),
-            None => _ = self.members.insert(id.into(), stamp),
+            Some(member) if *member >= stamp => false,
+            Some(member) => {
+                *member = stamp;
+                true
+            }
+            None => self.members.insert(id.into(), stamp).is_none(),
         }
+    }
+
+    pub(super) fn not_before(&self) -> Option<Stamp> {
+        self.not_before
     }
 
     /// The members become the organization.
@@ -119,8 +119,9 @@ impl OrganizationRow {
         self.members.retain(|_, stamp| counts(*stamp));
     }
 
-    pub(super) fn refuses(&self, subject: &str, refuses: impl Fn(Stamp) -> bool) -> bool {
-        self.not_before.is_some_and(&refuses) || self.members.get(subject).copied().is_some_and(refuses)
+    /// The latest *not before* for tokens of this subject.
+    pub(super) fn latest(&self, subject: &str) -> Option<Stamp> {
+        self.not_before.max(self.members.get(subject).copied())
     }
 }
 

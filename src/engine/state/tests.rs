@@ -10,7 +10,7 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::change::revocations::Revocation;
+use crate::change::{About, Change};
 use crate::engine::Permits;
 use crate::policy::{any_issuer, authenticated, resource};
 use crate::server::Builder;
@@ -50,6 +50,10 @@ impl Api {
 
     fn token(&self) -> TokenBuilder {
         self.issuer.resource_token(API)
+    }
+
+    fn handle(&self) -> crate::server::IssuerHandle {
+        self.server.issuer("issuer").unwrap()
     }
 
     fn permits(&self) -> &Permits {
@@ -160,10 +164,10 @@ async fn an_entry_ends_with_its_key() {
     let api = Api::start().await;
     let token = api.known().await;
     api.issuer.rotate();
-    api.server.refresh_keys("issuer").await.unwrap();
+    api.handle().refresh_keys().await.unwrap();
     assert_eq!(api.get_unchecked(&token).await, PASSED, "its key is still there");
     api.issuer.rotate_without_overlap();
-    api.server.refresh_keys("issuer").await.unwrap();
+    api.handle().refresh_keys().await.unwrap();
     assert_eq!(api.get_unchecked(&token).await, REFUSED);
 }
 
@@ -175,7 +179,7 @@ async fn a_hit_ends_with_the_set_that_drops_its_key() {
     assert_eq!(api.get_unchecked(&token).await, PASSED);
     api.issuer.rotate_without_overlap();
     assert_eq!(api.get_unchecked(&token).await, PASSED, "nobody has looked yet");
-    api.server.refresh_keys("issuer").await.unwrap();
+    api.handle().refresh_keys().await.unwrap();
     assert_eq!(api.get_unchecked(&token).await, REFUSED);
     let new = api.known().await;
     assert_eq!(api.get_unchecked(&new).await, PASSED);
@@ -187,7 +191,7 @@ async fn an_entry_ends_with_another_key_under_its_kid() {
     let token = api.known().await;
     assert_eq!(api.get_unchecked(&token).await, PASSED);
     api.issuer.replace_key_keeping_kid();
-    api.server.refresh_keys("issuer").await.unwrap();
+    api.handle().refresh_keys().await.unwrap();
     assert_eq!(api.get_unchecked(&token).await, NEEDS_CHECK);
     assert_eq!(api.get(&token).await, REFUSED);
     let new = api.known().await;
@@ -198,7 +202,7 @@ async fn an_entry_ends_with_another_key_under_its_kid() {
 async fn an_entry_ends_with_its_issuer() {
     let api = Api::start().await;
     let token = api.known().await;
-    assert!(api.server.remove_issuer("issuer"));
+    api.handle().remove().unwrap();
     assert_eq!(api.get_unchecked(&token).await, REFUSED);
     api.server.add_issuer(Issuer::new(api.issuer.url()).name("issuer")).unwrap();
     assert_eq!(api.get_unchecked(&token).await, NEEDS_CHECK, "another entry, whatever its name");
@@ -210,7 +214,7 @@ async fn a_hit_on_one_route_ends_with_the_issuer_on_all() {
     let mut api = Api::start().await;
     // The set is given: the entry that comes back has the very same keys, and nothing to fetch.
     let entry = || Issuer::new(api.issuer.url()).name("issuer").jwks_json(api.issuer.jwks_json());
-    assert!(api.server.remove_issuer("issuer"));
+    api.handle().remove().unwrap();
     api.server.add_issuer(entry()).unwrap();
     let other = api.server.require(resource().and(any_issuer())).unwrap();
     let token = api.known().await;
@@ -218,7 +222,7 @@ async fn a_hit_on_one_route_ends_with_the_issuer_on_all() {
     let entry = entry();
     let first = std::mem::replace(&mut api.layer, other);
     assert_eq!(api.get_unchecked(&token).await, PASSED, "a hit on the other route too");
-    assert!(api.server.remove_issuer("issuer"));
+    api.handle().remove().unwrap();
     assert_eq!(api.get_unchecked(&token).await, REFUSED);
     api.server.add_issuer(entry).unwrap();
     assert_eq!(api.get_unchecked(&token).await, NEEDS_CHECK, "the same name and keys, and not the same entry");
@@ -236,18 +240,18 @@ async fn revoked_between_two_hits() {
         assert_eq!((api.get(token).await, api.get_unchecked(token).await), (PASSED, PASSED));
     }
     let at = SystemTime::UNIX_EPOCH + api.issuer.clock().now().unix;
-    let suspension = |suspended, at| Revocation::Suspension { subject: "user_1", suspended, at };
     let [suspended, by_id, other] = &tokens;
-    api.server.revoke("issuer", suspension(true, at));
-    api.server.revoke("issuer", Revocation::Token { token_id: "user_2", at });
+    let handle = api.handle();
+    handle.apply_change(&Change::suspended(handle.issuer(), "user_1", at)).unwrap();
+    handle.apply_change(&Change::not_before(handle.issuer(), About::token("user_2"), at)).unwrap();
     for _ in 0..2 {
         assert_eq!(api.get_unchecked(suspended).await, REFUSED);
         assert_eq!(api.get_unchecked(by_id).await, REFUSED);
         assert_eq!(api.get_unchecked(other).await, PASSED);
     }
-    api.server.revoke("issuer", suspension(false, at + Duration::from_secs(1)));
+    handle.apply_change(&Change::restored(handle.issuer(), "user_1", at + Duration::from_secs(1))).unwrap();
     assert_eq!(api.get_unchecked(suspended).await, PASSED, "the cache held it all the time");
-    api.server.revoke("issuer", Revocation::Everyone { not_before: at });
+    handle.apply_change(&Change::not_before(handle.issuer(), About::Everyone, at)).unwrap();
     for token in &tokens {
         assert_eq!(api.get_unchecked(token).await, REFUSED);
     }

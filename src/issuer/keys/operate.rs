@@ -40,9 +40,9 @@ impl fmt::Display for RefreshError {
 
 impl std::error::Error for RefreshError {}
 
-/// Refreshes one entry's keys, if there is such an entry.
-pub(crate) async fn refresh(issuer: String, store: Option<KeyStore>) -> Result<(), RefreshError> {
-    let store = store.ok_or_else(|| RefreshError::new(&issuer, "there is no such entry"))?;
+/// Refreshes one entry's keys, if the entry is still there.
+pub(crate) async fn refresh(issuer: Arc<str>, store: Option<KeyStore>) -> Result<(), RefreshError> {
+    let store = store.ok_or_else(|| RefreshError::new(&issuer, "the issuer entry was removed"))?;
     store.refresh().await.map_err(|reason| RefreshError::new(&issuer, reason))
 }
 

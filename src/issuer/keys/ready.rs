@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::store::KeyStore;
 use crate::permissions::SourceError;
 
-/// An issuer has no keys yet, or its permission source cannot be asked. Of several, the first one is named.
+/// An issuer has no keys yet, its permission source cannot be asked, or the change log was not loaded. Of several issuers,
+/// the first one is named.
 #[derive(Clone, Debug)]
 pub struct NotReady {
-    issuer: Arc<str>,
+    issuer: Option<Arc<str>>,
     retry_after: Duration,
     source: Option<SourceError>,
 }
@@ -19,19 +20,24 @@ impl NotReady {
     /// The permission source of this entry cannot be asked.
     pub(crate) fn without_source(issuer: Arc<str>, error: SourceError) -> Self {
         let retry_after = error.wants_retry_after().unwrap_or(Duration::from_secs(1));
-        Self { issuer, retry_after, source: Some(error) }
+        Self { issuer: Some(issuer), retry_after, source: Some(error) }
     }
 
-    /// Returns why the permission source cannot be asked; `None` if it is the keys that are missing.
+    /// The server does not know what its change log holds.
+    pub(crate) const fn without_log() -> Self {
+        Self { issuer: None, retry_after: Duration::from_secs(1), source: None }
+    }
+
+    /// Returns why the permission source cannot be asked; `None` if it is something else that is missing.
     #[must_use]
     pub fn source_error(&self) -> Option<&SourceError> {
         self.source.as_ref()
     }
 
-    /// The name of the issuer entry.
+    /// Returns the name of the issuer entry. `None` if it is the change log that is not current.
     #[must_use]
-    pub fn issuer_name(&self) -> &str {
-        &self.issuer
+    pub fn issuer_name(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// When it is tried again at the earliest.
@@ -43,9 +49,12 @@ impl NotReady {
 
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Some(error) => write!(f, "the permission source of issuer {:?} cannot be asked: {error}", self.issuer),
-            None => write!(f, "issuer {:?} has no keys yet; the log says why", self.issuer),
+        match (&self.issuer, &self.source) {
+            (Some(issuer), Some(error)) => {
+                write!(f, "the permission source of issuer {issuer:?} cannot be asked: {error}")
+            }
+            (Some(issuer), None) => write!(f, "issuer {issuer:?} has no keys yet; the log says why"),
+            (None, _) => f.write_str("the change log is not current"),
         }
     }
 }
@@ -55,7 +64,7 @@ impl std::error::Error for NotReady {}
 /// Waits for all at once: each wait is bounded by its store. Outside a tokio runtime there is nothing to wait with.
 pub(crate) async fn all_ready(stores: Vec<(Arc<str>, KeyStore)>) -> Result<(), NotReady> {
     let checked = |issuer, outcome: Result<(), Duration>| {
-        outcome.map_err(|retry_after| NotReady { issuer, retry_after, source: None })
+        outcome.map_err(|retry_after| NotReady { issuer: Some(issuer), retry_after, source: None })
     };
     if tokio::runtime::Handle::try_current().is_err() {
         for (issuer, store) in stores {

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::created_at;
-use super::effect::Effect;
 use super::kind::EventKind;
 use super::verify::WebhookError;
+use super::{changes, created_at};
+use crate::change::Change;
 use crate::json::Object;
 
 /// An event of Logto's whose signature was right. Made by [`verify`](super::verify) only.
 ///
 /// A cheap clone. Its `Debug` form holds nothing of the payload, which is personal data.
+///
+/// Serialized as one string, the payload as it was signed, so that an event that one replica verified can be handed to
+/// another. Nothing is verified when it is read back: deserialize only what comes from a replica.
 #[derive(Clone)]
 pub struct Event(Arc<Delivered>);
 
@@ -69,10 +73,32 @@ impl Event {
         SystemTime::UNIX_EPOCH + self.0.created_at
     }
 
-    /// Which knowledge about permissions is no longer true.
+    /// Returns what is no longer true, as changes of the issuer entry whose first `iss` value this is and whose hook
+    /// delivered the event.
+    ///
+    /// | event | changes |
+    /// |---|---|
+    /// | `User.Deleted` | the subject is deleted |
+    /// | `User.SuspensionStatus.Updated` | *not before* of the subject; it is suspended or restored |
+    /// | `Organization.Deleted` | the organization is deleted |
+    /// | `Organization.Data.Updated` | the organization is edited |
+    /// | `Organization.Membership.Updated` | each removed member is deleted, each added one edited; where members may have been removed whom the event does not name, *not before* of the organization; where others may have been added, it is edited |
+    /// | `Organization.UserRoles.Updated` | the members that it names are edited, or else the organization |
+    /// | `OrganizationRole.*`, `OrganizationScope.*` | the organization template is edited |
+    /// | `Role.*`, `Scope.*` | API permissions are edited |
+    /// | every other, and one that lacks the id it is about | none |
+    ///
+    /// An organization whose removed members are not all named loses the tokens of those who stayed too. They get new ones
+    /// without a sign-in, and those who were removed do not.
     #[must_use]
-    pub fn effect(&self) -> Effect<'_> {
-        Effect::of(&self.0.kind)
+    pub fn changes(&self, issuer: &str) -> Vec<Change> {
+        changes::of(&self.0.kind, issuer, self.created_at())
+    }
+
+    /// Whether the name says that something was taken away, and the payload does not say whom it is about: the console's test
+    /// button sends such.
+    pub(super) fn names_nobody(&self) -> bool {
+        self.0.kind == EventKind::Other && changes::TAKING_AWAY.contains(&self.name())
     }
 
     /// Parses the whole payload, Logto's `data` being one member of it, into a type of yours. Each call parses anew.
@@ -82,6 +108,20 @@ impl Event {
     /// When the payload does not fit `T`.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         serde_json::from_slice(&self.0.payload).map_err(|error| PayloadError(Arc::new(error)))
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let payload = std::str::from_utf8(&self.0.payload).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(payload)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let payload = String::deserialize(deserializer)?;
+        Self::read(payload.as_bytes()).map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an event is about.
 
 use super::membership::MembershipChange;
-use crate::json::Object;
+use crate::json::{Object, Text};
 
 /// What happened, by Logto's name for it, with the ids that something follows from. The rest is in the
 /// [`payload`](super::Event::payload).
@@ -53,6 +53,14 @@ pub enum EventKind {
     },
     /// `Organization.Membership.Updated`: users or applications came or went.
     OrganizationMembershipUpdated(MembershipChange),
+    /// `Organization.UserRoles.Updated`: roles of members in an organization.
+    #[non_exhaustive]
+    OrganizationUserRolesUpdated {
+        /// The organization's id.
+        organization: Box<str>,
+        /// Ids of the users whose roles changed. Empty if the payload does not say.
+        users: Vec<Box<str>>,
+    },
     /// `OrganizationRole.…`: a role of the organization template.
     OrganizationRole(Change),
     /// `OrganizationScope.…`: a permission of the organization template.
@@ -108,6 +116,11 @@ impl EventKind {
             ("Organization", "Membership.Updated") => {
                 MembershipChange::read(payload).map_or(Self::Other, Self::OrganizationMembershipUpdated)
             }
+            ("Organization", "UserRoles.Updated") => {
+                id(payload, "organizationId").or_else(|| parameter(payload, "id")).map_or(Self::Other, |organization| {
+                    Self::OrganizationUserRolesUpdated { organization, users: named_users(payload) }
+                })
+            }
             ("OrganizationRole", change) => Self::OrganizationRole(Change::named(change)),
             ("OrganizationScope", change) => Self::OrganizationScope(Change::named(change)),
             ("Role", change) => Self::Role(Change::named(change)),
@@ -139,6 +152,18 @@ fn organization(payload: &Object<'_>) -> Option<Box<str>> {
     id(payload, "organizationId")
         .or_else(|| of_record(payload, |record| id(record, "id")))
         .or_else(|| parameter(payload, "id"))
+}
+
+/// The users that an event names in a list, by themselves, or by its route. A list with something else than strings in it
+/// names nobody.
+fn named_users(payload: &Object<'_>) -> Vec<Box<str>> {
+    let listed = payload.get::<Vec<Text<'_>>>("userIds").ok().flatten();
+    let listed: Vec<Box<str>> = listed.into_iter().flatten().map(|id| id.0.into()).collect();
+    if listed.is_empty() {
+        id(payload, "userId").or_else(|| parameter(payload, "userId")).into_iter().collect()
+    } else {
+        listed
+    }
 }
 
 fn of_record<T>(payload: &Object<'_>, read: impl FnOnce(&Object<'_>) -> Option<T>) -> Option<T> {

@@ -21,8 +21,9 @@
 //! # }
 //! ```
 
+mod changes;
 mod created_at;
-mod effect;
+mod delivery;
 mod event;
 mod kind;
 mod membership;
@@ -30,10 +31,10 @@ mod receiver;
 mod signing;
 mod verify;
 
-pub use effect::Effect;
+pub use delivery::Delivery;
 pub use event::{Event, PayloadError};
 pub use kind::{Change, EventKind};
 pub use membership::MembershipChange;
-pub use receiver::Webhooks;
+pub use receiver::{MAX_AGE, Webhooks};
 pub use signing::SigningKeys;
 pub use verify::{MAX_BODY_BYTES, WebhookError, verify};

@@ -2,107 +2,145 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use http::HeaderMap;
+use http::request::Parts;
+use http::{HeaderMap, Request};
 
-use crate::error::ConfigError;
-use crate::logto::webhooks::{Effect, Event, SigningKeys, WebhookError, verify};
-use crate::permissions::Change;
-use crate::server::ResourceServer;
+use super::delivery::Delivery;
+use super::event::Event;
+use super::signing::SigningKeys;
+use super::verify::{Signature, WebhookError};
+use crate::change::Change;
+use crate::server::{IssuerHandle, IssuerRemoved};
+
+/// How old an event may be when it is received. One that is older may be a replay: it only takes away.
+pub const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
 type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
+type Resolve = Arc<dyn Fn(&Parts) -> Option<(IssuerHandle, SigningKeys)> + Send + Sync>;
 
-impl ResourceServer {
-    /// Takes the webhooks of one issuer entry, signed with one of these keys.
+impl IssuerHandle {
+    /// Accepts the webhooks of this entry, signed with one of these keys.
+    ///
+    /// Once the entry was removed, deliveries are answered with 410, whatever entry has its name then.
+    pub fn webhooks(&self, keys: SigningKeys) -> Webhooks {
+        let handle = self.clone();
+        Webhooks::resolve(move |_| Some((handle.clone(), keys.clone())))
+    }
+
+    /// Applies a verified event: rejects what it takes away, and forgets what it makes untrue.
+    ///
+    /// Events may be applied again and in any order, and may be of any age. For those that arrive in another way than by
+    /// [`webhooks`](Self::webhooks).
     ///
     /// # Errors
     ///
-    /// When there is no entry of that name.
-    pub fn webhooks(&self, issuer_name: &str, keys: SigningKeys) -> Result<Webhooks, ConfigError> {
-        let entries = self.state.entries.load();
-        if entries.named(issuer_name).is_none() {
-            let known: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
-            return Err(ConfigError::new(format_args!(
-                "webhooks of issuer {issuer_name:?}: this server has {known:?}"
-            )));
-        }
-        Ok(Webhooks { server: self.clone(), issuer_name: issuer_name.into(), keys, on_event: Vec::new() })
+    /// Returns [`IssuerRemoved`] if the entry was removed.
+    pub fn apply(&self, event: &Event) -> Result<(), IssuerRemoved> {
+        self.apply_event(event, false)
     }
 
-    /// Makes known what happened at an issuer: revokes what the event revokes, and forgets what it makes untrue.
-    ///
-    /// Events may come twice and in any order. For those that come in another way than [`webhooks`](Self::webhooks): to one
-    /// replica of several, say, which passes them on.
-    pub fn apply(&self, issuer_name: &str, event: &Event) {
-        crate::change::revocations::apply(&self.state.revocations, issuer_name, event, self.state.clock.now());
-        for change in changes(&event.effect()) {
-            self.permissions_changed(issuer_name, change, event.created_at());
+    pub(super) fn apply_event(&self, event: &Event, only_takes_away: bool) -> Result<(), IssuerRemoved> {
+        if event.names_nobody() {
+            tracing::warn!(target: "orgate", issuer = self.issuer(), event = event.name(), "a webhook that names nobody");
         }
+        let changes = event.changes(self.issuer()).into_iter();
+        self.apply_all(changes.map(|change| if only_takes_away { Change::taking_away(change) } else { change }))
     }
 }
 
-/// What an event makes untrue of live permissions.
-fn changes(effect: &Effect<'_>) -> Vec<Change> {
-    match effect {
-        Effect::Subject(subject) => vec![Change::Subject((*subject).into())],
-        Effect::Members { organization, users, applications, .. } => {
-            let organization: Arc<str> = (*organization).into();
-            let member =
-                |subject: &&str| Change::Member { organization: organization.clone(), subject: (*subject).into() };
-            users.iter().chain(applications).map(member).collect()
-        }
-        Effect::Organization(organization) => vec![Change::Organization((*organization).into())],
-        Effect::OrganizationTemplate => vec![Change::OrganizationTemplate],
-        Effect::ApiPermissions => vec![Change::ApiPermissions],
-        Effect::Nothing => Vec::new(),
-    }
-}
-
-/// Takes the webhooks of one issuer entry. Made by [`ResourceServer::webhooks`].
+/// Accepts the webhooks of one issuer entry, or of several. Made by [`IssuerHandle::webhooks`] and by
+/// [`resolve`](Self::resolve).
 ///
-/// With axum it becomes a route by [`endpoint`](Self::endpoint); anything else calls [`receive`](Self::receive).
+/// With axum it becomes a route by [`endpoint`](Self::endpoint); other frameworks call [`begin`](Self::begin) and
+/// [`Delivery::finish`].
 #[derive(Clone)]
 #[must_use]
 pub struct Webhooks {
-    server: ResourceServer,
-    issuer_name: Arc<str>,
-    keys: SigningKeys,
+    resolve: Resolve,
     on_event: Vec<OnEvent>,
+    stale: Arc<AtomicU64>,
 }
 
 impl Webhooks {
-    /// Is told each verified event, after it was applied: those that mean nothing to this crate too. Called from the
-    /// delivery, so it must not block; an event may come twice.
+    /// Accepts the webhooks of entries that the head of the request tells: by a path, a host or a header. Entries may come
+    /// later. `None` is answered with 404.
+    ///
+    /// Nothing of the request is verified when `resolve` is called: it is a look-up, and the keys decide.
+    ///
+    /// ```
+    /// use orgate::logto::webhooks::{SigningKeys, Webhooks};
+    /// use orgate::ResourceServer;
+    ///
+    /// # fn signing_key_of(_: &str) -> Option<SigningKeys> { None }
+    /// fn webhooks(server: ResourceServer) -> Webhooks {
+    ///     // POST /webhooks/{tenant}
+    ///     Webhooks::resolve(move |request| {
+    ///         let tenant = request.uri.path().rsplit('/').next()?;
+    ///         Some((server.issuer(tenant).ok()?, signing_key_of(tenant)?))
+    ///     })
+    /// }
+    /// ```
+    pub fn resolve(resolve: impl Fn(&Parts) -> Option<(IssuerHandle, SigningKeys)> + Send + Sync + 'static) -> Self {
+        Self { resolve: Arc::new(resolve), on_event: Vec::new(), stale: Arc::default() }
+    }
+
+    /// Calls `tell` with each verified event, after it was applied: those that mean nothing to this crate too, and none that
+    /// is older than [`MAX_AGE`]. Called from the delivery, so it must not block; an event may arrive twice.
     pub fn on_event(mut self, tell: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event.push(Arc::new(tell));
         self
     }
 
-    /// Verifies a delivery, applies it, and tells those who want to know.
+    /// Looks at the head of a delivery, before its body is read.
     ///
     /// # Errors
     ///
-    /// As [`verify`]; nothing has happened then.
-    pub fn receive(&self, headers: &HeaderMap, raw_body: &[u8]) -> Result<Event, WebhookError> {
-        let event = verify(headers, raw_body, &self.keys)?;
-        self.server.apply(&self.issuer_name, &event);
-        for tell in &self.on_event {
-            tell(&event);
+    /// Returns a [`WebhookError`] if it is for no entry, or for one that was removed, and if the signature is not there
+    /// exactly once.
+    pub fn begin(&self, request: &Parts) -> Result<Delivery<'_>, WebhookError> {
+        let (handle, keys) = (self.resolve)(request).ok_or(WebhookError::UnknownRecipient)?;
+        if handle.is_removed() {
+            tracing::warn!(target: "orgate", issuer = handle.issuer(), "a webhook for an issuer entry that was removed");
+            return Err(WebhookError::Removed);
         }
-        Ok(event)
+        let signature = Signature::read(&request.headers)?;
+        Ok(Delivery::new(self, handle, keys, signature))
     }
 
-    #[cfg(feature = "axum")]
-    pub(crate) fn issuer_name(&self) -> &str {
-        &self.issuer_name
+    /// Verifies a whole delivery, applies it, and calls [`on_event`](Self::on_event): [`begin`](Self::begin) and
+    /// [`Delivery::finish`] in one. A resolver is shown the headers only.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](super::verify) and [`begin`](Self::begin); nothing has happened then.
+    pub fn receive(&self, headers: &HeaderMap, raw_body: &[u8]) -> Result<Event, WebhookError> {
+        let (mut request, ()) = Request::new(()).into_parts();
+        request.headers.clone_from(headers);
+        self.begin(&request)?.finish(raw_body)
+    }
+
+    /// Returns how many deliveries were older than [`MAX_AGE`].
+    #[must_use]
+    pub fn stale_deliveries(&self) -> u64 {
+        self.stale.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_stale(&self) {
+        self.stale.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn tell(&self, event: &Event) {
+        for tell in &self.on_event {
+            tell(event);
+        }
     }
 }
 
 impl fmt::Debug for Webhooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhooks")
-            .field("issuer_name", &self.issuer_name)
-            .field("keys", &self.keys)
-            .finish_non_exhaustive()
+        f.debug_struct("Webhooks").field("stale_deliveries", &self.stale_deliveries()).finish_non_exhaustive()
     }
 }

@@ -23,6 +23,12 @@ pub enum WebhookError {
     WrongSignature,
     /// The body has more than [`MAX_BODY_BYTES`]; nothing else was looked at: answer 413.
     BodyTooLarge,
+    /// The body broke off before its end: answer 400.
+    Interrupted,
+    /// There is no issuer entry that such a delivery is for: answer 404.
+    UnknownRecipient,
+    /// The issuer entry that the webhooks were for was removed: answer 410.
+    Removed,
     /// The sender is who it should be, and the body is no event of Logto's: answer 400. The text says what is wrong; it holds
     /// nothing of the body.
     Unreadable(&'static str),
@@ -36,6 +42,9 @@ impl WebhookError {
             Self::MissingSignature => "missing_signature",
             Self::WrongSignature => "wrong_signature",
             Self::BodyTooLarge => "body_too_large",
+            Self::Interrupted => "interrupted",
+            Self::UnknownRecipient => "unknown_recipient",
+            Self::Removed => "removed",
             Self::Unreadable(_) => "unreadable",
         }
     }
@@ -47,6 +56,9 @@ impl fmt::Display for WebhookError {
             Self::MissingSignature => write!(f, "the webhook has no {SIGNATURE} header"),
             Self::WrongSignature => f.write_str("the signature of the webhook is wrong"),
             Self::BodyTooLarge => write!(f, "the body of the webhook has more than {MAX_BODY_BYTES} bytes"),
+            Self::Interrupted => f.write_str("the body of the webhook broke off"),
+            Self::UnknownRecipient => f.write_str("the webhook is for no issuer entry of this server"),
+            Self::Removed => f.write_str("the issuer entry of the webhook was removed"),
             Self::Unreadable(why) => write!(f, "the body of the webhook cannot be read: {why}"),
         }
     }
@@ -68,16 +80,35 @@ pub fn verify(headers: &HeaderMap, raw_body: &[u8], keys: &SigningKeys) -> Resul
     if raw_body.len() > MAX_BODY_BYTES {
         return Err(WebhookError::BodyTooLarge);
     }
-    let mut signatures = headers.get_all(SIGNATURE).iter();
-    let tag = match (signatures.next(), signatures.next()) {
-        (None, _) => return Err(WebhookError::MissingSignature),
-        (Some(signature), None) => octets(signature.as_bytes()),
-        (Some(_), Some(_)) => None,
-    };
-    if !tag.is_some_and(|tag| keys.made(raw_body, &tag)) {
-        return Err(WebhookError::WrongSignature);
+    Signature::read(headers)?.verify(raw_body, keys)
+}
+
+/// The signature of a delivery whose body is not there yet.
+pub(super) struct Signature([u8; 32]);
+
+impl Signature {
+    /// # Errors
+    ///
+    /// When it is not there exactly once, or is none.
+    pub(super) fn read(headers: &HeaderMap) -> Result<Self, WebhookError> {
+        let mut signatures = headers.get_all(SIGNATURE).iter();
+        let tag = match (signatures.next(), signatures.next()) {
+            (None, _) => return Err(WebhookError::MissingSignature),
+            (Some(signature), None) => octets(signature.as_bytes()),
+            (Some(_), Some(_)) => None,
+        };
+        tag.map(Self).ok_or(WebhookError::WrongSignature)
     }
-    Event::read(raw_body)
+
+    pub(super) fn verify(&self, raw_body: &[u8], keys: &SigningKeys) -> Result<Event, WebhookError> {
+        if raw_body.len() > MAX_BODY_BYTES {
+            return Err(WebhookError::BodyTooLarge);
+        }
+        if !keys.made(raw_body, &self.0) {
+            return Err(WebhookError::WrongSignature);
+        }
+        Event::read(raw_body)
+    }
 }
 
 /// 64 lower-case hexadecimal digits, and nothing around them.

@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, yield_now};
 
 use super::super::source::{PermissionModel, Permissions};
 use super::*;
+use crate::change::About;
 use crate::time::Now;
 use crate::token::SubjectKind;
 
@@ -129,7 +130,7 @@ impl World {
     fn new() -> Self {
         let (hands, issuer) = (Hands::default(), Arc::<Issuer>::default());
         let model = PermissionModel::Organization { organization: "acme".into() };
-        let source = Source::new(Arc::new(Scripted(issuer.clone())));
+        let source = Source::new(Arc::new(Scripted(issuer.clone())), Arc::default());
         Self {
             store: Arc::new(LivePermissions::new(100, Arc::new(hands.clone()))),
             source,
@@ -202,13 +203,13 @@ impl World {
     fn said(&mut self, which: u8) {
         self.said = self.issuer.truth.fetch_add(1, Ordering::SeqCst) + 1;
         let change = match which {
-            0 => Change::Subject("u1".into()),
-            1 => Change::Member { organization: "acme".into(), subject: "u1".into() },
-            2 => Change::Organization("acme".into()),
-            _ => Change::OrganizationTemplate,
+            0 => About::subject("u1"),
+            1 => About::member("acme", "u1"),
+            2 => About::organization("acme"),
+            _ => About::OrganizationTemplate,
         };
-        let is_wide = change == Change::OrganizationTemplate;
-        self.store.invalidate(&self.source, change, Duration::from_secs(self.said));
+        let is_wide = change == About::OrganizationTemplate;
+        self.store.invalidate(&self.source, &change, Duration::from_secs(self.said));
         if is_wide {
             // Past the time in which fetches would be spread.
             self.hands.advance(Duration::from_secs(1));
@@ -307,14 +308,14 @@ fn what_changes_again_and_again_is_waited_for_no_longer_than_for_four_seconds() 
 fn a_change_for_all_spreads_what_is_fetched_after_it() {
     on_one_thread(async {
         let world = World::new();
-        world.store.invalidate(&world.source, Change::OrganizationTemplate, Duration::from_secs(1));
+        world.store.invalidate(&world.source, &About::OrganizationTemplate, Duration::from_secs(1));
         let arrival = world.store.arrival();
         let now = world.hands.now();
         assert_eq!(world.source.put_off(Freshness::Within(AGE, arrival), now), Some(SPREAD));
         assert_eq!(world.source.put_off(Freshness::After(arrival), now), None, "who needs it now is not put off");
         assert_eq!(world.source.put_off(Freshness::Within(AGE, arrival), now + SPREAD), None);
-        world.store.invalidate(&world.source, Change::Subject("u1".into()), Duration::from_secs(1));
-        world.store.invalidate(&world.source, Change::OrganizationTemplate, Duration::from_secs(1));
+        world.store.invalidate(&world.source, &About::subject("u1"), Duration::from_secs(1));
+        world.store.invalidate(&world.source, &About::OrganizationTemplate, Duration::from_secs(1));
         assert_eq!(world.source.put_off(Freshness::Within(AGE, arrival), now + SPREAD), None, "a replay is no change");
     });
 }
@@ -349,13 +350,13 @@ fn entries_share_nothing() {
         world.step(Step::Fresh).await.unwrap();
         world.end().await.unwrap();
         let need = Freshness::Within(AGE, world.store.arrival());
-        let other = Source::new(world.source.ask.clone());
+        let other = Source::new(world.source.ask.clone(), Arc::default());
         assert!(world.store.known(&world.source, &world.query, need, None).is_some());
         assert!(
             world.store.known(&other, &world.query, need, None).is_none(),
             "an entry added later begins with nothing"
         );
-        world.store.invalidate(&other, Change::Everything, Duration::from_secs(1));
+        world.store.invalidate(&other, &About::Everything, Duration::from_secs(1));
         assert!(world.store.known(&world.source, &world.query, need, None).is_some());
     });
 }
@@ -364,7 +365,7 @@ fn entries_share_nothing() {
 fn source_that_hangs_keeps_no_other_one_waiting_and_whoever_had_no_slot_did_not_ask_it() {
     on_one_thread(async {
         let mut world = World::new();
-        let hanging = Source::new(Arc::new(Scripted(Arc::default())));
+        let hanging = Source::new(Arc::new(Scripted(Arc::default())), Arc::default());
         let mut waiting = Vec::new();
         for subject in 0..400 {
             let (store, source, mut query) = (world.store.clone(), hanging.clone(), world.query.clone());
@@ -446,7 +447,7 @@ fn longest_wait_that_a_source_may_ask_for_does_no_harm() {
     }
     on_one_thread(async {
         let world = World::new();
-        let source = Source::new(Arc::new(Patient));
+        let source = Source::new(Arc::new(Patient), Arc::default());
         let need = Freshness::After(world.store.arrival());
         let error = world.store.resolve(&source, &world.query, need).await.unwrap_err();
         assert_eq!(error.wants_retry_after(), Some(Duration::MAX));

@@ -9,7 +9,7 @@ use super::super::{
     resource_at, user,
 };
 use super::*;
-use crate::issuer::IssuerRules;
+use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::token::{NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
@@ -42,6 +42,7 @@ fn minted(token: &Token) -> AccessToken {
     AccessToken::mint(
         Verified {
             issuer: "https://issuer.example".into(),
+            entry: crate::token::EntryVersion::of(crate::token::IssuerId::unique()),
             subject: Subject::new("main".into(), "subject".into(), token.kind),
             resources: token.own.iter().map(|own| (*own).into()).collect(),
             client_id: None,
@@ -53,6 +54,13 @@ fn minted(token: &Token) -> AccessToken {
                 [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&"main".into(), id)),
                 _ => None,
             },
+            audience_organizations: token
+                .audience
+                .iter()
+                .filter_map(|audience| audience.strip_prefix(ORGANIZATION_URN))
+                .map(Into::into)
+                .collect(),
+            actors: Vec::new(),
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },
         format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).as_bytes(),

@@ -64,12 +64,15 @@ impl Of {
         let issued_at = NumericDate::new(NOON.saturating_sub(Duration::from_secs(before)).as_secs_f64());
         let verified = Verified {
             issuer: "https://issuer.example".into(),
+            entry: crate::token::EntryVersion::of(crate::token::IssuerId::unique()),
             subject: Subject::new("main".into(), "u1".into(), kind),
             resources: Arc::from([API.into()]),
             client_id: Some("web".into()),
             token_id: None,
             scopes: ScopeList::from_text(scopes),
             audience_organization: audience.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&"main".into(), id)),
+            audience_organizations: audience.strip_prefix(ORGANIZATION_URN).into_iter().map(Into::into).collect(),
+            actors: Vec::new(),
             audience: vec![audience.into()],
             organization: (self == Self::ApiInOrganization).then(|| ScopedId::new(&"main".into(), "acme")),
             times: Times { expires_at: NumericDate::new(2e9).unwrap(), not_before: None, issued_at },
@@ -93,7 +96,7 @@ impl Server {
         Self {
             permissions: Arc::new(LivePermissions::new(100, Arc::new(Noon))),
             conversations: Conversations::new(),
-            source: Source::new(Arc::new(says.clone())),
+            source: Source::new(Arc::new(says.clone()), Arc::default()),
             says,
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
         }
@@ -325,7 +328,7 @@ fn a_change_that_was_told_of_ends_what_would_serve_in_need() {
     assert!(server.decide(&rules, &token).is_ok());
     *server.says.0.lock().unwrap() = Err(SourceError::new("down"));
     assert!(server.decide(&rules, &token).is_ok());
-    server.permissions.invalidate(&server.source, crate::permissions::Change::Subject("u1".into()), NOON);
+    server.permissions.invalidate(&server.source, &crate::change::About::subject("u1"), NOON);
     assert_eq!(server.decide(&rules, &token).unwrap_err().status().as_u16(), 503);
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Builder;
+use crate::change::Bounds;
 use crate::engine::PermitSettings;
 use crate::error::ConfigError;
 use crate::server::check::{check_count, check_range};
@@ -28,6 +29,7 @@ pub(super) struct Limits {
     pub(super) max_wait: Duration,
     pub(super) max_issuers: usize,
     pub(super) live_permissions: u64,
+    pub(super) revocations: Bounds,
 }
 
 impl Default for Limits {
@@ -39,6 +41,7 @@ impl Default for Limits {
             max_wait: DEFAULT_MAX_WAIT,
             max_issuers: DEFAULT_MAX_ISSUERS,
             live_permissions: DEFAULT_LIVE_PERMISSIONS,
+            revocations: Bounds::default(),
         }
     }
 }
@@ -99,6 +102,30 @@ impl Builder {
     /// whatever the policy says about errors. Default: 5 s; one minute at most.
     pub fn max_wait(mut self, limit: Duration) -> Self {
         self.limits.max_wait = limit;
+        self
+    }
+
+    /// Sets the longest life of a token, from `iat` to `exp`. Default: 24 h.
+    ///
+    /// Every revocation but a suspension is kept for so long, and five minutes more for the leeway. A revoked token that lives
+    /// longer would be accepted again after that.
+    pub fn max_token_life(mut self, life: Duration) -> Self {
+        self.limits.revocations.token_life = life;
+        self
+    }
+
+    /// Sets how many revocations are kept, over all issuer entries: subjects, members, organizations, clients and tokens.
+    /// Default: 100,000, which take some 20 MB. Beyond that the oldest become coarser ones, which reject more and never less.
+    pub fn max_revocations(mut self, most: usize) -> Self {
+        self.limits.revocations.rows = most;
+        self
+    }
+
+    /// Sets how many suspensions are kept, over all issuer entries, lifted ones included. Default: 100,000. Beyond that one
+    /// more rejects the tokens up to its moment only, which is logged as an error and
+    /// [counted](crate::change::RevocationCounts::weakened_blocks).
+    pub fn max_suspensions(mut self, most: usize) -> Self {
+        self.limits.revocations.suspensions = most;
         self
     }
 

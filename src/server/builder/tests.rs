@@ -118,8 +118,10 @@ fn issuers_come_and_go() {
     server.add_issuer(tenant()).unwrap();
     assert!(server.require(crate::policy::resource().issued_by("tenant")).is_ok());
     assert!(server.add_issuer("https://third.example").unwrap_err().to_string().contains('2'));
-    assert!(server.remove_issuer("tenant"));
-    assert!(!server.remove_issuer("tenant"));
+    let handle = server.issuer("tenant").unwrap();
+    handle.remove().unwrap();
+    assert!(handle.remove().is_err());
+    assert!(server.issuer("tenant").unwrap_err().to_string().contains("main"), "it says which there are");
     assert!(server.add_issuer(tenant().alias(ISSUER)).unwrap_err().to_string().contains(ISSUER));
     server.add_issuer(tenant()).unwrap();
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 
 use super::settings::Introspection;
+use crate::change::{Epoch, Introspected};
 use crate::issuer::TrustedIssuer;
 use crate::json::Object;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
@@ -21,6 +22,8 @@ pub(crate) struct Answer {
     outcome: Result<AccessToken, Rejection>,
     /// Whose rules it was judged by.
     entry: Weak<TrustedIssuer>,
+    /// When the issuer was asked.
+    asked: Epoch,
     /// Monotonic.
     ends: Duration,
 }
@@ -29,7 +32,8 @@ impl Answer {
     /// The issuer could not be asked, or did not answer the question.
     pub(super) fn failed(entry: &Arc<TrustedIssuer>, detail: &str, now: Now) -> Self {
         let rejection = Rejection::unavailable(KEEP_FAILURES, format!("introspection: {detail}"));
-        Self::new(entry, Err(rejection.about(&entry.rules.name, None)), KEEP_FAILURES, now)
+        // A failure says nothing that could change.
+        Self::new(entry, Err(rejection.about(&entry.rules.name, None)), KEEP_FAILURES, Epoch::LAST, now)
     }
 
     /// The issuer answered; asked at `now`.
@@ -38,7 +42,7 @@ impl Answer {
         entry: &Arc<TrustedIssuer>,
         settings: &Introspection,
         digest: [u8; 32],
-        now: Now,
+        (asked, now): (Epoch, Now),
     ) -> Self {
         if response.status() != StatusCode::OK {
             return Self::failed(entry, &format!("status {}", response.status()), now);
@@ -47,17 +51,29 @@ impl Answer {
             Err(detail) => Self::failed(entry, &detail, now),
             Ok(outcome) => {
                 let keep = if outcome.is_ok() { settings.keep } else { settings.keep_refusals };
-                Self::new(entry, outcome.map_err(|rejection| rejection.about(&entry.rules.name, None)), keep, now)
+                Self::new(
+                    entry,
+                    outcome.map_err(|rejection| rejection.about(&entry.rules.name, None)),
+                    keep,
+                    asked,
+                    now,
+                )
             }
         }
     }
 
-    fn new(entry: &Arc<TrustedIssuer>, outcome: Result<AccessToken, Rejection>, keep: Duration, now: Now) -> Self {
+    fn new(
+        entry: &Arc<TrustedIssuer>,
+        outcome: Result<AccessToken, Rejection>,
+        keep: Duration,
+        asked: Epoch,
+        now: Now,
+    ) -> Self {
         // Not beyond `exp`, without leeway: then the issuer may be asked again.
         let left =
             outcome.as_ref().map_or(f64::MAX, |token| token.times().expires_at.seconds() - now.unix.as_secs_f64());
         let keep = Duration::try_from_secs_f64(left.max(0.0)).map_or(keep, |left| left.min(keep));
-        Self { outcome, entry: Arc::downgrade(entry), ends: now.monotonic.saturating_add(keep) }
+        Self { outcome, entry: Arc::downgrade(entry), asked, ends: now.monotonic.saturating_add(keep) }
     }
 
     /// What it takes of memory, in bytes, about.
@@ -68,7 +84,21 @@ impl Answer {
 
     /// Whether it still serves, for tokens of this entry.
     pub(super) fn serves(&self, entry: &Arc<TrustedIssuer>, now: Now) -> bool {
-        now.monotonic < self.ends && self.is_of(entry)
+        now.monotonic < self.ends && self.is_of(entry) && self.is_true(entry)
+    }
+
+    /// Whether nothing has changed at the issuer since it was asked.
+    pub(crate) fn is_true(&self, entry: &TrustedIssuer) -> bool {
+        let latest = match &self.outcome {
+            Ok(token) => entry.lasting.invalidations.latest_of_token(Introspected {
+                subject: token.subject().id(),
+                client: token.client_id(),
+                token_id: token.token_id(),
+                organizations: token.organizations(),
+            }),
+            Err(_) => entry.lasting.invalidations.latest_of_all(),
+        };
+        self.asked > latest
     }
 
     fn is_of(&self, entry: &Arc<TrustedIssuer>) -> bool {

@@ -12,6 +12,7 @@ use moka::sync::Cache;
 
 use super::answer::Answer;
 use super::settings::Introspection;
+use crate::change::Epoch;
 use crate::flight::{Bulkhead, Full, NO_RUNTIME, Panicked, SingleFlight, Unfinished};
 use crate::http::{Fetch, send};
 use crate::issuer::TrustedIssuer;
@@ -34,8 +35,6 @@ type Digest = [u8; 32];
 /// Knows what opaque tokens are worth.
 pub(crate) struct Introspector {
     settings: Introspection,
-    /// Whose tokens they are.
-    issuer_name: Arc<str>,
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
     answers: Cache<Digest, Arc<Answer>>,
@@ -45,12 +44,7 @@ pub(crate) struct Introspector {
 }
 
 impl Introspector {
-    pub(crate) fn new(
-        settings: Introspection,
-        issuer_name: Arc<str>,
-        fetch: Arc<dyn Fetch>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub(crate) fn new(settings: Introspection, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>) -> Self {
         let answers = Cache::builder()
             .weigher(|_, answer: &Arc<Answer>| answer.weight())
             .max_capacity(MOST_BYTES)
@@ -61,15 +55,10 @@ impl Introspector {
             flights: SingleFlight::default(),
             slots: Arc::new(Bulkhead::new(settings.at_once, MOST_WAITING)),
             settings,
-            issuer_name,
             fetch,
             clock,
             answers,
         }
-    }
-
-    pub(crate) fn issuer_name(&self) -> &str {
-        &self.issuer_name
     }
 
     /// What the issuer says of the token, now or a short time ago. Waits two seconds at most.
@@ -109,7 +98,7 @@ impl Introspector {
     }
 
     async fn question(&self, token: &str, digest: Digest, entry: &Arc<TrustedIssuer>) -> Answer {
-        let asked_at = self.clock.now();
+        let asked_at = (Epoch::next(), self.clock.now());
         let outcome = match self.request(token) {
             Err(error) => Err(error.to_string()),
             Ok(request) => self.send(request).await,

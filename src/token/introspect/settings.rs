@@ -14,23 +14,21 @@ use crate::http::percent;
 /// The longest time that a good answer may serve.
 const MAX_KEPT: Duration = Duration::from_secs(300);
 
-/// Asks an issuer about opaque tokens (RFC 7662). For [`Builder::introspection`](crate::server::Builder::introspection).
+/// Asks an issuer about opaque tokens (RFC 7662). For [`Issuer::introspection`](crate::Issuer::introspection).
 ///
 /// ```
 /// use orgate::token::Introspection;
-/// use orgate::ResourceServer;
+/// use orgate::{Issuer, ResourceServer};
 ///
 /// let ask = Introspection::new("https://auth.example.com/token/introspection", "api-client", "secret");
-/// let server = ResourceServer::builder("https://auth.example.com", "https://api.example.com")
-///     .introspection(ask)
-///     .build()?;
+/// let issuer = Issuer::new("https://auth.example.com").introspection(ask);
+/// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
 /// # Ok::<(), orgate::ConfigError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use]
 pub struct Introspection {
     pub(crate) endpoint: String,
-    pub(crate) issuer_name: Option<String>,
     pub(crate) without_audience: bool,
     client_id: String,
     secret: String,
@@ -45,7 +43,6 @@ impl Introspection {
     pub fn new(endpoint: impl Into<String>, client_id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
-            issuer_name: None,
             without_audience: false,
             client_id: client_id.into(),
             secret: secret.into(),
@@ -54,13 +51,6 @@ impl Introspection {
             keep_refusals: Duration::from_secs(5),
             at_once: 16,
         }
-    }
-
-    /// The issuer entry that the tokens belong to, where a server has several. An opaque token does not say whose it is, and
-    /// must not be shown to anybody else.
-    pub fn issuer(mut self, name: impl Into<String>) -> Self {
-        self.issuer_name = Some(name.into());
-        self
     }
 
     /// The client identifies itself in the form (`client_secret_post`) instead of by HTTP Basic.

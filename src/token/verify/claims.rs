@@ -14,10 +14,12 @@ use crate::token::received::{Several, difference};
 use crate::token::{Subject, SubjectKind, Times, Verified};
 
 use super::times;
-use crate::issuer::{IssuerRules, MachineMark, ORGANIZATION_URN, Profile, ScopeForm};
+use crate::issuer::{IssuerRules, MachineMark, Profile, ScopeForm};
 
 /// Claims that mark another kind of JWT: ID tokens, logout tokens, security events.
 const FOREIGN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
+/// More than anybody delegates through.
+const MOST_ACTORS: usize = 8;
 /// Where issuers that do not follow RFC 9068 name the client.
 const CLIENT_CLAIMS: [&str; 4] = ["client_id", "azp", "appid", "cid"];
 
@@ -81,26 +83,44 @@ fn verified(
     if claims.has("cnf") {
         return Err(Rejection::invalid_token("cnf: a sender-constrained token, and nothing here can check it"));
     }
-    if claims.raw("act").is_some_and(|act| !act.starts_with('{')) {
-        return Err(Rejection::invalid_token("act is not an object"));
-    }
+    let actors = actors(claims.raw("act"))?;
     let organization =
         claims.read::<Text<'_>>(&rules.organization_claim).map_err(|()| wrong_setting(&rules.organization_claim))?;
+    let audience_organizations: Vec<Box<str>> =
+        audience.iter().filter_map(|audience| rules.organization_of(audience)).map(Into::into).collect();
     Ok(Verified {
+        entry: rules.entry,
         issuer: issuer.clone(),
         subject: Subject::new(rules.name.clone(), subject, kind),
         resources: rules.resources.clone(),
         client_id: client.map(Into::into),
         token_id: string(claims, "jti")?.map(Into::into),
         scopes: scopes(claims, rules)?,
-        audience_organization: match &*audience {
-            [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&rules.name, id)),
+        audience_organization: match (&*audience, &*audience_organizations) {
+            ([_], [only]) => Some(ScopedId::new(&rules.name, only)),
             _ => None,
         },
+        audience_organizations,
         audience,
+        actors,
         organization: organization.map(|text| ScopedId::new(&rules.name, &text.0)),
         times,
     })
+}
+
+/// RFC 8693 section 4.1: who acts, and for whom that one acts in turn.
+fn actors(mut act: Option<&str>) -> Result<Vec<Box<str>>, Rejection> {
+    let mut actors = Vec::new();
+    for _ in 0..MOST_ACTORS {
+        let Some(text) = act else { return Ok(actors) };
+        if !text.starts_with('{') {
+            return Err(Rejection::invalid_token("act is not an object"));
+        }
+        let claims = Object::parse(text.as_bytes()).map_err(wrong_type)?;
+        actors.extend(string(&claims, "sub")?.map(Into::into));
+        act = claims.raw("act");
+    }
+    if act.is_none() { Ok(actors) } else { Err(Rejection::invalid_token("act is nested too deep")) }
 }
 
 fn subject<'a>(claims: &Object<'a>) -> Result<Cow<'a, str>, Rejection> {

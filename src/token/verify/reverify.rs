@@ -16,7 +16,6 @@ use crate::token::{AccessToken, Provenance, Settled};
 /// Of a token that this entry trusts, and that this key has verified.
 pub(super) fn of(entry: &TrustedIssuer, key: &Arc<VerifyingKey>, kid: Option<&str>) -> Provenance {
     Provenance {
-        entry: entry.id,
         leeway: entry.rules.leeway,
         key: Arc::downgrade(key),
         kid: kid.map(Into::into),
@@ -47,7 +46,8 @@ pub(crate) fn stands(
         return Ok(true);
     }
     let entries = entries.load();
-    let Some((_, entry)) = entries.trusted(token.issuer()).filter(|(_, entry)| entry.id == proof.entry) else {
+    let Some((_, entry)) = entries.trusted(token.issuer()).filter(|(_, entry)| entry.rules.entry == token.entry())
+    else {
         return Ok(false);
     };
     // Before the key, as with a new token: what has expired is not worth a fetch.

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use super::{MAX_LEEWAY, RevocationList};
-use crate::change::revocations::Revocation;
-use crate::change::revocations::entry::{Entries, EntryRows, Of};
-use crate::change::revocations::row::{Lifetime, Stamp, Suspension, unix};
+use super::RevocationList;
+use crate::change::revocations::entry::{Entries, EntryRows, Of, Rows, TOKEN_AHEAD};
+use crate::change::revocations::row::{Lifetime, Stamp, Suspension};
 use crate::change::revocations::shrink::shrink;
+use crate::change::{FactKey, Rank};
+use crate::token::IssuerId;
+
+/// How many removed entries are remembered, the latest ones: for as long as a request may take.
+const MOST_REMOVED: usize = 4096;
 
 /// What only writers need to know.
 #[derive(Default)]
@@ -17,7 +20,7 @@ pub(super) struct Book {
     pub(super) rows: usize,
     pub(super) suspensions: usize,
     /// The suspensions that were lifted, the oldest first.
-    lifted: BTreeSet<(Duration, Arc<str>, Arc<str>)>,
+    lifted: BTreeSet<(Rank, IssuerId, Arc<str>)>,
     pub(super) next_look: Stamp,
 }
 
@@ -29,113 +32,139 @@ pub(super) struct Told {
 }
 
 impl RevocationList {
+    /// Whether the fact says more than was known.
     pub(super) fn write(
         &self,
         book: &mut Book,
-        issuer_name: &str,
-        revocation: Revocation<'_>,
+        issuer: IssuerId,
+        key: &FactKey,
+        rank: Rank,
         life: Lifetime,
         told: &mut Told,
-    ) {
-        let (of, moment) = match revocation {
-            Revocation::Everyone { not_before } => (Of::Everyone, not_before),
-            Revocation::Subject { subject, not_before } => (Of::Subject(subject), not_before),
-            Revocation::Member { organization, subject, not_before } => (Of::Member(organization, subject), not_before),
-            Revocation::Organization { organization, not_before } => (Of::Organization(organization), not_before),
-            Revocation::Client { client, not_before } => (Of::Client(client), not_before),
-            Revocation::Token { token_id, at } => (Of::Token(token_id), at),
-            Revocation::Deletion { subject, at } => (Of::Deleted(subject), at),
-            Revocation::Suspension { subject, suspended, at } => {
-                let (name, entry) = self.entry(issuer_name);
-                return self.suspend(book, &name, &entry, subject, Suspension { at: unix(at), suspended }, told);
+    ) -> bool {
+        let of = match key {
+            FactKey::Everyone => Of::Everyone,
+            FactKey::Subject { subject } => Of::Subject(subject),
+            FactKey::Member { organization, subject } => Of::Member(organization, subject),
+            FactKey::Organization { organization } => Of::Organization(organization),
+            FactKey::Client { client } => Of::Client(client),
+            FactKey::Token { token_id } => Of::Token(token_id),
+            FactKey::Deletion { subject } => Of::Deleted(subject),
+            FactKey::Suspension { subject } => {
+                let Some(entry) = self.rows_of(issuer) else { return false };
+                return self.suspend(book, issuer, &entry, subject, Suspension(rank), told);
             }
         };
-        // A token that is known by its `jti` alone may have been issued by a clock ahead of the one that revoked it.
-        let ahead = if matches!(of, Of::Token(_)) { MAX_LEEWAY } else { 0 };
-        let stamp = unix(moment).as_secs().saturating_add(ahead);
+        let ahead = if matches!(of, Of::Token(_)) { TOKEN_AHEAD } else { 0 };
+        let stamp = rank.since_epoch().as_secs().saturating_add(ahead);
         if !life.is_alive(stamp) {
-            return;
+            return false;
         }
-        let (_, entry) = self.entry(issuer_name);
+        let Some(entry) = self.rows_of(issuer) else { return false };
         let before = entry.weight();
-        entry.raise(of, stamp);
+        let is_news = entry.raise(of, stamp);
         book.rows = (book.rows + entry.weight()).saturating_sub(before);
+        is_news
     }
 
-    /// The rows of an entry, which are there from now on.
-    fn entry(&self, name: &str) -> (Arc<str>, Arc<EntryRows>) {
+    /// The rows of an entry, which are there from now on; `None` if it was removed.
+    fn rows_of(&self, issuer: IssuerId) -> Option<Arc<EntryRows>> {
         let entries = self.entries.load();
-        if let Some((name, entry)) = entries.get_key_value(name) {
-            return (name.clone(), entry.clone());
+        if let Some(rows) = entries.get(&issuer) {
+            return rows.held().cloned();
         }
-        let (name, entry) = (Arc::from(name), Arc::new(EntryRows::new()));
+        let rows = Arc::new(EntryRows::new());
         let mut more = Entries::clone(&entries);
-        more.insert(Arc::clone(&name), Arc::clone(&entry));
+        more.insert(issuer, Rows::Held(rows.clone()));
         self.entries.store(Arc::new(more));
-        (name, entry)
+        Some(rows)
     }
 
     fn suspend(
         &self,
         book: &mut Book,
-        name: &Arc<str>,
+        issuer: IssuerId,
         entry: &EntryRows,
         subject: &str,
         next: Suspension,
         told: &mut Told,
-    ) {
-        let Ok(known) = entry.suspend(subject, next) else { return };
+    ) -> bool {
+        let Ok(known) = entry.suspend(subject, next) else { return false };
         let subject: Arc<str> = subject.into();
         match known {
-            Some(known) if !known.suspended => _ = book.lifted.remove(&(known.at, name.clone(), subject.clone())),
+            Some(known) if !known.0.is_strict() => _ = book.lifted.remove(&(known.0, issuer, subject.clone())),
             Some(_) => {}
             None => book.suspensions += 1,
         }
-        if !next.suspended {
-            book.lifted.insert((next.at, name.clone(), subject.clone()));
+        if !next.0.is_strict() {
+            book.lifted.insert((next.0, issuer, subject.clone()));
         }
-        if book.suspensions <= self.max_suspensions {
-            return;
+        if book.suspensions <= self.bounds.suspensions {
+            return true;
         }
         book.suspensions -= 1;
-        if let Some((_, name, subject)) = book.lifted.pop_first() {
-            if let Some(entry) = self.entries.load().get(&name) {
-                entry.forget_suspension(&subject);
+        if let Some((_, issuer, subject)) = book.lifted.pop_first() {
+            if let Some(rows) = self.entries.load().get(&issuer).and_then(Rows::held) {
+                rows.forget_suspension(&subject);
             }
         } else {
             let before = entry.weight();
-            entry.raise(Of::Subject(&subject), next.at.as_secs());
+            entry.raise(Of::Subject(&subject), next.0.since_epoch().as_secs());
             entry.forget_suspension(&subject);
             book.rows = (book.rows + entry.weight()).saturating_sub(before);
             told.weakened += 1;
         }
+        true
+    }
+
+    pub(super) fn write_removal(&self, book: &mut Book, issuer: IssuerId, until: Stamp) {
+        let mut entries = Entries::clone(&self.entries.load());
+        if let Some(Rows::Held(rows)) = entries.insert(issuer, Rows::Removed(until)) {
+            book.rows = book.rows.saturating_sub(rows.weight());
+            book.suspensions = book.suspensions.saturating_sub(rows.suspensions());
+            book.lifted.retain(|(_, of, _)| *of != issuer);
+        }
+        let removed = entries.iter().filter(|(_, rows)| rows.held().is_none()).map(|(id, _)| *id);
+        let (count, oldest) = removed.fold((0, None), |(count, oldest), id| (count + 1, oldest.or(Some(id))));
+        if let Some(oldest) = oldest.filter(|_| count > MOST_REMOVED) {
+            entries.remove(&oldest);
+        }
+        self.entries.store(Arc::new(entries));
+        self.is_empty.store(false, Ordering::Release);
     }
 
     /// Lets go of what has ended, now and then. If there is no room, the entries with most rows get coarser ones.
     pub(super) fn make_room(&self, book: &mut Book, life: Lifetime, told: &mut Told) {
         let mut entries = Entries::clone(&self.entries.load());
-        if book.next_look <= life.now {
+        let is_time = book.next_look <= life.now;
+        let held = |entries: &Entries| entries.values().filter_map(Rows::held).cloned().collect::<Vec<_>>();
+        let rows = held(&entries);
+        let weight = || rows.iter().map(|entry| entry.weight()).sum();
+        if is_time {
             book.next_look = life.now.saturating_add(life.lasting / 4);
-            for entry in entries.values() {
+            for entry in &rows {
                 entry.let_go(life, false);
             }
-            book.rows = entries.values().map(|entry| entry.weight()).sum();
+            book.rows = weight();
         }
-        let is_full = book.rows > self.max_rows;
+        let is_full = book.rows > self.bounds.rows;
         // An eighth at once, so that the next writers find room.
-        let goal = self.max_rows - self.max_rows / 8;
+        let goal = self.bounds.rows - self.bounds.rows / 8;
         let before = book.rows;
         while is_full && book.rows > goal {
-            let Some(largest) = entries.values().max_by_key(|entry| entry.weight()) else { break };
+            let Some(largest) = rows.iter().max_by_key(|entry| entry.weight()) else { break };
             told.weakened += shrink(largest, book.rows - goal, life);
-            let left = entries.values().map(|entry| entry.weight()).sum();
+            let left = weight();
             if left >= book.rows {
                 break;
             }
             book.rows = left;
         }
         told.merged += before - book.rows;
-        entries.retain(|_, entry| !entry.is_idle(life));
+        entries.retain(|_, rows| match rows {
+            Rows::Held(rows) => !rows.is_idle(life),
+            Rows::Removed(until) => life.now < *until,
+        });
         self.is_empty.store(entries.is_empty(), Ordering::Release);
         self.entries.store(Arc::new(entries));
     }

@@ -163,15 +163,16 @@ fn tokens(latest: u32) -> Vec<Token> {
     tokens
 }
 
-fn told(list: RevocationList, history: &[Noted], now: impl Fn(usize) -> u32) -> RevocationList {
+fn told(bounds: Bounds, history: &[Noted], now: impl Fn(usize) -> u32) -> RevocationList {
+    let list = RevocationList::new(bounds);
     for (at, noted) in history.iter().enumerate() {
-        list.record(noted.entry(), noted.revocation(), self::now(now(at).into()));
+        list.note(noted.entry(), noted.revocation(), self::now(now(at).into()));
     }
     list
 }
 
-fn small() -> RevocationList {
-    RevocationList::new().token_life(Duration::from_secs(LIFE.into()))
+fn small() -> Bounds {
+    bounds().token_life(Duration::from_secs(LIFE.into()))
 }
 
 /// `Ok`, a block, or another reason.
@@ -205,8 +206,8 @@ proptest! {
         for token in tokens(60) {
             let expected = expected(&first, &token, 70).verdict;
             let minted = token.mint();
-            prop_assert_eq!(sort(list.judge(&minted, now(70))), sort(expected), "{:?}", token);
-            prop_assert_eq!(sort(other.judge(&minted, now(70))), sort(expected), "{:?}", token);
+            prop_assert_eq!(sort(list.judged(&minted, now(70))), sort(expected), "{:?}", token);
+            prop_assert_eq!(sort(other.judged(&minted, now(70))), sort(expected), "{:?}", token);
         }
         prop_assert_eq!(list.suspensions(), other.suspensions());
     }
@@ -229,7 +230,7 @@ proptest! {
         let latest = history.iter().map(|noted| noted.at / 1000).max().unwrap_or_default();
         for token in tokens(600) {
             let expected = expected(&history, &token, latest + later);
-            let verdict = list.judge(&token.mint(), now((latest + later).into()));
+            let verdict = list.judged(&token.mint(), now((latest + later).into()));
             match expected.verdict {
                 Ok(()) => {}
                 // A coarser row knows the token by its `iat`.
@@ -251,18 +252,18 @@ proptest! {
     fn no_removed_member_is_forgotten(
         removed in prop::collection::vec((0..3_u32, 0..60_u32, 0..900_u64), 0..200), rows in 0..60_usize
     ) {
-        let list = small().max_rows(rows);
-        list.record("other", Revocation::Client { client: "x", not_before: at(0) }, now(0));
+        let list = RevocationList::new(small().max_rows(rows));
+        list.note("other", Revocation::Client { client: "x", not_before: at(0) }, now(0));
         for (organization, subject, second) in &removed {
             let (organization, subject) = (organization.to_string(), subject.to_string());
             let not_before = at(*second);
-            list.record("main", Revocation::Member { organization: &organization, subject: &subject, not_before }, now(0));
+            list.note("main", Revocation::Member { organization: &organization, subject: &subject, not_before }, now(0));
         }
         prop_assert!(list.rows() <= rows);
         for (organization, subject, second) in removed {
             let token = Token::of(subject.to_string(), second).within(&organization.to_string());
-            prop_assert_eq!(list.judge(&token.mint(), now(0)), Err(Revoked::NotBefore));
+            prop_assert_eq!(list.judged(&token.mint(), now(0)), Err(Revoked::NotBefore));
         }
-        prop_assert_eq!(list.judge(&Token { entry: "other", ..Token::of("y", 1) }.mint(), now(0)), Ok(()));
+        prop_assert_eq!(list.judged(&Token { entry: "other", ..Token::of("y", 1) }.mint(), now(0)), Ok(()));
     }
 }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::change::{About, Change as Changed, Effect};
 use crate::logto::webhooks::Change;
 
 /// The names that a Logto 1.37 offers for a hook.
@@ -46,6 +47,22 @@ fn membership(members: &Value) -> Event {
     event("Organization.Membership.Updated", &all)
 }
 
+const ISSUER: &str = "https://issuer.example";
+
+/// What an event changes, and how.
+fn changes(event: &Event) -> Vec<(About, Effect)> {
+    let changes = event.changes(ISSUER);
+    assert!(changes.iter().all(|change| (change.issuer(), change.at()) == (ISSUER, event.created_at())));
+    changes.iter().map(|change| (change.about().clone(), change.effect())).collect()
+}
+
+/// What an event changes, each once.
+fn about(event: &Event) -> Vec<About> {
+    let mut about: Vec<_> = changes(event).into_iter().map(|(about, _)| about).collect();
+    about.dedup();
+    about
+}
+
 fn removals(event: &Event) -> (Vec<&str>, Vec<&str>, bool, bool) {
     let EventKind::OrganizationMembershipUpdated(change) = event.kind() else { panic!("{:?}", event.kind()) };
     assert_eq!(change.organization(), "o");
@@ -62,17 +79,17 @@ fn each_name_is_known() {
         assert!(!matches!(event.kind(), EventKind::Role(Change::Other) | EventKind::Scope(Change::Other)), "{name}");
         assert_eq!(event.name(), name);
         let expected = match name {
-            "User.Deleted" | "User.SuspensionStatus.Updated" => Effect::Subject("u"),
+            "User.Deleted" | "User.SuspensionStatus.Updated" => vec![About::subject("u")],
             "Organization.Deleted" | "Organization.Data.Updated" | "Organization.Membership.Updated" => {
-                Effect::Organization("o")
+                vec![About::organization("o")]
             }
             name if name.starts_with("OrganizationRole.") || name.starts_with("OrganizationScope.") => {
-                Effect::OrganizationTemplate
+                vec![About::OrganizationTemplate]
             }
-            name if name.starts_with("Role.") || name.starts_with("Scope.") => Effect::ApiPermissions,
-            _ => Effect::Nothing,
+            name if name.starts_with("Role.") || name.starts_with("Scope.") => vec![About::ApiPermissions],
+            _ => vec![],
         };
-        assert_eq!(event.effect(), expected, "{name}");
+        assert_eq!(about(&event), expected, "{name}");
     }
 }
 
@@ -81,11 +98,11 @@ fn other_names() {
     for name in ["", ".", "Deleted", "user.Deleted", "User.Deleted ", "User", "Organization.Deleted.", "Grant.Revoked"]
     {
         let event = event(name, &json!({ "organizationId": "o", "data": { "id": "u" } }));
-        assert_eq!((event.kind(), event.effect()), (&EventKind::Other, Effect::Nothing), "{name}");
+        assert_eq!((event.kind(), changes(&event)), (&EventKind::Other, vec![]), "{name}");
     }
     let event = event("OrganizationRole.ResourceScopes.Updated", &json!({}));
     assert_eq!(event.kind(), &EventKind::OrganizationRole(Change::Other));
-    assert_eq!(event.effect(), Effect::OrganizationTemplate, "of whatever kind a change of the template is");
+    assert_eq!(about(&event), [About::OrganizationTemplate], "of whatever kind a change of the template is");
 }
 
 /// What the console's test button sends, whichever event is chosen.
@@ -97,20 +114,21 @@ fn the_test_payload_names_nobody() {
     });
     for name in NAMES {
         let event = event(name, &invented);
-        let names_nobody =
-            matches!(event.effect(), Effect::Nothing | Effect::OrganizationTemplate | Effect::ApiPermissions);
-        assert!(names_nobody, "{name}: {:?}", event.effect());
+        let names_nobody = changes(&event)
+            .iter()
+            .all(|change| matches!(change, (About::OrganizationTemplate | About::ApiPermissions, Effect::Edited)));
+        assert!(names_nobody, "{name}: {:?}", changes(&event));
     }
 }
 
 #[test]
 fn whom_an_event_is_about() {
     let route = json!({ "matchedRoute": "/users/:userId", "params": { "userId": "u" } });
-    assert_eq!(event("User.Deleted", &route).effect(), Effect::Subject("u"));
+    assert_eq!(about(&event("User.Deleted", &route)), vec![About::subject("u")]);
     let route = json!({ "matchedRoute": "/organizations/:id", "params": { "id": "o" } });
-    assert_eq!(event("Organization.Deleted", &route).effect(), Effect::Organization("o"));
+    assert_eq!(about(&event("Organization.Deleted", &route)), [About::organization("o")]);
     let record = json!({ "data": { "id": "o" } });
-    assert_eq!(event("Organization.Data.Updated", &record).effect(), Effect::Organization("o"));
+    assert_eq!(about(&event("Organization.Data.Updated", &record)), [About::organization("o")]);
     for nobody in [
         json!({}),
         json!({ "data": { "id": "" }, "organizationId": "" }),
@@ -134,7 +152,13 @@ fn a_suspension_that_does_not_say() {
     {
         let event = event("User.SuspensionStatus.Updated", &json!({ "data": { "id": "u", "isSuspended": stated } }));
         assert_eq!(event.kind(), &EventKind::UserSuspensionUpdated { user: "u".into(), suspended });
-        assert_eq!(event.effect(), Effect::Subject("u"));
+        let effects: Vec<_> = changes(&event).into_iter().map(|(_, effect)| effect).collect();
+        let expected = match suspended {
+            Some(true) => vec![Effect::NotBefore, Effect::Suspended],
+            Some(false) => vec![Effect::NotBefore, Effect::Restored],
+            None => vec![Effect::NotBefore],
+        };
+        assert_eq!((about(&event), effects), (vec![About::subject("u")], expected));
     }
 }
 
@@ -145,8 +169,8 @@ fn members_that_are_listed() {
         "method": "PUT",
     }));
     assert_eq!(removals(&event), (vec!["b", "c"], vec!["e"], true, false));
-    let (users, applications) = (vec!["a", "b", "c"], vec!["d", "e"]);
-    assert_eq!(event.effect(), Effect::Members { organization: "o", users, applications });
+    let of = |ids: &[&'static str], effect| ids.iter().map(|id| (About::member("o", *id), effect)).collect::<Vec<_>>();
+    assert_eq!(changes(&event), [of(&["b", "c", "e"], Effect::Deleted), of(&["a", "d"], Effect::Edited)].concat());
 
     let event = membership(&json!({ "addedUserIds": ["a"] }));
     assert_eq!(removals(&event), (vec![], vec![], true, false), "absent lists are empty ones beside another");
@@ -170,7 +194,9 @@ fn lists_that_may_lack_some() {
         let event = membership(&json!({ name: list }));
         let (_, _, complete, others) = removals(&event);
         assert_eq!((complete, others), (is_complete, may_remove_others), "{name} {list:.20}");
-        let of_all = event.effect() == Effect::Organization("o");
+        let of_all = about(&event).contains(&About::organization("o"));
+        let expected = if may_remove_others { Effect::NotBefore } else { Effect::Edited };
+        assert!(!of_all || changes(&event).contains(&(About::organization("o"), expected)), "{name} {list:.20}");
         assert_eq!(of_all, !is_complete, "{name} {list:.20}");
     }
 }
@@ -192,7 +218,57 @@ fn members_before_there_were_lists() {
     ];
     for (event, users, applications, may_remove_others) in cases {
         assert_eq!(removals(&event), (users, applications, false, may_remove_others), "{event:?}");
-        assert_eq!(event.effect(), Effect::Organization("o"), "{event:?}");
+        let whole = changes(&event).pop();
+        let expected = if may_remove_others { Effect::NotBefore } else { Effect::Edited };
+        assert_eq!(whole, Some((About::organization("o"), expected)), "{event:?}");
+    }
+}
+
+#[test]
+fn roles_of_members_that_are_named() {
+    let event = |members: Value| event("Organization.UserRoles.Updated", &members);
+    let members = |ids: &[&'static str]| ids.iter().map(|id| About::member("o", *id)).collect::<Vec<_>>();
+    let whole = vec![About::organization("o")];
+    for (payload, expected) in [
+        (json!({ "organizationId": "o", "userIds": ["a", "b"] }), members(&["a", "b"])),
+        (json!({ "organizationId": "o", "userId": "a" }), members(&["a"])),
+        (json!({ "matchedRoute": "/", "params": { "id": "o", "userId": "a" } }), members(&["a"])),
+        (json!({ "organizationId": "o" }), whole.clone()),
+        (json!({ "organizationId": "o", "userIds": [] }), whole.clone()),
+        (json!({ "organizationId": "o", "userIds": ["a", 1] }), whole),
+        (json!({ "userIds": ["a"] }), vec![]),
+    ] {
+        let event = event(payload.clone());
+        assert_eq!(about(&event), expected, "{payload}");
+        assert!(changes(&event).iter().all(|(_, effect)| *effect == Effect::Edited), "{payload}");
+    }
+}
+
+#[test]
+fn what_only_takes_away_neither_sets_nor_lifts_a_suspension() {
+    let taken = |name: &str, members: Value| -> Vec<_> {
+        let changes = event(name, &members).changes(ISSUER).into_iter().map(Changed::taking_away);
+        changes.map(|change| (change.about().clone(), change.effect())).collect()
+    };
+    let (subject, member) = (About::subject("u"), About::member("o", "u"));
+    for suspended in [true, false] {
+        let told = taken("User.SuspensionStatus.Updated", json!({ "data": { "id": "u", "isSuspended": suspended } }));
+        assert_eq!(told, [(subject.clone(), Effect::NotBefore), (subject.clone(), Effect::Edited)]);
+    }
+    assert_eq!(taken("User.Deleted", json!({ "data": { "id": "u" } })), [(subject, Effect::NotBefore)]);
+    let removed = json!({ "organizationId": "o", "removedUserIds": ["u"] });
+    assert_eq!(taken("Organization.Membership.Updated", removed), [(member, Effect::Deleted)]);
+}
+
+#[test]
+fn an_event_can_be_handed_on() {
+    let event = event("User.Deleted", &json!({ "data": { "id": "u", "name": "\u{e9}\"" }, "hookId": "h" }));
+    let text = serde_json::to_string(&event).unwrap();
+    let read: Event = serde_json::from_str(&text).unwrap();
+    assert_eq!((read.name(), read.kind(), read.created_at()), (event.name(), event.kind(), event.created_at()));
+    assert_eq!((read.hook_id(), read.changes(ISSUER)), (Some("h"), event.changes(ISSUER)));
+    for bad in ["{}", "\"\"", "\"{}\"", "1"] {
+        assert!(serde_json::from_str::<Event>(bad).is_err(), "{bad}");
     }
 }
 
@@ -224,7 +300,7 @@ fn the_payload_is_read_as_far_as_needed() {
             "data":{{"name":"\ud800","n":1e+400,"deep":{deep},"customData":{{"a":1,"a":2}},"id":"u"}}}}"#
     );
     let event = Event::read(body.as_bytes()).unwrap();
-    assert_eq!(event.effect(), Effect::Subject("u"));
+    assert_eq!(changes(&event), [(About::subject("u"), Effect::Deleted)]);
     assert_eq!(event.hook_id(), None);
 }
 

@@ -231,7 +231,34 @@ fn should_pass(claims: &Map<String, Value>) -> bool {
         && text("client_id")
         && !claims.contains_key("cnf")
         && ["jti", "scope", "organization_id"].iter().all(|name| absent_or(name, Value::is_string))
-        && absent_or("act", Value::is_object)
+        && absent_or("act", |act| act.as_object().is_some_and(|act| act.get("sub").is_none_or(Value::is_string)))
+}
+
+#[test]
+fn actors_are_read_down_to_the_eighth() {
+    let with = |act: Value| {
+        let mut claims = base();
+        claims.insert("act".into(), act);
+        let judged = judge_json(&Value::from(claims).to_string(), &rules());
+        judged.map(|verified| verified.actors.iter().map(ToString::to_string).collect::<Vec<_>>()).ok()
+    };
+    let nested = |depth: usize| {
+        (1..=depth).rev().fold(None, |act: Option<Value>, number| {
+            let mut level = json!({ "sub": number.to_string() });
+            if let Some(act) = act {
+                level["act"] = act;
+            }
+            Some(level)
+        })
+    };
+    let names = |depth: usize| (1..=depth).map(|number| number.to_string()).collect::<Vec<_>>();
+    assert_eq!(with(nested(1).unwrap()), Some(names(1)));
+    assert_eq!(with(nested(8).unwrap()), Some(names(8)));
+    assert_eq!(with(nested(9).unwrap()), None, "more than anybody delegates through");
+    assert_eq!(with(json!({ "client_id": "agent" })), Some(vec![]));
+    for wrong in [json!({ "sub": 1 }), json!({ "act": "x" }), json!({ "act": null }), json!({ "act": { "sub": [] } })] {
+        assert_eq!(with(wrong.clone()), None, "{wrong}");
+    }
 }
 
 fn value() -> impl Strategy<Value = Value> {

@@ -1,0 +1,368 @@
+//! The one place where changes take effect.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+
+use super::about::{About, Effect};
+use super::change::Change;
+use super::epoch::Epoch;
+use super::fact::{Fact, Rank};
+use super::following::Following;
+use super::invalidations::Reported;
+use super::journal::Journal;
+use super::log::Log;
+use super::revocations::{Bounds, Recorded, RevocationCounts, RevocationList};
+use crate::decision::Decider;
+use crate::error::ConfigError;
+use crate::issuer::keys::Changes as Settled;
+use crate::issuer::{TrustedIssuer, TrustedIssuers};
+use crate::rejection::Rejection;
+use crate::time::{Clock, Now};
+use crate::token::{AccessToken, IssuerId};
+
+/// How many issuers facts are kept for that are not trusted yet.
+const MOST_EXPECTED: usize = 4096;
+
+/// Told about every change after revocations and invalidations are: conversations, then leases, then feeds. Called under the
+/// lock that orders changes, so it must neither block nor apply changes.
+pub(crate) trait Follower: Send + Sync {
+    fn changed(&self, applied: &Applied<'_>);
+}
+
+/// What a follower is told.
+#[allow(dead_code, reason = "each follower reads what it needs")]
+pub(crate) struct Applied<'a> {
+    pub(crate) entry: &'a TrustedIssuer,
+    pub(crate) about: &'a About,
+    /// Whether tokens are refused that were not refused before.
+    pub(crate) refuses_more: bool,
+    pub(crate) at: Epoch,
+}
+
+/// The changes of one server: what they do here, and where they are kept.
+pub(crate) struct Changes {
+    pub(super) entries: Arc<ArcSwap<TrustedIssuers>>,
+    /// Held while a change takes effect, and while an issuer entry comes or goes.
+    order: Mutex<Expected>,
+    pub(super) revocations: RevocationList,
+    decider: Option<Decider>,
+    followers: Vec<Arc<dyn Follower>>,
+    pub(super) clock: Arc<dyn Clock>,
+    leeway: Duration,
+    /// Counts what verified tokens rest on.
+    settled: Settled,
+    journal: Option<Arc<Journal>>,
+    pub(super) following: Following,
+}
+
+/// Issuers that are not trusted yet, and of which facts were loaded: an entry that is added gets the identity.
+#[derive(Default)]
+struct Expected {
+    ids: HashMap<Arc<str>, IssuerId>,
+    /// There were too many: what was known of others is not known any more.
+    is_incomplete: bool,
+}
+
+/// What a server is made of, as far as changes concern it.
+pub(crate) struct Parts {
+    pub(crate) entries: Arc<ArcSwap<TrustedIssuers>>,
+    pub(crate) bounds: Bounds,
+    pub(crate) decider: Option<Decider>,
+    pub(crate) followers: Vec<Arc<dyn Follower>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) leeway: Duration,
+    pub(crate) settled: Settled,
+    pub(crate) log: Option<Arc<dyn Log>>,
+}
+
+/// What is left to do once no lock is held.
+#[derive(Default)]
+struct After {
+    told: Vec<(Arc<str>, Recorded)>,
+    refused: Vec<Arc<str>>,
+    kept: Vec<Change>,
+}
+
+impl Changes {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { entries, bounds, decider, followers, clock, leeway, settled, log } = parts;
+        Self {
+            entries,
+            order: Mutex::default(),
+            revocations: RevocationList::new(bounds),
+            decider,
+            followers,
+            clock,
+            leeway,
+            settled,
+            journal: log.clone().map(|log| Arc::new(Journal::new(log))),
+            following: Following::new(log),
+        }
+    }
+
+    /// Whether a verified token still counts, as far as changes are known.
+    pub(crate) fn judge(self: &Arc<Self>, token: &AccessToken, now: Now) -> Result<(), Rejection> {
+        self.check_current(now)?;
+        let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
+        self.revocations.judge(token, now, self.leeway).map_err(about)
+    }
+
+    /// Applies changes of one issuer entry: when this returns, the next request is judged by them. `None` if there is no such
+    /// entry.
+    pub(crate) fn apply(self: &Arc<Self>, issuer: IssuerId, changes: impl IntoIterator<Item = Change>) -> Option<()> {
+        let mut after = After::default();
+        let order = self.lock();
+        let entry = self.entries.load().get(issuer).cloned()?;
+        for change in changes {
+            self.apply_one(&entry, change, true, &mut after);
+        }
+        drop(order);
+        self.conclude(after);
+        Some(())
+    }
+
+    /// Applies a change that arrived from the log.
+    pub(super) fn receive(self: &Arc<Self>, change: Change) {
+        let mut after = After::default();
+        let mut order = self.lock();
+        if let Some(entry) = self.entry_of(change.shared_issuer()) {
+            self.apply_one(&entry, change, false, &mut after);
+        } else if let Some(fact) = change.fact() {
+            self.load_one(&mut order, &fact, &mut after);
+        }
+        drop(order);
+        self.conclude(after);
+    }
+
+    /// Takes in a fact that the log holds.
+    pub(super) fn load(self: &Arc<Self>, fact: &Fact) {
+        let mut after = After::default();
+        let mut order = self.lock();
+        self.load_one(&mut order, fact, &mut after);
+        drop(order);
+        self.conclude(after);
+    }
+
+    /// Changes may have been missed: whatever was remembered is as good as nothing.
+    pub(super) fn missed(&self) {
+        let _order = self.lock();
+        for entry in self.entries.load().iter() {
+            self.invalidate(entry, &About::Everything, false, None);
+        }
+    }
+
+    fn apply_one(&self, entry: &TrustedIssuer, change: Change, is_ours: bool, after: &mut After) {
+        let now = self.clock.now();
+        // No issuer's clock is farther ahead than that, if any of its tokens is to be accepted.
+        let latest = now.unix.saturating_add(self.leeway);
+        if change.effect() == Effect::Restored && since_epoch(change.at()) > latest {
+            return after.refused.push(entry.rules.name.clone());
+        }
+        let change = change.clamped(latest);
+        let fact = change.fact();
+        let recorded = fact.map(|fact| self.revocations.record(entry.id(), fact.key(), fact.rank(), now));
+        let refuses_more = recorded.as_ref().is_some_and(|recorded| recorded.is_news);
+        after.told.extend(recorded.map(|recorded| (entry.rules.name.clone(), recorded)));
+        let changed = Reported::new(since_epoch(change.at()), now.unix);
+        self.invalidate(entry, change.about(), refuses_more, Some(changed));
+        if is_ours {
+            after.kept.push(change);
+        }
+    }
+
+    fn load_one(&self, expected: &mut Expected, fact: &Fact, after: &mut After) {
+        let now = self.clock.now();
+        let latest = now.unix.saturating_add(self.leeway);
+        if fact.rank().since_epoch() > latest && !fact.rank().is_strict() {
+            return after.refused.push(fact.issuer().into());
+        }
+        let rank = fact.rank().min(Rank::new(SystemTime::UNIX_EPOCH + latest, true));
+        let entry = self.entry_of(fact.issuer());
+        let id = entry.as_ref().map(|entry| entry.id()).or_else(|| expected.reserve(fact.issuer()));
+        let Some(id) = id else { return };
+        let recorded = self.revocations.record(id, fact.key(), rank, now);
+        if let Some(entry) = entry.as_ref().filter(|_| recorded.is_news) {
+            let applied = Applied { entry, about: &fact.key().about(), refuses_more: true, at: Epoch::next() };
+            self.tell(&applied);
+        }
+        after.told.push((fact.issuer().into(), recorded));
+    }
+
+    /// Whatever was asked before serves no more, if that is news.
+    fn invalidate(&self, entry: &TrustedIssuer, about: &About, refuses_more: bool, changed: Option<Reported>) {
+        // What a source remembers goes first: whoever asks it from the mark on must get what is true now.
+        if let Some(source) = entry.permissions.as_ref().filter(|_| about.is_wide())
+            && entry.lasting.invalidations.is_news(about, changed)
+        {
+            source.ask.invalidate();
+        }
+        let at = Epoch::next();
+        let is_news = entry.lasting.invalidations.note(about, at, changed, self.clock.now().monotonic);
+        if let Some(decider) = self.decider.as_ref().filter(|_| is_news) {
+            decider.invalidate(&entry.rules.name, about, at);
+        }
+        if is_news || refuses_more {
+            self.tell(&Applied { entry, about, refuses_more, at });
+        }
+    }
+
+    fn tell(&self, applied: &Applied<'_>) {
+        for follower in &self.followers {
+            follower.changed(applied);
+        }
+    }
+
+    fn conclude(self: &Arc<Self>, after: After) {
+        for (issuer, recorded) in &after.told {
+            self.revocations.tell(issuer, recorded);
+        }
+        for issuer in &after.refused {
+            tracing::warn!(target: "orgate", issuer = &**issuer, "the end of a suspension lies in the future: it is ignored");
+        }
+        if let Some(journal) = self.journal.as_ref().filter(|_| !after.kept.is_empty()) {
+            self.follow();
+            journal.push(after.kept, Arc::downgrade(self));
+        }
+    }
+
+    /// The entry that is called so outside this process.
+    fn entry_of(&self, iss: &str) -> Option<Arc<TrustedIssuer>> {
+        let entries = self.entries.load();
+        entries.trusted(iss).map(|(_, entry)| entry).filter(|entry| **entry.iss() == *iss).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Expected> {
+        // What a panic of a follower leaves behind is valid.
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How entries come and go.
+impl Changes {
+    /// The identity for an entry with this first `iss` value.
+    pub(crate) fn identity(&self, iss: &str) -> IssuerId {
+        self.lock().ids.get(iss).copied().unwrap_or_else(IssuerId::unique)
+    }
+
+    /// Adds an entry that was made with this identity. `None` if it has another one by now.
+    pub(crate) fn add(
+        &self,
+        iss: &str,
+        id: IssuerId,
+        add: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
+    ) -> Option<Result<(), ConfigError>> {
+        let mut expected = self.lock();
+        if expected.ids.get(iss).is_some_and(|reserved| *reserved != id) {
+            return None;
+        }
+        let more = match add(&self.entries.load()) {
+            Ok(more) => more,
+            Err(fault) => return Some(Err(fault)),
+        };
+        let is_unknown = expected.ids.remove(iss).is_none() && expected.is_incomplete;
+        if is_unknown {
+            // What was known of it found no room: tokens of before are refused.
+            let (now, key) = (self.clock.now(), super::FactKey::Everyone);
+            let rank = Rank::new(SystemTime::UNIX_EPOCH + now.unix, true);
+            drop(self.revocations.record(id, &key, rank, now));
+        }
+        self.replace(more);
+        Some(Ok(()))
+    }
+
+    /// Gives an entry other settings. `None` if it is not the one that the settings were made for, or is gone.
+    pub(crate) fn update(
+        &self,
+        old: &Arc<TrustedIssuer>,
+        update: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
+    ) -> Option<Result<(), ConfigError>> {
+        let _order = self.lock();
+        let entries = self.entries.load();
+        entries.get(old.id()).filter(|entry| entry.rules.entry == old.rules.entry)?;
+        let updated = match update(&entries) {
+            Ok(updated) => updated,
+            Err(fault) => return Some(Err(fault)),
+        };
+        let new = updated.get(old.id()).cloned();
+        self.replace(updated);
+        self.invalidate(old, &About::Everything, false, None);
+        if let Some(new) = new.filter(|new| new.rules.name != old.rules.name) {
+            self.invalidate(&new, &About::Everything, false, None);
+        }
+        Some(Ok(()))
+    }
+
+    /// Removes an entry, and all that was known of it. `None` if it is not there.
+    pub(crate) fn remove(&self, id: IssuerId) -> Option<()> {
+        let _order = self.lock();
+        let entries = self.entries.load();
+        let entry = entries.get(id).cloned()?;
+        self.replace(entries.without(id)?);
+        self.revocations.remove(id, self.clock.now());
+        // The next entry of that name may be another one.
+        self.invalidate(&entry, &About::Everything, true, None);
+        Some(())
+    }
+
+    fn replace(&self, entries: TrustedIssuers) {
+        self.entries.store(Arc::new(entries));
+        self.settled.note();
+    }
+
+    pub(crate) fn revocations(&self) -> RevocationCounts {
+        self.revocations.counts()
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.as_ref()
+    }
+
+    /// The issuers that something may be known of, by what they are called outside this process.
+    pub(super) fn issuers(&self) -> Vec<(Arc<str>, IssuerId)> {
+        let expected = self.lock();
+        let mut issuers: Vec<_> = expected.ids.iter().map(|(iss, id)| (iss.clone(), *id)).collect();
+        issuers.extend(self.entries.load().iter().map(|entry| (entry.iss().clone(), entry.id())));
+        issuers
+    }
+
+    /// Until when a revocation by hand reaches: no token that the issuer has signed by now says to be younger.
+    pub(crate) fn hand_reaches(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.clock.now().unix.saturating_add(self.leeway)
+    }
+}
+
+impl Expected {
+    /// The identity of an issuer that is not trusted yet; `None` if there are too many.
+    fn reserve(&mut self, iss: &str) -> Option<IssuerId> {
+        if let Some(id) = self.ids.get(iss) {
+            return Some(*id);
+        }
+        if self.ids.len() >= MOST_EXPECTED {
+            if !self.is_incomplete {
+                tracing::error!(target: "orgate", "facts about too many issuers that are not trusted here");
+            }
+            self.is_incomplete = true;
+            return None;
+        }
+        let id = IssuerId::unique();
+        self.ids.insert(iss.into(), id);
+        Some(id)
+    }
+}
+
+fn since_epoch(at: SystemTime) -> Duration {
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").field("revocations", &self.revocations).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+use std::sync::Mutex as StdMutex;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::*;
+use crate::change::invalidations::Question;
+use crate::change::{FactKey, Log, LogError, Update, Updates};
+use crate::future::BoxFuture;
+use crate::testing::TestClock;
+use crate::{Issuer, ResourceServer};
+
+const ONE: &str = "https://one.example/oidc";
+const TWO: &str = "https://two.example/oidc";
+const API: &str = "https://api.example.com";
+const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+const NOON: u64 = 1_800_000_000;
+
+fn issuer(iss: &str) -> Issuer {
+    Issuer::new(iss).jwks_json(KEYS)
+}
+
+fn server() -> (ResourceServer, TestClock) {
+    let clock = TestClock::new(Duration::from_secs(NOON));
+    let server = ResourceServer::builder(issuer(ONE).name("one"), API).clock(clock.clone()).build().unwrap();
+    (server, clock)
+}
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn facts(server: &ResourceServer, iss: &str) -> Vec<(FactKey, u64)> {
+    let changes = &server.state.changes;
+    let issuers = changes.issuers();
+    let (_, id) = issuers.iter().find(|(known, _)| **known == *iss).unwrap();
+    let facts = changes.revocations.facts(*id, changes.clock.now());
+    facts.into_iter().map(|(key, rank)| (key, rank.since_epoch().as_secs())).collect()
+}
+
+/// From when on an answer about alice is true.
+fn latest(server: &ResourceServer, name: &str) -> Epoch {
+    let entries = server.state.entries.load();
+    let entry = entries.named(name).unwrap();
+    entry.lasting.invalidations.latest(Question::Api { subject: "alice", is_user: true })
+}
+
+#[test]
+fn future_moment_counts_as_now_plus_the_leeway() {
+    let (server, _) = server();
+    let one = server.issuer("one").unwrap();
+    one.apply_change(&Change::suspended(ONE, "alice", at(NOON + 86_400))).unwrap();
+    assert_eq!(facts(&server, ONE), [(FactKey::suspension("alice"), NOON + 60)]);
+    // What really happens a minute later is not ignored because of it.
+    one.apply_change(&Change::restored(ONE, "alice", at(NOON + 60))).unwrap();
+    assert_eq!(facts(&server, ONE), [(FactKey::suspension("alice"), NOON + 60)], "of the same moment the stricter one");
+    let before = latest(&server, "one");
+    one.apply_change(&Change::edited(ONE, About::subject("alice"), at(NOON + 1))).unwrap();
+    assert_eq!(latest(&server, "one"), before, "known as of now");
+}
+
+#[test]
+fn restoration_from_beyond_the_leeway_is_ignored() {
+    let (server, clock) = server();
+    let one = server.issuer("one").unwrap();
+    one.apply_change(&Change::suspended(ONE, "alice", at(NOON))).unwrap();
+    one.apply_change(&Change::restored(ONE, "alice", at(NOON + 61))).unwrap();
+    let restored = Change::restored(ONE, "alice", at(NOON + 61)).fact().unwrap();
+    server.state.changes.load(&restored);
+    server.state.changes.receive(Change::restored(ONE, "alice", at(NOON + 61)));
+    assert_eq!(facts(&server, ONE), [(FactKey::suspension("alice"), NOON)]);
+    clock.advance(Duration::from_secs(1));
+    server.state.changes.load(&restored);
+    assert_eq!(facts(&server, ONE), [(FactKey::suspension("alice"), NOON + 61)]);
+}
+
+#[test]
+fn loaded_fact_refuses_and_makes_nothing_stale() {
+    let (server, _) = server();
+    let before = latest(&server, "one");
+    server.state.changes.load(&Change::suspended(ONE, "alice", at(NOON)).fact().unwrap());
+    assert_eq!(latest(&server, "one"), before);
+    server.state.changes.receive(Change::suspended(ONE, "alice", at(NOON)));
+    assert!(latest(&server, "one") > before, "a change does");
+    let before = latest(&server, "one");
+    server.state.changes.missed();
+    assert!(latest(&server, "one") > before, "and so does a gap");
+}
+
+#[test]
+fn facts_of_an_issuer_that_is_added_later_wait_for_it() {
+    let (server, _) = server();
+    server.state.changes.load(&Change::suspended(TWO, "bob", at(NOON)).fact().unwrap());
+    server.state.changes.receive(Change::not_before(TWO, About::client("app"), at(NOON)));
+    let two = server.add_issuer(issuer(TWO).name("two")).unwrap();
+    let mut known = facts(&server, TWO);
+    known.sort();
+    assert_eq!(known, [(FactKey::client("app"), NOON), (FactKey::suspension("bob"), NOON)]);
+    // Removed, all of it goes; the next one of that name and issuer is another one.
+    two.remove().unwrap();
+    assert!(two.revoke(About::Everyone).is_err());
+    server.add_issuer(issuer(TWO).name("two")).unwrap();
+    assert_eq!(facts(&server, TWO), []);
+}
+
+#[test]
+fn issuer_whose_facts_found_no_room_starts_with_a_not_before() {
+    let (server, _) = server();
+    for number in 0..=MOST_EXPECTED {
+        let iss = format!("https://{number}.example");
+        server.state.changes.load(&Change::suspended(iss, "bob", at(NOON)).fact().unwrap());
+    }
+    server.add_issuer(issuer(TWO)).unwrap();
+    assert_eq!(facts(&server, TWO), [(FactKey::Everyone, NOON)]);
+}
+
+/// Who was told what.
+#[derive(Default)]
+struct Notes(StdMutex<Vec<(String, About, bool)>>);
+
+impl Follower for Notes {
+    fn changed(&self, applied: &Applied<'_>) {
+        let entry = applied.entry.rules.name.to_string();
+        // Revocations and marks are told first.
+        let question = Question::Api { subject: "alice", is_user: true };
+        let is_marked = applied.entry.lasting.invalidations.latest(question) <= applied.at;
+        assert!(is_marked, "{:?}", applied.about);
+        self.0.lock().unwrap().push((entry, applied.about.clone(), applied.refuses_more));
+    }
+}
+
+#[test]
+fn followers_are_told_what_is_new() {
+    let (server, clock) = server();
+    let notes = Arc::new(Notes::default());
+    let changes = Arc::new(Changes::new(Parts {
+        entries: server.state.entries.clone(),
+        bounds: Bounds::default(),
+        decider: None,
+        followers: vec![notes.clone()],
+        clock: Arc::new(clock),
+        leeway: Duration::from_secs(60),
+        settled: Settled::default(),
+        log: None,
+    }));
+    let id = server.state.entries.load().named("one").unwrap().id();
+    let (alice, role) = (About::subject("alice"), About::ApiPermissions);
+    let suspended = Change::suspended(ONE, "alice", at(NOON));
+    changes.apply(id, [suspended.clone(), suspended.clone(), Change::edited(ONE, role.clone(), at(NOON))]).unwrap();
+    changes.load(&suspended.fact().unwrap());
+    changes.load(&Change::not_before(ONE, About::client("web"), at(NOON)).fact().unwrap());
+    changes.missed();
+    let told = std::mem::take(&mut *notes.0.lock().unwrap());
+    let one = |about: &About, refuses_more| ("one".to_owned(), about.clone(), refuses_more);
+    let client = About::client("web");
+    assert_eq!(
+        told,
+        [one(&alice, true), one(&role, false), one(&client, true), one(&About::Everything, false)],
+        "neither what is repeated, nor a fact that is known"
+    );
+    changes.remove(id).unwrap();
+    assert_eq!(notes.0.lock().unwrap().last().unwrap(), &one(&About::Everything, true));
+    assert!(changes.apply(id, [suspended]).is_none());
+}
+
+/// A log that fails first, and has nothing to say.
+struct Deaf {
+    fails: AtomicU32,
+    kept: StdMutex<Vec<Change>>,
+}
+
+impl Log for Deaf {
+    fn append<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), LogError>> {
+        Box::pin(async move {
+            let left = self.fails.fetch_update(Relaxed, Relaxed, |fails| fails.checked_sub(1));
+            match left {
+                Ok(2) => panic!("the last but one panics"),
+                Ok(_) => return Err(LogError::new("down")),
+                Err(_) => {}
+            }
+            self.kept.lock().unwrap().extend_from_slice(changes);
+            Ok(())
+        })
+    }
+
+    fn follow(&self, _: Arc<dyn crate::change::Facts>) -> Box<dyn Updates> {
+        struct Never;
+        impl Updates for Never {
+            fn next(&mut self) -> BoxFuture<'_, Option<Update>> {
+                Box::pin(std::future::pending())
+            }
+        }
+        Box::new(Never)
+    }
+}
+
+fn logged(fails: u32) -> (ResourceServer, Arc<Deaf>) {
+    struct Shared(Arc<Deaf>);
+    impl Log for Shared {
+        fn append<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), LogError>> {
+            self.0.append(changes)
+        }
+
+        fn follow(&self, held: Arc<dyn crate::change::Facts>) -> Box<dyn Updates> {
+            self.0.follow(held)
+        }
+    }
+    let log = Arc::new(Deaf { fails: AtomicU32::new(fails), kept: StdMutex::default() });
+    let clock = TestClock::new(Duration::from_secs(NOON));
+    let builder = ResourceServer::builder(issuer(ONE).name("one"), API).clock(clock);
+    (builder.change_log(Shared(log.clone())).build().unwrap(), log)
+}
+
+#[tokio::test]
+async fn changes_are_appended_in_order_until_they_are_kept() {
+    let (server, log) = logged(3);
+    let one = server.issuer("one").unwrap();
+    let changes: Vec<_> = (0..600).map(|number| Change::suspended(ONE, number.to_string(), at(NOON))).collect();
+    for change in &changes {
+        one.apply_change(change).unwrap();
+    }
+    assert!(server.change_log().unwrap().pending > 0);
+    server.changes_kept().await;
+    assert_eq!(*log.kept.lock().unwrap(), changes);
+    let status = server.change_log().unwrap();
+    assert_eq!((status.pending, status.failures, status.is_current), (0, 3, true));
+}
+
+#[tokio::test]
+async fn changes_that_found_no_room_are_collected_from_what_is_known() {
+    let (server, log) = logged(2);
+    let one = server.issuer("one").unwrap();
+    for number in 0..10_500 {
+        one.apply_change(&Change::suspended(ONE, number.to_string(), at(NOON))).unwrap();
+    }
+    server.changes_kept().await;
+    let kept = log.kept.lock().unwrap();
+    let suspended: std::collections::HashSet<_> = kept.iter().filter_map(Change::fact).collect();
+    assert_eq!(suspended.len(), 10_500, "{}", kept.len());
+    assert!(kept.iter().any(|change| *change.about() == About::Everything), "and what was edited");
+}
+
+#[test]
+fn changes_wait_for_a_runtime() {
+    let (server, log) = logged(0);
+    let one = server.issuer("one").unwrap();
+    one.revoke(About::subject("alice")).unwrap();
+    assert_eq!(server.change_log().unwrap().pending, 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        one.revoke(About::subject("bob")).unwrap();
+        server.changes_kept().await;
+    });
+    assert_eq!(log.kept.lock().unwrap().len(), 2);
+}

@@ -1,0 +1,236 @@
+//! Follows a log, and knows how far behind it this server is.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::apply::Changes;
+use super::fact::{Fact, Facts};
+use super::log::{Log, Update, Updates};
+use crate::rejection::Rejection;
+use crate::time::Now;
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long [`Changes::ready`] waits.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+/// How much of a log is taken in before the first request is judged, if it is there at once.
+const MOST_AT_ONCE: usize = 1_000_000;
+/// How often it is said that a server goes on although it is behind.
+const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// Where a server stands with its log.
+pub(super) struct Following {
+    log: Option<Arc<dyn Log>>,
+    /// Monotonic, in nanoseconds. All that the request path reads of a log.
+    current_until: AtomicU64,
+    is_started: AtomicBool,
+    /// When it is started again at the earliest, likewise.
+    not_before: AtomicU64,
+    said_until: AtomicU64,
+    behind: AtomicU64,
+    task: Mutex<Option<AbortHandle>>,
+    /// Told whenever it is current again.
+    current: watch::Sender<()>,
+}
+
+impl Following {
+    pub(super) fn new(log: Option<Arc<dyn Log>>) -> Self {
+        Self {
+            current_until: AtomicU64::new(if log.is_some() { 0 } else { u64::MAX }),
+            log,
+            is_started: AtomicBool::new(false),
+            not_before: AtomicU64::new(0),
+            said_until: AtomicU64::new(0),
+            behind: AtomicU64::new(0),
+            task: Mutex::new(None),
+            current: watch::Sender::new(()),
+        }
+    }
+
+    fn is_current(&self, now: Now) -> bool {
+        // Without a log, and for one without a bound, at any time.
+        nanoseconds(now.monotonic) < self.current_until.load(Ordering::Acquire)
+    }
+
+    fn bound(&self) -> Option<super::Staleness> {
+        self.log.as_ref().and_then(|log| log.staleness())
+    }
+}
+
+impl Changes {
+    /// Whether what is known is recent enough to judge by.
+    pub(super) fn check_current(self: &Arc<Self>, now: Now) -> Result<(), Rejection> {
+        if self.following.is_current(now) { Ok(()) } else { self.behind(now) }
+    }
+
+    #[cold]
+    fn behind(self: &Arc<Self>, now: Now) -> Result<(), Rejection> {
+        self.follow();
+        if self.following.is_current(now) {
+            return Ok(());
+        }
+        let Some(bound) = self.following.bound() else { return Ok(()) };
+        self.following.behind.fetch_add(1, Ordering::Relaxed);
+        if bound.refuses() {
+            return Err(Rejection::unavailable(RETRY_AFTER, "the change log has not been heard of for too long"));
+        }
+        let now = nanoseconds(now.monotonic);
+        let said = self.following.said_until.load(Ordering::Relaxed);
+        let until = now.saturating_add(nanoseconds(SAID_EVERY));
+        if now >= said
+            && self.following.said_until.compare_exchange(said, until, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            tracing::warn!(target: "orgate", "the change log has not been heard of for too long; requests are judged all the same");
+        }
+        Ok(())
+    }
+
+    /// Whether the server is current, and how many requests found it behind.
+    pub(crate) fn currency(&self) -> (bool, u64) {
+        let is_current = self.following.is_current(self.clock.now());
+        (is_current, self.following.behind.load(Ordering::Relaxed))
+    }
+
+    /// Waits until requests are judged: two seconds at most. `false` if they are not by then.
+    pub(crate) async fn ready(self: Arc<Self>) -> bool {
+        self.follow();
+        if !self.following.bound().is_some_and(super::Staleness::refuses) {
+            return true;
+        }
+        let mut current = self.following.current.subscribe();
+        if tokio::runtime::Handle::try_current().is_err() {
+            return self.currency().0;
+        }
+        let waiting = async {
+            while !self.currency().0 {
+                // The sender lives as long as this.
+                _ = current.changed().await;
+            }
+        };
+        tokio::time::timeout(MAX_WAIT, waiting).await.is_ok()
+    }
+
+    /// Starts to follow the log, if there is one and nobody does. What it holds and can say at once is known when this
+    /// returns.
+    pub(super) fn follow(self: &Arc<Self>) {
+        let following = &self.following;
+        let Some(log) = &following.log else { return };
+        let is_early = nanoseconds(self.clock.now().monotonic) < following.not_before.load(Ordering::Acquire);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if is_early || following.is_started.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut end = End { server: Arc::downgrade(self), is_final: false };
+        let mut updates = log.follow(Arc::new(Held(Arc::downgrade(self))));
+        end.is_final = !self.take_in_at_once(&mut *updates);
+        if following.bound().is_none() {
+            following.current_until.store(u64::MAX, Ordering::Release);
+        }
+        if end.is_final {
+            return;
+        }
+        let task = runtime.spawn(async move {
+            while let Some(update) = updates.next().await {
+                let Some(server) = end.server.upgrade() else { return };
+                server.take_in(update);
+            }
+            end.finish();
+            tracing::warn!(target: "orgate", "the change log ended");
+        });
+        let task = task.abort_handle();
+        if let Some(lost) = following.task.lock().unwrap_or_else(PoisonError::into_inner).replace(task) {
+            lost.abort();
+        }
+    }
+
+    /// Whether there is more to come.
+    fn take_in_at_once(self: &Arc<Self>, updates: &mut dyn Updates) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..MOST_AT_ONCE {
+            // Pending, it is dropped: no update is lost by that.
+            let next = pin!(updates.next()).poll(&mut context);
+            match next {
+                Poll::Ready(Some(update)) => self.take_in(update),
+                Poll::Ready(None) => return false,
+                Poll::Pending => break,
+            }
+        }
+        true
+    }
+
+    fn take_in(self: &Arc<Self>, update: Update) {
+        match update {
+            Update::Change(change) => self.receive(change),
+            Update::Fact(fact) => self.load(&fact),
+            Update::Gap => self.missed(),
+            Update::Current { as_of } => {
+                let bound = self.following.bound().map_or(Duration::MAX, super::Staleness::bound);
+                let until = nanoseconds(as_of.saturating_add(bound));
+                self.following.current_until.fetch_max(until, Ordering::AcqRel);
+                self.following.current.send_replace(());
+            }
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+    }
+}
+
+/// The end of following. If that is not the end of the log, but of the runtime or by a panic, the next request starts again,
+/// a little later.
+struct End {
+    server: Weak<Changes>,
+    is_final: bool,
+}
+
+impl End {
+    fn finish(mut self) {
+        self.is_final = true;
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let Some(server) = self.server.upgrade().filter(|_| !self.is_final) else { return };
+        let again = server.clock.now().monotonic.saturating_add(RETRY_AFTER);
+        server.following.not_before.store(nanoseconds(again), Ordering::Release);
+        if server.following.bound().is_none() {
+            server.following.current_until.store(0, Ordering::Release);
+        }
+        server.following.is_started.store(false, Ordering::Release);
+    }
+}
+
+/// What a server knows, for its log.
+struct Held(Weak<Changes>);
+
+impl Facts for Held {
+    fn each(&self, look: &mut dyn FnMut(&Fact)) {
+        let Some(server) = self.0.upgrade() else { return };
+        let now = server.clock.now();
+        for (iss, id) in server.issuers() {
+            for (key, rank) in server.revocations.facts(id, now) {
+                look(&Fact::new(iss.clone(), key, rank));
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        // Without a server nobody asks what this is for.
+        self.0.upgrade().map_or(Now::new(Duration::ZERO, Duration::ZERO), |server| server.clock.now())
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,176 @@
+//! Appends to a log what was applied here: in the background, in order, and again until it is kept.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::about::About;
+use super::apply::Changes;
+use super::change::Change;
+use super::log::{Log, LogError};
+use crate::issuer::keys::jitter;
+
+/// Changes that wait to be kept. Beyond that they are collected from what is known once the log answers again.
+const MOST_PENDING: usize = 10_000;
+const BATCH: usize = 256;
+/// An attempt that takes longer failed.
+const LIMIT: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Attempts that are made once the server is gone.
+const LAST_ATTEMPTS: u32 = 5;
+
+/// What waits to be kept by a log.
+pub(crate) struct Journal {
+    log: Arc<dyn Log>,
+    queue: Mutex<Queue>,
+    /// How many changes wait.
+    pending: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct Queue {
+    pending: VecDeque<Change>,
+    /// Some found no room.
+    is_incomplete: bool,
+    is_writing: bool,
+    failures: u64,
+}
+
+impl Journal {
+    pub(super) fn new(log: Arc<dyn Log>) -> Self {
+        Self { log, queue: Mutex::default(), pending: watch::Sender::new(0) }
+    }
+
+    /// Queues changes, and sees to it that they are appended. Outside a tokio runtime they wait for the next ones.
+    pub(super) fn push(self: &Arc<Self>, changes: Vec<Change>, server: Weak<Changes>) {
+        let mut queue = self.lock();
+        if queue.pending.len() + changes.len() > MOST_PENDING {
+            queue.pending.clear();
+            queue.is_incomplete = true;
+        } else {
+            queue.pending.extend(changes);
+        }
+        self.pending.send_replace(queue.waiting());
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !std::mem::replace(&mut queue.is_writing, true) {
+            drop(queue);
+            let writing = Writing(self.clone());
+            runtime.spawn(async move { writing.0.write(server).await });
+        }
+    }
+
+    /// How many changes wait, and how many attempts to append some failed so far.
+    pub(crate) fn status(&self) -> (usize, u64) {
+        let queue = self.lock();
+        (queue.waiting(), queue.failures)
+    }
+
+    /// Waits until nothing waits to be kept.
+    pub(crate) async fn flushed(&self) {
+        // The sender lives as long as this.
+        _ = self.pending.subscribe().wait_for(|pending| *pending == 0).await;
+    }
+
+    async fn write(self: &Arc<Self>, server: Weak<Changes>) {
+        let mut failed = 0_u32;
+        while let Some(batch) = self.batch(&server) {
+            match self.append(&batch).await {
+                Ok(()) => {
+                    failed = 0;
+                    let mut queue = self.lock();
+                    // Unless they were dropped meanwhile, to be collected anew.
+                    if !queue.is_incomplete {
+                        let kept = batch.len().min(queue.pending.len());
+                        queue.pending.drain(..kept);
+                    }
+                    self.pending.send_replace(queue.waiting());
+                }
+                Err(error) => {
+                    failed = failed.saturating_add(1);
+                    let waiting = {
+                        let mut queue = self.lock();
+                        queue.failures += 1;
+                        queue.waiting()
+                    };
+                    if server.strong_count() == 0 && failed >= LAST_ATTEMPTS {
+                        tracing::error!(target: "orgate", %error, changes = waiting, "changes were not kept: the server is gone");
+                        return;
+                    }
+                    tracing::warn!(target: "orgate", %error, changes = waiting, "changes are not kept yet");
+                    let pause = FIRST_PAUSE.saturating_mul(1 << failed.min(10)).min(LONGEST_PAUSE);
+                    tokio::time::sleep(pause.mul_f64(0.5 + jitter() / 2.0)).await;
+                }
+            }
+        }
+    }
+
+    /// In a task of its own: what panics there has failed.
+    async fn append(&self, batch: &Arc<[Change]>) -> Result<(), LogError> {
+        let (log, batch) = (self.log.clone(), batch.clone());
+        let mut appending = tokio::spawn(async move { log.append(&batch).await });
+        match tokio::time::timeout(LIMIT, &mut appending).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(LogError::new("the log panicked or was cancelled")),
+            Err(_) => {
+                appending.abort();
+                Err(LogError::new(format!("no answer within {} s", LIMIT.as_secs())))
+            }
+        }
+    }
+
+    /// What is to be appended next; `None` if nothing is: then this writer is done.
+    fn batch(&self, server: &Weak<Changes>) -> Option<Arc<[Change]>> {
+        let is_incomplete = self.lock().is_incomplete;
+        if is_incomplete {
+            let all = server.upgrade().map(|server| everything(&server));
+            let mut queue = self.lock();
+            match all {
+                Some(all) => queue.pending = all.into(),
+                None => {
+                    tracing::error!(target: "orgate", "changes were not kept: there were too many, and the server is gone")
+                }
+            }
+            queue.is_incomplete = false;
+            self.pending.send_replace(queue.waiting());
+        }
+        let mut queue = self.lock();
+        let batch: Arc<[Change]> = queue.pending.iter().take(BATCH).cloned().collect();
+        queue.is_writing = !batch.is_empty();
+        queue.is_writing.then_some(batch)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn waiting(&self) -> usize {
+        self.pending.len() + usize::from(self.is_incomplete)
+    }
+}
+
+/// Everything that is known, as changes: what found no room is in it.
+fn everything(server: &Arc<Changes>) -> Vec<Change> {
+    let now = server.clock.now();
+    let at = std::time::SystemTime::UNIX_EPOCH + now.unix;
+    let mut all = Vec::new();
+    for (iss, id) in server.issuers() {
+        all.push(Change::edited(iss.clone(), About::Everything, at));
+        let facts = server.revocations.facts(id, now);
+        all.extend(facts.into_iter().map(|(key, rank)| key.change(iss.clone(), rank)));
+    }
+    all
+}
+
+/// A writer at work. It may end with its runtime: then the next change starts another one.
+struct Writing(Arc<Journal>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.lock().is_writing = false;
+    }
+}
