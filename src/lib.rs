@@ -24,6 +24,7 @@ pub mod issuer;
 mod json;
 #[cfg(feature = "logto")]
 pub mod logto;
+mod name;
 pub mod observe;
 pub mod organization;
 pub mod permissions;

@@ -474,10 +474,10 @@ async fn every_question_of_a_branch_must_be_allowed() {
     let app = world.app(both.decision_cache(CacheTimes::NONE));
     assert_eq!(world.status(&app, "/orgs/acme/documents/both").await, 200);
     is_denial(&world.get(&app, "/orgs/acme/documents/one").await);
-    let actions: Vec<_> = world.point.take().iter().map(|call| call[0].action().to_owned()).collect();
-    assert_eq!(actions, ["read", "share", "read", "share"]);
+    let calls = world.point.take();
+    let actions: Vec<Vec<&str>> = calls.iter().map(|call| call.iter().map(DecisionRequest::action).collect()).collect();
+    assert_eq!(actions, [["read", "share"], ["read", "share"]], "one call for the questions of a clause");
 
-    // After the first denial there is nothing left to ask.
     world.point.answers(|_| Ok(Decision::deny()));
     is_denial(&world.get(&app, "/orgs/acme/documents/both").await);
     assert_eq!(world.point.count(), 1);
@@ -625,7 +625,8 @@ async fn what_does_not_start() {
         (in_org().decide("read", "document", path("")), "the name of a path parameter is missing"),
         (in_org().decide("read", "document", header("no header")), "not a header name"),
         (in_org().dangerous_allow_on_error(), "nothing is asked"),
-        (in_org().decision_cache(CacheTimes::NONE), "asks nothing"),
+        (in_org().decision_cache(CacheTimes::NONE), "nothing is asked"),
+        (reads().decision_cache(CacheTimes::new(Duration::from_secs(301), Duration::ZERO)), "more than 300s"),
         (decide("read", "document", path("id")), ""),
     ] {
         let text = policy.to_string();

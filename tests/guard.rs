@@ -385,18 +385,27 @@ fn the_route_table_is_printed() {
         .require(scope("all"))
         .fallback(guarded, resource());
     let expected = "\
-GET        /products            resource and scope read:products and scope all
-POST       /orgs/{org}/members  organization from path {org} and scope invite:member and scope all, organization hidden
-GET        /orgs/{org}/orders   resource in organization from path {org} and all of [a b] and scope all
-PUT,PATCH  /mixed               optional: resource and scope all and check \"mine\"
-*          /mixed               (resource and scope all) or (organization from header x-org and scope all)
-GET        /billing             resource https://api.example.com/billing and user and scope all
+GET        /products            resource and scope read:products and scope \"all\"
+POST       /orgs/{org}/members  hidden organization from path {org} and scope invite:member and scope \"all\"
+GET        /orgs/{org}/orders   resource in organization from path {org} and all of [a b] and scope \"all\"
+PUT,PATCH  /mixed               optional resource and check \"mine\" and scope \"all\"
+*          /mixed               (resource or organization from header x-org) and scope \"all\"
+GET        /billing             resource https://api.example.com/billing and user and scope \"all\"
 *          /health              public
 POST       /hook                public
 *          /docs/**             public router
-*          (fallback)           resource and scope all
+*          (fallback)           resource and scope \"all\"
 ";
     assert_eq!(guard.to_string(), expected);
+    let routes = serde_json::to_value(guard.routes()).unwrap();
+    let clause = &routes[1]["access"]["policy"]["clauses"][0];
+    assert_eq!(routes[1]["methods"], serde_json::json!(["POST"]));
+    assert_eq!(routes[1]["path"], "/orgs/{org}/members");
+    assert_eq!(routes[1]["access"]["policy"]["hidden"], true);
+    let model = serde_json::json!({ "kind": "organization", "source": { "path": "org" } });
+    assert_eq!((&clause["model"], &clause["scopes"][1]["all"][0]), (&model, &serde_json::json!("all")));
+    assert_eq!(routes[6]["access"], "public");
+    assert_eq!((&routes[8]["access"], &routes[9]["path"]), (&"public_router".into(), &serde_json::Value::Null));
     assert!(guard.into_router().is_ok());
     let open: Guard = server.guard().public_fallback(public);
     assert_eq!(open.to_string(), "*  (fallback)  public\n");

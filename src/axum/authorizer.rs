@@ -7,10 +7,9 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use crate::AccessToken;
-use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resource, in_time};
+use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resource, denied_by, in_time, undecided};
 use crate::engine::Grant;
 use crate::organization::matched_route;
-use crate::policy::{denied_by, undecided};
 use crate::rejection::Rejection;
 
 /// Asks the server's decision point about what the handler found.

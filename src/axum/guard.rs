@@ -21,9 +21,9 @@ use crate::tower::RequireLayer;
 #[must_use = "a guard serves nothing until into_router()"]
 pub struct Guard<S = ()> {
     server: ResourceServer,
-    routes: Vec<Route<S>>,
-    public_routers: Vec<PublicRouter<S>>,
-    fallback: Option<Endpoint<S>>,
+    pub(super) routes: Vec<Route<S>>,
+    pub(super) public_routers: Vec<PublicRouter<S>>,
+    pub(super) fallback: Option<Endpoint<S>>,
     require: Vec<Policy>,
     fault: Option<ConfigError>,
 }
@@ -229,7 +229,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
     }
 
     /// Moves what `require` said into the routes.
-    fn apply_required(&mut self) {
+    pub(super) fn apply_required(&mut self) {
         for policy in self.require.drain(..) {
             self.routes.iter_mut().for_each(|route| route.endpoint.and(&policy));
             self.fallback.iter_mut().for_each(|endpoint| endpoint.and(&policy));
@@ -254,31 +254,6 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             Some(endpoint) => self.set_fallback(endpoint),
             None => self,
         }
-    }
-}
-
-/// The route table: a line for each route with methods, path and policy, for a start-up log or a snapshot test.
-impl<S: Clone + Send + Sync + 'static> fmt::Display for Guard<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut applied = self.clone();
-        applied.apply_required();
-        let routes = applied
-            .routes
-            .iter()
-            .map(|route| (route.methods.to_string(), route.path.clone(), route.endpoint.to_string()));
-        let open = applied
-            .public_routers
-            .iter()
-            .map(|open| ("*".to_owned(), format!("{}/**", open.prefix), "public router".to_owned()));
-        let fallback =
-            applied.fallback.iter().map(|endpoint| ("*".to_owned(), "(fallback)".to_owned(), endpoint.to_string()));
-        let lines: Vec<_> = routes.chain(open).chain(fallback).collect();
-        let width = |column: fn(&(String, String, String)) -> usize| lines.iter().map(column).max().unwrap_or(0);
-        let (methods_width, path_width) = (width(|line| line.0.len()), width(|line| line.1.len()));
-        for (methods, path, access) in &lines {
-            writeln!(f, "{methods:methods_width$}  {path:path_width$}  {access}")?;
-        }
-        Ok(())
     }
 }
 

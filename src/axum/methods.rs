@@ -28,6 +28,12 @@ pub(super) enum Methods {
 }
 
 impl Methods {
+    /// The names of the methods; none where it is whatever is left.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        let Self::Only(filter) = self else { return Vec::new() };
+        NAMED.iter().filter(|(_, method)| holds(filter, *method)).map(|(name, _)| *name).collect()
+    }
+
     /// Whether two routes may stand on one path.
     pub(super) fn collide(self, other: Self) -> bool {
         match (self, other) {
@@ -46,10 +52,8 @@ fn holds(filter: MethodFilter, method: MethodFilter) -> bool {
 
 impl fmt::Display for Methods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Only(filter) = *self else { return f.pad("*") };
-        let names: Vec<&str> =
-            NAMED.iter().filter(|(_, method)| holds(filter, *method)).map(|(name, _)| *name).collect();
-        f.pad(&names.join(","))
+        let names = self.names();
+        f.pad(&if names.is_empty() { "*".to_owned() } else { names.join(",") })
     }
 }
 

@@ -8,9 +8,11 @@ mod methods;
 mod overlap;
 mod path;
 mod route;
+mod routes;
 #[cfg(feature = "logto")]
 mod webhooks;
 
 pub use authorizer::Authorizer;
 pub use extract::Claims;
 pub use guard::Guard;
+pub use routes::{Access, RouteDescription};

@@ -1,6 +1,5 @@
 //! One line of the route table.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -64,14 +63,5 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             )));
         }
         Ok(protect(layer))
-    }
-}
-
-impl<S> fmt::Display for Endpoint<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Public(_) => f.write_str("public"),
-            Self::Guarded(_, policy, _) => fmt::Display::fmt(policy, f),
-        }
     }
 }

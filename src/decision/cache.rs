@@ -31,6 +31,17 @@ impl CacheTimes {
         Self { allow, deny }
     }
 
+    /// The longest that a decision may be remembered.
+    pub(crate) const LONGEST: Duration = LONGEST;
+
+    pub(crate) const fn allow(self) -> Duration {
+        self.allow
+    }
+
+    pub(crate) const fn deny(self) -> Duration {
+        self.deny
+    }
+
     /// The shorter of each.
     pub(crate) fn shorter(self, other: Self) -> Self {
         Self { allow: self.allow.min(other.allow), deny: self.deny.min(other.deny) }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::asking::{Answer, Asking, Manner};
+use super::asking::{Asking, Manner};
 use super::cache::{CacheTimes, DecisionCache, LONGEST};
 use super::key::RequestKey;
-use super::point::{MAX_BATCH, too_many};
 use super::{Decision, DecisionError, DecisionPoint, DecisionRequest, KnownIssuers};
 use crate::change::{About, Epoch, InvalidationsByName, Question as Asked};
 use crate::error::ConfigError;
@@ -18,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 const DEFAULT_ENTRIES: u64 = 10_000;
 const MAX_ENTRIES: u64 = 1_000_000;
 /// How often a question is asked whose answers keep being overtaken by invalidations.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// Asks a [`DecisionPoint`] and remembers its decisions for some seconds.
 ///
@@ -126,7 +125,7 @@ impl Decider {
         self.0.allowed_on_error.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Decides several requests, at most [`MAX_BATCH`], and answers in their order. What is remembered is not asked for;
+    /// Decides several requests, at most [`MAX_BATCH`](super::MAX_BATCH), and answers in their order. What is remembered is not asked for;
     /// the rest is asked for in one go.
     ///
     /// # Errors
@@ -146,28 +145,8 @@ impl Decider {
         requests: &[DecisionRequest],
         times: CacheTimes,
     ) -> Result<Vec<Decision>, DecisionError> {
-        if requests.len() > MAX_BATCH {
-            return Err(too_many(requests.len(), MAX_BATCH));
-        }
-        requests.iter().try_for_each(DecisionRequest::check)?;
-        let questions: Vec<_> = requests.iter().map(|request| Question::new(request, times)).collect();
-        let mut answers: Vec<_> = questions.iter().map(|question| self.remembered(question, times)).collect();
-        for attempt in 0..ATTEMPTS {
-            let open: Vec<usize> =
-                answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect();
-            if open.is_empty() {
-                break;
-            }
-            let asked: Vec<_> = open.iter().filter_map(|at| requests.get(*at)).cloned().collect();
-            let Answer { decisions, begun } =
-                self.ask(&asked, Manner { is_batch: true, times, anew: attempt > 0 }).await?;
-            for (at, decision) in open.into_iter().zip(decisions) {
-                if let (Some(question), Some(answer)) = (questions.get(at), answers.get_mut(at)) {
-                    *answer = self.settle(question, &decision, times, begun).then_some(decision);
-                }
-            }
-        }
-        answers.into_iter().map(|answer| answer.ok_or_else(overtaken)).collect()
+        let each: Vec<_> = requests.iter().map(|request| (request, times)).collect();
+        self.decide_each(&each).await
     }
 
     /// Forgets what was decided about a subject of this issuer entry. An answer that is on its way is not used.
@@ -197,13 +176,18 @@ impl Decider {
         begun > self.0.marks.latest(request.issuer_name(), asked)
     }
 
-    fn remembered(&self, question: &Question<'_>, times: CacheTimes) -> Option<Decision> {
+    pub(super) fn remembered(&self, question: &Question<'_>, times: CacheTimes) -> Option<Decision> {
         let now = self.0.clock.now().monotonic;
         self.0.cache.get(question.key.as_ref()?, times, now, |begun| self.counts(question.request, begun))
     }
 
     pub(super) fn point(&self) -> &dyn DecisionPoint {
         &*self.0.point
+    }
+
+    /// How long decisions are remembered where a route does not say.
+    pub(super) fn times(&self) -> CacheTimes {
+        self.0.times
     }
 
     pub(super) fn asking(&self) -> &Asking {
@@ -216,7 +200,7 @@ impl Decider {
 
     /// Remembers an answer. An allow whose call began before an invalidation is not used, let alone remembered; a denial
     /// is not remembered.
-    fn settle(
+    pub(super) fn settle(
         &self,
         question: &Question<'_>,
         decision: &Decision,
@@ -242,14 +226,14 @@ impl Decider {
     }
 }
 
-struct Question<'a> {
+pub(super) struct Question<'a> {
     request: &'a DecisionRequest,
     /// Absent where nothing is to be remembered.
     key: Option<RequestKey>,
 }
 
 impl<'a> Question<'a> {
-    fn new(request: &'a DecisionRequest, times: CacheTimes) -> Self {
+    pub(super) fn new(request: &'a DecisionRequest, times: CacheTimes) -> Self {
         Self { request, key: DecisionCache::key(request, times) }
     }
 }
@@ -263,7 +247,7 @@ pub(crate) async fn in_time<T>(deciding: impl Future<Output = Result<T, Decision
     tokio::time::timeout(LIMIT, deciding).await.unwrap_or_else(|_| Err(late()))
 }
 
-fn overtaken() -> DecisionError {
+pub(super) fn overtaken() -> DecisionError {
     DecisionError::unavailable("permissions changed while they were asked for, again and again")
         .with_retry_after(Duration::from_secs(1))
 }

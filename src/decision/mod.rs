@@ -22,6 +22,7 @@
 //! ```
 
 mod asking;
+mod batch;
 mod cache;
 mod decider;
 mod error;
@@ -31,6 +32,7 @@ mod outcome;
 mod point;
 mod property;
 mod request;
+mod wanted;
 #[cfg(test)]
 mod tests;
 
@@ -49,3 +51,4 @@ pub(crate) use point::too_many;
 pub use point::{DecisionFuture, DecisionPoint, MAX_BATCH, decide_each};
 pub use property::Property;
 pub use request::{DecisionRequest, Resource};
+pub(crate) use wanted::{Decided, DecisionView, Wanted, WantedDecisions, denied_by, undecided};

@@ -9,8 +9,9 @@ use super::grant::Grant;
 use super::need::Stop;
 use super::requirement::Requirement;
 use super::state::State;
+use crate::decision::DecisionView;
 use crate::organization::matched_route;
-use crate::policy::{DecisionView, Granted, LiveView, Rules, View};
+use crate::policy::{CompiledPolicy, Granted, LiveView, View};
 use crate::time::Now;
 use crate::token::{AccessToken, bearer};
 
@@ -56,7 +57,7 @@ fn without_token(requirement: &Requirement, headers: &HeaderMap) -> Result<Grant
 /// Judges a policy by what is at hand.
 fn judge(
     state: &State,
-    rules: &Rules,
+    rules: &CompiledPolicy,
     token: &AccessToken,
     request: &mut Parts,
     evidence: &mut Evidence,
@@ -64,8 +65,8 @@ fn judge(
 ) -> Result<Granted, Stop> {
     let issuers = rules.is_live().then(|| state.entries.load());
     let arrival = issuers.as_ref().map(|_| *evidence.arrival.get_or_insert_with(|| state.live.permissions.arrival()));
-    let gathered = evidence.gathered();
-    let view = View {
+    let (gathered, memory) = evidence.at_hand();
+    let mut view = View {
         live: issuers.as_ref().zip(arrival).map(|(issuers, arrival)| {
             let issuer = issuers.trusted(token.issuer()).map(|(_, issuer)| issuer);
             LiveView {
@@ -84,6 +85,7 @@ fn judge(
             decided: gathered.map_or(&[], |gathered| &gathered.decided),
             route: rules.asks_decisions().then(|| matched_route(request)).flatten(),
         },
+        memory,
     };
-    rules.decide(token, request, &view)
+    rules.judge(token, request, &mut view)
 }

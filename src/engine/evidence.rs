@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::permits::Permit;
 use super::record::Wait;
 use crate::change::Epoch;
-use crate::policy::{Decided, Waited};
+use crate::decision::Decided;
+use crate::permissions::Waited;
+use crate::policy::CheckMemory;
 use crate::token::AccessToken;
 use crate::token::introspect::Answer;
 use crate::token::verify::AwaitedKey;
@@ -20,6 +22,8 @@ pub(crate) struct Evidence {
     /// When the request arrived, in the order of fetches and changes.
     pub(super) arrival: Option<Epoch>,
     gathered: Option<Box<Gathered>>,
+    /// What the application's code said: it runs once.
+    memory: CheckMemory,
 }
 
 /// What was waited for.
@@ -37,6 +41,11 @@ pub(super) struct Gathered {
 impl Evidence {
     pub(super) fn gathered(&self) -> Option<&Gathered> {
         self.gathered.as_deref()
+    }
+
+    /// What a policy is judged by.
+    pub(super) fn at_hand(&mut self) -> (Option<&Gathered>, &mut CheckMemory) {
+        (self.gathered.as_deref(), &mut self.memory)
     }
 
     pub(super) fn gather(&mut self) -> &mut Gathered {

@@ -27,6 +27,8 @@ pub struct Grant {
     token: Option<AccessToken>,
     organization: Option<Organization>,
     drift: Option<PermissionDrift>,
+    /// Which clause of the policy passed.
+    clause: Option<usize>,
 }
 
 impl Grant {
@@ -36,12 +38,13 @@ impl Grant {
             token: Some(token),
             organization: granted.organization,
             drift: granted.drift,
+            clause: Some(granted.clause),
         }
     }
 
     /// Under `optional(..)`, to a request without a token.
     pub(super) fn anonymous(requirement: &Requirement) -> Self {
-        Self { requirement: requirement.clone(), token: None, organization: None, drift: None }
+        Self { requirement: requirement.clone(), token: None, organization: None, drift: None, clause: None }
     }
 
     /// Returns the verified token; `None` where an optional policy let a request without one pass.
@@ -54,6 +57,13 @@ impl Grant {
     #[must_use]
     pub fn organization(&self) -> Option<&Organization> {
         self.organization.as_ref()
+    }
+
+    /// Returns the clause of the policy that passed, as it is printed; `None` where an optional policy let a request without a
+    /// token pass.
+    #[must_use]
+    pub fn clause(&self) -> Option<&str> {
+        self.requirement.rules().clause_text(self.clause?)
     }
 
     /// Returns how the token differs from what its subject holds now; `None` on routes without live permissions.

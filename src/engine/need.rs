@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::decision::WantedDecisions;
 use crate::issuer::TrustedIssuer;
 use crate::issuer::keys::Arrival;
-use crate::policy::{WantedDecision, WantedPermissions};
+use crate::permissions::WantedPermissions;
 use crate::rejection::Rejection;
 use crate::signature::Algorithm;
 use crate::token::introspect::Introspector;
@@ -27,8 +28,8 @@ pub(crate) enum Need {
     Introspection(Question),
     /// What a subject holds now.
     Permissions(Box<WantedPermissions>),
-    /// What a decision point says.
-    Decision(Box<WantedDecision>),
+    /// What a decision point says: all questions of one clause.
+    Decisions(Box<WantedDecisions>),
 }
 
 /// The key that a token names and that is not there.

@@ -217,7 +217,7 @@ impl WaitedFor {
             Need::Permit => Self::Verification,
             Need::Introspection(_) => Self::Introspection,
             Need::Permissions(_) => Self::Permissions,
-            Need::Decision(_) => Self::Decision,
+            Need::Decisions(_) => Self::Decision,
         }
     }
 

@@ -14,7 +14,7 @@ use super::need::{Need, Stop};
 use super::recheck::recheck;
 use super::resolve::until_settled;
 use super::state::State;
-use crate::policy::Rules;
+use crate::policy::{CompiledPolicy, Description};
 use crate::rejection::Rejection;
 use crate::time::Now;
 
@@ -28,7 +28,7 @@ pub struct Requirement(Arc<Inner>);
 
 struct Inner {
     state: Arc<State>,
-    rules: Rules,
+    rules: CompiledPolicy,
     /// As it is printed: records keep it beyond the server.
     policy: Arc<str>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Pending {
 }
 
 impl Requirement {
-    pub(crate) fn new(state: Arc<State>, rules: Rules) -> Self {
+    pub(crate) fn new(state: Arc<State>, rules: CompiledPolicy) -> Self {
         let policy = rules.text().into();
         Self(Arc::new(Inner { state, rules, policy }))
     }
@@ -59,7 +59,7 @@ impl Requirement {
         &self.0.state
     }
 
-    pub(crate) fn rules(&self) -> &Rules {
+    pub(crate) fn rules(&self) -> &CompiledPolicy {
         &self.0.rules
     }
 
@@ -71,6 +71,12 @@ impl Requirement {
 
     pub(super) fn shared_policy(&self) -> &Arc<str> {
         &self.0.policy
+    }
+
+    /// Returns the policy as data, with the clauses as they are judged beside the issuers of this server.
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        self.0.rules.describe()
     }
 
     /// Decides a request, and waits for what must be fetched: five seconds in all by default

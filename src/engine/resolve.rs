@@ -6,7 +6,7 @@ use super::evidence::Evidence;
 use super::need::{Need, Question, Stop};
 use super::record::{Wait, WaitedFor};
 use super::state::State;
-use crate::policy::{Decided, Waited, WantedDecision, WantedPermissions};
+use crate::permissions::{Waited, WantedPermissions};
 use crate::rejection::Rejection;
 use crate::time::Now;
 
@@ -77,11 +77,7 @@ async fn fetch(state: &State, evidence: &mut Evidence, need: Need) -> Result<(),
             let outcome = state.live.permissions.resolve(&source, &query, need).await;
             evidence.gather().permissions.push(Waited { query, outcome });
         }
-        Need::Decision(wanted) => {
-            let WantedDecision { decider, request, times } = *wanted;
-            let outcome = decider.decide_in_time(&request, times).await;
-            evidence.gather().decided.push(Decided { request, outcome });
-        }
+        Need::Decisions(wanted) => evidence.gather().decided.extend(wanted.ask().await),
     }
     Ok(())
 }

@@ -5,47 +5,88 @@ mod source;
 mod subdomain;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
-pub(crate) use path_params::{matched_path, matched_route};
-pub(crate) use source::Requested;
+pub(crate) use path_params::{matched_path, matched_route, path_params};
+pub(crate) use source::{RememberSources, Requested, SourceKind, SourceMemory};
 pub use source::{RequestSource, any_organization, custom, header, path, subdomain};
 
-/// The *verified* organization of this request: the one that the request names and that the token was issued for.
+/// The organization of this request: the one that the request names and that the token was issued for, which is *verified*; or,
+/// under [`Policy::about`](crate::Policy::about), the one that the request names and that the token does not.
 ///
-/// An id means something only together with the issuer entry it came from: equality and hash are over both. `Display`
-/// is the id. It is in the extensions of a request that passed a policy with an organization, and an axum extractor.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Organization(ScopedId);
+/// [`provenance`](Self::provenance) tells the two apart. An id means something only together with the issuer entry it came
+/// from: equality and hash are over both. `Display` is the id.
+#[derive(Clone, Debug)]
+pub struct Organization {
+    id: ScopedId,
+    provenance: OrganizationProvenance,
+}
+
+/// Who vouches for an [`Organization`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OrganizationProvenance {
+    /// The issuer: the token is for this organization, and the request names it.
+    Token,
+    /// The policy alone: the request names the organization, the token none, and whoever meets the policy's clause may do
+    /// what the route does in any organization. The id may be of an organization that does not exist.
+    Policy,
+}
+
+impl PartialEq for Organization {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Organization {}
+
+impl Hash for Organization {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
 
 impl Organization {
     /// Only for a policy that found it equal to the one that the request names.
     pub(crate) fn verified(of_token: &ScopedId) -> Self {
-        Self(of_token.clone())
+        Self { id: of_token.clone(), provenance: OrganizationProvenance::Token }
+    }
+
+    /// Only for a policy that says `about(..)`.
+    pub(crate) fn vouched(of_request: ScopedId) -> Self {
+        Self { id: of_request, provenance: OrganizationProvenance::Policy }
+    }
+
+    /// Returns who vouches for it.
+    #[must_use]
+    pub fn provenance(&self) -> OrganizationProvenance {
+        self.provenance
     }
 
     pub(crate) fn shared_id(&self) -> &Arc<str> {
-        &self.0.id
+        &self.id.id
     }
 
     /// The organization's id. Never empty.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.id.id
     }
 
     /// The name of the issuer entry that the organization belongs to.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
-        &self.0.issuer_name
+        &self.id.issuer_name
     }
 }
 
 impl fmt::Display for Organization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.id.fmt(f)
     }
 }

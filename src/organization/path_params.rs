@@ -19,6 +19,17 @@ impl PathParams {
     pub fn new<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the value of a parameter; `None` if there is none of that name, or two.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let mut values = self.0.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        values.next().filter(|_| values.next().is_none())
+    }
 }
 
 /// The template of the route, as axum matched it.
@@ -74,6 +85,19 @@ fn only<'a, R>(mut values: impl Iterator<Item = &'a str>, make: impl Fn(&str) ->
 /// `None` where axum has not matched a path.
 #[cfg(feature = "axum")]
 fn axum_path_value<R>(parts: &mut Parts, name: &str, make: impl Fn(&str) -> R) -> Option<PathValue<R>> {
+    Some(match axum_params(parts)? {
+        Ok(params) => only(params.iter().filter(|(other, _)| *other == name).map(|(_, value)| value), make),
+        Err(Unreadable) => PathValue::Unreadable,
+    })
+}
+
+/// A parameter is not UTF-8 when decoded.
+#[cfg(feature = "axum")]
+struct Unreadable;
+
+/// `None` where axum has not matched a path.
+#[cfg(feature = "axum")]
+fn axum_params(parts: &mut Parts) -> Option<Result<axum::extract::RawPathParams, Unreadable>> {
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
@@ -84,10 +108,19 @@ fn axum_path_value<R>(parts: &mut Parts, name: &str, make: impl Fn(&str) -> R) -
     // The extractor only looks into the request's extensions: it is ready at once.
     let extraction = pin!(RawPathParams::from_request_parts(parts, &()));
     match extraction.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(params)) => {
-            Some(only(params.iter().filter(|(other, _)| *other == name).map(|(_, value)| value), make))
-        }
+        Poll::Ready(Ok(params)) => Some(Ok(params)),
         Poll::Ready(Err(RawPathParamsRejection::MissingPathParams(_))) => None,
-        Poll::Ready(Err(_)) | Poll::Pending => Some(PathValue::Unreadable),
+        Poll::Ready(Err(_)) | Poll::Pending => Some(Err(Unreadable)),
     }
+}
+
+/// All parameters of the matched path, as a handler reads them: none where they cannot be read.
+pub(crate) fn path_params(parts: &mut Parts) -> PathParams {
+    #[cfg(feature = "axum")]
+    match axum_params(parts) {
+        Some(Ok(params)) => return PathParams::new(params.iter()),
+        Some(Err(Unreadable)) => return PathParams::default(),
+        None => {}
+    }
+    parts.extensions.get().cloned().unwrap_or_default()
 }

@@ -9,25 +9,56 @@ use http::request::Parts;
 use super::path_params::{PathValue, path_value};
 use super::subdomain::{label_below, normalized_domain};
 use crate::error::ConfigError;
+use crate::name::{Name, Quoted};
 use crate::rejection::Rejection;
 
 /// Where a request names what it is about: an organization, or the resource that a decision point is asked about. Made by [`path`], [`header`], [`subdomain`], [`custom`] or
 /// [`any_organization`].
 #[derive(Clone, Debug)]
 pub struct RequestSource {
-    kind: Kind,
+    kind: SourceKind,
     fault: Option<ConfigError>,
 }
 
 type FromRequest = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 #[derive(Clone)]
-enum Kind {
+pub(crate) enum SourceKind {
     Path(Arc<str>),
     Header(HeaderName),
+    /// What was written for a header, and is no name of one.
+    BadHeader(Arc<str>),
     Subdomain(Arc<str>),
-    Closure(Arc<str>, FromRequest),
-    Token,
+    Custom(Arc<str>, FromRequest),
+    /// Whatever organization the token is for.
+    AnyOrganization,
+}
+
+/// What the closures of sources found in one request, each under the address that it keeps while its policy lives. They are
+/// called once, however often the request is decided.
+#[derive(Default)]
+pub(crate) struct SourceMemory(Vec<(usize, Option<Box<str>>)>);
+
+/// Whoever keeps that memory, and need not have it where there are no closures.
+pub(crate) trait RememberSources {
+    fn sources(&mut self) -> &mut SourceMemory;
+}
+
+impl RememberSources for SourceMemory {
+    fn sources(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl SourceMemory {
+    fn found(&mut self, find: &FromRequest, parts: &Parts) -> Option<&str> {
+        let address = Arc::as_ptr(find).cast::<()>().addr();
+        let at = self.0.iter().position(|(known, _)| *known == address).unwrap_or_else(|| {
+            self.0.push((address, find(parts).map(String::into_boxed_str)));
+            self.0.len() - 1
+        });
+        self.0.get(at)?.1.as_deref()
+    }
 }
 
 /// Which organization the request names, beside the token's.
@@ -49,7 +80,7 @@ pub(crate) enum Requested {
 #[must_use]
 pub fn path(name: &str) -> RequestSource {
     let fault = name.is_empty().then(|| ConfigError::new("path(\"\"): the name of a path parameter is missing"));
-    RequestSource { kind: Kind::Path(name.into()), fault }
+    RequestSource { kind: SourceKind::Path(name.into()), fault }
 }
 
 /// The organization is the value of this request header, which must be there exactly once.
@@ -58,10 +89,10 @@ pub fn path(name: &str) -> RequestSource {
 #[must_use]
 pub fn header(name: &str) -> RequestSource {
     if let Ok(name) = HeaderName::try_from(name) {
-        RequestSource { kind: Kind::Header(name), fault: None }
+        RequestSource { kind: SourceKind::Header(name), fault: None }
     } else {
         let fault = ConfigError::new(format_args!("header({name:?}): not a header name"));
-        RequestSource { kind: Kind::Token, fault: Some(fault) }
+        RequestSource { kind: SourceKind::BadHeader(name.into()), fault: Some(fault) }
     }
 }
 
@@ -72,7 +103,7 @@ pub fn header(name: &str) -> RequestSource {
 pub fn subdomain(domain: &str) -> RequestSource {
     let normalized = normalized_domain(domain);
     let fault = normalized.is_none().then(|| ConfigError::new(format_args!("subdomain({domain:?}): not a host name")));
-    RequestSource { kind: Kind::Subdomain(normalized.unwrap_or_default().into()), fault }
+    RequestSource { kind: SourceKind::Subdomain(normalized.unwrap_or_else(|| domain.to_owned()).into()), fault }
 }
 
 /// The organization is what `find` makes of the request; `label` stands for it where the policy is printed.
@@ -88,19 +119,19 @@ pub fn subdomain(domain: &str) -> RequestSource {
 ///     // Named twice, it is not clear which one the handler would read.
 ///     ids.next().filter(|_| ids.next().is_none())
 /// });
-/// assert_eq!(resource().in_organization(source).to_string(), "resource in organization from query org");
+/// assert_eq!(resource().in_organization(source).to_string(), "resource in organization from custom \"query org\"");
 /// ```
 #[must_use]
 pub fn custom(label: &str, find: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> RequestSource {
     let fault = label.is_empty().then(|| ConfigError::new("custom(\"\"): the label is missing"));
-    RequestSource { kind: Kind::Closure(label.into(), Arc::new(find)), fault }
+    RequestSource { kind: SourceKind::Custom(label.into(), Arc::new(find)), fault }
 }
 
 /// Whatever organization the token is for. The request names none; the handler learns it from
 /// [`Organization`](crate::Organization).
 #[must_use]
 pub fn any_organization() -> RequestSource {
-    RequestSource { kind: Kind::Token, fault: None }
+    RequestSource { kind: SourceKind::AnyOrganization, fault: None }
 }
 
 impl RequestSource {
@@ -112,7 +143,7 @@ impl RequestSource {
     #[cfg(feature = "axum")]
     pub(crate) fn path_parameter(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Path(name) => Some(name),
+            SourceKind::Path(name) => Some(name),
             _ => None,
         }
     }
@@ -122,14 +153,37 @@ impl RequestSource {
     /// # Errors
     ///
     /// When the layer cannot know what the handler would read: a fault of the wiring.
-    pub(crate) fn value(&self, parts: &mut Parts) -> Result<Option<String>, Rejection> {
-        let value = self.read(parts, str::to_owned)?;
+    pub(crate) fn value(
+        &self,
+        parts: &mut Parts,
+        memory: &mut impl RememberSources,
+    ) -> Result<Option<String>, Rejection> {
+        let value = self.read(parts, memory, str::to_owned)?;
         Ok(value.filter(|value| !value.is_empty()))
     }
 
+    pub(crate) fn kind(&self) -> &SourceKind {
+        &self.kind
+    }
+
     /// Whether it is whatever the token says.
-    pub(crate) fn is_token(&self) -> bool {
-        matches!(self.kind, Kind::Token)
+    pub(crate) fn is_any(&self) -> bool {
+        matches!(self.kind, SourceKind::AnyOrganization)
+    }
+
+    /// Whether it is code of the application.
+    pub(crate) fn is_custom(&self) -> bool {
+        matches!(self.kind, SourceKind::Custom(..))
+    }
+
+    /// The label, if both have it and are different closures.
+    pub(crate) fn confused_with(&self, other: &Self) -> Option<&str> {
+        match (&self.kind, &other.kind) {
+            (SourceKind::Custom(label, one), SourceKind::Custom(other, two)) if label == other => {
+                (!Arc::ptr_eq(one, two)).then_some(&**label)
+            }
+            _ => None,
+        }
     }
 
     /// Reads the request, and compares what it names with `id`. An empty id is none.
@@ -137,23 +191,33 @@ impl RequestSource {
     /// # Errors
     ///
     /// When the layer cannot know what the handler would read: a fault of the wiring.
-    pub(crate) fn compare(&self, parts: &mut Parts, id: &str) -> Result<Requested, Rejection> {
+    pub(crate) fn compare(
+        &self,
+        parts: &mut Parts,
+        memory: &mut impl RememberSources,
+        id: &str,
+    ) -> Result<Requested, Rejection> {
         let compare = |named: &str| match named {
             "" => Requested::Unclear,
             named if named == id => Requested::Same,
             _ => Requested::Other,
         };
-        if self.is_token() {
+        if self.is_any() {
             return Ok(Requested::OfToken);
         }
-        Ok(self.read(parts, compare)?.unwrap_or(Requested::Unclear))
+        Ok(self.read(parts, memory, compare)?.unwrap_or(Requested::Unclear))
     }
 
     /// What `make` makes of the value, which is lent.
-    fn read<R>(&self, parts: &mut Parts, make: impl Fn(&str) -> R) -> Result<Option<R>, Rejection> {
+    fn read<R>(
+        &self,
+        parts: &mut Parts,
+        memory: &mut impl RememberSources,
+        make: impl Fn(&str) -> R,
+    ) -> Result<Option<R>, Rejection> {
         Ok(match &self.kind {
-            Kind::Token => None,
-            Kind::Path(name) => match path_value(parts, name, make) {
+            SourceKind::AnyOrganization | SourceKind::BadHeader(_) => None,
+            SourceKind::Path(name) => match path_value(parts, name, make) {
                 PathValue::Value(made) => Some(made),
                 #[cfg(feature = "axum")]
                 PathValue::Unreadable => None,
@@ -164,15 +228,15 @@ impl RequestSource {
                     )));
                 }
             },
-            Kind::Header(name) => {
+            SourceKind::Header(name) => {
                 let mut values = parts.headers.get_all(name).iter();
                 match (values.next(), values.next()) {
                     (Some(value), None) => value.to_str().ok().map(make),
                     _ => None,
                 }
             }
-            Kind::Subdomain(domain) => label_below(parts, domain).as_deref().map(make),
-            Kind::Closure(_, find) => find(parts).as_deref().map(make),
+            SourceKind::Subdomain(domain) => label_below(parts, domain).as_deref().map(make),
+            SourceKind::Custom(_, find) => memory.sources().found(find, parts).map(make),
         })
     }
 }
@@ -184,26 +248,29 @@ fn no_parameter(name: &str) -> Rejection {
     ))
 }
 
+/// As a printed policy writes it.
 impl fmt::Display for RequestSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Path(name) => write!(f, "path {{{name}}}"),
-            Kind::Header(name) => write!(f, "header {name}"),
-            Kind::Subdomain(domain) => write!(f, "subdomain of {domain}"),
-            Kind::Closure(label, _) => write!(f, "{label}"),
-            Kind::Token => f.write_str("token"),
+            SourceKind::Path(name) => write!(f, "path {{{}}}", Name(name)),
+            SourceKind::Header(name) => write!(f, "header {}", Name(name.as_str())),
+            SourceKind::BadHeader(name) => write!(f, "header {}", Name(name)),
+            SourceKind::Subdomain(domain) => write!(f, "subdomain of {}", Name(domain)),
+            SourceKind::Custom(label, _) => write!(f, "custom {}", Quoted(label)),
+            SourceKind::AnyOrganization => f.write_str("any organization"),
         }
     }
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for SourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(name) => f.debug_tuple("Path").field(name).finish(),
             Self::Header(name) => f.debug_tuple("Header").field(name).finish(),
+            Self::BadHeader(name) => f.debug_tuple("BadHeader").field(name).finish(),
             Self::Subdomain(domain) => f.debug_tuple("Subdomain").field(domain).finish(),
-            Self::Closure(label, _) => f.debug_tuple("Closure").field(label).finish(),
-            Self::Token => f.write_str("Token"),
+            Self::Custom(label, _) => f.debug_tuple("Custom").field(label).finish(),
+            Self::AnyOrganization => f.write_str("AnyOrganization"),
         }
     }
 }
@@ -223,39 +290,42 @@ mod tests {
     fn header_exactly_once() {
         let source = header("Organization-Id");
         let mut parts = parts();
-        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
+        assert_eq!(source.compare(&mut parts, &mut SourceMemory::default(), "acme").unwrap(), Requested::Unclear);
         parts.headers.insert("organization-id", HeaderValue::from_static("acme"));
-        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Same);
+        assert_eq!(source.compare(&mut parts, &mut SourceMemory::default(), "acme").unwrap(), Requested::Same);
         parts.headers.append("organization-id", HeaderValue::from_static("acme"));
-        assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
+        assert_eq!(source.compare(&mut parts, &mut SourceMemory::default(), "acme").unwrap(), Requested::Unclear);
         for bad in [&b""[..], b"\xff"] {
             parts.headers.insert("organization-id", HeaderValue::from_bytes(bad).unwrap());
-            assert_eq!(source.compare(&mut parts, "acme").unwrap(), Requested::Unclear);
+            assert_eq!(source.compare(&mut parts, &mut SourceMemory::default(), "acme").unwrap(), Requested::Unclear);
         }
     }
 
     #[test]
     fn a_path_without_parameters_is_a_fault_of_the_wiring() {
-        assert!(path("org").compare(&mut parts(), "acme").is_err());
+        assert!(path("org").compare(&mut parts(), &mut SourceMemory::default(), "acme").is_err());
     }
 
     #[test]
     fn a_path_parameter_from_any_router() {
         let mut parts = parts();
         parts.extensions.insert(PathParams::new([("org", "acme"), ("id", "1"), ("id", "2"), ("none", "")]));
-        assert_eq!(path("org").compare(&mut parts, "acme").unwrap(), Requested::Same);
-        assert_eq!(path("none").compare(&mut parts, "acme").unwrap(), Requested::Unclear);
-        assert_eq!(path("org").compare(&mut parts, "acm").unwrap(), Requested::Other);
-        assert_eq!(path("none").compare(&mut parts, "").unwrap(), Requested::Unclear);
-        assert!(path("id").compare(&mut parts, "acme").is_err(), "twice");
-        assert!(path("other").compare(&mut parts, "acme").is_err(), "absent");
+        assert_eq!(path("org").compare(&mut parts, &mut SourceMemory::default(), "acme").unwrap(), Requested::Same);
+        assert_eq!(path("none").compare(&mut parts, &mut SourceMemory::default(), "acme").unwrap(), Requested::Unclear);
+        assert_eq!(path("org").compare(&mut parts, &mut SourceMemory::default(), "acm").unwrap(), Requested::Other);
+        assert_eq!(path("none").compare(&mut parts, &mut SourceMemory::default(), "").unwrap(), Requested::Unclear);
+        assert!(path("id").compare(&mut parts, &mut SourceMemory::default(), "acme").is_err(), "twice");
+        assert!(path("other").compare(&mut parts, &mut SourceMemory::default(), "acme").is_err(), "absent");
     }
 
     #[test]
     fn a_closure_and_the_token() {
         let source = custom("second label", |_| Some(String::new()));
-        assert_eq!(source.compare(&mut parts(), "acme").unwrap(), Requested::Unclear);
-        assert_eq!(any_organization().compare(&mut parts(), "acme").unwrap(), Requested::OfToken);
+        assert_eq!(source.compare(&mut parts(), &mut SourceMemory::default(), "acme").unwrap(), Requested::Unclear);
+        assert_eq!(
+            any_organization().compare(&mut parts(), &mut SourceMemory::default(), "acme").unwrap(),
+            Requested::OfToken
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod ready;
 mod slot;
 pub(crate) mod source;
 mod store;
+mod wanted;
 
 pub(crate) use conversation::{Answer, Difference, Moment, Presented};
 pub(crate) use conversations::{Conversations, Topic};
@@ -21,3 +22,4 @@ pub(crate) use slot::{Freshness, Snapshot};
 pub use source::{PermissionModel, PermissionQuery, PermissionSource, Permissions, SourceError};
 pub use store::LiveCounts;
 pub(crate) use store::{LivePermissions, Source};
+pub(crate) use wanted::{Waited, WantedPermissions};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::alternative::{Alternative, Model};
-use super::freshness::{LiveRule, OnError};
+use super::clause::Clause;
+use super::freshness::{Freshness as FreshnessRule, OnError};
+use super::model::Model;
 use super::refusal::Refusal;
 use super::refusal::missing_scopes;
 use crate::change::Epoch;
@@ -13,7 +14,7 @@ use crate::engine::{Need, Stop};
 use crate::organization::Organization;
 use crate::permissions::{
     Answer, Conversations, Difference, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
-    PermissionQuery, Permissions, Presented, Snapshot, Source, SourceError, Topic,
+    PermissionQuery, Permissions, Presented, Source, SourceError, Topic, Waited, WantedPermissions,
 };
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
@@ -38,20 +39,7 @@ pub(crate) struct LiveView<'a> {
     pub(crate) lead: f64,
 }
 
-/// Permissions that a decision lacks.
-pub(crate) struct WantedPermissions {
-    pub(crate) source: Source,
-    pub(crate) query: PermissionQuery,
-    pub(crate) need: Freshness,
-}
-
-/// What came of it.
-pub(crate) struct Waited {
-    pub(crate) query: PermissionQuery,
-    pub(crate) outcome: Result<Arc<Snapshot>, SourceError>,
-}
-
-impl LiveRule {
+impl FreshnessRule {
     fn need(&self, arrival: Epoch) -> Freshness {
         match self.max_age {
             Some(age) if !self.now => Freshness::Within(age, arrival),
@@ -68,9 +56,9 @@ impl LiveRule {
     }
 }
 
-/// Judges one branch whose other conditions hold. `requirement` is its printed form.
+/// Judges one clause whose other conditions hold. `requirement` is its printed form.
 pub(super) fn judge(
-    branch: &Alternative,
+    clause: &Clause,
     requirement: &Arc<str>,
     token: &AccessToken,
     organization: Option<&Organization>,
@@ -83,8 +71,8 @@ pub(super) fn judge(
         ))
         .into());
     };
-    let query = PermissionQuery::new(token.subject(), permission_model(branch, token, organization)?);
-    let rule = &branch.live;
+    let query = PermissionQuery::new(token.subject(), permission_model(clause, token, organization)?);
+    let rule = &clause.freshness;
     let wanted = |need| {
         let wanted = WantedPermissions { source: source.clone(), query: query.clone(), need };
         Err(Stop::from(Need::Permissions(Box::new(wanted))).into())
@@ -92,9 +80,9 @@ pub(super) fn judge(
     let need = rule.need(view.arrival);
     let waited = view.waited.iter().rev().find(|waited| waited.query == query);
     let snapshot = match waited.map(|waited| &waited.outcome) {
-        // Another branch, that asks for less, may have waited for it.
+        // Another clause, that asks for less, may have waited for it.
         Some(Ok(snapshot)) if view.permissions.serves(source, &query, snapshot, need) => snapshot.clone(),
-        Some(Err(error)) => return without_answer(branch, token, view, source, &query, error),
+        Some(Err(error)) => return without_answer(clause, token, view, source, &query, error),
         _ => match view.permissions.known(source, &query, need, rule.soft(&query)) {
             Some(snapshot) => snapshot,
             None => return wanted(need),
@@ -108,7 +96,7 @@ pub(super) fn judge(
         organization: query.organization_id(),
         requirement,
     };
-    if passes(branch, token, held) {
+    if passes(clause, token, held) {
         view.conversations.see(&topic, true);
         return Ok(PermissionDrift::between(token, held));
     }
@@ -116,8 +104,8 @@ pub(super) fn judge(
     if !snapshot.may_deny(view.arrival, settled(issued_at, view.leeway)) {
         return wanted(Freshness::After(view.arrival));
     }
-    let in_token = branch.holds(|scope| token.has_scope(scope));
-    let in_source = held.may_act() && branch.holds(|scope| held.holds(scope));
+    let in_token = clause.holds(|scope| token.has_scope(scope));
+    let in_source = held.may_act() && clause.holds(|scope| held.holds(scope));
     let difference = match (in_token, in_source) {
         (true, _) => Difference::Lost,
         (false, true) => {
@@ -126,14 +114,14 @@ pub(super) fn judge(
         }
         (false, false) => {
             view.conversations.see(&topic, in_source);
-            return Err(lacks(branch, token, Remediation::None, "neither the token nor its subject holds it").into());
+            return Err(lacks(clause, token, Remediation::None, "neither the token nor its subject holds it").into());
         }
     };
     let presented = Presented { digest: token.digest(), issued_at, expires_at: token.times().expires_at.seconds() };
     let moment = Moment { now: view.now, lead: view.lead };
     let answer = view.conversations.answer(&topic, presented, difference, in_source, moment);
     advise(&topic, token.issuer_name(), difference, answer);
-    Err(refusal(branch, token, difference, answer.step))
+    Err(refusal(clause, token, difference, answer.step))
 }
 
 /// By then the issuer had issued the token, whatever its clock: `iat` is cut to whole seconds.
@@ -143,36 +131,38 @@ fn settled(issued_at: Option<f64>, leeway: Duration) -> Option<Duration> {
 }
 
 /// It must hold for what the token and the source have in common.
-fn passes(branch: &Alternative, token: &AccessToken, held: &Permissions) -> bool {
-    held.may_act() && branch.holds(|scope| token.has_scope(scope) && held.holds(scope))
+fn passes(clause: &Clause, token: &AccessToken, held: &Permissions) -> bool {
+    held.may_act() && clause.holds(|scope| token.has_scope(scope) && held.holds(scope))
 }
 
 fn permission_model(
-    branch: &Alternative,
+    clause: &Clause,
     token: &AccessToken,
     organization: Option<&Organization>,
 ) -> Result<PermissionModel, Rejection> {
     let indicator = |named: &Option<Arc<str>>| named.clone().or_else(|| token.resources().first().cloned());
     let organization = organization.map(|organization| organization.shared_id().clone());
-    let model = match &branch.model {
-        Some(Model::Resource(named)) => indicator(named).map(|indicator| PermissionModel::Resource { indicator }),
+    let model = match &clause.model {
+        Some(Model::Resource { indicator: named, .. }) => {
+            indicator(named).map(|indicator| PermissionModel::Resource { indicator })
+        }
         Some(Model::Organization(_)) => organization.map(|organization| PermissionModel::Organization { organization }),
         Some(Model::ResourceInOrganization(named, _)) => indicator(named)
             .zip(organization)
             .map(|(indicator, organization)| PermissionModel::ResourceInOrganization { indicator, organization }),
         Some(Model::Authenticated) | None => None,
     };
-    model.ok_or_else(|| Rejection::misconfigured("live permissions of a branch that does not say what they are for"))
+    model.ok_or_else(|| Rejection::misconfigured("live permissions of a clause that does not say what they are for"))
 }
 
-fn refusal(branch: &Alternative, token: &AccessToken, difference: Difference, step: Remediation) -> Refusal {
+fn refusal(clause: &Clause, token: &AccessToken, difference: Difference, step: Remediation) -> Refusal {
     match (difference, step) {
         (Difference::Lost, Remediation::Refresh) => {
             let detail = "the subject does not hold any more what the token says";
             Rejection::new(RejectionKind::OutdatedToken, step, detail).into()
         }
         (Difference::Lost, _) => Refusal::Disagreed,
-        _ => lacks(branch, token, step, "the subject holds what the token lacks").into(),
+        _ => lacks(clause, token, step, "the subject holds what the token lacks").into(),
     }
 }
 
@@ -199,14 +189,14 @@ fn advise(topic: &Topic<'_>, issuer: &str, difference: Difference, answer: Answe
     tracing::warn!(target: "orgate", issuer, client, organization, requirement = &**requirement, "{advice}");
 }
 
-fn lacks(branch: &Alternative, token: &AccessToken, step: Remediation, detail: &'static str) -> Rejection {
+fn lacks(clause: &Clause, token: &AccessToken, step: Remediation, detail: &'static str) -> Rejection {
     let rejection = Rejection::new(RejectionKind::InsufficientScope, step, detail);
-    rejection.with_scopes(branch.required_scopes(), missing_scopes(&branch.scopes, token))
+    rejection.with_scopes(clause.required_scopes(), missing_scopes(&clause.scopes, token))
 }
 
-/// What the branch says for the case that the source does not answer.
+/// What the clause says for the case that the source does not answer.
 fn without_answer(
-    branch: &Alternative,
+    clause: &Clause,
     token: &AccessToken,
     view: &LiveView<'_>,
     source: &Source,
@@ -215,10 +205,10 @@ fn without_answer(
 ) -> Result<PermissionDrift, Refusal> {
     let counts = &view.permissions.counts;
     // A limit of ours opens no way: whoever reaches it would have the permission back.
-    match branch.live.on_error.filter(|_| error.was_asked()) {
+    match clause.freshness.on_error.filter(|_| error.was_asked()) {
         Some(OnError::Stale(age)) => {
             let stale = view.permissions.known(source, query, Freshness::Within(age, view.arrival), None);
-            if let Some(snapshot) = stale.filter(|snapshot| passes(branch, token, &snapshot.permissions)) {
+            if let Some(snapshot) = stale.filter(|snapshot| passes(clause, token, &snapshot.permissions)) {
                 counts.stale.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
                 return Ok(PermissionDrift::between(token, &snapshot.permissions));
@@ -227,10 +217,10 @@ fn without_answer(
         Some(OnError::TokenOnly) => {
             counts.token_only.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "the token alone decides");
-            return if branch.holds(|scope| token.has_scope(scope)) {
+            return if clause.holds(|scope| token.has_scope(scope)) {
                 Ok(PermissionDrift::default())
             } else {
-                Err(lacks(branch, token, Remediation::RequestScope, "the token lacks it, and nobody knows more").into())
+                Err(lacks(clause, token, Remediation::RequestScope, "the token lacks it, and nobody knows more").into())
             };
         }
         None => {}

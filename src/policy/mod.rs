@@ -20,38 +20,54 @@
 //!     policy.to_string(),
 //!     "(organization from path {org} and scope invite:member) \
 //!      or (resource in organization from path {org} and any of [write:members admin]) \
-//!      or (resource and machine and scope support)"
+//!      or (resource and scope support and machine)"
 //! );
 //! ```
+//!
+//! The printed form can be read again: by [`str::parse`], or by [`Parser`] where it names checks and closures of the
+//! application. [`Policy::describe`] returns a policy as data.
 //!
 //! Words are infallible to write: a faulty policy carries its first error until `require` or `into_router` returns it as
 //! a [`ConfigError`](crate::ConfigError).
 
-mod alternative;
-mod check;
-mod claim;
-mod decide;
-mod decide_by;
+mod clause;
+mod code;
+mod compiled;
+mod condition;
+mod describe;
+mod described;
+mod fit;
 mod freshness;
+mod judge;
 mod live;
+mod memory;
+mod model;
+mod nearest;
+mod parse;
 mod refusal;
-mod rules;
+mod scene;
+mod scopes;
+mod tree;
 mod value;
 mod words;
 
 pub use crate::organization::{RequestSource, any_organization, custom, header, path, subdomain};
-pub use check::{CheckResult, Facts};
-pub use claim::ClaimValue;
-pub(crate) use decide::{Granted, View};
-pub use decide_by::decide;
-pub(crate) use decide_by::{Decided, DecisionView, WantedDecision};
-#[cfg(feature = "axum")]
-pub(crate) use decide_by::{denied_by, undecided};
-pub use freshness::{fresh_within, live};
-pub(crate) use live::{LiveView, Waited, WantedPermissions};
-pub(crate) use rules::Rules;
+pub use code::{CheckResult, Facts};
+pub(crate) use compiled::CompiledPolicy;
+pub use condition::ClaimValue;
+pub use describe::{
+    ClauseDescription, ConditionDescription, Description, FreshnessDescription, IssuerDescription, KeepDescription,
+    ModelDescription, OnErrorDescription, ScopesDescription, SourceDescription, Written,
+};
+pub(crate) use judge::{Granted, View};
+pub(crate) use live::LiveView;
+pub(crate) use memory::CheckMemory;
+pub use parse::{ParseError, Parser};
 pub use value::Policy;
 pub use words::{
-    all_of, any_issuer, any_of, authenticated, check, claim, issued_by, machine, optional, organization, resource,
-    resource_at, scope, user,
+    all_of, any_issuer, any_of, authenticated, check, claim, claim_any_of, claim_contains, decide, fresh_within,
+    issued_by, live, machine, optional, organization, resource, resource_at, scope, user,
 };
+
+#[cfg(test)]
+mod tests;

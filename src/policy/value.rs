@@ -2,182 +2,206 @@
 
 use std::fmt;
 
-use super::alternative::{Alternative, Model, ScopeRule};
-use super::check::{CheckResult, Facts};
-use super::claim::ClaimValue;
-use super::words::{all_of, any_issuer, any_of, check, claim, issued_by, machine, scope, user};
+use super::clause::Clause;
+use super::condition::Condition;
+use super::model::Model;
+use super::tree::{MAX_DEPTH, Node, Word};
 use crate::error::ConfigError;
+use crate::name::Quoted;
 use crate::organization::RequestSource;
-use crate::scope::Scope;
-
-/// More branches than a person would read; `and` of two `or`s multiplies them.
-const MAX_ALTERNATIVES: usize = 64;
 
 /// What one route requires.
 ///
-/// It is kept as a list of branches, and the leftmost branch that passes decides (and fixes the
-/// [`Organization`](crate::Organization)). `Display` prints exactly what is judged: it is what logs, the route table and
-/// tests show.
+/// A policy is kept as it was written, and judged in its multiplied form: a list of clauses, of which the leftmost one that
+/// passes decides (and fixes the [`Organization`](crate::Organization)). `Display` prints what was written, in a form that
+/// [`FromStr`](std::str::FromStr) and [`Parser`](super::Parser) read; [`describe`](Self::describe) returns both forms as data.
 #[derive(Clone, Debug)]
 #[must_use = "a policy protects nothing until a route or a layer requires it"]
 pub struct Policy {
-    pub(super) alternatives: Vec<Alternative>,
+    pub(super) tree: Node,
     pub(super) optional: bool,
-    pub(super) hide_organization: bool,
+    pub(super) hidden: bool,
     pub(super) fault: Option<ConfigError>,
 }
 
 impl Policy {
-    pub(super) fn condition(alternative: Alternative) -> Self {
-        Self { alternatives: vec![alternative], optional: false, hide_organization: false, fault: None }
+    pub(super) fn of(word: Word) -> Self {
+        Self { tree: Node::Word(word), optional: false, hidden: false, fault: None }
     }
 
-    pub(super) fn model(model: Model) -> Self {
-        Self::condition(Alternative { model: Some(model), ..Alternative::default() })
+    /// A word that could not be made, as it was written.
+    pub(super) fn faulty(written: impl AsRef<str>, fault: ConfigError) -> Self {
+        Self { fault: Some(fault), ..Self::of(Word::Faulty(written.as_ref().into())) }
     }
 
-    pub(super) fn scopes<S: AsRef<str>>(
-        word: &str,
-        scopes: impl IntoIterator<Item = S>,
-        rule: impl FnOnce(Vec<Scope>) -> ScopeRule,
-    ) -> Self {
-        let scopes: Result<Vec<Scope>, ConfigError> =
-            scopes.into_iter().map(|scope| Scope::new(scope.as_ref())).collect();
-        match scopes {
-            Ok(scopes) if scopes.is_empty() => {
-                Self::faulty(ConfigError::new(format_args!("{word}([]): an empty list of scopes")))
-            }
-            Ok(scopes) => Self::condition(Alternative { scopes: vec![rule(scopes)], ..Alternative::default() }),
-            Err(fault) => Self::faulty(fault),
+    /// A condition, or what is wrong with it beside how it was written.
+    pub(super) fn conditional(condition: Result<Condition, (String, ConfigError)>) -> Self {
+        match condition {
+            Ok(condition) => Self::of(Word::Condition(condition)),
+            Err((written, fault)) => Self::faulty(written, fault),
         }
     }
 
-    pub(super) fn faulty(fault: ConfigError) -> Self {
-        Self { fault: Some(fault), ..Self::condition(Alternative::default()) }
+    /// A word that stands, with the fault of its source, if that has one.
+    pub(super) fn with_source(model: Model, source_fault: Option<ConfigError>) -> Self {
+        Self { fault: source_fault, ..Self::of(Word::Model(model)) }
     }
 
-    fn fail(mut self, fault: ConfigError) -> Self {
+    /// Both must hold. Conditions of the other policy apply to every clause of this one, and the reverse. Two models in
+    /// one clause, or a contradiction, are a [`ConfigError`].
+    ///
+    /// Whether the result is optional is said by the side that has the model.
+    pub fn and(self, other: Self) -> Self {
+        let optional = match (self.has_model(), other.has_model()) {
+            (true, false) => self.optional,
+            (false, true) => other.optional,
+            _ => self.optional && other.optional,
+        };
+        self.joined(other, Node::and, optional)
+    }
+
+    /// One of the two must hold; the leftmost clause that passes fixes the organization.
+    ///
+    /// The result is optional if one of them is.
+    pub fn or(self, other: Self) -> Self {
+        let optional = self.optional || other.optional;
+        self.joined(other, Node::or, optional)
+    }
+
+    fn joined(self, other: Self, join: fn(Node, Node) -> Node, optional: bool) -> Self {
+        // The first fault is what is reported: nothing that comes later is looked at.
+        if self.fault.is_some() {
+            return self;
+        }
+        let hidden = self.hidden || other.hidden;
+        let joined = Self { tree: join(self.tree, other.tree), optional, hidden, fault: other.fault };
+        if joined.tree.depth() <= MAX_DEPTH {
+            return joined.checked();
+        }
+        let fault = ConfigError::new(format_args!("a policy that is nested more than {MAX_DEPTH} deep"));
+        // What is too deep is not kept: it would grow without end.
+        Self { tree: Node::Word(Word::Faulty("...".into())), ..joined }.fail(fault)
+    }
+
+    /// Finds out whether the words contradict each other.
+    pub(super) fn checked(mut self) -> Self {
+        if self.fault.is_none() {
+            self.fault = self.find_fault().err();
+        }
+        self
+    }
+
+    fn find_fault(&self) -> Result<(), ConfigError> {
+        self.tree.clauses()?;
+        self.check_names()
+    }
+
+    /// One name stands for one piece of code: the printed form would be ambiguous otherwise.
+    fn check_names(&self) -> Result<(), ConfigError> {
+        let (mut checks, mut sources) = (Vec::new(), Vec::new());
+        self.tree.words(&mut |word| match word {
+            Word::Model(model) => sources.extend(model.any_source()),
+            Word::Condition(Condition::Checks(more)) => checks.extend(&more.0),
+            Word::Condition(Condition::Decisions(decisions)) => sources.extend(decisions.sources()),
+            _ => {}
+        });
+        for (index, check) in checks.iter().enumerate() {
+            let same_name = checks.iter().take(index).find(|other| other.name() == check.name());
+            if same_name.is_some_and(|other| !other.is_same(check)) {
+                let name = Quoted(check.name());
+                return Err(ConfigError::new(format_args!("check {name}: two different checks have this name")));
+            }
+        }
+        for (index, source) in sources.iter().enumerate() {
+            if let Some(label) = sources.iter().take(index).find_map(|other| other.confused_with(source)) {
+                let label = Quoted(label);
+                return Err(ConfigError::new(format_args!("custom {label}: two different closures have this label")));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn fail(mut self, fault: ConfigError) -> Self {
         self.fault.get_or_insert(fault);
         self
     }
 
-    /// Both must hold. Conditions of the other policy apply to every branch of this one, and the reverse. Two models in
-    /// one branch, or a contradiction, are a [`ConfigError`].
-    ///
-    /// Whether the result is optional is said by the side that has the model.
-    pub fn and(self, other: Self) -> Self {
-        let both = Self {
-            alternatives: Vec::new(),
-            optional: match (self.has_model(), other.has_model()) {
-                (true, false) => self.optional,
-                (false, true) => other.optional,
-                _ => self.optional && other.optional,
-            },
-            hide_organization: self.hide_organization || other.hide_organization,
-            fault: self.fault.or(other.fault),
-        };
-        let pairs =
-            self.alternatives.iter().flat_map(|one| other.alternatives.iter().map(|two| one.clone().and(two.clone())));
-        match pairs.take(MAX_ALTERNATIVES + 1).collect::<Result<Vec<_>, _>>() {
-            Ok(alternatives) => Self { alternatives, ..both }.limited(),
-            Err(fault) => Self { alternatives: self.alternatives, ..both }.fail(fault),
-        }
-    }
-
-    /// One of the two must hold; the leftmost branch that passes fixes the organization.
-    ///
-    /// The result is optional if one of them is.
-    pub fn or(mut self, other: Self) -> Self {
-        self.alternatives.extend(other.alternatives.into_iter().take(MAX_ALTERNATIVES));
-        self.optional |= other.optional;
-        self.hide_organization |= other.hide_organization;
-        self.fault = self.fault.or(other.fault);
-        self.limited()
-    }
-
     fn has_model(&self) -> bool {
-        self.alternatives.iter().any(|alternative| alternative.model.is_some())
-    }
-
-    fn limited(mut self) -> Self {
-        if self.alternatives.len() <= MAX_ALTERNATIVES {
-            return self;
-        }
-        self.alternatives.truncate(MAX_ALTERNATIVES);
-        self.fail(ConfigError::new(format_args!("a policy of more than {MAX_ALTERNATIVES} branches")))
+        let mut has_model = false;
+        self.tree.words(&mut |word| has_model |= matches!(word, Word::Model(_)));
+        has_model
     }
 
     /// The API *within* the organization of the request: `organization_id` is present and the request's.
     #[allow(clippy::needless_pass_by_value, reason = "as organization(source) takes it")]
-    pub fn in_organization(mut self, source: RequestSource) -> Self {
-        if let Some(fault) = source.fault() {
-            return self.fail(fault.clone());
-        }
-        for alternative in &mut self.alternatives {
-            alternative.model = match alternative.model.take() {
-                Some(Model::Resource(indicator)) => Some(Model::ResourceInOrganization(indicator, source.clone())),
-                other => {
-                    let found = other.as_ref().map_or_else(|| "no model".to_owned(), ToString::to_string);
-                    alternative.model = other;
-                    return self
-                        .fail(ConfigError::new(format_args!("in_organization belongs to resource(), not to {found}")));
-                }
-            };
-        }
-        self
+    pub fn in_organization(self, source: RequestSource) -> Self {
+        self.change_resource("in_organization", &source, |indicator| {
+            Model::ResourceInOrganization(indicator, source.clone())
+        })
     }
 
-    /// Also this scope.
-    pub fn scope(self, name: &str) -> Self {
-        self.and(scope(name))
-    }
-
-    /// Also all of these scopes.
-    pub fn all_of<S: AsRef<str>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.and(all_of(scopes))
-    }
-
-    /// Also one of these scopes.
-    pub fn any_of<S: AsRef<str>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.and(any_of(scopes))
-    }
-
-    /// Users only.
-    pub fn user(self) -> Self {
-        self.and(user())
-    }
-
-    /// Machines only.
-    pub fn machine(self) -> Self {
-        self.and(machine())
-    }
-
-    /// Also this claim.
-    pub fn claim(self, name: &str, value: impl Into<ClaimValue>) -> Self {
-        self.and(claim(name, value))
-    }
-
-    /// Also this condition of the application's own.
-    pub fn check<R: CheckResult>(self, name: &str, run: impl Fn(&Facts<'_>) -> R + Send + Sync + 'static) -> Self {
-        self.and(check(name, run))
-    }
-
-    /// Only tokens of the issuer entry with this name: whichever entry has it when a request comes.
-    pub fn issued_by(self, name: &str) -> Self {
-        self.and(issued_by(name))
-    }
-
-    /// Tokens of every issuer entry. Organizations and subjects of two entries are never the same, even with one id.
-    pub fn any_issuer(self) -> Self {
-        self.and(any_issuer())
-    }
-
-    /// Every denial that depends on the organization becomes one and the same 404: whether an organization exists cannot
-    /// be told from the answers of this layer.
+    /// The request is about this organization, which the token does not name: who passes gets it as
+    /// [`Organization`](crate::Organization), for which this *policy* vouches and no issuer
+    /// ([`provenance`](crate::Organization::provenance)).
     ///
-    /// A member whose token lacks a scope is still told so, with 403: its token is for this organization already.
+    /// It belongs to `resource()`, whose tokens are for no organization, and to a condition that only staff meets:
+    ///
+    /// ```
+    /// use orgate::policy::{organization, path, resource};
+    ///
+    /// let customers = organization(path("org")).scope("read:orders");
+    /// let support = resource().scope("support").about(path("org"));
+    /// assert_eq!(
+    ///     customers.or(support).to_string(),
+    ///     "(organization from path {org} and scope read:orders) or (resource about path {org} and scope support)"
+    /// );
+    /// ```
+    ///
+    /// A request that names no organization is rejected.
+    #[allow(clippy::needless_pass_by_value, reason = "as organization(source) takes it")]
+    pub fn about(self, source: RequestSource) -> Self {
+        if source.is_any() {
+            let fault = ConfigError::new("about(any_organization()): the token of resource() is for no organization");
+            return self.fail(fault);
+        }
+        self.change_resource("about", &source, |indicator| Model::Resource { indicator, about: Some(source.clone()) })
+    }
+
+    /// Changes `resource()` in every clause.
+    fn change_resource(
+        mut self,
+        word: &str,
+        source: &RequestSource,
+        change: impl Fn(Option<std::sync::Arc<str>>) -> Model,
+    ) -> Self {
+        if self.fault.is_some() {
+            return self;
+        }
+        let plain = |clause: &Clause| match &clause.model {
+            Some(Model::Resource { about: None, .. }) => None,
+            Some(model) => Some(model.to_string()),
+            None => Some("no model".to_owned()),
+        };
+        let found = self.tree.clauses().ok().and_then(|clauses| clauses.iter().find_map(plain));
+        if let Some(found) = found {
+            return self
+                .fail(ConfigError::new(format_args!("{word}({source}) belongs to resource(), not to ({found})")));
+        }
+        self.tree.words_mut(&mut |word| {
+            if let Word::Model(model) = word {
+                *model = change(model.indicator().cloned());
+            }
+        });
+        self.fault = source.fault().cloned();
+        self.checked()
+    }
+
+    /// Every rejection that depends on the organization becomes one and the same 404: whether an organization exists cannot
+    /// be told from the responses of this layer.
+    ///
+    /// A member whose token lacks a scope still gets 403: its token is for this organization already.
     pub fn hide_organization(self) -> Self {
-        Self { hide_organization: true, ..self }
+        Self { hidden: true, ..self }
     }
 
     /// Whether a request without a token passes.
@@ -187,22 +211,12 @@ impl Policy {
     }
 }
 
+/// A faulty policy is marked, and no parser reads it.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.optional {
-            f.write_str("optional: ")?;
-        }
-        match &*self.alternatives {
-            [only] => write!(f, "{only}")?,
-            several => {
-                for (index, alternative) in several.iter().enumerate() {
-                    write!(f, "{}({alternative})", if index == 0 { "" } else { " or " })?;
-                }
-            }
-        }
-        if self.hide_organization {
-            f.write_str(", organization hidden")?;
-        }
-        if self.fault.is_some() { f.write_str(" [faulty]") } else { Ok(()) }
+        f.write_str(if self.optional { "optional " } else { "" })?;
+        f.write_str(if self.hidden { "hidden " } else { "" })?;
+        self.tree.fmt(f)?;
+        f.write_str(if self.fault.is_some() { " [faulty]" } else { "" })
     }
 }

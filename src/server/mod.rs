@@ -22,7 +22,7 @@ use crate::issuer::keys;
 use crate::issuer::keys::{KeySetStatus, NotReady};
 use crate::issuer::{Lasting, TrustedIssuer};
 use crate::permissions;
-use crate::policy::{Policy, Rules};
+use crate::policy::{CompiledPolicy, Policy};
 use crate::rejection::Rejection;
 use crate::token::AccessToken;
 use crate::tower::RequireLayer;
@@ -95,7 +95,7 @@ impl ResourceServer {
     pub fn requirement(&self, policy: Policy) -> Result<Requirement, ConfigError> {
         let entries = self.state.entries.load();
         let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
-        let rules = Rules::compile(policy, &known)?;
+        let rules = CompiledPolicy::compile(policy, &known)?;
         if rules.asks_decisions() && self.state.decider.is_none() {
             return Err(ConfigError::new(format_args!(
                 "policy ({}): the server has no decision point: see Builder::decision_point",

@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use http::Request;
 use proptest::prelude::*;
 
-use super::super::{Policy, Rules, all_of, any_of, any_organization as of_token, organization, resource, scope};
+use super::super::{
+    CompiledPolicy, Policy, all_of, any_of, any_organization as of_token, organization, resource, scope,
+};
 use super::*;
+use crate::decision::DecisionView;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::permissions::PermissionSource;
-use crate::policy::{DecisionView, Granted, View};
+use crate::policy::{CheckMemory, Granted, View};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::time::Clock;
@@ -103,7 +106,13 @@ impl Server {
     }
 
     /// One look at a request.
-    fn look(&self, rules: &Rules, token: &AccessToken, arrival: Epoch, waited: &[Waited]) -> Result<Granted, Stop> {
+    fn look(
+        &self,
+        rules: &CompiledPolicy,
+        token: &AccessToken,
+        arrival: Epoch,
+        waited: &[Waited],
+    ) -> Result<Granted, Stop> {
         let live = LiveView {
             permissions: &self.permissions,
             conversations: &self.conversations,
@@ -115,7 +124,8 @@ impl Server {
             lead: -LEEWAY.as_secs_f64(),
         };
         let decisions = DecisionView { decider: None, decided: &[], route: None };
-        rules.decide(token, &mut Request::new(()).into_parts().0, &View { live: Some(live), decisions })
+        let mut view = View { live: Some(live), decisions, memory: &mut CheckMemory::default() };
+        rules.judge(token, &mut Request::new(()).into_parts().0, &mut view)
     }
 
     fn fetch(&self, wanted: WantedPermissions) -> Waited {
@@ -125,7 +135,7 @@ impl Server {
     }
 
     /// Looks, and waits, until it is decided.
-    fn decide(&self, rules: &Rules, token: &AccessToken) -> Result<Granted, Rejection> {
+    fn decide(&self, rules: &CompiledPolicy, token: &AccessToken) -> Result<Granted, Rejection> {
         let (arrival, mut waited) = (self.permissions.arrival(), Vec::new());
         for _ in 0..8 {
             match self.look(rules, token, arrival, &waited) {
@@ -139,8 +149,8 @@ impl Server {
     }
 }
 
-fn rules(policy: Policy) -> Rules {
-    Rules::compile(policy, &[&IssuerRules::for_tests("main")]).unwrap()
+fn rules(policy: Policy) -> CompiledPolicy {
+    CompiledPolicy::compile(policy, &[&IssuerRules::for_tests("main")]).unwrap()
 }
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -316,7 +326,10 @@ fn a_source_that_is_down() {
         assert_eq!(retry_after, (answer.0 == 503).then_some(Duration::from_secs(7)));
         let counts = &server.permissions.counts;
         let counted = [&counts.stale, &counts.token_only].map(|count| count.load(Ordering::Relaxed));
-        assert_eq!(counted, [u64::from(what.contains("stale") && answer.0 == 200), u64::from(what.contains("alone"))]);
+        assert_eq!(
+            counted,
+            [u64::from(what.contains("stale") && answer.0 == 200), u64::from(what.contains("token only"))]
+        );
     }
 }
 
@@ -333,7 +346,7 @@ fn a_change_that_was_told_of_ends_what_would_serve_in_need() {
 }
 
 /// What one client hears for a scope, while the source says this.
-fn hears(server: &Server, rules: &Rules, says: &str, scopes: &str, number: usize) -> (u16, &'static str) {
+fn hears(server: &Server, rules: &CompiledPolicy, says: &str, scopes: &str, number: usize) -> (u16, &'static str) {
     *server.says.0.lock().unwrap() = Ok(Permissions::of([says]));
     let decided = server.decide(rules, &Of::Api.token(SubjectKind::User, scopes, number, 0));
     decided.map_or_else(|denial| (denial.status().as_u16(), denial.remediation().as_str()), |_| (200, ""))

@@ -6,10 +6,11 @@ use http::{HeaderValue, Request};
 
 use super::super::{
     Policy, any_organization as of_token, authenticated, check, header, machine, optional, organization, resource,
-    resource_at, user,
+    resource_at, scope, user,
 };
 use super::*;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
+use crate::organization::OrganizationProvenance;
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::token::{NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
@@ -71,18 +72,29 @@ fn minted(token: &Token) -> AccessToken {
 fn decide(policy: Policy, token: &Token, requested: &'static str) -> Decision {
     let mut entry = IssuerRules::for_tests("main");
     entry.resources = Arc::from([API.into(), BILLING.into()]);
-    let rules = Rules::compile(policy, &[&entry]).unwrap();
+    let rules = CompiledPolicy::compile(policy, &[&entry]).unwrap();
     let mut request = Request::new(()).into_parts().0;
     request.headers.insert("org", HeaderValue::from_static(requested));
-    rules
-        .decide(&minted(token), &mut request, &VIEW)
+    judged(&rules, &minted(token), &mut request)
         .map(|granted| granted.organization.map(|organization| organization.id().to_owned()))
         .map_err(denial)
         .map_err(|denial| (denial.kind(), denial.remediation()))
 }
 
-/// Nothing but token and request.
-const VIEW: View<'_> = View { live: None, decisions: DecisionView { decider: None, decided: &[], route: None } };
+/// By nothing but token and request.
+fn judged(policy: &CompiledPolicy, token: &AccessToken, request: &mut Parts) -> Result<Granted, Stop> {
+    judged_again(policy, token, request, &mut CheckMemory::default())
+}
+
+fn judged_again(
+    policy: &CompiledPolicy,
+    token: &AccessToken,
+    request: &mut Parts,
+    memory: &mut CheckMemory,
+) -> Result<Granted, Stop> {
+    let decisions = DecisionView { decider: None, decided: &[], route: None };
+    policy.judge(token, request, &mut View { live: None, decisions, memory })
+}
 
 fn denial(stop: Stop) -> Rejection {
     match stop {
@@ -227,9 +239,9 @@ fn checks_run_last_and_keep_their_error() {
     assert_eq!(called.load(std::sync::atomic::Ordering::Relaxed), 1);
 
     let rules =
-        Rules::compile(resource().check("quota", |_| Err("over quota")), &[&IssuerRules::for_tests("main")]).unwrap();
-    let denial =
-        rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0, &VIEW).map_err(denial).unwrap_err();
+        CompiledPolicy::compile(resource().check("quota", |_| Err("over quota")), &[&IssuerRules::for_tests("main")])
+            .unwrap();
+    let denial = judged(&rules, &minted(&GLOBAL), &mut Request::new(()).into_parts().0).map_err(denial).unwrap_err();
     assert_eq!(std::error::Error::source(&denial).unwrap().to_string(), "over quota");
 
     let sees =
@@ -275,8 +287,8 @@ fn hidden_denials_are_all_alike() {
 #[test]
 fn a_policy_that_names_no_issuer_means_the_only_one_there_was() {
     let kind = |policy: Policy| {
-        let rules = Rules::compile(policy, &[&IssuerRules::for_tests("the only one")]).unwrap();
-        let decision = rules.decide(&minted(&GLOBAL), &mut Request::new(()).into_parts().0, &VIEW);
+        let rules = CompiledPolicy::compile(policy, &[&IssuerRules::for_tests("the only one")]).unwrap();
+        let decision = judged(&rules, &minted(&GLOBAL), &mut Request::new(()).into_parts().0);
         decision.map(|granted| granted.organization).map_err(|unsettled| denial(unsettled).kind())
     };
     assert_eq!(kind(resource()), Err(RejectionKind::Denied));
@@ -293,4 +305,106 @@ fn an_issuer_speaks_for_its_own_indicators_only() {
         decide(resource_at(BILLING).in_organization(of_token()), &in_acme, ""),
         AUDIENCE(Remediation::ResourceToken)
     );
+}
+
+#[test]
+fn a_claim_is_one_of_several_values_or_contains_one() {
+    let payload =
+        r#"{"plan":"pro","level":3,"groups":["a",{"b":1},"staff",7,true,null],"none":null,"quoted":["\u0061"]}"#;
+    let token = Token { payload, ..GLOBAL };
+    for policy in [
+        resource().claim_any_of("plan", ["team", "pro"]),
+        resource().claim_any_of("level", [2, 3]),
+        resource().claim_contains("groups", "staff"),
+        resource().claim_contains("groups", 7),
+        resource().claim_contains("groups", true),
+        resource().claim_contains("quoted", "a"),
+    ] {
+        let text = policy.to_string();
+        assert_eq!(decide(policy, &token, ""), Ok(None), "{text}");
+    }
+    for policy in [
+        resource().claim_any_of("plan", ["team", "Pro"]),
+        resource().claim_any_of("level", ["3"]),
+        resource().claim_any_of("absent", [""]),
+        resource().claim_any_of("groups", ["a"]),
+        resource().claim_contains("groups", "b"),
+        resource().claim_contains("groups", "7"),
+        resource().claim_contains("groups", false),
+        resource().claim_contains("plan", "pro"),
+        resource().claim_contains("plan", "p"),
+        resource().claim_contains("none", "null"),
+        resource().claim_contains("absent", ""),
+    ] {
+        let text = policy.to_string();
+        assert_eq!(decide(policy, &token, ""), DENIED, "{text}");
+    }
+}
+
+#[test]
+fn an_organization_that_only_the_policy_vouches_for_is_told_apart() {
+    let customers_or_support = || organization(header("org")).scope("a").or(resource().scope("b").about(header("org")));
+    let organization = |token: &Token, requested: &'static str| {
+        let mut request = Request::new(()).into_parts().0;
+        request.headers.insert("org", HeaderValue::from_static(requested));
+        let policy = CompiledPolicy::compile(customers_or_support(), &[&IssuerRules::for_tests("main")]).unwrap();
+        let granted = judged(&policy, &minted(token), &mut request).map_err(|stop| denial(stop).kind())?;
+        Ok(granted.organization.map(|found| (found.id().to_owned(), found.provenance(), granted.clause)))
+    };
+    let found = |provenance, clause| Ok(Some(("acme".to_owned(), provenance, clause)));
+    assert_eq!(organization(&ACME, "acme"), found(OrganizationProvenance::Token, 0));
+    assert_eq!(organization(&GLOBAL, "acme"), found(OrganizationProvenance::Policy, 1));
+    // Whoever is not staff, or is for an organization, is not let into another one.
+    assert!(organization(&Token { scope: "a", ..GLOBAL }, "acme").is_err());
+    assert!(organization(&API_IN_ACME, "other").is_err());
+    assert!(organization(&ACME, "other").is_err());
+    assert_eq!(organization(&GLOBAL, ""), Err(RejectionKind::WrongModel), "the request names none");
+}
+
+#[test]
+fn user_code_runs_once_for_each_model_however_often_it_is_decided() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let counted = |passes: bool| {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counter = runs.clone();
+        let name = if passes { "passes" } else { "fails" };
+        let check = check(name, move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            passes
+        });
+        (check, runs)
+    };
+    let (passing, passed) = counted(true);
+    let (failing, failed) = counted(false);
+    let found = Arc::new(AtomicUsize::new(0));
+    let counter = found.clone();
+    let source = super::super::custom("org", move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Some("acme".to_owned())
+    });
+    // Multiplied: four clauses for each of two models.
+    let models = resource().or(resource().about(source.clone()));
+    let policy = models.and(scope("a").or(scope("b"))).and(passing).and(failing.clone().or(failing));
+    let policy = CompiledPolicy::compile(policy, &[&IssuerRules::for_tests("main")]).unwrap();
+    assert_eq!(policy.clauses.len(), 8);
+    let (token, mut memory) = (minted(&GLOBAL), CheckMemory::default());
+    for _ in 0..3 {
+        let mut request = Request::new(()).into_parts().0;
+        let denied = judged_again(&policy, &token, &mut request, &mut memory).map_err(denial).unwrap_err();
+        assert_eq!(denied.kind(), RejectionKind::Denied);
+    }
+    let runs = [passed, failed, found].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(runs, [2, 2, 1]);
+}
+
+#[test]
+fn a_check_reads_the_path_as_a_handler_does() {
+    let own = resource().check("own", |facts| facts.path("user") == Some("subject") && facts.path("twice").is_none());
+    let policy = CompiledPolicy::compile(own, &[&IssuerRules::for_tests("main")]).unwrap();
+    let mut request = Request::new(()).into_parts().0;
+    assert!(judged(&policy, &minted(&GLOBAL), &mut request).is_err(), "there is no path parameter");
+    let params = [("user", "subject"), ("twice", "a"), ("twice", "b")];
+    request.extensions.insert(crate::organization::PathParams::new(params));
+    assert!(judged(&policy, &minted(&GLOBAL), &mut request).is_ok());
 }

@@ -1,0 +1,260 @@
+//! A policy without faults, as it is judged beside the issuers of a server.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::clause::Clause;
+use super::code::Check;
+use super::condition::Condition;
+use super::describe::Description;
+use super::described::describe;
+use super::fit::{self, fits};
+use super::model::{IssuerRule, Model};
+use super::parse::MAX_TEXT;
+use super::value::Policy;
+use crate::error::ConfigError;
+use crate::issuer::IssuerRules;
+use crate::organization::RequestSource;
+
+/// A decision point is not to be asked more for one request.
+const MAX_DECISIONS: usize = 8;
+/// The most checks and closures of sources that are run for one request.
+const MAX_USER_CODE: usize = 64;
+
+/// A policy without faults: its multiplied form. It can only be made by [`CompiledPolicy::compile`].
+#[derive(Debug)]
+pub(crate) struct CompiledPolicy {
+    pub(super) clauses: Box<[CompiledClause]>,
+    policy: Policy,
+    text: String,
+}
+
+/// One clause, as it is judged.
+#[derive(Debug)]
+pub(super) struct CompiledClause {
+    pub(super) clause: Clause,
+    /// As it is printed.
+    pub(super) text: Arc<str>,
+    /// How many of its conditions come before the scopes.
+    pub(super) early: usize,
+    /// Which of the policy's models it has.
+    pub(super) model: u8,
+}
+
+impl CompiledPolicy {
+    /// # Errors
+    ///
+    /// The policy's own fault, or one that shows only beside this server's issuers.
+    pub(crate) fn compile(mut policy: Policy, entries: &[&IssuerRules]) -> Result<Self, ConfigError> {
+        if let Some(fault) = policy.fault.take() {
+            return Err(fault.at(format_args!("policy ({policy})")));
+        }
+        let text = policy.to_string();
+        let clauses = compile(&policy, &text, entries).map_err(|fault| {
+            let shown: String = text.chars().take(MAX_TEXT).collect();
+            fault.at(format_args!("policy ({shown})"))
+        })?;
+        Ok(Self { clauses, policy, text })
+    }
+
+    pub(crate) fn is_optional(&self) -> bool {
+        self.policy.optional
+    }
+
+    pub(super) fn is_hidden(&self) -> bool {
+        self.policy.hidden
+    }
+
+    /// The policy as it is printed.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A clause as it is printed.
+    pub(crate) fn clause_text(&self, index: usize) -> Option<&str> {
+        self.clauses.get(index).map(|clause| &*clause.text)
+    }
+
+    /// The policy as data, with the clauses as they are judged beside this server's issuers.
+    pub(crate) fn describe(&self) -> Description {
+        describe(&self.policy, self.clauses.iter().map(|compiled| &compiled.clause))
+    }
+
+    /// The path parameters that every route with this policy must have.
+    #[cfg(feature = "axum")]
+    pub(crate) fn path_parameters(&self) -> impl Iterator<Item = &str> {
+        let sources = self.clauses.iter().flat_map(|compiled| sources(&compiled.clause));
+        sources.filter_map(RequestSource::path_parameter)
+    }
+
+    /// Whether a decision point is asked.
+    pub(crate) fn asks_decisions(&self) -> bool {
+        let conditions = self.clauses.iter().flat_map(|compiled| &compiled.clause.conditions);
+        conditions.into_iter().any(|condition| matches!(condition, Condition::Decisions(_)))
+    }
+
+    /// Whether permissions must be fresh.
+    pub(crate) fn is_live(&self) -> bool {
+        self.clauses.iter().any(|compiled| compiled.clause.freshness.is_asked())
+    }
+}
+
+fn compile(policy: &Policy, text: &str, entries: &[&IssuerRules]) -> Result<Box<[CompiledClause]>, ConfigError> {
+    if text.len() > MAX_TEXT {
+        return Err(ConfigError::new(format_args!("a policy of more than {MAX_TEXT} bytes")));
+    }
+    let mut clauses = policy.tree.clauses()?;
+    for clause in &mut clauses {
+        fits(clause, entries)?;
+        // A clause that says nothing means the one entry that there is now, whatever comes to stand beside it.
+        if let (None, [only]) = (&clause.issuer, entries) {
+            clause.issuer = Some(IssuerRule::Named(only.name.clone()));
+        }
+    }
+    fit::check_decisions(&clauses, MAX_DECISIONS)?;
+    number_checks(&mut clauses)?;
+    if policy.hidden && clauses.iter().all(|clause| clause.model.as_ref().and_then(Model::source).is_none()) {
+        return Err(ConfigError::new("hide_organization, but no clause has an organization"));
+    }
+    let models: Vec<String> = clauses.iter().map(|clause| printed_model(clause)).collect();
+    let number = |clause: &Clause| {
+        let model = printed_model(clause);
+        // At most as many as there are clauses.
+        models.iter().position(|known| *known == model).and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX)
+    };
+    let compiled = clauses.iter().map(|clause| CompiledClause {
+        text: clause.to_string().into(),
+        early: clause.conditions.iter().filter(|condition| condition.is_before_scopes()).count(),
+        model: number(clause),
+        clause: clause.clone(),
+    });
+    Ok(compiled.collect())
+}
+
+fn printed_model(clause: &Clause) -> String {
+    clause.model.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+pub(super) fn sources(clause: &Clause) -> impl Iterator<Item = &RequestSource> {
+    let of_model = clause.model.as_ref().and_then(Model::any_source);
+    let of_decisions = clause.conditions.iter().filter_map(|condition| match condition {
+        Condition::Decisions(decisions) => Some(decisions.sources()),
+        _ => None,
+    });
+    of_model.into_iter().chain(of_decisions.flatten())
+}
+
+/// Gives each written check a number of its own, and counts the closures of sources too.
+fn number_checks(clauses: &mut [Clause]) -> Result<(), ConfigError> {
+    let labels: BTreeSet<String> =
+        clauses.iter().flat_map(sources).filter(|source| source.is_custom()).map(ToString::to_string).collect();
+    let mut known: Vec<Check> = Vec::new();
+    for condition in clauses.iter_mut().flat_map(|clause| &mut clause.conditions) {
+        let Condition::Checks(checks) = condition else { continue };
+        for check in &mut checks.0 {
+            let index = known.iter().position(|other| other.is_same(check)).unwrap_or_else(|| {
+                known.push(check.clone());
+                known.len() - 1
+            });
+            check.index = u8::try_from(index).unwrap_or(u8::MAX);
+        }
+    }
+    if known.len() + labels.len() > MAX_USER_CODE {
+        return Err(ConfigError::new(format_args!("more than {MAX_USER_CODE} checks and closures of sources")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        all_of, any_of, any_organization, authenticated, claim, custom, header, machine, optional, organization, path,
+        resource, resource_at, scope, user,
+    };
+    use super::*;
+    use crate::issuer::IssuerRules;
+
+    fn compiled(policy: Policy, entries: &[&str]) -> Result<CompiledPolicy, String> {
+        let entries: Vec<_> = entries.iter().map(|name| IssuerRules::for_tests(name)).collect();
+        CompiledPolicy::compile(policy, &entries.iter().collect::<Vec<_>>()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn faults_surface_with_the_policy_and_the_value() {
+        let none: [&str; 0] = [];
+        for (policy, expected) in [
+            (resource().all_of(none), "empty list"),
+            (resource().any_of(none), "empty list"),
+            (resource().scope("a b"), "\"a b\""),
+            (scope("a"), "does not say what the token is for"),
+            (resource().or(any_of(["a", "b"])), "does not say what the token is for"),
+            (authenticated().scope("a"), "authenticated()"),
+            (resource().and(organization(path("org"))), "a token is for one of them"),
+            (organization(path("a")).and(organization(header("b"))), "a token is for one of them"),
+            (resource().user().machine(), "contradict"),
+            (resource().and(user()).and(machine()), "contradict"),
+            (resource().claim("a", "x").claim("a", "y"), "\"a\""),
+            (resource().claim("a", 1).claim("a", true), "\"a\""),
+            (resource().issued_by("a").issued_by("b"), "contradict"),
+            (resource().issued_by("nobody"), "names no issuer entry"),
+            (resource_at("https://other.example"), "https://other.example"),
+            (organization(path("org")).in_organization(path("org")), "in_organization"),
+            (scope("a").in_organization(path("org")), "in_organization"),
+            (organization(path("")), "path(\"\")"),
+            (resource().in_organization(header("a b")), "a b"),
+            (resource().hide_organization(), "hide_organization"),
+            (resource().claim("", "x"), "claim(\"\")"),
+            (resource().check("", |_| true), "check(\"\")"),
+            (organization(custom("", |_| None)), "custom(\"\")"),
+            (resource().or(resource().scope("")), "\"\""),
+        ] {
+            let error = compiled(policy, &["main"]).unwrap_err();
+            assert!(error.contains(expected), "{error} should say {expected}");
+        }
+    }
+
+    #[test]
+    fn several_issuers_must_be_named() {
+        assert!(compiled(resource(), &["a", "b"]).unwrap_err().contains("issued_by"));
+        assert!(compiled(resource().issued_by("a").or(resource()), &["a", "b"]).unwrap_err().contains("issued_by"));
+        assert!(compiled(resource().issued_by("b"), &["a", "b"]).is_ok());
+        assert!(compiled(resource().any_issuer(), &["a", "b"]).is_ok());
+        assert!(compiled(resource(), &["a"]).is_ok());
+    }
+
+    #[test]
+    fn clauses_do_not_explode() {
+        let wide = |names: &[&str]| names.iter().map(|name| scope(name)).reduce(Policy::or).unwrap();
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+        assert!(compiled(resource().and(wide(&names)).and(wide(&names)), &["main"]).unwrap_err().contains("clauses"));
+        assert_eq!(
+            compiled(resource().and(wide(&names[..8])).and(wide(&names[..8])), &["main"]).unwrap().clauses.len(),
+            64
+        );
+    }
+
+    #[test]
+    fn printed_as_written() {
+        for (policy, expected) in [
+            (resource().scope("a"), "resource and scope a"),
+            (
+                optional(resource_at("https://api.example.com").user()),
+                "optional resource https://api.example.com and user",
+            ),
+            (optional(resource()).scope("a"), "optional resource and scope a"),
+            (user().and(optional(resource())), "optional user and resource"),
+            (optional(user()).and(resource()), "user and resource"),
+            (
+                organization(any_organization()).all_of(["a", "b"]).hide_organization(),
+                "hidden any organization and all of [a b]",
+            ),
+            (resource().and(scope("a").or(claim("plan", "pro"))), "resource and (scope a or claim plan = \"pro\")"),
+            (
+                resource().any_issuer().and(all_of(["x"])).and(machine()),
+                "resource and any issuer and scope x and machine",
+            ),
+        ] {
+            assert_eq!(policy.to_string(), expected);
+        }
+    }
+}

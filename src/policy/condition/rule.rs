@@ -1,0 +1,47 @@
+//! What every condition can do, and when it is judged.
+
+use std::fmt;
+
+use crate::error::ConfigError;
+use crate::policy::describe::ConditionDescription;
+use crate::policy::parse::{ParseError, Reader};
+use crate::policy::refusal::Refusal;
+use crate::policy::scene::Scene;
+
+/// When a condition is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::policy) enum Stage {
+    Kind,
+    Claims,
+    /// The scopes of the clause's core, beside what the subject holds now.
+    Scopes,
+    Checks,
+    Decisions,
+}
+
+/// What a condition can do.
+pub(in crate::policy) trait Rule: Sized + fmt::Display {
+    const STAGE: Stage;
+
+    /// Both at once.
+    ///
+    /// # Errors
+    ///
+    /// When they exclude each other.
+    fn and(self, other: Self) -> Result<Self, ConfigError>;
+
+    /// Reads the condition if it begins here.
+    fn parse(reader: &mut Reader<'_>) -> Result<Option<Self>, ParseError>;
+
+    fn describe(&self, into: &mut Vec<ConditionDescription>);
+
+    fn judge(&self, scene: &mut Scene<'_, '_>) -> Result<(), Refusal>;
+}
+
+/// Several of one kind.
+pub(super) fn joined<T: fmt::Display>(f: &mut fmt::Formatter<'_>, rules: &[T]) -> fmt::Result {
+    for (index, rule) in rules.iter().enumerate() {
+        write!(f, "{}{rule}", if index == 0 { "" } else { " and " })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Whether a clause fits the issuers of a server.
+
+use std::collections::BTreeSet;
+
+use super::clause::Clause;
+use super::condition::Condition;
+use super::model::{IssuerRule, Model};
+use crate::error::ConfigError;
+use crate::issuer::IssuerRules;
+
+pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), ConfigError> {
+    let Some(model) = &clause.model else {
+        return Err(ConfigError::new(format_args!(
+            "a clause ({clause}) does not say what the token is for: begin with resource(), organization(..) or authenticated()"
+        )));
+    };
+    if matches!(model, Model::Authenticated) && !clause.scopes.is_empty() {
+        return Err(ConfigError::new(
+            "authenticated() takes tokens for anything here, so its scopes could be for anything: use resource() or organization(..)",
+        ));
+    }
+    let eligible = |rules: &&&IssuerRules| match &clause.issuer {
+        Some(IssuerRule::Named(name)) => rules.name == *name,
+        Some(IssuerRule::Any) | None => true,
+    };
+    if entries.iter().find(eligible).is_none() {
+        let known: Vec<&str> = entries.iter().map(|rules| &*rules.name).collect();
+        return Err(ConfigError::new(format_args!(
+            "a clause ({clause}) names no issuer entry of this server, which are {known:?}"
+        )));
+    }
+    if clause.issuer.is_none() && entries.len() > 1 {
+        return Err(ConfigError::new(format_args!(
+            "this server has {} issuer entries, and the same id means another organization or subject in each: say issued_by(name) or any_issuer()",
+            entries.len()
+        )));
+    }
+    check_freshness(clause, model, entries.iter().filter(eligible))?;
+    if let Some(indicator) = model.indicator() {
+        let known = entries.iter().filter(eligible).any(|rules| rules.has_resource(indicator));
+        if !known {
+            return Err(ConfigError::new(format_args!("{indicator:?} is not a resource indicator of this server")));
+        }
+    }
+    Ok(())
+}
+
+fn check_freshness<'a>(
+    clause: &Clause,
+    model: &Model,
+    mut entries: impl Iterator<Item = &'a &'a IssuerRules>,
+) -> Result<(), ConfigError> {
+    clause.freshness.check()?;
+    if !clause.freshness.is_asked() {
+        return Ok(());
+    }
+    if matches!(model, Model::Authenticated) {
+        return Err(ConfigError::new(
+            "authenticated() takes tokens for anything here, so it is open which permissions should be fresh",
+        ));
+    }
+    match entries.find(|rules| !rules.has_permissions) {
+        None => Ok(()),
+        Some(rules) => Err(ConfigError::new(format_args!(
+            "a clause ({clause}) asks for fresh permissions, and issuer {:?} has no source of them: see Issuer::permissions",
+            rules.name
+        ))),
+    }
+}
+
+/// Counts what may be asked for one request: each question once for each model.
+pub(super) fn check_decisions(clauses: &[Clause], most: usize) -> Result<(), ConfigError> {
+    let mut asked = BTreeSet::new();
+    for clause in clauses {
+        let model = clause.model.as_ref().map(ToString::to_string).unwrap_or_default();
+        for condition in &clause.conditions {
+            if let Condition::Decisions(decisions) = condition {
+                asked.extend(decisions.topics().map(|topic| (model.clone(), topic)));
+            }
+        }
+    }
+    if asked.len() > most {
+        return Err(ConfigError::new(format_args!("more than {most} decisions")));
+    }
+    Ok(())
+}

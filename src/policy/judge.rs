@@ -1,0 +1,201 @@
+//! Whether a verified token may do what a route does: a pure function of `(token, request, policy)` and what is known beside.
+
+use http::request::Parts;
+
+use super::compiled::{CompiledClause, CompiledPolicy};
+use super::live::LiveView;
+use super::memory::CheckMemory;
+use super::model::{IssuerRule, Model};
+use super::nearest::{DISAGREED, nearness, settle};
+use super::refusal::{Refusal, denied};
+use super::scene::Scene;
+use crate::decision::DecisionView;
+use crate::engine::Stop;
+use crate::organization::{Organization, RequestSource, Requested};
+use crate::permissions::PermissionDrift;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::scoped::ScopedId;
+use crate::token::AccessToken;
+
+/// What a policy found that was passed.
+#[derive(Debug, Default)]
+pub(crate) struct Granted {
+    pub(crate) organization: Option<Organization>,
+    pub(crate) drift: Option<PermissionDrift>,
+    /// The decision point could not be reached, and the policy says that this may pass.
+    pub(crate) without_decision: bool,
+    /// The clause that passed: see [`CompiledPolicy::clause_text`].
+    pub(crate) clause: usize,
+}
+
+/// What there is beside token and request.
+pub(crate) struct View<'a> {
+    pub(crate) live: Option<LiveView<'a>>,
+    pub(crate) decisions: DecisionView<'a>,
+    /// What the application's code said about this request before.
+    pub(crate) memory: &'a mut CheckMemory,
+}
+
+impl CompiledPolicy {
+    /// What the leftmost passing clause grants, or the rejection of the clause that came nearest.
+    pub(crate) fn judge(&self, token: &AccessToken, request: &mut Parts, view: &mut View<'_>) -> Result<Granted, Stop> {
+        let mut nearest: Option<((u8, u8), &CompiledClause, Refusal)> = None;
+        for (index, clause) in self.clauses.iter().enumerate() {
+            let refusal = match judge(clause, token, request, view) {
+                Ok(granted) => return Ok(Granted { clause: index, ..granted }),
+                Err(refusal) => refusal,
+            };
+            let near = match &refusal {
+                Refusal::Said(Stop::Reject(denial)) if denial.kind() != RejectionKind::Misconfigured => {
+                    nearness(denial.kind(), denial.remediation())
+                }
+                Refusal::Disagreed => DISAGREED,
+                Refusal::Lacks => nearness(RejectionKind::InsufficientScope, Remediation::RequestScope),
+                Refusal::Audience(remediation, _) => nearness(RejectionKind::WrongModel, *remediation),
+                Refusal::Issuer | Refusal::Kind => nearness(RejectionKind::Denied, Remediation::None),
+                // What is misconfigured, or not known yet, is not for another clause to settle.
+                Refusal::Said(_) => return Err(settle(refusal, clause, token)),
+            };
+            if nearest.as_ref().is_none_or(|(other, ..)| near > *other) {
+                nearest = Some((near, clause, refusal));
+            }
+        }
+        let denial = nearest.and_then(|(_, clause, refusal)| match settle(refusal, clause, token) {
+            Stop::Reject(denial) => Some(denial),
+            Stop::Need(_) => None,
+        });
+        let denial = denial.unwrap_or_else(|| Rejection::misconfigured("a policy without a clause"));
+        let depends = matches!(denial.kind(), RejectionKind::WrongModel | RejectionKind::WrongOrganization);
+        Err(if self.is_hidden() && depends { denial.into_hidden() } else { denial }.into())
+    }
+}
+
+/// One clause: whose token, for what, by whom, with which scopes; then the application's own checks and decisions.
+fn judge(
+    compiled: &CompiledClause,
+    token: &AccessToken,
+    request: &mut Parts,
+    view: &mut View<'_>,
+) -> Result<Granted, Refusal> {
+    let clause = &compiled.clause;
+    if let Some(IssuerRule::Named(name)) = &clause.issuer
+        && *token.issuer_name() != **name
+    {
+        return Err(Refusal::Issuer);
+    }
+    let mut scene = Scene {
+        token,
+        request,
+        organization: None,
+        decisions: &view.decisions,
+        memory: view.memory,
+        model: compiled.model,
+        without_decision: false,
+    };
+    scene.organization = judge_model(compiled, &mut scene)?;
+    let (early, late) = clause.conditions.split_at_checked(compiled.early).unwrap_or_default();
+    early.iter().try_for_each(|condition| condition.judge(&mut scene))?;
+    let drift = judge_scopes(compiled, &scene, view.live.as_ref())?;
+    late.iter().try_for_each(|condition| condition.judge(&mut scene))?;
+    let Scene { organization, without_decision, .. } = scene;
+    Ok(Granted { organization, drift, without_decision, clause: 0 })
+}
+
+/// By the token alone, or beside what its subject holds now.
+fn judge_scopes(
+    compiled: &CompiledClause,
+    scene: &Scene<'_, '_>,
+    live: Option<&LiveView<'_>>,
+) -> Result<Option<PermissionDrift>, Refusal> {
+    let clause = &compiled.clause;
+    if clause.freshness.is_asked() {
+        let Some(live) = live else {
+            return Err(Rejection::misconfigured("live permissions, and nothing to ask for them").into());
+        };
+        let organization = scene.organization.as_ref();
+        return super::live::judge(clause, &compiled.text, scene.token, organization, live).map(Some);
+    }
+    if clause.holds(|scope| scene.token.has_scope(scope)) { Ok(None) } else { Err(Refusal::Lacks) }
+}
+
+/// The organization that the request is about, where the model has one.
+fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<Option<Organization>, Refusal> {
+    let (token, sources) = (scene.token, &mut *scene.memory);
+    let same_organization = |requested, id, source| {
+        let same = same_organization(requested, id, source).map(|id| Some(Organization::verified(id)));
+        same.map_err(|denial| denial.with_scopes(compiled.clause.required_scopes(), Vec::new()).into())
+    };
+    match &compiled.clause.model {
+        None => Err(Rejection::misconfigured("a clause without a model").into()),
+        Some(Model::Authenticated) => Ok(None),
+        Some(Model::Resource { indicator, about }) => {
+            judge_resource(indicator.as_deref(), token)?;
+            if token.organization_claim().is_some() {
+                return Err(Refusal::Audience(
+                    Remediation::ResourceToken,
+                    "the token is for an organization, the route is for none",
+                ));
+            }
+            let Some(source) = about else { return Ok(None) };
+            match source.value(scene.request, sources)? {
+                Some(id) => Ok(Some(Organization::vouched(ScopedId::new(token.subject().issuer(), &id)))),
+                None => Err(denied(format!("the request names no organization ({source})")).into()),
+            }
+        }
+        Some(Model::Organization(source)) => {
+            let id = token.audience_organization();
+            let requested = source.compare(scene.request, sources, id.map_or("", |organization| &organization.id))?;
+            match id {
+                Some(id) if token.organization_claim().is_none() => same_organization(requested, Some(id), source),
+                Some(_) => Err(Refusal::Audience(
+                    Remediation::OrganizationToken,
+                    "an organization token that names an organization in a claim too",
+                )),
+                None => Err(Refusal::Audience(Remediation::OrganizationToken, "the route needs an organization token")),
+            }
+        }
+        Some(Model::ResourceInOrganization(indicator, source)) => {
+            let claimed = token.organization_claim().unwrap_or_default();
+            let requested = source.compare(scene.request, sources, claimed)?;
+            judge_resource(indicator.as_deref(), token)?;
+            same_organization(requested, token.claimed_organization(), source)
+        }
+    }
+}
+
+/// The indicator is among the audience and one that the token's issuer may speak for, and no organization stands beside it:
+/// the scopes would belong to either.
+fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Refusal> {
+    let own = token.resources().iter().find(|own| indicator.is_none_or(|indicator| *indicator == ***own));
+    let Some(own) = own else {
+        return Err(Refusal::Audience(
+            Remediation::ResourceToken,
+            "the token's issuer does not speak for the resource of the route",
+        ));
+    };
+    if !token.audience().any(|audience| *audience == **own) {
+        return Err(Refusal::Audience(Remediation::ResourceToken, "aud does not name the resource of the route"));
+    }
+    if !token.audience_organizations().is_empty() {
+        return Err(Refusal::Audience(Remediation::ResourceToken, "aud names an organization beside the resource"));
+    }
+    Ok(())
+}
+
+fn same_organization<'t>(
+    requested: Requested,
+    of_token: Option<&'t ScopedId>,
+    source: &RequestSource,
+) -> Result<&'t ScopedId, Rejection> {
+    let of_token = of_token.filter(|organization| !organization.id.is_empty());
+    let detail = match (requested, of_token) {
+        (Requested::Same | Requested::OfToken, Some(organization)) => return Ok(organization),
+        (Requested::Unclear, _) => format!("the request names no organization ({source})"),
+        (_, None) => "the token is for no organization".to_owned(),
+        _ => format!("the request's organization ({source}) is not the token's"),
+    };
+    Err(Rejection::new(RejectionKind::WrongOrganization, Remediation::OrganizationToken, detail))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What a token must be for, and whose.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::name::Name;
+use crate::organization::RequestSource;
+
+/// The authorization model.
+#[derive(Clone, Debug)]
+pub(super) enum Model {
+    /// Any token that this server serves.
+    Authenticated,
+    /// The API as a whole; without an indicator, the API's first one. The request may be about an organization that the
+    /// token does not name.
+    Resource { indicator: Option<Arc<str>>, about: Option<RequestSource> },
+    /// An organization's own permissions.
+    Organization(RequestSource),
+    /// The API within one organization.
+    ResourceInOrganization(Option<Arc<str>>, RequestSource),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum IssuerRule {
+    Any,
+    Named(Arc<str>),
+}
+
+impl Model {
+    /// Where the request names the organization that the token must be for.
+    pub(super) fn source(&self) -> Option<&RequestSource> {
+        match self {
+            Self::Organization(source) | Self::ResourceInOrganization(_, source) => Some(source),
+            Self::Authenticated | Self::Resource { .. } => None,
+        }
+    }
+
+    /// Where the request names the organization that it is about, whoever vouches for it.
+    pub(super) fn any_source(&self) -> Option<&RequestSource> {
+        match self {
+            Self::Resource { about, .. } => about.as_ref(),
+            other => other.source(),
+        }
+    }
+
+    pub(super) fn indicator(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Resource { indicator, .. } | Self::ResourceInOrganization(indicator, _) => indicator.as_ref(),
+            Self::Authenticated | Self::Organization(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let resource = |f: &mut fmt::Formatter<'_>, indicator: &Option<Arc<str>>| {
+            f.write_str("resource")?;
+            indicator.as_ref().map_or(Ok(()), |indicator| write!(f, " {}", Name(indicator)))
+        };
+        match self {
+            Self::Authenticated => f.write_str("authenticated"),
+            Self::Resource { indicator, about } => {
+                resource(f, indicator)?;
+                about.as_ref().map_or(Ok(()), |source| write!(f, " about {source}"))
+            }
+            Self::Organization(source) if source.is_any() => write!(f, "{source}"),
+            Self::Organization(source) => write!(f, "organization from {source}"),
+            Self::ResourceInOrganization(indicator, source) => {
+                resource(f, indicator)?;
+                f.write_str(if source.is_any() { " in " } else { " in organization from " })?;
+                source.fmt(f)
+            }
+        }
+    }
+}
+
+impl fmt::Display for IssuerRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any issuer"),
+            Self::Named(name) => write!(f, "issued by {}", Name(name)),
+        }
+    }
+}

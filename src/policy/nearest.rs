@@ -1,0 +1,53 @@
+//! Which of several clauses came nearest, and what its rejection says.
+
+use super::compiled::CompiledClause;
+use super::refusal::{Refusal, denied, missing_scopes};
+use crate::engine::Stop;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::token::AccessToken;
+
+/// The rejection, or what is missing: said only once no clause has passed.
+pub(super) fn settle(refusal: Refusal, compiled: &CompiledClause, token: &AccessToken) -> Stop {
+    let clause = &compiled.clause;
+    let required = || clause.required_scopes();
+    match refusal {
+        Refusal::Said(said) => said,
+        Refusal::Disagreed => denied("the issuer and the source of live permissions disagree").into(),
+        Refusal::Issuer => {
+            let issuer = clause.issuer.as_ref().map(ToString::to_string).unwrap_or_default();
+            denied(format!("the route takes tokens {issuer}")).into()
+        }
+        Refusal::Kind => denied(format!("the subject is a {:?}", token.subject().kind())).into(),
+        Refusal::Audience(remediation, detail) => {
+            let denial = Rejection::new(RejectionKind::WrongModel, remediation, detail);
+            denial.with_scopes(required(), Vec::new()).into()
+        }
+        Refusal::Lacks => {
+            let missing = missing_scopes(&clause.scopes, token);
+            let (kind, detail) = (RejectionKind::InsufficientScope, format!("lacks {missing:?}"));
+            Rejection::new(kind, Remediation::RequestScope, detail).with_scopes(required(), missing).into()
+        }
+    }
+}
+
+/// A 403 with `none`, however it is written: else two models would send a client to and fro.
+pub(super) const DISAGREED: (u8, u8) = (4, 0);
+
+/// What might still pass comes first, then what the client can do something about, the easiest first.
+pub(super) fn nearness(kind: RejectionKind, remediation: Remediation) -> (u8, u8) {
+    let kind = match kind {
+        RejectionKind::Unavailable => 5,
+        RejectionKind::InsufficientScope => 4,
+        RejectionKind::OutdatedToken => 3,
+        RejectionKind::WrongOrganization => 2,
+        RejectionKind::WrongModel => 1,
+        _ => 0,
+    };
+    let remediation = match remediation {
+        Remediation::Refresh => 3,
+        Remediation::RequestScope => 2,
+        Remediation::Reconsent => 1,
+        _ => 0,
+    };
+    (kind, remediation)
+}

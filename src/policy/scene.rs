@@ -1,0 +1,20 @@
+//! What a condition is judged by.
+
+use http::request::Parts;
+
+use super::memory::CheckMemory;
+use crate::decision::DecisionView;
+use crate::organization::Organization;
+use crate::token::AccessToken;
+
+/// One clause being judged.
+pub(super) struct Scene<'s, 'v> {
+    pub(super) token: &'s AccessToken,
+    pub(super) request: &'s mut Parts,
+    pub(super) organization: Option<Organization>,
+    pub(super) decisions: &'s DecisionView<'v>,
+    pub(super) memory: &'s mut CheckMemory,
+    /// Which of the policy's models it is.
+    pub(super) model: u8,
+    pub(super) without_decision: bool,
+}

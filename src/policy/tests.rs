@@ -1,0 +1,564 @@
+//! What is printed is read again as the same, and what is described is what is judged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Request;
+use http::request::Parts;
+use proptest::prelude::*;
+
+use super::*;
+use crate::decision::{CacheTimes, DecisionView};
+use crate::engine::Stop;
+use crate::issuer::{IssuerRules, ORGANIZATION_URN};
+use crate::organization::PathParams;
+use crate::scope::ScopeList;
+use crate::scoped::ScopedId;
+use crate::token::{AccessToken, NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
+
+const NASTY: [&str; 26] = [
+    "x) or (resource",
+    "token",
+    "any organization",
+    "a and b",
+    " and ",
+    "and",
+    "or",
+    "optional",
+    "hidden",
+    "read:orders",
+    "https://api.example.com/v1",
+    "a\"b",
+    "a\\",
+    "\\",
+    "]",
+    "[stale 60s]",
+    "{org}",
+    "}",
+    "-1",
+    "60s",
+    "true",
+    "a\nb",
+    "\u{202e}abc",
+    "\u{7f}",
+    "é",
+    "🦀 = [faulty]",
+];
+
+fn name() -> BoxedStrategy<String> {
+    prop_oneof![
+        3 => prop::sample::select(&NASTY[..]).prop_map(str::to_owned),
+        2 => "[a-z:*/]{1,6}",
+        1 => any::<String>().prop_filter("a name", |name| !name.is_empty()),
+    ]
+    .boxed()
+}
+
+fn scope_token() -> BoxedStrategy<String> {
+    prop_oneof![Just("and".to_owned()), Just("]".to_owned()), "[!#-\\[\\]-~]{1,5}", "[a-d]"].boxed()
+}
+
+fn span(longest: u64) -> BoxedStrategy<Duration> {
+    prop_oneof![
+        (1..=longest).prop_map(Duration::from_secs),
+        (1_000_000_000..5_000_000_000_u64).prop_map(Duration::from_nanos)
+    ]
+    .boxed()
+}
+
+const LABELS: [&str; 4] = ["token", "path {org}", "x\" or resource", "any organization"];
+
+fn parser() -> Parser {
+    let parser = NASTY.iter().fold(Parser::new(), |parser, name| parser.check(name, |_| true));
+    LABELS.iter().fold(parser, |parser, label| parser.custom(label, |_| None))
+}
+
+fn request_source() -> BoxedStrategy<RequestSource> {
+    prop_oneof![
+        name().prop_map(|name| path(&name)),
+        "[a-z!#$%&'*+.^_`|~-]{1,8}".prop_map(|name| header(&name)),
+        Just(()).prop_map(|()| header("and")),
+        Just(()).prop_map(|()| header("no header")),
+        "[a-z_-]{1,5}\\.[a-z]{2,3}".prop_map(|domain| subdomain(&domain)),
+        prop::sample::select(&LABELS[..]).prop_map(|label| custom(label, |_| None)),
+    ]
+    .boxed()
+}
+
+fn model_word() -> BoxedStrategy<Policy> {
+    let org = || prop_oneof![4 => request_source(), 1 => Just(()).prop_map(|()| any_organization())];
+    prop_oneof![
+        Just(()).prop_map(|()| resource()),
+        Just(()).prop_map(|()| authenticated()),
+        name().prop_map(|indicator| resource_at(&indicator)),
+        org().prop_map(organization),
+        (name(), org()).prop_map(|(indicator, source)| resource_at(&indicator).in_organization(source)),
+        request_source().prop_map(|source| resource().about(source)),
+    ]
+    .boxed()
+}
+
+fn value() -> BoxedStrategy<ClaimValue> {
+    prop_oneof![
+        name().prop_map(ClaimValue::from),
+        any::<bool>().prop_map(ClaimValue::from),
+        any::<i64>().prop_map(ClaimValue::from)
+    ]
+    .boxed()
+}
+
+fn word() -> BoxedStrategy<Policy> {
+    let scopes = || prop::collection::vec(scope_token(), 0..4);
+    prop_oneof![
+        scope_token().prop_map(|name| scope(&name)),
+        scopes().prop_map(all_of),
+        scopes().prop_map(any_of),
+        name().prop_map(|name| issued_by(&name)),
+        Just(()).prop_map(|()| any_issuer()),
+        Just(()).prop_map(|()| user()),
+        Just(()).prop_map(|()| machine()),
+        (name(), value()).prop_map(|(name, value)| claim(&name, value)),
+        (name(), prop::collection::vec(value(), 0..3)).prop_map(|(name, values)| claim_any_of(&name, values)),
+        (name(), value()).prop_map(|(name, value)| claim_contains(&name, value)),
+        Just(()).prop_map(|()| live()),
+        span(86_399).prop_map(fresh_within),
+        span(86_399).prop_map(|age| live().stale_if_error(age)),
+        span(86_399).prop_map(|age| scope("a").stale_if_error(age)),
+        Just(()).prop_map(|()| live().dangerous_token_only_on_error()),
+        prop::sample::select(&NASTY[..]).prop_map(|name| check(name, |_| true)),
+        (name(), name(), request_source()).prop_map(|(action, kind, id)| decide(&action, &kind, id)),
+        (name(), request_source(), span(299), span(299)).prop_map(|(action, id, allow, deny)| {
+            decide(&action, "document", id).decision_cache(CacheTimes::new(allow, deny)).dangerous_allow_on_error()
+        }),
+    ]
+    .boxed()
+}
+
+fn policy() -> BoxedStrategy<Policy> {
+    let conditions = word().prop_recursive(4, 12, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| one.and(two)),
+            (inner.clone(), inner).prop_map(|(one, two)| one.or(two)),
+        ]
+    });
+    let clause = (model_word(), prop::option::of(conditions), any::<bool>()).prop_map(|(model, conditions, first)| {
+        match conditions {
+            None => model,
+            Some(conditions) if first => conditions.and(model),
+            Some(conditions) => model.and(conditions),
+        }
+    });
+    (prop::collection::vec(clause, 1..4), any::<bool>(), any::<bool>())
+        .prop_map(|(clauses, is_optional, is_hidden)| {
+            let policy = clauses.into_iter().reduce(Policy::or).unwrap();
+            let policy = if is_optional { optional(policy) } else { policy };
+            if is_hidden { policy.hide_organization() } else { policy }
+        })
+        .boxed()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn a_printed_policy_is_read_as_the_same(policy in policy()) {
+        let text = policy.to_string();
+        if policy.fault.is_some() {
+            prop_assert!(text.ends_with(" [faulty]"), "{}", text);
+            prop_assert!(parser().parse(&text).is_err(), "{}", text);
+            return Ok(());
+        }
+        let read = parser().parse(&text).map_err(|error| TestCaseError::fail(format!("{text}\n{error}")))?;
+        prop_assert_eq!(read.describe(), policy.describe());
+        prop_assert_eq!(read.to_string(), text, "printing is a fixed point");
+        // What each clause is said to be judged by is a policy of its own, and means that clause.
+        for clause in policy.describe().clauses {
+            let alone = parser().parse(&clause.text).map_err(|error| TestCaseError::fail(format!("{}\n{error}", clause.text)))?;
+            prop_assert_eq!(alone.describe().clauses, [clause]);
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in prop_oneof![any::<String>(), "[a-z \"\\\\(){}\\[\\]=0-9-]{0,40}"]) {
+        let _ = parser().parse(&text);
+    }
+
+    #[test]
+    fn a_text_with_words_exchanged_does_not_panic(policy in policy(), at in any::<prop::sample::Index>(), word in name()) {
+        let text = policy.to_string();
+        let mut words: Vec<&str> = text.split(' ').collect();
+        let at = at.index(words.len());
+        words[at] = &word;
+        let text = words.join(" ");
+        if let Ok(read) = parser().parse(&text) {
+            prop_assert_eq!(parser().parse(&read.to_string()).unwrap().describe(), read.describe());
+        }
+    }
+}
+
+/// A token and a request, as far as policies look at them.
+#[derive(Clone, Debug)]
+struct World {
+    issuer: &'static str,
+    audience: Option<&'static str>,
+    claimed: Option<&'static str>,
+    scopes: Vec<&'static str>,
+    kind: SubjectKind,
+    payload: &'static str,
+    requested: Option<&'static str>,
+}
+
+const API: &str = "https://api.example.com";
+
+fn world() -> impl Strategy<Value = World> {
+    let organization = || prop::option::of(prop::sample::select(&["acme", "other"][..]));
+    (
+        prop::sample::select(&["main", "staff"][..]),
+        organization(),
+        organization(),
+        prop::sample::subsequence(vec!["a", "b", "c"], 0..=3),
+        prop::sample::select(&[SubjectKind::User, SubjectKind::Machine, SubjectKind::Unknown][..]),
+        prop::sample::select(&["{}", r#"{"plan":"pro"}"#, r#"{"plan":["pro","x"]}"#, r#"{"plan":"free"}"#][..]),
+        organization(),
+    )
+        .prop_map(|(issuer, audience, claimed, scopes, kind, payload, requested)| World {
+            issuer,
+            audience,
+            claimed,
+            scopes,
+            kind,
+            payload,
+            requested,
+        })
+}
+
+impl World {
+    fn token(&self) -> AccessToken {
+        let of = |id: &str| ScopedId::new(&self.issuer.into(), id);
+        let audience = self.audience.map_or_else(|| API.to_owned(), |id| format!("{ORGANIZATION_URN}{id}"));
+        let verified = Verified {
+            entry: crate::token::EntryVersion::of(crate::token::IssuerId::unique()),
+            issuer: "https://issuer.example".into(),
+            subject: Subject::new(self.issuer.into(), "subject".into(), self.kind),
+            resources: Arc::from([API.into()]),
+            client_id: None,
+            token_id: None,
+            scopes: ScopeList::from_text(&self.scopes.join(" ")),
+            audience: vec![audience.into()],
+            organization: self.claimed.map(of),
+            audience_organization: self.audience.map(of),
+            audience_organizations: self.audience.into_iter().map(Into::into).collect(),
+            actors: Vec::new(),
+            times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
+        };
+        let text = format!("e30.{}.", URL_SAFE_NO_PAD.encode(self.payload));
+        AccessToken::mint(verified, text.as_bytes(), Provenance::dangling())
+    }
+
+    fn request(&self) -> Parts {
+        let mut request = Request::new(()).into_parts().0;
+        request.extensions.insert(PathParams::new([("org", self.requested.unwrap_or_default())]));
+        if let Some(requested) = self.requested {
+            request.headers.insert("org", requested.parse().unwrap());
+        }
+        request
+    }
+
+    /// What a reader of the description expects: the organization of the first clause that holds.
+    fn expected(&self, description: &Description) -> Option<Option<&'static str>> {
+        description.clauses.iter().find_map(|clause| {
+            let organization = self.model(clause.model.as_ref()?)?;
+            let holds = self.is_issued(clause.issuer.as_ref())
+                && clause.scopes.iter().all(|rule| self.has(rule))
+                && clause.conditions.iter().all(|condition| self.meets(condition));
+            holds.then_some(organization)
+        })
+    }
+
+    fn model(&self, model: &ModelDescription) -> Option<Option<&'static str>> {
+        let named = |source: &SourceDescription, of_token: Option<&'static str>| match source {
+            SourceDescription::AnyOrganization => of_token,
+            _ => of_token.filter(|_| self.requested == of_token),
+        };
+        match model {
+            ModelDescription::Authenticated => Some(None),
+            ModelDescription::Resource { about, .. } if self.audience.is_none() && self.claimed.is_none() => {
+                about.as_ref().map_or(Some(None), |_| self.requested.map(Some))
+            }
+            ModelDescription::Organization { source } if self.claimed.is_none() => {
+                named(source, self.audience).map(Some)
+            }
+            ModelDescription::ResourceInOrganization { source, .. } if self.audience.is_none() => {
+                named(source, self.claimed).map(Some)
+            }
+            _ => None,
+        }
+    }
+
+    fn is_issued(&self, issuer: Option<&IssuerDescription>) -> bool {
+        !matches!(issuer, Some(IssuerDescription::Named(name)) if name != self.issuer)
+    }
+
+    fn has(&self, rule: &ScopesDescription) -> bool {
+        let has = |scope: &String| self.scopes.contains(&scope.as_str());
+        match rule {
+            ScopesDescription::All(scopes) => scopes.iter().all(has),
+            ScopesDescription::Any(scopes) => scopes.iter().any(has),
+        }
+    }
+
+    fn meets(&self, condition: &ConditionDescription) -> bool {
+        let claims: serde_json::Value = serde_json::from_str(self.payload).unwrap();
+        let value = |value: &ClaimValue| serde_json::to_value(value).unwrap();
+        match condition {
+            ConditionDescription::SubjectKind { subject } => match self.kind {
+                SubjectKind::User => *subject == "user",
+                SubjectKind::Machine => *subject == "machine",
+                SubjectKind::Unknown => false,
+            },
+            ConditionDescription::Claim { name, equals } => claims.get(name) == Some(&value(equals)),
+            ConditionDescription::ClaimAnyOf { name, any_of } => {
+                any_of.iter().any(|one| claims.get(name) == Some(&value(one)))
+            }
+            ConditionDescription::ClaimContains { name, contains } => {
+                claims.get(name).and_then(|claim| claim.as_array()).is_some_and(|all| all.contains(&value(contains)))
+            }
+            ConditionDescription::Check { name } => name == "yes",
+            ConditionDescription::Decision { .. } => panic!("no decision point"),
+        }
+    }
+}
+
+/// Policies that need nothing but token and request.
+fn judged_policy() -> BoxedStrategy<Policy> {
+    let sources = || {
+        let named = prop_oneof![Just("path"), Just("header"), Just("any")];
+        named.prop_map(|kind| match kind {
+            "path" => path("org"),
+            "header" => header("org"),
+            _ => any_organization(),
+        })
+    };
+    let models = prop_oneof![
+        Just(()).prop_map(|()| resource().any_issuer()),
+        Just(()).prop_map(|()| authenticated().issued_by("main")),
+        sources().prop_map(|source| organization(source).any_issuer()),
+        sources().prop_map(|source| resource().in_organization(source).issued_by("staff")),
+        Just(()).prop_map(|()| resource().any_issuer().about(path("org"))),
+    ];
+    let words = prop_oneof![
+        prop::sample::select(&["a", "b", "c"][..]).prop_map(scope),
+        prop::sample::subsequence(vec!["a", "b", "c"], 1..=3).prop_map(any_of),
+        Just(()).prop_map(|()| user()),
+        Just(()).prop_map(|()| machine()),
+        Just(()).prop_map(|()| claim("plan", "pro")),
+        Just(()).prop_map(|()| claim_any_of("plan", ["pro", "free"])),
+        Just(()).prop_map(|()| claim_contains("plan", "pro")),
+        prop::sample::select(&["yes", "no"][..]).prop_map(|name| parsed(&format!("check \"{name}\""))),
+    ];
+    let conditions = words.prop_recursive(3, 8, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(one, two)| one.and(two)),
+            (inner.clone(), inner).prop_map(|(one, two)| one.or(two)),
+        ]
+    });
+    let clause = (models, prop::option::of(conditions))
+        .prop_map(|(model, conditions)| conditions.map_or(model.clone(), |conditions| model.and(conditions)));
+    prop::collection::vec(clause, 1..4).prop_map(|clauses| clauses.into_iter().reduce(Policy::or).unwrap()).boxed()
+}
+
+/// One closure for each name, whoever asks.
+fn parsed(text: &str) -> Policy {
+    static PARSER: std::sync::LazyLock<Parser> =
+        std::sync::LazyLock::new(|| Parser::new().check("yes", |_| true).check("no", |_| false));
+    PARSER.parse(text).unwrap()
+}
+
+fn judged(policy: Policy, world: &World) -> Option<Result<Option<String>, String>> {
+    let mut entries = ["main", "staff"].map(IssuerRules::for_tests);
+    entries[1].issuers = vec!["https://staff.example".into()];
+    let policy = CompiledPolicy::compile(policy, &entries.iter().collect::<Vec<_>>()).ok()?;
+    let decisions = DecisionView { decider: None, decided: &[], route: None };
+    let mut view = View { live: None, decisions, memory: &mut CheckMemory::default() };
+    let outcome = policy.judge(&world.token(), &mut world.request(), &mut view);
+    Some(match outcome {
+        Ok(granted) => Ok(granted.organization.map(|organization| organization.id().to_owned())),
+        Err(Stop::Reject(rejection)) => Err(format!("{:?} {:?}", rejection.kind(), rejection.remediation())),
+        Err(Stop::Need(_)) => panic!("nothing is missing"),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn what_is_described_is_judged(policy in judged_policy(), world in world()) {
+        let Some(outcome) = judged(policy.clone(), &world) else { return Ok(()) };
+        let expected = world.expected(&policy.describe()).map(|organization| organization.map(str::to_owned));
+        prop_assert_eq!(outcome.clone().ok(), expected, "{}", policy);
+        prop_assert_eq!(judged(parsed(&policy.to_string()), &world), Some(outcome));
+    }
+}
+
+#[test]
+fn a_text_that_is_no_policy_is_said_where() {
+    for (text, expected) in [
+        ("", "column 1: expected a word of a policy, such as `resource`, `organization` or `scope`, found the end"),
+        (
+            "resource and",
+            "column 13: expected a word of a policy, such as `resource`, `organization` or `scope`, found the end",
+        ),
+        ("resource xor user", "column 14: expected `and`, `or` or the end, found `user`"),
+        ("resource user", "column 10: expected `and`, `or` or the end, found `user`"),
+        ("(resource", "column 10: expected `)`, found the end"),
+        (
+            "resource and optional user",
+            "column 14: expected a word of a policy, such as `resource`, `organization` or `scope`, found `optional`",
+        ),
+        ("resource and scope and", "column 20: expected a scope (or the string \"and\"), found `and`"),
+        ("é", "column 1: expected a word, a string, or one of ( ) [ ] { } =, found \"é\""),
+        ("resource \"é\" and §", "column 18: expected a word, a string, or one of ( ) [ ] { } =, found \"§\""),
+        ("resource and claim a = \"b", "column 24: expected a string as in JSON, found \"\\\"b\""),
+        ("resource and claim a = b", "column 24: expected a string, an integer, `true` or `false`, found `b`"),
+        ("resource and all of []", "column 22: expected a scope, found `]`"),
+        ("resource and fresh within 5m", "column 27: expected a duration: an integer and ns, us, ms or s, found `5m`"),
+        ("resource and fresh within 0s", "column 14: fresh_within(0ns): not in 1s ..= 86400s"),
+        ("resource and user and machine", "column 1: (user) and (machine) contradict each other"),
+        ("resource and scope a [faulty]", "column 22: expected `and`, `or` or the end, found `[`"),
+        (
+            "resource and check \"mine\"",
+            "column 20: expected code of the application that is registered: see Parser::check for check \"mine\", found `\"mine\"`",
+        ),
+        (
+            "organization from custom \"query\"",
+            "column 26: expected code of the application that is registered: see Parser::custom for custom \"query\", found `\"query\"`",
+        ),
+        (
+            "organization from token",
+            "column 19: expected `path {..}`, `header`, `subdomain of` or `custom`, found `token`",
+        ),
+        (
+            "resource about any organization",
+            "column 16: expected `path {..}`, `header`, `subdomain of` or `custom`, found `any`",
+        ),
+        (
+            "resource and decide read document from path {id} [keep 10s 5s] [allow on error]",
+            "column 65: expected `allow on error` or `keep`, in this order and each once, found `allow`",
+        ),
+        (
+            "resource and decide read document from path {id} [keep 301s 5s]",
+            "column 56: expected times of at most 300s, found `301s 5s]`",
+        ),
+    ] {
+        assert_eq!(text.parse::<Policy>().unwrap_err().to_string(), expected, "{text}");
+    }
+    let error = "resource and §".parse::<Policy>().unwrap_err();
+    assert_eq!(error.column(), 14);
+}
+
+#[test]
+fn what_is_read_is_bounded() {
+    let long = format!("resource and scope {}", "a".repeat(70_000));
+    assert!(long.parse::<Policy>().unwrap_err().to_string().contains("65536 bytes"));
+    let deep = format!("{}resource{}", "(".repeat(30_000), ")".repeat(30_000));
+    assert!(deep.parse::<Policy>().unwrap_err().to_string().contains("at most 64 groups"));
+    let wide = vec!["(scope a or scope b)"; 7].join(" and ");
+    assert!(wide.parse::<Policy>().unwrap_err().to_string().contains("more than 64 clauses"));
+    let many = vec!["(scope a or scope b)"; 2_000].join(" and ");
+    assert!(many.parse::<Policy>().unwrap_err().to_string().contains("more than 64 clauses"));
+    assert!(vec!["(scope a or scope b)"; 6].join(" and ").parse::<Policy>().is_ok());
+    // What the builder makes is bounded by the same, however it is put together.
+    let nested = (0..10_000).fold(resource(), |policy, _| live().and(live().and(policy)));
+    assert!(nested.describe().fault.unwrap().contains("deep"));
+    let chained = (0..10_000).fold(resource(), |policy, _| policy.or(resource().and(user())));
+    assert!(chained.describe().fault.unwrap().contains("clauses"));
+}
+
+#[test]
+fn one_name_for_two_pieces_of_code_is_a_fault() {
+    let twice = resource().check("a", |_| true).or(authenticated().check("a", |_| false));
+    assert!(twice.describe().fault.unwrap().contains("check \"a\""));
+    let source = || custom("l", |_| None);
+    let twice = organization(source()).or(resource().in_organization(source()));
+    assert!(twice.describe().fault.unwrap().contains("custom \"l\""));
+    let (one, same) = (check("a", |_| true), custom("l", |_| None));
+    let once = organization(same.clone()).and(one.clone()).or(resource().in_organization(same).and(one));
+    assert_eq!(once.describe().fault, None);
+    let many = (0..65).fold(resource(), |policy, number| policy.check(&number.to_string(), |_| true));
+    let fault = CompiledPolicy::compile(many, &[&IssuerRules::for_tests("main")]).unwrap_err().to_string();
+    assert!(fault.contains("more than 64 checks"), "{fault}");
+}
+
+#[test]
+fn faults_name_the_word_as_it_was_written() {
+    for (policy, printed) in [
+        (organization(header("a b")), "organization from header \"a b\" [faulty]"),
+        (resource().about(any_organization()), "resource [faulty]"),
+        (resource().scope("a b"), "resource and scope \"a b\" [faulty]"),
+        (organization(subdomain("a..b")), "organization from subdomain of a..b [faulty]"),
+        (resource().and(claim("", 1)), "resource and claim \"\" = 1 [faulty]"),
+        (resource().user().machine(), "resource and user and machine [faulty]"),
+    ] {
+        assert_eq!(policy.to_string(), printed);
+        assert!(printed.parse::<Policy>().is_err());
+    }
+}
+
+#[test]
+fn a_description_is_data() {
+    let policy = optional(
+        organization(path("org"))
+            .any_of(["a", "b"])
+            .live()
+            .stale_if_error(Duration::from_secs(60))
+            .and(claim_contains("groups", "staff"))
+            .decide("read", "document", path("id"))
+            .decision_cache(CacheTimes::new(Duration::from_millis(1500), Duration::ZERO))
+            .or(resource_at(API).issued_by("staff").about(header("x-org"))),
+    );
+    let expected = serde_json::json!({
+        "text": "optional (organization from path {org} and any of [a b] and live [stale 60s] and claim groups contains \"staff\" \
+                 and decide read document from path {id} [keep 1500ms 0s]) or \
+                 (resource https://api.example.com about header x-org and issued by staff)",
+        "optional": true,
+        "hidden": false,
+        "written": { "or": [
+            { "and": [
+                { "word": "organization from path {org}" },
+                { "word": "any of [a b]" },
+                { "word": "live [stale 60s]" },
+                { "word": "claim groups contains \"staff\"" },
+                { "word": "decide read document from path {id} [keep 1500ms 0s]" },
+            ] },
+            { "and": [{ "word": "resource https://api.example.com about header x-org" }, { "word": "issued by staff" }] },
+        ] },
+        "clauses": [
+            {
+                "text": "organization from path {org} and claim groups contains \"staff\" and any of [a b] and live [stale 60s] \
+                         and decide read document from path {id} [keep 1500ms 0s]",
+                "issuer": null,
+                "model": { "kind": "organization", "source": { "path": "org" } },
+                "scopes": [{ "any": ["a", "b"] }],
+                "freshness": { "live": true, "on_error": { "stale": "60s" } },
+                "conditions": [
+                    { "kind": "claim_contains", "name": "groups", "contains": "staff" },
+                    {
+                        "kind": "decision", "action": "read", "resource_type": "document", "id": { "path": "id" },
+                        "allow_on_error": false, "keep": { "allow": "1500ms", "deny": "0s" },
+                    },
+                ],
+            },
+            {
+                "text": "resource https://api.example.com about header x-org and issued by staff",
+                "issuer": { "named": "staff" },
+                "model": { "kind": "resource", "indicator": "https://api.example.com", "about": { "header": "x-org" } },
+                "scopes": [],
+                "freshness": null,
+                "conditions": [],
+            },
+        ],
+    });
+    assert_eq!(serde_json::to_value(policy.describe()).unwrap(), expected);
+}
