@@ -32,9 +32,9 @@ mod outcome;
 mod point;
 mod property;
 mod request;
-mod wanted;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 pub use cache::CacheTimes;
 #[cfg(feature = "axum")]
