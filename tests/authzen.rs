@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use futures_util::future::join_all;
 use http::{Request, Response};
 use orgate::authzen::{AuthZen, AuthZenBuilder, Semantic};
 use orgate::decision::{Decider, Decision, DecisionError, DecisionPoint as _, DecisionRequest, Resource};
+use orgate::future::BoxFuture;
 use orgate::http::{Fetch, FetchError, HttpClient};
 use orgate::testing::{PdpFault, TestClock, TestDecisionRequest, TestPdp};
 use serde_json::{Value, json};
@@ -625,4 +627,87 @@ async fn a_point_that_goes_and_comes_back() {
     assert!(decider.decide(&read("y1")).await.unwrap_err().is_unavailable());
     pdp.bring_up();
     assert!(decider.decide(&read("y1")).await.unwrap().is_allowed());
+}
+
+/// A point that never answers questions about one tenant's subjects, and is slow with its metadata.
+#[derive(Default)]
+struct HangsForOne(AtomicUsize);
+
+impl Fetch for HangsForOne {
+    fn fetch(&self, request: Request<Bytes>, _: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
+        Box::pin(async move {
+            if request.uri().path().starts_with("/.well-known/") {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let metadata = json!({
+                    "policy_decision_point": "https://pdp.example.com",
+                    "access_evaluation_endpoint": "https://pdp.example.com/access/v1/evaluation",
+                    "access_evaluations_endpoint": null,
+                });
+                return Ok(Response::new(metadata.to_string().into()));
+            }
+            if String::from_utf8_lossy(request.body()).contains(r#""issuer":"hanging""#) {
+                std::future::pending::<()>().await;
+            }
+            Ok(Response::new(Bytes::from_static(br#"{"decision":true}"#)))
+        })
+    }
+}
+
+fn subject_of(issuer: &str, subject: &str) -> DecisionRequest {
+    TestDecisionRequest::user(subject).issuer_name(issuer).wants("read", Resource::new("document", "y"))
+}
+
+#[tokio::test]
+async fn tenant_whose_questions_hang_takes_no_slot_of_another_and_its_queue_is_not_the_points_fault() {
+    let client = AuthZen::builder("https://pdp.example.com")
+        .without_discovery()
+        .http_client(HttpClient::custom(HangsForOne::default()))
+        .max_calls(4)
+        .deadline(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    let hanging: Vec<_> = (0..40).map(|number| subject_of("hanging", &number.to_string())).collect();
+    let hanging = join_all(hanging.iter().map(|request| client.decide(request)));
+    let others = async {
+        tokio::task::yield_now().await;
+        let requests: Vec<_> = (0..20).map(|number| subject_of("other", &number.to_string())).collect();
+        join_all(requests.iter().map(|request| client.decide(request))).await
+    };
+    let (hanging, others) = tokio::join!(hanging, others);
+    assert!(others.iter().all(|outcome| outcome.as_ref().is_ok_and(Decision::is_allowed)));
+    let unavailable = hanging.iter().filter(|outcome| outcome.as_ref().unwrap_err().is_unavailable()).count();
+    assert_eq!(unavailable, 4, "only those that were asked in time count as unanswered");
+}
+
+#[tokio::test]
+async fn caller_that_hangs_up_does_not_end_the_question_for_metadata() {
+    struct Shared(Arc<HangsForOne>);
+    impl Fetch for Shared {
+        fn fetch(&self, request: Request<Bytes>, most: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
+            self.0.fetch(request, most)
+        }
+    }
+    let point = Arc::new(HangsForOne::default());
+    let client = AuthZen::builder("https://pdp.example.com").http_client(HttpClient::custom(Shared(point.clone())));
+    let client = client.build().unwrap();
+    for _ in 0..5 {
+        let hung_up = tokio::time::timeout(Duration::from_millis(5), client.ready()).await;
+        assert!(hung_up.is_err());
+    }
+    assert!(client.decide(&subject_of("main", "u")).await.unwrap().is_allowed());
+    assert_eq!(point.0.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    for builder in
+        [AuthZen::builder("https://pdp.example.com"), AuthZen::builder("https://pdp.example.com").without_discovery()]
+    {
+        let client = builder.build().unwrap();
+        let request = subject_of("main", "u");
+        let error = futures_util::FutureExt::now_or_never(client.decide(&request)).unwrap().unwrap_err();
+        assert!(!error.is_unavailable() && error.to_string().contains("tokio"), "{error}");
+        assert!(futures_util::FutureExt::now_or_never(client.ready()).is_some());
+    }
 }

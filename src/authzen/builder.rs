@@ -11,8 +11,9 @@ use super::discovery::{Endpoints, Metadata, Source, below};
 use super::{AuthZen, Evaluation};
 use crate::decision::{DecisionRequest, MAX_BATCH, Obligation};
 use crate::error::ConfigError;
+use crate::http::HttpClient;
+use crate::http::remote::{Remote, check_header};
 use crate::http::url::check_base;
-use crate::http::{HttpClient, Remote, check_header};
 use crate::time::{Clock, SystemClock};
 
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);

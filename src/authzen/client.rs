@@ -17,7 +17,7 @@ use crate::decision::{
     Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, Obligation, one_for_each, too_many,
 };
 use crate::flight::{Lane, NO_RUNTIME, has_runtime};
-use crate::http::Remote;
+use crate::http::remote::Remote;
 
 /// The largest question that is sent.
 const MAX_QUESTION_BYTES: usize = 256 * 1024;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::decision::DecisionError;
 use crate::error::ConfigError;
 use crate::flight::{NO_RUNTIME, Panicked, SingleFlight, Unfinished};
-use crate::http::Remote;
+use crate::http::remote::Remote;
 use crate::http::url;
 use crate::http::url::{PlainHttp, is_loopback};
 use crate::json::Object;

@@ -4,7 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(feature = "authzen", feature = "permit"))]
-use crate::http::{CallError, is_passing, retry_after};
+use crate::http::{
+    remote::{CallError, is_passing},
+    retry_after,
+};
 
 /// A call that brought no decision. It is never a denial: whoever gets one must not go on, and answers 503.
 ///

@@ -3,13 +3,14 @@
 mod client;
 mod document;
 mod fetch;
-mod header;
 pub(crate) mod percent;
-mod remote;
+// Whoever calls through it is a vendor, and features gate those.
+#[cfg_attr(not(any(feature = "authzen", feature = "permit")), allow(dead_code))]
+pub(crate) mod remote;
+mod retry_after;
 pub(crate) mod url;
 
 pub use client::HttpClient;
 pub(crate) use document::send;
 pub use fetch::{Fetch, FetchError};
-pub(crate) use header::{check_header, retry_after};
-pub(crate) use remote::{CallError, Remote, is_passing};
+pub(crate) use retry_after::retry_after;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Fetch, FetchError, retry_after, send};
+use crate::error::ConfigError;
 use crate::flight::{Lane, Lanes, NO_RUNTIME, has_runtime};
 
 /// The largest response that is read.
@@ -115,6 +116,17 @@ fn pause_before_another(first: &Result<Response<Bytes>, CallError>, deadline: Du
 /// Whether the same request may be answered otherwise in a moment.
 pub(crate) fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+}
+
+/// A header that holds a secret, which no error and no `Debug` shows.
+pub(crate) fn check_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
+    let name = HeaderName::try_from(name).map_err(|_| ConfigError::new(format_args!("header {name:?}: not a name")))?;
+    let mut value = HeaderValue::try_from(value)
+        .ok()
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| ConfigError::new(format_args!("header {name}: its value is empty, or no value of a header")))?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 impl fmt::Display for CallError {

@@ -10,8 +10,9 @@ use tokio::sync::OnceCell;
 use super::Permit;
 use super::client::{Facts, Inner};
 use crate::error::ConfigError;
+use crate::http::HttpClient;
+use crate::http::remote::{Remote, check_header};
 use crate::http::url::check_base;
-use crate::http::{HttpClient, Remote, check_header};
 
 const API: &str = "https://api.permit.io";
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);

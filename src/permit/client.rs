@@ -14,7 +14,7 @@ use crate::decision::{
     Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, KnownIssuers, MAX_BATCH, too_many,
 };
 use crate::flight::Lane;
-use crate::http::Remote;
+use crate::http::remote::Remote;
 
 /// Permit.io: a decision point, and the facts that it decides by. A cheap clone.
 #[derive(Clone)]

@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use super::client::Facts;
 use super::{Permit, PermitUser};
 use crate::http::percent;
-use crate::http::{CallError, is_passing, retry_after};
+use crate::http::{
+    remote::{CallError, is_passing},
+    retry_after,
+};
 use crate::json::Object;
 
 const WAIT_TIMEOUT: HeaderName = HeaderName::from_static("x-wait-timeout");

@@ -124,3 +124,26 @@ async fn a_proxy_of_the_environment_is_not_used() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
+
+/// An image without root certificates: the error names the remedy, and plain loopback http needs none.
+#[tokio::test]
+async fn missing_root_certificates_are_found_at_build_time_and_only_for_https() {
+    const CHILD: &str = "ORGATE_TEST_WITHOUT_ROOTS";
+    if std::env::var_os(CHILD).is_some() {
+        let error = ResourceServer::builder("https://issuer.example", API).build().unwrap_err().to_string();
+        assert!(error.contains("ca-certificates") && error.contains("root_certificate"), "{error}");
+        let issuer = TestIssuer::start().await;
+        assert!(Api::new(builder(&issuer)).get(token(&issuer)).await.is_ok());
+        let secure = SecureIssuer::start(&issuer).await;
+        let client = HttpClient::new().root_certificate(&*secure.root);
+        let own = ResourceServer::builder(&*secure.url, API).clock(issuer.clock()).http_client(client);
+        let token = issuer.resource_token(API).issuer(&*secure.url).mint();
+        assert!(Api::new(own).get(&token).await.is_ok(), "one of its own is enough");
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let name = "transport::missing_root_certificates_are_found_at_build_time_and_only_for_https";
+    child.args(["--exact", name]).env(CHILD, "1").env("SSL_CERT_FILE", "/dev/null").env_remove("SSL_CERT_DIR");
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

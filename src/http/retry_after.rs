@@ -1,11 +1,9 @@
-//! Header fields: one that holds a secret, and `Retry-After`.
+//! How long a response asks its reader to wait.
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-use crate::error::ConfigError;
 
 /// Reads `Retry-After` (RFC 9110 section 10.2.3), seconds or a date. `now` is the time since the Unix epoch; without it, a date
 /// counts from the response's own `Date`.
@@ -23,19 +21,10 @@ fn date(text: &str) -> Option<Duration> {
     httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()
 }
 
-/// A header that holds a secret, which no error and no `Debug` shows.
-pub(crate) fn check_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
-    let name = HeaderName::try_from(name).map_err(|_| ConfigError::new(format_args!("header {name:?}: not a name")))?;
-    let mut value = HeaderValue::try_from(value)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| ConfigError::new(format_args!("header {name}: its value is empty, or no value of a header")))?;
-    value.set_sensitive(true);
-    Ok((name, value))
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
