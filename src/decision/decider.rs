@@ -241,7 +241,7 @@ impl<'a> Question<'a> {
 /// A point of the application's own may forget to end.
 pub(crate) async fn in_time<T>(deciding: impl Future<Output = Result<T, DecisionError>>) -> Result<T, DecisionError> {
     if tokio::runtime::Handle::try_current().is_err() {
-        return Err(DecisionError::unavailable("decisions need a tokio runtime"));
+        return Err(DecisionError::wrong("decisions need a tokio runtime"));
     }
     let late = || DecisionError::unavailable(format_args!("no answer within {} s", LIMIT.as_secs()));
     tokio::time::timeout(LIMIT, deciding).await.unwrap_or_else(|_| Err(late()))

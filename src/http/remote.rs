@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Fetch, FetchError, retry_after, send};
 use crate::error::ConfigError;
@@ -18,6 +18,8 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 /// Calls that wait for a slot, for each slot that there is.
 const QUEUE: usize = 4;
+/// The longest wait for a slot: a caller of this that gives up later has waited for the other side.
+const MOST_QUEUING: Duration = Duration::from_secs(1);
 
 /// A server, and the limits of calls to it.
 pub(crate) struct Remote {
@@ -69,7 +71,7 @@ impl Remote {
         let waited = at_once.is_none();
         let _slot = match at_once {
             Some(slot) => slot,
-            None => match timeout_at(end, bulkhead.enter(who)).await {
+            None => match timeout(MOST_QUEUING.min(deadline / 2), bulkhead.enter(who)).await {
                 Ok(Ok(slot)) => slot,
                 _ => return Err(CallError::Busy),
             },
