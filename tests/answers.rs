@@ -742,7 +742,7 @@ async fn the_log_shows_what_came_beside_what_is_expected() {
         (format!("Bearer {}", "a".repeat(9000)), vec!["9001 bytes", "max_token_bytes"]),
     ] {
         Log::start();
-        let answer = api.send(&app, with("/", &[authorization.clone()], None)).await;
+        let answer = api.send(&app, with("/", std::slice::from_ref(&authorization), None)).await;
         assert_eq!(answer.status, 401, "{expected:?}");
         let [event] = &log.refusals()[..] else { panic!("one event for {expected:?}") };
         for part in expected {

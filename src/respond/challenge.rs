@@ -5,7 +5,7 @@
 //! the first field only. Therefore each scheme has a field of its own, the parameters have a fixed order, and no text
 //! contains the name of a parameter followed by `=`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -77,6 +77,7 @@ impl ChallengeSettings {
 }
 
 /// What may be written between the quotes.
+#[derive(Clone, Copy)]
 enum Value<'a> {
     /// Text of ours, without quote, backslash and `=`.
     Fixed(&'static str),
@@ -112,7 +113,8 @@ impl Challenge {
 
     fn with(mut self, name: &'static str, value: Value<'_>) -> Self {
         let separator = if self.has_parameters { ", " } else { " " };
-        self.text.push_str(&format!("{separator}{name}=\"{value}\""));
+        // Writing to a `String` never fails.
+        let _ = write!(self.text, "{separator}{name}=\"{value}\"");
         self.has_parameters = true;
         self
     }

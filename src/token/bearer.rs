@@ -118,7 +118,7 @@ fn other_credentials(value: &[u8]) -> Cow<'static, str> {
         (Some(scheme), _) => format!("the Authorization header has the scheme {scheme}, expected Bearer").into(),
         (None, Some(_)) => "the Authorization header has an unknown scheme, expected Bearer".into(),
         (None, None) if value.is_empty() => "the Authorization header is empty".into(),
-        (None, None) if value.iter().filter(|&&byte| byte == b'.').count() == 2 && is_b64token(value) => {
+        (None, None) if value.split(|&byte| byte == b'.').count() == 3 && is_b64token(value) => {
             "the Authorization header has a JWT without a scheme, expected \"Bearer \" in front of it".into()
         }
         (None, None) => "the Authorization header has one word, expected Bearer and a token".into(),

@@ -144,35 +144,35 @@ const ROOT: [&str; 9] = [
 
 #[test]
 fn modules_use_the_floors_below() {
-    report(floor_violations(&Graph::of(&crate_sources())));
+    report(&floor_violations(&Graph::of(&crate_sources())));
 }
 
 #[test]
 fn files_do_not_need_each_other_in_circles() {
-    report(circle_violations(&Graph::of(&crate_sources())));
+    report(&circle_violations(&Graph::of(&crate_sources())));
 }
 
 #[test]
 fn some_things_happen_in_one_place_only() {
     let sources = crate_sources();
-    report(ONLY_IN.iter().flat_map(|rule| place_violations(rule, &sources)).collect());
+    report(ONLY_IN.iter().flat_map(|rule| place_violations(rule, &sources)).collect::<Vec<_>>());
 }
 
 #[test]
 fn decisions_never_wait() {
-    report(waiting_violations(&crate_sources()));
+    report(&waiting_violations(&crate_sources()));
 }
 
 #[test]
 fn files_are_short() {
-    report(length_violations(&crate_sources()));
+    report(&length_violations(&crate_sources()));
 }
 
 #[test]
 fn public_signatures_name_few_dependencies() {
     let foreign = foreign_crates(include_str!("../../Cargo.toml"));
     assert!(foreign.contains("jsonwebtoken") && foreign.contains("serde_json") && !foreign.contains("http"));
-    report(crate_sources().iter().flat_map(|source| signature_violations(source, &foreign)).collect());
+    report(&crate_sources().iter().flat_map(|source| signature_violations(source, &foreign)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn nine_names_are_at_the_root() {
     assert_eq!(root_names(root), ROOT.into());
 }
 
-fn report(violations: Vec<String>) {
+fn report(violations: &[String]) {
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 

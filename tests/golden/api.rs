@@ -153,7 +153,7 @@ impl Answer {
         assert!(challenge.starts_with("Bearer ") && challenge.contains("realm="), "{what}: {challenge}");
         match error {
             Some(error) => {
-                assert!(challenge.starts_with(&format!("Bearer error=\"{error}\", ")), "{what}: {challenge}")
+                assert!(challenge.starts_with(&format!("Bearer error=\"{error}\", ")), "{what}: {challenge}");
             }
             None => assert!(!challenge.contains("error"), "{what}: {challenge}"),
         }
