@@ -155,7 +155,7 @@ fn files_do_not_need_each_other_in_circles() {
 #[test]
 fn some_things_happen_in_one_place_only() {
     let sources = crate_sources();
-    report(ONLY_IN.iter().flat_map(|rule| place_violations(rule, &sources)).collect::<Vec<_>>());
+    report(&ONLY_IN.iter().flat_map(|rule| place_violations(rule, &sources)).collect::<Vec<_>>());
 }
 
 #[test]
