@@ -1,0 +1,62 @@
+//! Several issuers, and entries that come and go.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use orgate::policy::{any_issuer, path, resource};
+use orgate::testing::{TestClock, TestIssuer};
+use orgate::{Guard, Issuer, Organization, ResourceServer};
+
+use crate::support::{API, START, issuer_at, send};
+
+/// Where tenants bring their issuers, and no word of `dangerous_` was said.
+#[tokio::test]
+async fn an_added_issuer_is_no_service_of_this_machine() {
+    use tokio::io::AsyncReadExt as _;
+    let first = TestIssuer::start().await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let internal = listener.local_addr().unwrap();
+    let entry = Issuer::new("https://tenant.logto.app/oidc").jwks_json(first.jwks_json());
+    let server = ResourceServer::builder(entry, API).build().unwrap();
+    for issuer in [
+        Issuer::new(format!("http://{internal}/v1/agent")),
+        Issuer::new("https://tenant-7.example.com").jwks_uri(format!("http://{internal}/keys")),
+        Issuer::new(format!("http://localhost:{}/v1/agent", internal.port())),
+    ] {
+        assert!(server.add_issuer(issuer.name("tenant-7")).is_err());
+    }
+    _ = server.refresh_keys("tenant-7").await;
+    let heard = tokio::time::timeout(Duration::from_millis(300), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read(&mut [0; 64]).await.unwrap()
+    });
+    assert!(heard.await.is_err(), "the service was asked");
+}
+
+/// `any_issuer()` accepts every tenant's tokens: what keeps data apart is the key that the handler uses.
+#[tokio::test]
+async fn one_organization_id_of_two_issuers_is_two_keys() {
+    let clock = TestClock::new(START);
+    let (customers, evil) = (issuer_at(&clock).await, issuer_at(&clock).await);
+    let server = ResourceServer::builder(Issuer::new(customers.url()).name("customers"), API)
+        .issuer(Issuer::new(evil.url()).name("evil"))
+        .clock(clock)
+        .build()
+        .unwrap();
+    let show = async |org: Organization| format!("{:?}", (org.issuer_name(), org.id()));
+    let policy = resource().in_organization(path("org")).scope("read:orders");
+    let guard: Guard = server.guard().get("/orgs/{org}/orders", show, policy);
+    let error = guard.clone().into_router().unwrap_err().to_string();
+    let (narrow, wide) = (error.find("issued_by").unwrap(), error.find("any_issuer").unwrap());
+    assert!(narrow < wide, "the narrow word comes first: {error}");
+
+    let app = guard.require(any_issuer()).into_router().unwrap();
+    let mut keys = Vec::new();
+    for issuer in [&customers, &evil] {
+        let token = issuer.organization_resource_token(API, "acme").scope("read:orders").mint();
+        let answer = send(&app, "/orgs/acme/orders", &format!("Bearer {token}")).await;
+        assert_eq!(answer.status(), 200);
+        keys.push(to_bytes(answer.into_body(), 1000).await.unwrap());
+    }
+    assert_ne!(keys[0], keys[1]);
+}

@@ -1,0 +1,70 @@
+//! One server in a static, and runtimes that come and go around it: the way of `#[tokio::test]`.
+
+use std::time::{Duration, Instant};
+
+use orgate::ResourceServer;
+use orgate::testing::{Endpoint, Fault, TestIssuer};
+
+use crate::support::{API, api, get, last_error};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// An issuer on a thread of its own, as a real one is.
+fn issuer_elsewhere() -> TestIssuer {
+    let (give, take) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        give.send(runtime.block_on(TestIssuer::start())).unwrap();
+        runtime.block_on(std::future::pending::<()>());
+    });
+    take.recv().unwrap()
+}
+
+#[test]
+fn a_runtime_that_ends_takes_no_waiting_request_along() {
+    let issuer = issuer_elsewhere();
+    issuer.fail_always(Endpoint::Keys, Fault::Delay(Duration::from_millis(300)));
+    let server = ResourceServer::builder(issuer.url(), API).build().unwrap();
+    let (app, token) = (api(&server), issuer.resource_token(API).mint());
+    let (other, its_token) = (app.clone(), token.clone());
+    let one = std::thread::spawn(move || {
+        runtime().block_on(async {
+            _ = tokio::time::timeout(Duration::from_millis(100), get(&other, "/", &its_token)).await;
+        });
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    let status = runtime().block_on(get(&app, "/", &token));
+    one.join().unwrap();
+    assert_eq!(status, 200, "{:?}", last_error(&server));
+}
+
+#[test]
+fn a_fetch_that_ended_with_its_runtime_is_no_failure_of_the_issuer() {
+    let issuer = issuer_elsewhere();
+    issuer.fail_next(Endpoint::Keys, Fault::Hang);
+    let server = ResourceServer::builder(issuer.url(), API).build().unwrap();
+    let (app, token) = (api(&server), issuer.resource_token(API).mint());
+    runtime().block_on(async { _ = tokio::time::timeout(Duration::from_millis(200), get(&app, "/", &token)).await });
+    assert_eq!(runtime().block_on(get(&app, "/", &token)), 200, "{:?}", last_error(&server));
+}
+
+/// A connection in a pool belongs to a runtime that is there and is not driven.
+#[test]
+fn a_runtime_that_stands_still_holds_no_request_up() {
+    let issuer = issuer_elsewhere();
+    let server = ResourceServer::builder(issuer.url(), API).clock(issuer.clock()).build().unwrap();
+    let (app, mut kept) = (api(&server), Vec::new());
+    for round in 0..3 {
+        if round > 0 {
+            issuer.clock().advance(Duration::from_secs(31));
+            issuer.rotate();
+        }
+        let token = issuer.resource_token(API).mint();
+        let (start, runtime) = (Instant::now(), runtime());
+        let status = runtime.block_on(get(&app, "/", &token));
+        assert_eq!(status, 200, "round {round}, after {:?}", start.elapsed());
+        kept.push(runtime);
+    }
+}
