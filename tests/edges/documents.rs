@@ -166,7 +166,7 @@ async fn a_key_whose_private_half_was_published_stops_working() {
 
 async fn refresh(server: &ResourceServer) {
     let name = server.keys()[0].issuer_name().to_owned();
-    _ = server.refresh_keys(&name).await;
+    _ = server.issuer(&name).unwrap().refresh_keys().await;
 }
 
 /// Written in Go, what is absent is null.

@@ -1,7 +1,7 @@
-//! Opaque tokens, and what invented ones cost.
+//! Opaque tokens: to whose endpoint they are shown, and what invented ones cost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,15 +13,16 @@ use orgate::policy::resource;
 use orgate::testing::TestIssuer;
 use orgate::time::Clock as _;
 use orgate::token::Introspection;
-use orgate::{Issuer, ResourceServer};
+use orgate::{AccessToken, Issuer, ResourceServer};
 use serde_json::json;
 
 use crate::support::{API, get};
 
-/// An introspection endpoint that knows every token, and may hang.
+/// An introspection endpoint that knows every token, writes down what it is shown, and may hang.
 #[derive(Clone)]
 struct Endpoint {
     answer: String,
+    shown: Arc<Mutex<Vec<String>>>,
     hangs: Arc<AtomicBool>,
 }
 
@@ -33,13 +34,14 @@ impl Endpoint {
             "active": true, "token_type": "Bearer", "sub": "u1", "client_id": "web", "aud": API, "scope": "a",
             "iat": now, "exp": now + 3600,
         });
-        Self { answer: answer.to_string(), hangs: Arc::default() }
+        Self { answer: answer.to_string(), shown: Arc::default(), hangs: Arc::default() }
     }
 }
 
 impl Fetch for Endpoint {
-    fn fetch(&self, _: Request<Bytes>, _: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
+    fn fetch(&self, request: Request<Bytes>, _: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
         Box::pin(async move {
+            self.shown.lock().unwrap().push(String::from_utf8_lossy(request.body()).into_owned());
             if self.hangs.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
@@ -55,6 +57,23 @@ fn server(issuer: &TestIssuer, endpoint: &Endpoint) -> ResourceServer {
         .introspection(Introspection::new("https://old.example.com/introspection", "api", "secret"))
         .build()
         .unwrap()
+}
+
+#[tokio::test]
+async fn the_endpoint_of_a_removed_issuer_is_shown_no_token_of_its_successor() {
+    let (old, new) = (TestIssuer::start().await, TestIssuer::start().await);
+    let endpoint = Endpoint::of(&old);
+    let server = server(&old, &endpoint);
+    let show = async |token: AccessToken| token.issuer().to_owned();
+    let app: Router = server.guard().get("/", show, resource().scope("a")).into_router().unwrap();
+    assert_eq!(get(&app, "/", "opaque-token-of-the-old-one").await, StatusCode::OK);
+
+    server.issuer("customers").unwrap().remove().unwrap();
+    server.add_issuer(Issuer::new(new.url()).name("customers").jwks_json(new.jwks_json())).unwrap();
+    endpoint.shown.lock().unwrap().clear();
+    assert_eq!(get(&app, "/", "opaque-token-of-the-old-one").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(get(&app, "/", "opaque-token-of-the-new-one").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(*endpoint.shown.lock().unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{Request, StatusCode};
+use orgate::change::About;
 use orgate::policy::{any_issuer, path, resource};
 use orgate::testing::{TestClock, TestIssuer};
-use orgate::{Guard, Issuer, Organization, ResourceServer};
+use orgate::{AccessToken, Guard, Issuer, Organization, ResourceServer};
+use tower::ServiceExt as _;
 
-use crate::support::{API, START, issuer_at, send};
+use crate::support::{API, START, api, get, issuer_at, send};
 
 /// Where tenants bring their issuers, and no word of `dangerous_` was said.
 #[tokio::test]
@@ -25,7 +29,6 @@ async fn an_added_issuer_is_no_service_of_this_machine() {
     ] {
         assert!(server.add_issuer(issuer.name("tenant-7")).is_err());
     }
-    _ = server.refresh_keys("tenant-7").await;
     let heard = tokio::time::timeout(Duration::from_millis(300), async {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.read(&mut [0; 64]).await.unwrap()
@@ -59,4 +62,36 @@ async fn one_organization_id_of_two_issuers_is_two_keys() {
         keys.push(to_bytes(answer.into_body(), 1000).await.unwrap());
     }
     assert_ne!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_without_naming_its_entry() {
+    let issuer = TestIssuer::start().await;
+    let entry = Issuer::new(issuer.url()).name("customers");
+    let server = ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap();
+    let handle = server.issuer("customers").unwrap();
+    let logout = async move |token: AccessToken| _ = handle.revoke_token(&token).unwrap();
+    let app: Router =
+        server.guard().get("/", async || "", resource()).post("/logout", logout, resource()).into_router().unwrap();
+    let token = issuer.resource_token(API).mint();
+    let request = Request::post("/logout").header("authorization", format!("Bearer {token}"));
+    let status = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status();
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(get(&app, "/", &token).await, StatusCode::UNAUTHORIZED);
+    // The name of an issuer is not the name of its entry.
+    assert!(server.issuer(issuer.url()).is_err());
+}
+
+#[tokio::test]
+async fn a_revocation_until_now_reaches_tokens_of_a_clock_that_is_ahead() {
+    let clock = TestClock::new(START);
+    let issuer = TestIssuer::builder().clock(clock.ahead(Duration::from_secs(5))).start().await;
+    let entry = Issuer::new(issuer.url()).name("main");
+    let server = ResourceServer::builder(entry, API).clock(clock.clone()).build().unwrap();
+    let app = api(&server);
+    let stolen = issuer.resource_token(API).client("mobile-app").mint();
+    assert_eq!(get(&app, "/", &stolen).await, StatusCode::OK);
+    clock.advance(Duration::from_secs(2));
+    server.issuer("main").unwrap().revoke(About::client("mobile-app")).unwrap();
+    assert_eq!(get(&app, "/", &stolen).await, StatusCode::UNAUTHORIZED);
 }

@@ -18,3 +18,4 @@ mod routers;
 mod runtimes;
 mod support;
 mod tokens;
+mod webhooks;

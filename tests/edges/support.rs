@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{HeaderValue, Request, Response, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use orgate::logto::webhooks::SigningKeys;
 use orgate::policy::resource;
-use orgate::testing::{TestClock, TestIssuer};
+use orgate::testing::{TestClock, TestIssuer, TestTenant};
 use orgate::{Issuer, ResourceServer};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -91,4 +93,17 @@ pub(crate) async fn issuer_at(clock: &TestClock) -> TestIssuer {
 /// Why the keys of the first entry were not fetched.
 pub(crate) fn last_error(server: &ResourceServer) -> Option<String> {
     server.keys()[0].last_error().map(str::to_owned)
+}
+
+/// A delivery as Logto signs it.
+pub(crate) fn delivery(tenant: &TestTenant, name: &str, at: &str, rest: &Value) -> (HeaderMap, Bytes) {
+    let mut body = json!({ "event": name, "createdAt": at, "hookId": "hook" });
+    for (name, value) in rest.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    tenant.sign_delivery(body.to_string()).into_parts()
+}
+
+pub(crate) fn signing_keys(tenant: &TestTenant) -> SigningKeys {
+    SigningKeys::new([tenant.signing_key()]).unwrap()
 }
