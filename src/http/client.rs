@@ -82,7 +82,6 @@ pub struct HttpClient {
 
 /// The settings of the built-in client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "http-client"), expect(dead_code, reason = "the built-in client reads them"))]
 struct Settings {
     root_certificates: Vec<Vec<u8>>,
     proxy: Option<String>,

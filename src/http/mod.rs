@@ -3,11 +3,13 @@
 mod client;
 mod document;
 mod fetch;
+#[cfg_attr(not(any(feature = "authzen", feature = "logto", feature = "permit")), allow(dead_code))]
 pub(crate) mod percent;
 // Whoever calls through it is a vendor, and features gate those.
 #[cfg_attr(not(any(feature = "authzen", feature = "permit")), allow(dead_code))]
 pub(crate) mod remote;
 mod retry_after;
+#[cfg_attr(not(any(feature = "authzen", feature = "logto", feature = "permit")), allow(dead_code))]
 pub(crate) mod url;
 
 pub use client::HttpClient;
