@@ -19,6 +19,7 @@ pub mod engine;
 mod error;
 mod flight;
 pub mod future;
+pub mod guide;
 pub mod http;
 pub mod issuer;
 mod json;

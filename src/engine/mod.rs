@@ -5,7 +5,6 @@
 //! judged. It decides at one instant, from what is at hand: what is missing is obtained by `resolve`, kept as evidence, and
 //! the decision is made again.
 
-mod authenticate;
 mod decide;
 mod evidence;
 mod grant;
@@ -18,8 +17,8 @@ mod record;
 mod requirement;
 mod resolve;
 mod state;
+mod verify;
 
-pub(crate) use authenticate::verify;
 pub use grant::Grant;
 pub(crate) use need::{MissingKey, Need, Stop};
 pub use observe::Observer;
@@ -30,3 +29,4 @@ pub use record::{Outcome, Record, TokenCache, Wait, WaitedFor};
 pub use requirement::Requirement;
 pub(crate) use requirement::{Begun, Pending};
 pub(crate) use state::{Live, State};
+pub(crate) use verify::verify;

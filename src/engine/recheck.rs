@@ -1,6 +1,6 @@
 //! Whether what was granted still stands.
 
-use super::authenticate::{judge_changes, still_trusted};
+use super::decide::{judge_changes, still_trusted};
 use super::grant::Grant;
 use super::need::Stop;
 use super::requirement::Requirement;
