@@ -484,6 +484,34 @@ async fn every_question_of_a_branch_must_be_allowed() {
 }
 
 #[tokio::test]
+async fn questions_of_a_clause_have_cache_times_of_their_own_and_its_checks_run_once() {
+    let world = World::new(by_name).await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = runs.clone();
+    let policy = reads().decision_cache(CacheTimes::NONE).decide("share", "document", path("id"));
+    let app = world.app(policy.check("not secret", move |facts| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        facts.path("id") != Some("y-secret")
+    }));
+    let asked = || {
+        let calls = world.point.take();
+        calls.iter().map(|call| call.iter().map(|asked| asked.action().to_owned()).collect()).collect()
+    };
+    let calls: [(u16, &str, Vec<Vec<String>>); 4] = [
+        (200, "y", vec![vec!["read".into(), "share".into()]]),
+        (200, "y", vec![vec!["read".into()]]),
+        (403, "n", vec![vec!["read".into(), "share".into()]]),
+        (403, "y-secret", vec![]),
+    ];
+    for (number, (status, id, expected)) in calls.into_iter().enumerate() {
+        assert_eq!(world.status(&app, &format!("/orgs/acme/documents/{id}")).await, status, "{id}");
+        let calls: Vec<Vec<String>> = asked();
+        assert_eq!(calls, expected, "{id}");
+        assert_eq!(runs.load(Ordering::Relaxed), number + 1, "once, though a decision was waited for");
+    }
+}
+
+#[tokio::test]
 async fn another_branch_may_pass() {
     let world = World::new(by_name).await;
     let admin = resource().in_organization(path("org")).scope("admin");

@@ -484,3 +484,30 @@ async fn without_axum_the_router_tells_the_parameters() {
         assert_eq!(service.oneshot(untold).await.unwrap().status(), 500);
     }
 }
+
+#[tokio::test]
+async fn support_gets_the_organization_of_the_request_and_the_policy_vouches_for_it() {
+    async fn whose_word(organization: Organization) -> String {
+        format!("{} {:?}", organization.id(), organization.provenance())
+    }
+    let api = Api::start().await;
+    let policy = organization(path("org")).scope("x").or(resource().scope("support").about(path("org")));
+    let app = api.server.guard().get("/orgs/{org}", whose_word, policy).into_router().unwrap();
+    for (token, status, body) in [
+        (api.organization_token("acme", "x"), 200, "acme Token"),
+        (api.token("support"), 200, "acme Policy"),
+        (api.token("x"), 403, ""),
+        (api.organization_token("other", "x support"), 403, ""),
+        (api.member_token("other", "support"), 403, ""),
+    ] {
+        let answer = api.ask(&app, "GET", "/orgs/acme", Some(&token)).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(status != 200 || answer.body == body, "{answer:?}");
+    }
+
+    // Without about(..) the clause has none: that is the server's fault, and the response does not say how it is built.
+    let policy = organization(path("org")).scope("x").or(resource().scope("support"));
+    let app = api.server.guard().get("/orgs/{org}", whose, policy).into_router().unwrap();
+    let answer = api.ask(&app, "GET", "/orgs/acme", Some(&api.token("support"))).await;
+    assert_eq!((answer.status, answer.body.contains("clause")), (500, false), "{answer:?}");
+}

@@ -81,8 +81,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Organization {
             if token(parts).is_none() {
                 return unlayered("Organization", parts);
             }
-            let detail = "the extractor Organization, on a route whose policy passed without one: use organization(..) or \
-                          in_organization(..), or extract Option<Organization>";
+            let clause = parts.extensions.get::<Grant>().and_then(Grant::clause).unwrap_or_default();
+            let detail = format!(
+                "the extractor Organization, and the clause that passed ({clause}) has none: use organization(..), \
+                 in_organization(..) or about(..) in it, or extract Option<Organization>"
+            );
             misconfigured(detail, parts)
         })
     }

@@ -160,7 +160,7 @@ fn policy() -> BoxedStrategy<Policy> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn a_printed_policy_is_read_as_the_same(policy in policy()) {
@@ -391,7 +391,7 @@ fn judged(policy: Policy, world: &World) -> Option<Result<Option<String>, String
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn what_is_described_is_judged(policy in judged_policy(), world in world()) {

@@ -139,6 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn tolerance_of_a_group_does_not_reach_what_is_asked_beside_it() {
+        let group = scope("a").or(fresh_within(s(30))).stale_if_error(s(60));
+        let policy = resource().live().and(group);
+        let ways = |policy: &Policy| -> Vec<bool> {
+            let clauses = policy.describe().clauses;
+            clauses.iter().map(|clause| clause.freshness.as_ref().unwrap().on_error.is_some()).collect()
+        };
+        assert_eq!(ways(&policy), [true, false], "{policy}");
+        assert_eq!(ways(&policy.to_string().parse().unwrap()), [true, false], "{policy}");
+    }
+
+    #[test]
     fn faults_are_found() {
         let day = Duration::from_secs(24 * 3600);
         for (policy, expected) in [
