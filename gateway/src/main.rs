@@ -1,9 +1,77 @@
 //! `orgate`: an API gateway that lets a request pass only if its access token allows it.
-#![allow(dead_code, unused_imports, reason = "the faces that use these parts follow")]
 
+mod answer;
+mod cli;
+mod compile;
 mod config;
+mod demo;
+mod face;
+mod gateway;
 mod identity;
+mod judge;
+mod log;
+mod net;
 mod path;
+mod reload;
 mod request;
+mod routes;
+mod serve;
+#[cfg(test)]
+mod tests;
 
-fn main() {}
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio::runtime::Runtime;
+
+use crate::cli::{Cli, Command, Config};
+use crate::gateway::Gateway;
+use crate::routes::Format;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("orgate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Serve(Config { config }) => {
+            let loaded = config::load(&config)?;
+            log::start(compile::log_format(&loaded)?);
+            let read = loaded.read.clone();
+            let gateway = compile::compile(loaded, None)?;
+            for warning in &gateway.warnings {
+                tracing::warn!(target: "orgate", "{warning}");
+            }
+            Ok(Runtime::new()?.block_on(serve::run(config, gateway, read))?)
+        }
+        Command::Check(Config { config }) => {
+            let gateway = read(&config)?;
+            for warning in &gateway.warnings {
+                eprintln!("warning: {warning}");
+            }
+            print!("{}", routes::table(&gateway, Format::Text));
+            Ok(())
+        }
+        Command::Routes { config: Config { config }, format } => {
+            print!("{}", routes::table(&read(&config)?, format));
+            Ok(())
+        }
+        Command::Demo { port } => {
+            log::start(log::LogFormat::Text);
+            Ok(Runtime::new()?.block_on(demo::run(port))?)
+        }
+    }
+}
+
+/// Reads and compiles a file; everything but serving.
+fn read(path: &Path) -> Result<Gateway, Box<dyn Error>> {
+    Ok(compile::compile(config::load(path)?, None)?)
+}

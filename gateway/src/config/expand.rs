@@ -31,10 +31,18 @@ impl Surroundings for Process {
     }
 }
 
+/// What following references brought with it.
+#[derive(Default)]
+pub(crate) struct Followed {
+    /// The files that were read.
+    pub(crate) files: Vec<PathBuf>,
+    /// Each value, and the reference to it.
+    pub(crate) values: Vec<(String, String)>,
+}
+
 /// Replaces each reference once: what it stands for is not looked at again. `$${` is a literal `${`.
 ///
-/// A file's last line break is not part of its value, and a relative path starts from `folder`. Each file that was read
-/// is added to `files`.
+/// A file's last line break is not part of its value, and a relative path starts from `folder`.
 ///
 /// # Errors
 ///
@@ -43,7 +51,7 @@ pub(crate) fn expand(
     written: &str,
     folder: &Path,
     from: &impl Surroundings,
-    files: &mut Vec<PathBuf>,
+    followed: &mut Followed,
 ) -> Result<String, String> {
     let mut value = String::with_capacity(written.len());
     let mut rest = written;
@@ -58,7 +66,9 @@ pub(crate) fn expand(
         }
         value.push_str(before);
         let (name, after) = reference.split_once('}').ok_or("`${` without `}`; a literal `${` is written `$${`")?;
-        value.push_str(&look_up(name, folder, from, files)?);
+        let found = look_up(name, folder, from, &mut followed.files)?;
+        value.push_str(&found);
+        followed.values.push((found, format!("${{{name}}}")));
         rest = after;
     }
     value.push_str(rest);
@@ -104,7 +114,7 @@ mod tests {
     }
 
     fn expanded(written: &str) -> Result<String, String> {
-        expand(written, Path::new("/etc/orgate"), &Fixed, &mut Vec::new())
+        expand(written, Path::new("/etc/orgate"), &Fixed, &mut Followed::default())
     }
 
     #[test]
@@ -115,10 +125,11 @@ mod tests {
 
     #[test]
     fn file_is_read_from_the_folder_without_its_last_line_break() {
-        let mut files = Vec::new();
-        let value = expand("x${file:secret}", Path::new("/etc/orgate"), &Fixed, &mut files);
+        let mut followed = Followed::default();
+        let value = expand("x${file:secret}", Path::new("/etc/orgate"), &Fixed, &mut followed);
         assert_eq!(value.as_deref(), Ok("xhush"));
-        assert_eq!(files, [PathBuf::from("/etc/orgate/secret")]);
+        assert_eq!(followed.files, [PathBuf::from("/etc/orgate/secret")]);
+        assert_eq!(followed.values, [("hush".to_owned(), "${file:secret}".to_owned())]);
     }
 
     #[test]

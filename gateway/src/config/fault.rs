@@ -11,6 +11,8 @@ const SHOWN: usize = 120;
 pub(crate) struct Source {
     path: Arc<Path>,
     text: Arc<str>,
+    /// What references stand for, and how they are written.
+    hidden: Vec<(String, String)>,
 }
 
 /// What is wrong with a configuration, and where.
@@ -27,7 +29,18 @@ pub(crate) struct Fault {
 
 impl Source {
     pub(crate) fn new(path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> Self {
-        Self { path: path.into().into(), text: text.into() }
+        Self { path: path.into().into(), text: text.into(), hidden: Vec::new() }
+    }
+
+    /// Has every later fault show the reference in place of its value.
+    pub(super) fn hide(&mut self, value: &str, reference: &str) {
+        for value in [value.to_owned(), value.escape_debug().to_string()] {
+            if !value.is_empty() {
+                self.hidden.push((value, reference.to_owned()));
+            }
+        }
+        // Of two values that overlap the longer one is hidden whole.
+        self.hidden.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -45,7 +58,9 @@ impl Source {
 
     /// Returns a fault of the whole file.
     pub(crate) fn fault(&self, message: impl Into<String>) -> Fault {
-        Fault { file: self.path.to_path_buf(), place: None, message: message.into(), written: None }
+        let hide = |message: String, (value, reference): &(String, String)| message.replace(value, reference);
+        let message = self.hidden.iter().fold(message.into(), hide);
+        Fault { file: self.path.to_path_buf(), place: None, message, written: None }
     }
 
     /// Returns a fault at a place, without repeating what stands there.

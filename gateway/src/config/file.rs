@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Secret, Text};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     pub(crate) api: Api,
@@ -33,7 +33,7 @@ pub(crate) struct File {
     pub(crate) log: Log,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
     pub(crate) resource: Text,
@@ -53,7 +53,7 @@ pub(crate) struct Api {
     pub(crate) dangerous_allow_http: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Issuer {
     pub(crate) name: Option<Text>,
@@ -75,7 +75,7 @@ pub(crate) struct Issuer {
     pub(crate) introspection: Option<Introspection>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScopeClaim {
     pub(crate) name: Text,
@@ -84,7 +84,7 @@ pub(crate) struct ScopeClaim {
     pub(crate) array: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogtoManagement {
     pub(crate) endpoint: Text,
@@ -94,7 +94,7 @@ pub(crate) struct LogtoManagement {
     pub(crate) self_hosted: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Introspection {
     pub(crate) endpoint: Text,
@@ -102,7 +102,7 @@ pub(crate) struct Introspection {
     pub(crate) client_secret: Secret,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecisionPoint {
     pub(crate) kind: Text,
@@ -112,7 +112,7 @@ pub(crate) struct DecisionPoint {
     pub(crate) sync_role: Option<Text>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listen {
     pub(crate) proxy: Option<Text>,
@@ -126,14 +126,14 @@ pub(crate) struct Listen {
     pub(crate) dangerous_public: Vec<Text>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForwardAuth {
     pub(crate) preset: Text,
     pub(crate) path: Option<Text>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
     pub(crate) cert: Text,
@@ -141,7 +141,7 @@ pub(crate) struct Tls {
     pub(crate) client_ca: Option<Text>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Webhook {
     pub(crate) path: Text,
@@ -149,7 +149,7 @@ pub(crate) struct Webhook {
     pub(crate) signing_keys: Vec<Secret>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
     pub(crate) header: Option<Text>,
@@ -160,14 +160,17 @@ pub(crate) struct Identity {
     pub(crate) token: Option<Text>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
     pub(crate) url: Text,
     pub(crate) timeout: Option<Text>,
+    /// Whether it speaks HTTP/2 without TLS, as gRPC servers do.
+    #[serde(default)]
+    pub(crate) http2: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Route {
     pub(crate) path: Text,
@@ -180,7 +183,7 @@ pub(crate) struct Route {
 }
 
 /// How paths are read; each list names the `path` of routes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Paths {
     pub(crate) trailing_slash: Option<Text>,
@@ -193,7 +196,7 @@ pub(crate) struct Paths {
 }
 
 /// Limits of the proxy face.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
     pub(crate) max_header_bytes: Option<usize>,
@@ -203,8 +206,12 @@ pub(crate) struct Limits {
     pub(crate) drain: Option<Text>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
     pub(crate) format: Option<Text>,
+    /// `stdout`, or the path of a file.
+    pub(crate) decisions: Option<Text>,
+    pub(crate) subject: Option<Text>,
+    pub(crate) subject_key: Option<Secret>,
 }

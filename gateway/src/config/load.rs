@@ -5,7 +5,7 @@ use serde::Deserialize as _;
 use serde_spanned::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-use super::expand::{Process, Surroundings, expand};
+use super::expand::{Followed, Process, Surroundings, expand};
 use super::{Fault, File, Source};
 
 /// A file that was read, before anything is made of it.
@@ -27,14 +27,18 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Fault> {
     parse(Source::new(path, text), &Process)
 }
 
-fn parse(source: Source, from: &impl Surroundings) -> Result<Loaded, Fault> {
+fn parse(mut source: Source, from: &impl Surroundings) -> Result<Loaded, Fault> {
     // First as written: whatever this finds can be repeated, and references are followed in a sound file only.
     read_tables(&source, document(&source)?)?;
     let mut document = document(&source)?;
-    let mut read = vec![source.path().to_path_buf()];
-    let mut references = References { source: &source, from, read: &mut read };
+    let mut references = References { source: &source, from, followed: Followed::default() };
     references.expand_table(document.get_mut())?;
+    let Followed { files, values } = references.followed;
     let file = read_tables(&source, document)?;
+    for (value, reference) in &values {
+        source.hide(value, reference);
+    }
+    let read = std::iter::once(source.path().to_path_buf()).chain(files).collect();
     Ok(Loaded { source, file, read })
 }
 
@@ -56,7 +60,7 @@ fn fault(source: &Source, error: &toml::de::Error) -> Fault {
 struct References<'a, S> {
     source: &'a Source,
     from: &'a S,
-    read: &'a mut Vec<PathBuf>,
+    followed: Followed,
 }
 
 impl<S: Surroundings> References<'_, S> {
@@ -73,7 +77,7 @@ impl<S: Surroundings> References<'_, S> {
         let span = value.span();
         match value.get_mut() {
             DeValue::String(text) if text.contains("${") => {
-                let expanded = expand(text, self.source.folder(), self.from, self.read)
+                let expanded = expand(text, self.source.folder(), self.from, &mut self.followed)
                     .map_err(|message| self.source.fault_of(&span, message))?;
                 *text = expanded.into();
                 Ok(())

@@ -35,6 +35,19 @@ impl Secret {
     }
 }
 
+/// Where a value stands is not part of it.
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
 impl Deref for Text {
     type Target = str;
 

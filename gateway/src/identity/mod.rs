@@ -8,4 +8,4 @@ mod names;
 pub(crate) use assertion::AssertionKey;
 pub(crate) use claims::{Claims, Part};
 pub(crate) use dictionary::dictionary;
-pub(crate) use names::{Names, NamesError, same_variable};
+pub(crate) use names::{Names, same_variable};

@@ -4,5 +4,5 @@ mod pattern;
 mod read;
 mod table;
 
-pub(crate) use read::{Oddities, PathFault, PathReading, read};
-pub(crate) use table::{Match, Table, TableError, TrailingSlash};
+pub(crate) use read::{Oddities, PathFault, read};
+pub(crate) use table::{Match, Table, TrailingSlash, names};

@@ -1,5 +1,7 @@
 //! Patterns of routes and decoded segments, in the form that the router compares.
 
+use std::fmt::Write as _;
+
 use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
 
 /// A slash inside a segment must not look like the end of one.
@@ -32,8 +34,8 @@ pub(super) fn fold_pattern(pattern: &str) -> String {
     for (at, segment) in pattern.trim_end_matches('/').split('/').skip(1).enumerate() {
         folded.push('/');
         match segment.strip_prefix('{').filter(|name| !name.starts_with('{')) {
-            Some(name) if name.starts_with('*') => folded.push_str(&format!("{{*p{at}}}")),
-            Some(_) => folded.push_str(&format!("{{p{at}}}")),
+            Some(name) if name.starts_with('*') => _ = write!(folded, "{{*p{at}}}"),
+            Some(_) => _ = write!(folded, "{{p{at}}}"),
             None => folded.push_str(&fold(segment)),
         }
     }
@@ -62,6 +64,11 @@ pub(super) fn fault(pattern: &str) -> Option<&'static str> {
         if literal.contains(['{', '}']) && !(segment.starts_with('{') && segment.ends_with('}')) {
             return Some("a parameter is a whole segment");
         }
+    }
+    let mut names: Vec<&str> = super::names(pattern).collect();
+    names.sort_unstable();
+    if names.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+        return Some("each parameter of a path has a name of its own");
     }
     None
 }

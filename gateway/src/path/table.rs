@@ -113,14 +113,13 @@ impl<R> Table<R> {
         let at = self.paths.len();
         self.exact.insert(&key, at).map_err(|error| TableError::Router(error.to_string()))?;
         let folded = root(fold_pattern(&key));
-        match self.by_folded.get(&folded) {
-            Some(&group) => self.groups.get_mut(group).into_iter().for_each(|group| group.push(at)),
-            None => {
-                let group = self.groups.len();
-                self.folded.insert(&folded, group).map_err(|error| TableError::Router(error.to_string()))?;
-                self.groups.push(vec![at]);
-                self.by_folded.insert(folded, group);
-            }
+        if let Some(&group) = self.by_folded.get(&folded) {
+            self.groups.get_mut(group).into_iter().for_each(|group| group.push(at));
+        } else {
+            let group = self.groups.len();
+            self.folded.insert(&folded, group).map_err(|error| TableError::Router(error.to_string()))?;
+            self.groups.push(vec![at]);
+            self.by_folded.insert(folded, group);
         }
         self.paths.push(Path { pattern: key.clone(), allowed, routes: Vec::new() });
         self.by_pattern.insert(key, at);
@@ -130,8 +129,8 @@ impl<R> Table<R> {
     /// Finds the route of a request. `HEAD` is `GET` where no route names it.
     pub(crate) fn find(&self, method: &Method, path: &PathReading) -> Match<'_, R> {
         let joined = self.key(&join(path.segments().iter().map(String::as_str)));
-        let Ok(found) = self.exact.at(&joined) else { return Match::Nothing };
-        let Some(entry) = self.paths.get(*found.value) else { return Match::Nothing };
+        let Ok(found) = self.exact.at(&joined) else { return nothing(path) };
+        let Some(entry) = self.paths.get(*found.value) else { return nothing(path) };
         if let Err(fault) = path.check(entry.allowed) {
             return Match::Refused(fault);
         }
@@ -191,6 +190,11 @@ impl<R> Path<R> {
     }
 }
 
+/// Where no route relaxes the reading, an ambiguous path is no path.
+fn nothing<'t, R>(path: &PathReading) -> Match<'t, R> {
+    path.check(Oddities::default()).map_or_else(Match::Refused, |()| Match::Nothing)
+}
+
 fn overlap(some: Option<&[Method]>, others: Option<&[Method]>) -> bool {
     match (some, others) {
         (Some(some), Some(others)) => some.iter().any(|method| others.contains(method)),
@@ -199,7 +203,7 @@ fn overlap(some: Option<&[Method]>, others: Option<&[Method]>) -> bool {
 }
 
 /// Returns the names of a pattern's parameters.
-fn names(pattern: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn names(pattern: &str) -> impl Iterator<Item = &str> {
     pattern.split('/').filter_map(|segment| {
         let name = segment.strip_prefix('{')?.strip_suffix('}')?;
         (!name.starts_with('{')).then(|| name.strip_prefix('*').unwrap_or(name))

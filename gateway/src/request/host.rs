@@ -25,7 +25,7 @@ pub(crate) fn host_of(uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, 
 }
 
 /// Reads `host` or `host:port`: no user, no list, no path.
-pub(super) fn read_host(bytes: &[u8]) -> Result<String, RequestFault> {
+pub(crate) fn read_host(bytes: &[u8]) -> Result<String, RequestFault> {
     let authority = Authority::try_from(bytes).map_err(|_| RequestFault::Host)?;
     let text = authority.as_str();
     let port = text.strip_prefix(authority.host()).ok_or(RequestFault::Host)?;

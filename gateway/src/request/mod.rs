@@ -5,7 +5,7 @@ mod original;
 mod preset;
 mod steering;
 
-pub(crate) use host::host_of;
+pub(crate) use host::{host_of, read_host};
 pub(crate) use original::{Original, RequestFault};
 pub(crate) use preset::Preset;
 pub(crate) use steering::{is_steering, remove_steering};

@@ -74,3 +74,10 @@ fn debug_output_holds_no_value() {
     let loaded = parsed("[identity]\nassertion_key = \"${file:key}\"\nheader = \"${file:key}\"\n").unwrap();
     assert!(!format!("{:?}", loaded.file).contains("hush"));
 }
+
+#[test]
+fn later_fault_shows_the_reference_in_place_of_its_value() {
+    let loaded = parsed("[identity]\nassertion_key = \"${file:key}\"\n").unwrap();
+    let fault = loaded.source.fault("url \"https://hush@example.com\"");
+    assert_eq!(fault.to_string(), "/etc/orgate/gate.toml: url \"https://${file:key}@example.com\"");
+}

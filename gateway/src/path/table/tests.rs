@@ -13,8 +13,8 @@ fn table(trailing_slash: TrailingSlash, routes: &[(&str, &[&str])]) -> Table<Str
 fn found(table: &Table<String>, target: &str) -> String {
     match table.find(&Method::GET, &read(target).unwrap()) {
         Match::Route { route, params, .. } => {
-            let params: String = params.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-            format!("{route}{params}")
+            let params: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            [&[route.clone()][..], &params].concat().join(" ")
         }
         Match::Nothing => "nothing".to_owned(),
         Match::WrongMethod { .. } => "method".to_owned(),
@@ -102,7 +102,20 @@ fn faulty_and_overlapping_routes_are_refused() {
     assert_eq!(insert("/a/{x}/", Some(vec![Method::GET])), TableError::Shadowed);
     assert_eq!(insert("/b/", Some(vec![Method::GET])), TableError::Shadowed);
     assert!(matches!(insert("/a/{y}", None), TableError::Router(_)));
-    for pattern in ["a", "/a//b", "/a/../b", "/a%20b", "/:id", "/*rest", "/x{id}", "/a?b", "/{a}{b}", "/..;x"] {
+    for pattern in [
+        "a",
+        "/a//b",
+        "/a/../b",
+        "/a%20b",
+        "/:id",
+        "/*rest",
+        "/x{id}",
+        "/a?b",
+        "/{a}{b}",
+        "/..;x",
+        "/{a}/{a}",
+        "/{a}/{*a}",
+    ] {
         assert!(matches!(insert(pattern, None), TableError::Pattern(_) | TableError::Router(_)), "{pattern}");
     }
 }

@@ -1,0 +1,130 @@
+use orgate::authzen::AuthZen;
+use orgate::decision::Decider;
+use orgate::observe::JsonLines;
+use orgate::permit::Permit;
+use orgate::server::Builder;
+use orgate::{ConfigError, ResourceServer};
+
+use super::issuer::{issuer, name};
+use crate::config::{DecisionPoint, Fault, File, Issuer as IssuerTable, Secret, Source};
+use crate::gateway::Gateway;
+
+/// Makes the resource server.
+pub(super) fn server(
+    source: &Source,
+    file: &File,
+    decisions: Option<&JsonLines>,
+    adapt: impl Fn(Builder) -> Builder,
+) -> Result<ResourceServer, Fault> {
+    // Each issuer by itself, so that a fault names its line.
+    for table in &file.issuer {
+        let built = builder(source, file, std::slice::from_ref(table))?.build();
+        built.map_err(|error| source.fault_at(table.url.span(), error.to_string()))?;
+    }
+    let mut builder = builder(source, file, &file.issuer)?;
+    if let Some(point) = &file.decision_point {
+        let decider = decision_point(source, point)?;
+        let decider = decider.map_err(|error| source.fault_at(point.url.span(), error.to_string()))?;
+        builder = builder.decision_point(decider);
+    }
+    if let Some(decisions) = decisions {
+        builder = builder.observer(decisions.clone());
+    }
+    adapt(builder).build().map_err(|error| source.fault_at(file.api.resource.span(), error.to_string()))
+}
+
+/// Brings the issuers of a server that serves to what the file says now. What is known about the others stays: keys,
+/// verified tokens, revocations.
+pub(super) fn update(source: &Source, file: &File, before: &Gateway) -> Result<(), Fault> {
+    let (server, old) = (&before.server, &before.file.issuer);
+    for table in &file.issuer {
+        let changed = match old.iter().find(|old| old.url == table.url) {
+            Some(old) if old == table => continue,
+            Some(old) => server
+                .issuer(name(old))
+                .map_err(|error| error.to_string())
+                .and_then(|handle| Ok(handle.update(issuer(source, table).map_err(|fault| fault.to_string())?)))
+                .and_then(|updated| updated.map_err(|error| error.to_string())),
+            None => server.add_issuer(issuer(source, table)?).map(drop).map_err(|error| error.to_string()),
+        };
+        changed.map_err(|message| source.fault_at(table.url.span(), message))?;
+    }
+    for gone in old.iter().filter(|old| !file.issuer.iter().any(|table| table.url == old.url)) {
+        if let Ok(handle) = server.issuer(name(gone)) {
+            // Removed already is as good.
+            _ = handle.remove();
+        }
+    }
+    Ok(())
+}
+
+fn builder(source: &Source, file: &File, issuers: &[IssuerTable]) -> Result<Builder, Fault> {
+    let api = &file.api;
+    let mut entries = issuers.iter().map(|table| issuer(source, table));
+    let first = entries.next().ok_or_else(|| source.fault("expected at least one [[issuer]]"))??;
+    let mut builder = ResourceServer::builder(first, api.resource.as_str());
+    for entry in entries {
+        builder = builder.issuer(entry?);
+    }
+    for indicator in &api.resources {
+        builder = builder.resource(indicator.as_str());
+    }
+    if let Some(text) = &api.leeway {
+        builder = builder.leeway(source.duration(text)?);
+    }
+    if let Some(text) = &api.serve_stale_keys_for {
+        builder = builder.serve_stale_keys_for(source.duration(text)?);
+    }
+    if let Some(realm) = &api.realm {
+        builder = builder.realm(realm.as_str());
+    }
+    if let Some(url) = &api.resource_metadata {
+        builder = builder.resource_metadata(url.as_str());
+    }
+    if let Some(bytes) = api.max_token_bytes {
+        builder = builder.max_token_bytes(bytes);
+    }
+    if let Some(bytes) = api.token_cache_bytes {
+        builder = builder.token_cache_bytes(bytes);
+    }
+    if let Some(at_once) = api.max_concurrent_verifications {
+        builder = builder.max_concurrent_verifications(at_once);
+    }
+    if let Some((length, wait)) = &api.verification_queue {
+        builder = builder.verification_queue(*length, source.duration(wait)?);
+    }
+    if api.dangerous_allow_http {
+        builder = builder.dangerous_allow_http();
+    }
+    Ok(builder)
+}
+
+fn decision_point(source: &Source, table: &DecisionPoint) -> Result<Result<Decider, ConfigError>, Fault> {
+    #[derive(Clone, Copy)]
+    enum Kind {
+        AuthZen,
+        Permit,
+    }
+    let token = table.token.as_ref().map(Secret::expose);
+    Ok(match source.word(&table.kind, &[("permit", Kind::Permit), ("authzen", Kind::AuthZen)])? {
+        Kind::AuthZen => {
+            let builder = AuthZen::builder(table.url.as_str());
+            let builder = match token {
+                Some(token) => builder.bearer_token(token),
+                None => builder,
+            };
+            builder.build().and_then(|point| Decider::builder(point).build())
+        }
+        Kind::Permit => permit(table).and_then(|point| Decider::builder(point).build()),
+    })
+}
+
+/// Makes the client that also tells Permit.io about users.
+pub(super) fn permit(table: &DecisionPoint) -> Result<Permit, ConfigError> {
+    let token = table.token.as_ref().map_or("", Secret::expose);
+    let builder = Permit::builder(table.url.as_str(), token);
+    match &table.issuer {
+        Some(issuer) => builder.issued_by(issuer.as_str()).build(),
+        None => builder.build(),
+    }
+}

@@ -1,0 +1,61 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderName;
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+
+use crate::gateway::Gateway;
+use crate::net::{Body, BoxError};
+use crate::request::is_steering;
+
+/// Returns the client's body as upstream gets it: bounded if so configured, and without trailers that only the gateway may
+/// set.
+pub(super) fn request_body(gateway: &Arc<Gateway>, body: Incoming) -> Body {
+    let body = match gateway.max_body_bytes {
+        Some(most) => Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX)).boxed_unsync(),
+        None => body.map_err(BoxError::from).boxed_unsync(),
+    };
+    Checked { body, gateway: gateway.clone() }.boxed_unsync()
+}
+
+pin_project! {
+    struct Checked {
+        #[pin]
+        body: Body,
+        gateway: Arc<Gateway>,
+    }
+}
+
+impl http_body::Body for Checked {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.project();
+        let mut frame = ready!(this.body.poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            this.gateway.identity.names.strip(trailers);
+            let steering: Vec<HeaderName> = trailers.keys().filter(|name| is_steering(name)).cloned().collect();
+            for name in steering {
+                trailers.remove(name);
+            }
+            super::headers::remove_token(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,120 @@
+use std::sync::Arc;
+
+use http::header::UPGRADE;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio_rustls::TlsAcceptor;
+
+use super::body::request_body;
+use super::client::Client;
+use super::forward::{Failure, upstream_request};
+use super::headers::{prepare_request, remove_hop_by_hop};
+use super::websocket;
+use crate::answer;
+use crate::face::{Current, webhooks};
+use crate::gateway::{Face, Gateway, Upstream};
+use crate::net::{Body, Connections, Peer, full};
+use crate::request::host_of;
+
+/// Judges requests and forwards those that pass.
+pub(crate) struct Proxy {
+    pub(crate) current: Current,
+    pub(crate) client: Client,
+}
+
+impl Connections for Proxy {
+    fn tls(&self) -> Option<TlsAcceptor> {
+        self.current.load().tls.clone().map(TlsAcceptor::from)
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let gateway = self.current.load_full();
+        // Its deliveries are signed, not authorized.
+        if !gateway.listen.contains_key(&Face::Webhooks) && gateway.takes_webhooks_at(request.uri().path()) {
+            return webhooks::deliver(&gateway, request).await;
+        }
+        self.forward(gateway, request, peer).await
+    }
+}
+
+impl Proxy {
+    async fn forward(&self, gateway: Arc<Gateway>, mut request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        if request.method() == Method::CONNECT {
+            return answer::malformed().map(full);
+        }
+        let handshake = websocket::Handshake::read(&request);
+        let upgrade = handshake.as_ref().map(|_| hyper::upgrade::on(&mut request));
+        let (mut head, body) = request.into_parts();
+        let version = head.version;
+        prepare_request(&mut head.headers);
+        let passed = match gateway.judge(&mut head).await {
+            Ok(passed) => passed,
+            Err(response) => return response.map(full),
+        };
+        let Some(upstream) = passed.route.upstream.clone() else { return answer::no_route().map(full) };
+        if gateway.max_body_bytes.is_some_and(|most| http_body::Body::size_hint(&body).lower() > most) {
+            let detail = "The body is larger than this API takes.";
+            return answer::problem(StatusCode::PAYLOAD_TOO_LARGE, detail, "fix_request").map(full);
+        }
+        let until = passed.grant.as_ref().and_then(|grant| Some(grant.token()?.expires_at()));
+        let host = host_of(&head.uri, &head.headers).ok().flatten();
+        let scheme = if gateway.tls.is_some() { "https" } else { "http" };
+        let context = (peer, host.as_deref(), scheme);
+        let body = request_body(&gateway, body);
+        let Some(mut forwarded) = upstream_request(head, body, &passed, &upstream, context) else {
+            return answer::malformed().map(full);
+        };
+        if handshake.is_some() {
+            websocket::Handshake::write(forwarded.headers_mut());
+        }
+        let mut response = match self.send(&upstream, forwarded).await {
+            Ok(response) => response,
+            Err(failure) => return failure.response().map(full),
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return match (handshake, upgrade) {
+                (Some(handshake), Some(client)) if handshake.is_accepted(&response) => {
+                    websocket::connect(client, hyper::upgrade::on(&mut response), until);
+                    websocket::Handshake::accept(response)
+                }
+                _ => Failure::Broken.response().map(full),
+            };
+        }
+        finish(response, version)
+    }
+
+    async fn send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
+        match tokio::time::timeout(upstream.timeout, self.client.send(upstream, request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => {
+                let failure = Failure::of(&error);
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                if failure.is_the_client_s() {
+                    tracing::debug!(target: "orgate", upstream = upstream.name, %error, source, "the request broke off");
+                } else {
+                    tracing::warn!(target: "orgate", upstream = upstream.name, %error, source, "the upstream failed");
+                }
+                Err(failure)
+            }
+            Err(_) => {
+                tracing::warn!(target: "orgate", upstream = upstream.name, "the upstream did not respond in time");
+                Err(Failure::Late)
+            }
+        }
+    }
+}
+
+/// Passes a response on, without what was meant for the gateway alone.
+fn finish(response: Response<Incoming>, version: Version) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    remove_hop_by_hop(&mut head.headers);
+    head.headers.remove(UPGRADE);
+    head.version = version;
+    if version >= Version::HTTP_2 {
+        head.headers.remove(http::header::CONNECTION);
+    } else if version == Version::HTTP_10 {
+        head.headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Response::from_parts(head, body.map_err(Into::into).boxed_unsync())
+}

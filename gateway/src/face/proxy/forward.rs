@@ -1,0 +1,106 @@
+use std::error::Error as _;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::request::Parts;
+use http::uri::Uri;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::LengthLimitError;
+use hyper_util::client::legacy::Error;
+
+use super::headers::{remove_token, write_forwarded};
+use crate::answer;
+use crate::gateway::Upstream;
+use crate::judge::Passed;
+use crate::net::{Body, Peer};
+
+/// Why there is no response of the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    Unreachable,
+    Broken,
+    Late,
+    /// The client sent more than it may.
+    TooLarge,
+    /// The client's body is malformed, or ended early.
+    Request,
+}
+
+impl Failure {
+    pub(super) fn of(error: &Error) -> Self {
+        let mut is_body = false;
+        let mut source = error.source();
+        while let Some(cause) = source {
+            if cause.is::<LengthLimitError>() {
+                return Self::TooLarge;
+            }
+            // To the client of the upstream, whoever gives it the body is its user.
+            is_body |= cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_user);
+            source = cause.source();
+        }
+        if is_body {
+            return Self::Request;
+        }
+        if error.is_connect() { Self::Unreachable } else { Self::Broken }
+    }
+
+    pub(super) const fn is_the_client_s(self) -> bool {
+        matches!(self, Self::TooLarge | Self::Request)
+    }
+
+    pub(super) fn response(self) -> Response<Bytes> {
+        let (status, detail, remediation) = match self {
+            Self::Unreachable => (StatusCode::BAD_GATEWAY, "The upstream cannot be reached.", "retry"),
+            Self::Broken => (StatusCode::BAD_GATEWAY, "The upstream did not give a valid response.", "retry"),
+            Self::Late => (StatusCode::GATEWAY_TIMEOUT, "The upstream did not respond in time.", "retry"),
+            Self::Request => return answer::malformed(),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this API takes.", "fix_request"),
+        };
+        answer::problem(status, detail, remediation)
+    }
+}
+
+/// Makes the request that upstream gets: the one that was judged, in its own words. `None` if it cannot be written.
+pub(super) fn upstream_request(
+    head: Parts,
+    body: Body,
+    passed: &Passed<'_>,
+    upstream: &Upstream,
+    (peer, host, scheme): (Peer, Option<&str>, &'static str),
+) -> Option<Request<Body>> {
+    let uri = Uri::builder()
+        .scheme(upstream.scheme.clone())
+        .authority(upstream.authority.clone())
+        .path_and_query(head.uri.path_and_query()?.clone())
+        .build()
+        .ok()?;
+    let mut headers = head.headers;
+    if !passed.route.forwards_token {
+        remove_token(&mut headers);
+    }
+    let host_value = HeaderValue::from_str(host.unwrap_or(upstream.authority.as_str())).ok()?;
+    headers.insert(HOST, host_value);
+    // The body is framed by what it is, not by what the client said.
+    headers.remove(CONTENT_LENGTH);
+    if let Some(length) = body.size_hint().exact()
+        && (length > 0 || !head.method.is_safe())
+    {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    write_forwarded(&mut headers, peer, host, scheme);
+    for (name, value) in &passed.identity {
+        if !value.is_empty() {
+            headers.insert(name, value.clone());
+        }
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = if upstream.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+    *request.headers_mut() = headers;
+    if upstream.http2 {
+        request.headers_mut().remove(HOST);
+    }
+    Some(request)
+}

@@ -1,0 +1,11 @@
+//! The reverse proxy: judges a request, and forwards the one that was judged.
+
+mod body;
+mod client;
+mod face;
+mod forward;
+mod headers;
+mod websocket;
+
+pub(crate) use client::Client;
+pub(crate) use face::Proxy;

@@ -1,0 +1,111 @@
+//! The decision about one request, the same for every face.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use orgate::Organization;
+use orgate::engine::Grant;
+use orgate::organization::PathParams;
+use orgate::token::{AccessToken, SubjectKind};
+
+use crate::answer;
+use crate::gateway::{Access, Gateway, Route};
+use crate::identity::Claims;
+use crate::path::{self, Match};
+use crate::request::{RequestFault, host_of, remove_steering};
+
+/// A request that passed.
+pub(crate) struct Passed<'g> {
+    pub(crate) route: &'g Route,
+    /// None on a public route.
+    pub(crate) grant: Option<Grant>,
+    /// Every identity header, empty where nothing is known.
+    pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Gateway {
+    /// Decides a request. Identity headers that came with it are gone afterwards, whatever the outcome.
+    ///
+    /// # Errors
+    ///
+    /// Returns the response that the client should receive.
+    pub(crate) async fn judge(&self, request: &mut Parts) -> Result<Passed<'_>, Response<Bytes>> {
+        self.identity.names.strip(&mut request.headers);
+        remove_steering(&mut request.headers);
+        let (route, pattern) = self.find(request).map_err(|response| *response)?;
+        let grant = match &route.access {
+            Access::Public => None,
+            Access::Policy(requirement) => match requirement.authorize(request).await {
+                Ok(grant) => Some(grant),
+                Err(rejection) => return Err(requirement.response(rejection, request)),
+            },
+        };
+        let identity = self.identify(route, grant.as_ref()).ok_or_else(|| {
+            tracing::warn!(target: "orgate", route = pattern, "the caller's identity does not fit the identity headers");
+            answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be forwarded.", "none")
+        })?;
+        Ok(Passed { route, grant, identity })
+    }
+
+    fn find(&self, request: &mut Parts) -> Result<(&Route, &str), Box<Response<Bytes>>> {
+        let response = match self.look_up(request) {
+            Ok(Match::Route { route, pattern, params }) => {
+                request.extensions.insert(PathParams::new(params));
+                return Ok((route, pattern));
+            }
+            Ok(Match::Nothing) => answer::no_route(),
+            Ok(Match::WrongMethod { allow }) => answer::wrong_method(&allow),
+            Ok(Match::Refused(fault)) => refused(fault.into()),
+            Err(fault) => refused(fault),
+        };
+        Err(Box::new(response))
+    }
+
+    fn look_up(&self, request: &Parts) -> Result<Match<'_, Route>, RequestFault> {
+        host_of(&request.uri, &request.headers)?;
+        let target = request.uri.path_and_query().map_or("", |target| target.as_str());
+        Ok(self.routes.find(&request.method, &path::read(target)?))
+    }
+
+    /// Returns `None` if a value does not fit its header.
+    fn identify(&self, route: &Route, grant: Option<&Grant>) -> Option<Vec<(HeaderName, HeaderValue)>> {
+        let names = &self.identity.names;
+        let Some(token) = grant.and_then(Grant::token) else { return names.write(&Claims::default(), None) };
+        let scope = token.scopes().collect::<Vec<_>>().join(" ");
+        let claims = claims(token, grant, &scope);
+        let assertion = match &self.identity.key {
+            Some(key) => {
+                let audience =
+                    route.upstream.as_ref().map_or(self.identity.resource.clone(), |upstream| upstream.url());
+                #[allow(clippy::disallowed_methods, reason = "an assertion is read by another clock")]
+                let now = SystemTime::now();
+                Some(key.sign(&self.identity.public_url, &audience, &claims, now)?)
+            }
+            None => None,
+        };
+        names.write(&claims, assertion.as_deref())
+    }
+}
+
+fn claims<'a>(token: &'a AccessToken, grant: Option<&'a Grant>, scope: &'a str) -> Claims<'a> {
+    Claims {
+        subject: Some(token.subject().id()),
+        organization: grant.and_then(Grant::organization).map(Organization::id),
+        issuer: Some(token.issuer_name()),
+        client: token.client_id(),
+        kind: match token.subject().kind() {
+            SubjectKind::User => Some("user"),
+            SubjectKind::Machine => Some("machine"),
+            _ => None,
+        },
+        scope: Some(scope),
+    }
+}
+
+/// Logs why, and answers without saying it.
+pub(crate) fn refused(fault: RequestFault) -> Response<Bytes> {
+    tracing::debug!(target: "orgate", %fault, "request refused before its route was looked for");
+    answer::malformed()
+}

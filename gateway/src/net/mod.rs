@@ -1,0 +1,9 @@
+//! Sockets, connections and bodies: what every face stands on.
+
+mod body;
+mod listener;
+mod serve;
+
+pub(crate) use body::{Body, BoxError, empty, full};
+pub(crate) use listener::{Listener, Peer};
+pub(crate) use serve::{Connections, ServeSettings, serve};

@@ -1,0 +1,119 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use super::listener::Stream;
+use super::{Body, Listener, Peer};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// As many fields as the proxies in front let through.
+const MOST_FIELDS: usize = 256;
+/// How long to wait after an error of the listener: no file descriptors left, for instance.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What bounds the connections of one face.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServeSettings {
+    pub(crate) max_header_bytes: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) header_timeout: Duration,
+    pub(crate) drain: Duration,
+}
+
+/// What a face does with its connections.
+pub(crate) trait Connections: Send + Sync + 'static {
+    /// Returns the TLS settings for the next connection; `None` for plain text.
+    fn tls(&self) -> Option<TlsAcceptor> {
+        None
+    }
+
+    fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Serves connections until `stop` says so, then waits for requests in flight.
+pub(crate) async fn serve<C: Connections>(
+    listener: Listener,
+    face: Arc<C>,
+    settings: ServeSettings,
+    mut stop: watch::Receiver<bool>,
+) {
+    let builder = Arc::new(connection_builder(&settings));
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(settings.max_connections));
+    loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Ok(place) = place else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(target: "orgate", %error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (face, builder, watcher) = (face.clone(), builder.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _place = place;
+            let Some(stream) = handshake(stream, face.tls()).await else { return };
+            let service = service_fn(move |request| {
+                let face = face.clone();
+                async move { Ok::<_, Infallible>(face.answer(request, peer).await) }
+            });
+            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            if let Err(error) = watcher.watch(connection.into_owned()).await {
+                tracing::debug!(target: "orgate", %error, "a connection ended with an error");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(settings.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!(target: "orgate", "requests in flight were cut off at the end of the drain time");
+    }
+}
+
+fn connection_builder(settings: &ServeSettings) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.header_timeout)
+        .max_headers(MOST_FIELDS)
+        .max_buf_size(settings.max_header_bytes.max(8192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(1024)
+        .max_header_list_size(u32::try_from(settings.max_header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+async fn handshake(stream: Box<dyn Stream>, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
+    let Some(tls) = tls else { return Some(stream) };
+    match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Err(error)) => {
+            tracing::debug!(target: "orgate", %error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,104 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::face::Current;
+use crate::face::admin::{Admin, KeySet};
+use crate::face::ext_authz::ExtAuthz;
+use crate::face::forward_auth::ForwardAuth;
+use crate::face::proxy::{Client, Proxy};
+use crate::face::webhooks::Webhooks;
+use crate::gateway::{Face, Gateway};
+use crate::net::{Listener, serve};
+use crate::reload;
+
+/// Serves every face until the process is told to stop, then lets requests in flight end.
+///
+/// # Errors
+///
+/// Returns an error if a face cannot listen.
+pub(crate) async fn run(path: PathBuf, gateway: Gateway, read: Vec<PathBuf>) -> io::Result<()> {
+    let (stop, stopped) = watch::channel(false);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let current: Current = Arc::new(ArcSwap::from_pointee(gateway));
+    let Started { mut faces, .. } = start(&current, &stopped).await?;
+    let reloads = tokio::spawn(reload::watch(path, current.clone(), read));
+    if let Some(bridge) = current.load().bridge.clone() {
+        tokio::spawn(bridge.work());
+    }
+    notify(&[NotifyState::Ready]);
+    tracing::info!(target: "orgate", "serving");
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        // A face ends before it was told to only by a panic: the process must not go on half open.
+        ended = faces.join_next() => {
+            reloads.abort();
+            return Err(io::Error::other(format!("a face ended: {ended:?}")));
+        }
+    }
+    tracing::info!(target: "orgate", "stopping: requests in flight may end");
+    notify(&[NotifyState::Stopping]);
+    reloads.abort();
+    _ = stop.send(true);
+    while faces.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Faces that serve, and where.
+pub(crate) struct Started {
+    pub(crate) faces: JoinSet<()>,
+    pub(crate) addresses: BTreeMap<Face, SocketAddr>,
+}
+
+/// Binds every face, then serves all of them.
+///
+/// # Errors
+///
+/// Returns an error if a face cannot listen.
+pub(crate) async fn start(current: &Current, stopped: &watch::Receiver<bool>) -> io::Result<Started> {
+    let gateway = current.load_full();
+    let (mut listeners, mut addresses) = (Vec::new(), BTreeMap::new());
+    for (face, address) in &gateway.listen {
+        let listener = Listener::bind(address).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("{} cannot listen on {address}: {error}", face.as_str()))
+        })?;
+        let local = listener.local_address();
+        let at = local.map_or_else(|| address.to_string(), |local| local.to_string());
+        tracing::info!(target: "orgate", face = face.as_str(), address = at, "listening");
+        addresses.extend(local.map(|local| (*face, local)));
+        listeners.push((*face, listener));
+    }
+    let mut faces = JoinSet::new();
+    for (face, listener) in listeners {
+        let current = current.clone();
+        let (settings, stopped) = (gateway.serve, stopped.clone());
+        match face {
+            Face::Proxy => {
+                let proxy = Proxy { current, client: Client::new()? };
+                faces.spawn(serve(listener, Arc::new(proxy), settings, stopped))
+            }
+            Face::ForwardAuth => faces.spawn(serve(listener, Arc::new(ForwardAuth(current)), settings, stopped)),
+            Face::ExtAuthz => faces.spawn(serve(listener, Arc::new(ExtAuthz(current)), settings, stopped)),
+            Face::Admin => faces.spawn(serve(listener, Arc::new(Admin(current)), settings, stopped)),
+            Face::Webhooks => faces.spawn(serve(listener, Arc::new(Webhooks(current)), settings, stopped)),
+            Face::Jwks => faces.spawn(serve(listener, Arc::new(KeySet(current)), settings, stopped)),
+        };
+    }
+    Ok(Started { faces, addresses })
+}
+
+/// Tells systemd, if it started the process.
+pub(crate) fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(target: "orgate", %error, "systemd could not be notified");
+    }
+}

@@ -1,0 +1,253 @@
+//! Real proxies with the configurations that the guide tells people to copy. Needs their programs in `ORGATE_PROXIES`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use http::HeaderValue;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::World;
+use super::replay::{ATTACKS, fill, latin1};
+use super::world::status;
+use crate::gateway::Face;
+
+/// What a proxy's own limit stops before anything is decided, with a token of a usual size.
+const TOO_LONG: [(&str, &str); 1] = [("long-url-20k", "caddy")];
+
+/// A proxy in front of a gateway, ended with the value.
+struct Proxy {
+    child: Child,
+    address: SocketAddr,
+    world: World,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// Returns a port that nobody listens on.
+pub(super) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("ORGATE_PROXIES").expect("ORGATE_PROXIES names the folder of the programs");
+    Path::new(&folder).join(name)
+}
+
+/// Copies a configuration with the ports of this test.
+fn configure(folder: &Path, names: &[&str], ports: Ports) {
+    let Ports { proxy, forward_auth, ext_authz, application } = ports;
+    let replaced = [
+        ("127.0.0.1:9000", format!("127.0.0.1:{forward_auth}")),
+        ("port_value: 9000", format!("port_value: {forward_auth}")),
+        ("port_value: 9001", format!("port_value: {ext_authz}")),
+        ("127.0.0.1:9100", format!("127.0.0.1:{application}")),
+        ("port_value: 9100", format!("port_value: {application}")),
+        ("port_value: 8080", format!("port_value: {proxy}")),
+        ("listen 8080", format!("listen {proxy}")),
+        ("http://:8080", format!("http://:{proxy}")),
+        ("address: \":8080\"", format!("address: \":{proxy}\"")),
+    ];
+    for name in names {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies").join(name)).unwrap();
+        let text = replaced.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+/// Which ports a configuration connects.
+#[derive(Clone, Copy)]
+pub(super) struct Ports {
+    pub(super) proxy: u16,
+    pub(super) forward_auth: u16,
+    pub(super) ext_authz: u16,
+    pub(super) application: u16,
+}
+
+/// Starts the program of a proxy with its configuration in this folder.
+pub(super) fn launch(name: &str, at: &Path, ports: Ports) -> Child {
+    let mut command = match name {
+        "nginx" => {
+            configure(at, &["nginx.conf", "authz_request.inc"], ports);
+            let mut command = Command::new(program("nginx"));
+            let (pid, log) = (at.join("pid"), at.join("log"));
+            let globals = format!("daemon off; pid {}; error_log {} warn;", pid.display(), log.display());
+            command.arg("-p").arg(at).arg("-c").arg(at.join("nginx.conf")).arg("-g").arg(globals);
+            command
+        }
+        "caddy" => {
+            configure(at, &["Caddyfile"], ports);
+            let mut command = Command::new(program("caddy"));
+            command.args(["run", "--adapter", "caddyfile", "--config"]).arg(at.join("Caddyfile")).env("HOME", at);
+            command
+        }
+        "traefik" => {
+            configure(at, &["traefik.yaml", "traefik-dynamic.yaml"], ports);
+            let mut command = Command::new(program("traefik"));
+            command.arg(format!("--configFile={}", at.join("traefik.yaml").display())).current_dir(at);
+            command
+        }
+        _ => {
+            let file = format!("{name}.yaml");
+            configure(at, &[&file], ports);
+            let mut command = Command::new(program("envoy"));
+            command.arg("-c").arg(at.join(file)).args(["--concurrency", "1", "--disable-hot-restart", "-l", "warn"]);
+            command
+        }
+    };
+    let log = std::fs::File::create(at.join("output")).unwrap();
+    command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap()
+}
+
+/// Returns the preset that a proxy's configuration is made for.
+pub(super) fn preset(name: &str) -> String {
+    if name == "envoy-grpc" { "envoy_http".to_owned() } else { name.replace('-', "_") }
+}
+
+async fn start(name: &str) -> Proxy {
+    let world = World::with(&preset(name), "").await;
+    let folder = tempfile::tempdir().unwrap();
+    let ports = Ports {
+        proxy: free_port(),
+        forward_auth: world.addresses[&Face::ForwardAuth].port(),
+        ext_authz: world.addresses[&Face::ExtAuthz].port(),
+        application: world.application.address.port(),
+    };
+    let child = launch(name, folder.path(), ports);
+    let address = SocketAddr::from(([127, 0, 0, 1], ports.proxy));
+    let proxy = Proxy { child, address, world, folder };
+    for _ in 0..200 {
+        // Listening is not enough: Traefik answers 404 until it has read its dynamic part.
+        if TcpStream::connect(address).await.is_ok() && status(&proxy.get("/public/x", "").await) == 200 {
+            proxy.world.application.take();
+            return proxy;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{name} does not serve: {}", std::fs::read_to_string(proxy.folder.path().join("output")).unwrap());
+}
+
+impl Proxy {
+    /// Sends bytes and reads until the response's head and some body are there.
+    async fn raw(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // A server that refuses early closes before it has read everything.
+        _ = stream.write_all(request).await;
+        let (mut response, mut chunk) = (Vec::new(), vec![0; 16 * 1024]);
+        loop {
+            let limit = if response.is_empty() { 5000 } else { 60 };
+            match tokio::time::timeout(Duration::from_millis(limit), stream.read(&mut chunk)).await {
+                Ok(Ok(read)) if read > 0 => response.extend_from_slice(&chunk[..read]),
+                _ => break,
+            }
+        }
+        String::from_utf8_lossy(&response).into_owned()
+    }
+
+    async fn get(&self, path: &str, headers: &str) -> String {
+        let headers = headers.replace("{{TOKEN}}", &self.world.token);
+        self.raw(format!("GET {path} HTTP/1.1\r\nHost: api.example.com\r\n{headers}\r\n").as_bytes()).await
+    }
+
+    async fn attack(&self, name: &str) {
+        let attacks: Vec<Value> = serde_json::from_str(ATTACKS).unwrap();
+        let (mut tried, mut wrong) = (0, Vec::new());
+        for attack in attacks.iter().filter(|attack| attack["proxy"] == name) {
+            tried += 1;
+            let request = latin1(&fill(attack["raw_request"].as_str().unwrap(), &self.world.token));
+            let response = self.raw(&request).await;
+            let received = self.world.application.take();
+            let expected = match attack["expected"].as_str().unwrap() {
+                "allow" => true,
+                "deny" => false,
+                _ => attack["status"] == 200 && !attack["application_sees"].is_null(),
+            };
+            let allowed = !received.is_empty();
+            if !allowed
+                && status(&response) == 431
+                && TOO_LONG.iter().any(|known| attack["name"] == known.0 && name == known.1)
+            {
+                continue;
+            }
+            if allowed != expected || (allowed && status(&response) != 200) || received.len() > 1 {
+                wrong.push(format!("{}: {} received, {response:.80}", attack["name"], received.len()));
+            }
+            for received in &received {
+                if received.head.headers.contains_key("authorization") {
+                    wrong.push(format!("{}: the application got the token", attack["name"]));
+                }
+            }
+        }
+        assert!(tried > 100 && wrong.is_empty(), "{name}: {tried} tried, wrong:\n{}", wrong.join("\n"));
+    }
+
+    /// Checks that what orgate answers reaches the client, and that the application believes orgate alone.
+    async fn check_answers(&self) {
+        let allowed =
+            self.get("/orgs/acme/orders", "Authorization: Bearer {{TOKEN}}\r\nOrgate: root\r\noRGATE: root\r\n").await;
+        assert_eq!(status(&allowed), 200, "{allowed}");
+        let identity =
+            self.world.application.take()[0].head.headers.get_all("orgate").iter().cloned().collect::<Vec<_>>();
+        assert_eq!(identity.len(), 1);
+        assert!(identity[0].to_str().unwrap().starts_with("sub=\"u1\""), "{identity:?}");
+
+        let public = self.get("/public/x", "Orgate: root\r\nConnection: Orgate\r\n").await;
+        assert_eq!(status(&public), 200, "{public}");
+        let headers = self.world.application.take().remove(0).head.headers;
+        assert!(headers.get("orgate").is_none_or(HeaderValue::is_empty), "{headers:?}");
+
+        for (path, token, expected) in [
+            ("/orgs/acme/orders", false, 401),
+            ("/orgs/globex/orders", true, 403),
+            ("/nowhere", true, 404),
+            ("/orgs/a%00b/orders", true, 400),
+        ] {
+            let response = self.get(path, if token { "Authorization: Bearer {{TOKEN}}\r\n" } else { "" }).await;
+            assert_eq!(status(&response), expected, "{path}: {response}");
+            if expected == 400 {
+                // Some proxies refuse it themselves.
+                continue;
+            }
+            let lower = response.to_ascii_lowercase();
+            assert!(lower.contains("application/problem+json"), "{path}: {response}");
+            assert!(lower.contains("cache-control: no-store"), "{path}: {response}");
+            assert!(lower.contains(&format!("\"status\":{expected}")), "{path}: {response}");
+            let challenged = expected == 401 || expected == 403;
+            assert_eq!(
+                lower.matches("www-authenticate: bearer").count(),
+                usize::from(challenged),
+                "{path}: {response}"
+            );
+        }
+        assert!(self.world.application.received().is_empty());
+    }
+}
+
+macro_rules! behind {
+    ($($test:ident $name:literal),+) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "needs the programs of the proxies"]
+        async fn $test() {
+            let proxy = start($name).await;
+            proxy.check_answers().await;
+            proxy.attack($name).await;
+        }
+    )+};
+}
+
+behind!(
+    attacks_behind_nginx_are_decided_as_expected "nginx",
+    attacks_behind_caddy_are_decided_as_expected "caddy",
+    attacks_behind_traefik_are_decided_as_expected "traefik",
+    attacks_behind_envoy_over_http_are_decided_as_expected "envoy-http",
+    attacks_behind_envoy_over_grpc_are_decided_as_expected "envoy-grpc"
+);

@@ -1,0 +1,14 @@
+//! Whole requests through every face, in one process.
+
+mod corpus;
+mod live;
+mod proxying;
+mod reloading;
+mod replay;
+mod smuggling;
+mod spoofing;
+mod upstream;
+mod world;
+
+use upstream::Recorder;
+use world::World;
