@@ -35,6 +35,8 @@ struct Reason {
     kid: Option<Box<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
     challenges: Vec<HeaderValue>,
+    nonce: Option<HeaderValue>,
+    tried_proof: bool,
     answer: Option<RejectionAnswer>,
 }
 
@@ -62,6 +64,8 @@ impl Rejection {
             kid: None,
             source: None,
             challenges: Vec::new(),
+            nonce: None,
+            tried_proof: false,
             answer: None,
         }))
     }
@@ -110,6 +114,26 @@ impl Rejection {
         let mut hidden = Self::new(RejectionKind::Hidden, Remediation::None, self.0.detail);
         hidden.0.issuer = self.0.issuer;
         hidden
+    }
+
+    /// Adds the nonce that the next proof must hold.
+    pub(crate) fn with_nonce(mut self, nonce: Option<HeaderValue>) -> Self {
+        self.0.nonce = nonce;
+        self
+    }
+
+    /// Says whether the request tried the scheme `DPoP`: its challenge names the error then.
+    pub(crate) fn tried_proof(mut self, tried: bool) -> Self {
+        self.0.tried_proof = tried;
+        self
+    }
+
+    pub(crate) fn has_tried_proof(&self) -> bool {
+        self.0.tried_proof
+    }
+
+    pub(crate) fn nonce(&self) -> Option<&HeaderValue> {
+        self.0.nonce.as_ref()
     }
 
     /// Adds the finished challenges, one value for each scheme.

@@ -13,7 +13,7 @@ use axum::routing::MethodRouter;
 use bytes::Bytes;
 use pin_project_lite::pin_project;
 
-use crate::engine::{Begun, Requirement};
+use crate::engine::{Begun, NextNonce, Requirement, next_nonce};
 use crate::error::ConfigError;
 use crate::future::BoxFuture;
 use crate::tower::RequireLayer;
@@ -51,8 +51,8 @@ where
     fn call(self, request: Request, state: S) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         match self.requirement.begin(&mut parts) {
-            Begun::Granted => {
-                GuardedFuture::Handling { response: self.handler.call(Request::from_parts(parts, body), state) }
+            Begun::Granted(nonce) => {
+                GuardedFuture::Handling { response: self.handler.call(Request::from_parts(parts, body), state), nonce }
             }
             Begun::Rejected(rejection) => {
                 GuardedFuture::Rejected { response: Some(Box::new(rejection.into_response())) }
@@ -60,7 +60,12 @@ where
             Begun::Waits(pending) => {
                 let response = async move {
                     match self.requirement.settle(&mut parts, *pending).await {
-                        Ok(()) => self.handler.call(Request::from_parts(parts, body), state).await,
+                        Ok(()) => {
+                            let mut nonce = next_nonce(&parts);
+                            let mut response = self.handler.call(Request::from_parts(parts, body), state).await;
+                            nonce.add_to(response.headers_mut());
+                            response
+                        }
                         Err(rejection) => rejection.into_response().map(Body::from),
                     }
                 };
@@ -73,7 +78,7 @@ where
 pin_project! {
     #[project = GuardedProjection]
     pub(super) enum GuardedFuture<F> {
-        Handling { #[pin] response: F },
+        Handling { #[pin] response: F, nonce: NextNonce },
         Rejected { response: Option<Box<http::Response<Bytes>>> },
         Waiting { response: BoxFuture<'static, Response> },
     }
@@ -84,7 +89,10 @@ impl<F: Future<Output = Response>> Future for GuardedFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         match self.project() {
-            GuardedProjection::Handling { response } => response.poll(cx),
+            GuardedProjection::Handling { response, nonce } => response.poll(cx).map(|mut response| {
+                nonce.add_to(response.headers_mut());
+                response
+            }),
             GuardedProjection::Rejected { response } => match response.take() {
                 Some(response) => Poll::Ready(response.map(Body::from)),
                 None => Poll::Pending,

@@ -7,6 +7,7 @@ use super::evidence::Evidence;
 use super::grant::Grant;
 use super::need::{Need, Question, Stop};
 use super::requirement::Requirement;
+use super::sender::{Confirmed, confirm, record};
 use super::state::State;
 use crate::decision::DecisionView;
 use crate::issuer::TrustedIssuers;
@@ -27,21 +28,33 @@ pub(super) fn decide(
     evidence: &mut Evidence,
     now: &Now,
 ) -> Result<Grant, Stop> {
-    request.extensions.remove::<Grant>();
+    let outer = request.extensions.remove::<Grant>();
     let state = requirement.state();
-    let Some(credentials) = bearer::find(&mut request.headers, state.max_token_bytes)? else {
+    let takes_proofs = state.bindings.proofs.is_some();
+    let Some(credentials) = bearer::find(&mut request.headers, state.max_token_bytes, takes_proofs)? else {
         return without_token(requirement, &request.headers);
     };
+    let scheme = credentials.scheme();
     let token = authenticate(state, credentials, evidence, now)?;
-    let granted = judge_changes(state, &token, now)
+    let outer = outer.as_ref().and_then(|outer| outer.sender_of(state, &token));
+    let confirmed = judge_changes(state, &token, now)
         .map_err(Stop::from)
-        .and_then(|()| judge(state, requirement.rules(), &token, request, evidence, now));
+        .and_then(|()| confirm((&state.bindings, &state.permits), (scheme, &token), outer, request, evidence, now));
+    let granted = confirmed.and_then(|confirmed| {
+        let granted = judge(state, requirement.rules(), &token, request, evidence, now).and_then(|granted| {
+            Ok((granted, record(&state.bindings, &confirmed, token.subject(), request, evidence, now)?))
+        });
+        if let (Err(Stop::Need(_)), Confirmed::ByProof(proven)) = (&granted, confirmed) {
+            evidence.gather().proven = Some(proven);
+        }
+        granted
+    });
     match granted {
-        Ok(granted) => {
+        Ok((granted, sender)) => {
             if let Some(decider) = state.decider.as_ref().filter(|_| granted.without_decision) {
                 decider.count_allowed_on_error();
             }
-            Ok(Grant::new(requirement, token, granted))
+            Ok(Grant::new(requirement, token, granted, sender))
         }
         Err(stop) => {
             evidence.token = Some(token);

@@ -9,6 +9,7 @@ use crate::decision::Decided;
 use crate::permissions::Waited;
 use crate::policy::CheckMemory;
 use crate::token::AccessToken;
+use crate::token::binding::Proven;
 use crate::token::introspect::Answer;
 use crate::token::verify::AwaitedKey;
 
@@ -36,6 +37,10 @@ pub(super) struct Gathered {
     pub(super) permissions: Vec<Waited>,
     pub(super) decided: Vec<Decided>,
     pub(super) waits: Vec<Wait>,
+    /// A proof that was verified: a later decision does not verify it again.
+    pub(super) proven: Option<Box<Proven>>,
+    /// Replicas have recorded it.
+    pub(super) is_proof_shared: bool,
 }
 
 impl Evidence {
@@ -68,6 +73,14 @@ impl Evidence {
 
     pub(super) fn key(&self) -> Option<&AwaitedKey> {
         self.gathered()?.key.as_ref()
+    }
+
+    pub(super) fn take_proven(&mut self) -> Option<Box<Proven>> {
+        self.gathered.as_mut()?.proven.take()
+    }
+
+    pub(super) fn is_proof_shared(&self) -> bool {
+        self.gathered().is_some_and(|gathered| gathered.is_proof_shared)
     }
 
     pub(super) fn waits(&self) -> &[Wait] {

@@ -1,8 +1,14 @@
 //! What a request that passed was granted.
 
 use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::request::Parts;
 
 use super::requirement::Requirement;
+use super::sender::{NextNonce, Sender};
+use super::state::State;
 use crate::organization::Organization;
 use crate::permissions::PermissionDrift;
 use crate::policy::Granted;
@@ -29,22 +35,31 @@ pub struct Grant {
     drift: Option<PermissionDrift>,
     /// Which clause of the policy passed.
     clause: Option<usize>,
+    sender: Sender,
 }
 
 impl Grant {
-    pub(super) fn new(requirement: &Requirement, token: AccessToken, granted: Granted) -> Self {
+    pub(super) fn new(requirement: &Requirement, token: AccessToken, granted: Granted, sender: Sender) -> Self {
         Self {
             requirement: requirement.clone(),
             token: Some(token),
             organization: granted.organization,
             drift: granted.drift,
             clause: Some(granted.clause),
+            sender,
         }
     }
 
     /// Under `optional(..)`, to a request without a token.
     pub(super) fn anonymous(requirement: &Requirement) -> Self {
-        Self { requirement: requirement.clone(), token: None, organization: None, drift: None, clause: None }
+        Self {
+            requirement: requirement.clone(),
+            token: None,
+            organization: None,
+            drift: None,
+            clause: None,
+            sender: Sender::default(),
+        }
     }
 
     /// Returns the verified token; `None` where an optional policy let a request without one pass.
@@ -72,11 +87,33 @@ impl Grant {
         self.drift.as_ref()
     }
 
+    /// Returns the nonce that the response should hold as `DPoP-Nonce`: the client's next proof needs a newer one. The Tower
+    /// layer and the guard add it themselves.
+    #[must_use]
+    pub fn next_nonce(&self) -> Option<&HeaderValue> {
+        self.sender.nonce().value()
+    }
+
+    /// What the sender has proved to this server for this token.
+    pub(super) fn sender_of(&self, state: &Arc<State>, token: &AccessToken) -> Option<&Sender> {
+        let is_same_token = || self.token.as_ref().is_some_and(|own| own.is_same(token));
+        (Arc::ptr_eq(self.requirement.state(), state) && is_same_token()).then_some(&self.sender)
+    }
+
+    pub(super) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
     /// Returns the requirement that the request met.
     #[must_use]
     pub fn requirement(&self) -> &Requirement {
         &self.requirement
     }
+}
+
+/// The nonce that the response to a granted request should hold.
+pub(crate) fn next_nonce(request: &Parts) -> NextNonce {
+    request.extensions.get::<Grant>().map(|grant| grant.sender.nonce().clone()).unwrap_or_default()
 }
 
 impl fmt::Debug for Grant {

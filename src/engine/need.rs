@@ -8,6 +8,7 @@ use crate::issuer::keys::Arrival;
 use crate::permissions::WantedPermissions;
 use crate::rejection::Rejection;
 use crate::signature::Algorithm;
+use crate::token::binding::Unshared;
 use crate::token::introspect::Introspector;
 
 /// Why there is no grant, or none yet.
@@ -30,6 +31,8 @@ pub(crate) enum Need {
     Permissions(Box<WantedPermissions>),
     /// What a decision point says: all questions of one clause.
     Decisions(Box<WantedDecisions>),
+    /// That replicas record a proof.
+    Proof(Box<Unshared>),
 }
 
 /// The key that a token names and that is not there.

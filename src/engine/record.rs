@@ -71,6 +71,8 @@ pub enum WaitedFor {
     Permissions,
     /// The decision point.
     Decision,
+    /// The memory of used proofs that replicas share.
+    Proof,
 }
 
 impl<'a> Record<'a> {
@@ -218,6 +220,7 @@ impl WaitedFor {
             Need::Introspection(_) => Self::Introspection,
             Need::Permissions(_) => Self::Permissions,
             Need::Decisions(_) => Self::Decision,
+            Need::Proof(_) => Self::Proof,
         }
     }
 
@@ -230,6 +233,7 @@ impl WaitedFor {
             Self::Introspection => "introspection",
             Self::Permissions => "permissions",
             Self::Decision => "decision",
+            Self::Proof => "proof",
         }
     }
 }

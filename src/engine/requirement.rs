@@ -13,10 +13,12 @@ use super::grant::Grant;
 use super::need::{Need, Stop};
 use super::recheck::recheck;
 use super::resolve::until_settled;
+use super::sender::NextNonce;
 use super::state::State;
 use crate::policy::{CompiledPolicy, Description};
 use crate::rejection::Rejection;
 use crate::time::Now;
+use crate::token::bearer::tries_proof;
 
 /// A policy that one server requires: decides requests, whatever brought them. Made by
 /// [`ResourceServer::requirement`](crate::ResourceServer::requirement).
@@ -36,7 +38,7 @@ struct Inner {
 /// The first decision about a request.
 pub(crate) enum Begun {
     /// The grant is in the request's extensions.
-    Granted,
+    Granted(NextNonce),
     Rejected(Rejection),
     /// Something must be waited for.
     Waits(Box<Pending>),
@@ -92,7 +94,7 @@ impl Requirement {
     /// (500). [`response`](Self::response) turns it into the response that a client should receive.
     pub async fn authorize(&self, request: &mut Parts) -> Result<Grant, Rejection> {
         let outcome = match self.begin(request) {
-            Begun::Granted => Ok(()),
+            Begun::Granted(_) => Ok(()),
             Begun::Rejected(rejection) => Err(rejection),
             Begun::Waits(pending) => self.settle(request, *pending).await,
         };
@@ -104,7 +106,7 @@ impl Requirement {
     /// Returns the response to a rejected request: status, challenge, problem body, or gRPC's form for a gRPC call.
     #[must_use]
     pub fn response(&self, rejection: Rejection, request: &Parts) -> Response<Bytes> {
-        self.0.state.responder.complete(rejection, request).into_response()
+        self.complete(rejection, request).into_response()
     }
 
     /// Decides, as far as that is possible at once.
@@ -112,8 +114,9 @@ impl Requirement {
         let (started, mut evidence) = (self.0.state.clock.now(), Evidence::default());
         match decide(self, request, &mut evidence, &started) {
             Ok(grant) => {
+                let nonce = grant.sender().nonce().clone();
                 self.granted(grant, request, &evidence, &started);
-                Begun::Granted
+                Begun::Granted(nonce)
             }
             Err(Stop::Reject(rejection)) => Begun::Rejected(self.rejected(rejection, request, &evidence, &started)),
             Err(Stop::Need(need)) => Begun::Waits(Box::new(Pending { need, evidence, started })),
@@ -160,7 +163,11 @@ impl Requirement {
         started: &Now,
     ) -> Rejection {
         self.0.state.observers.tell(self, Err(&rejection), request, evidence, started);
-        self.0.state.responder.complete(rejection, request)
+        self.complete(rejection, request)
+    }
+
+    fn complete(&self, rejection: Rejection, request: &Parts) -> Rejection {
+        self.0.state.responder.complete(rejection.tried_proof(tries_proof(&request.headers)), request)
     }
 }
 

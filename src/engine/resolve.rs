@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::evidence::Evidence;
 use super::need::{Need, Question, Stop};
 use super::record::{Wait, WaitedFor};
+use super::sender::unrecorded;
 use super::state::State;
 use crate::permissions::{Waited, WantedPermissions};
 use crate::rejection::Rejection;
@@ -78,6 +79,11 @@ async fn fetch(state: &State, evidence: &mut Evidence, need: Need) -> Result<(),
             evidence.gather().permissions.push(Waited { query, outcome });
         }
         Need::Decisions(wanted) => evidence.gather().decided.extend(wanted.ask().await),
+        Need::Proof(unshared) => {
+            let Some(proofs) = &state.bindings.proofs else { return Ok(()) };
+            proofs.share(&unshared).await.map_err(unrecorded)?;
+            evidence.gather().is_proof_shared = true;
+        }
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::issuer::TrustedIssuers;
 use crate::permissions::{Conversations, LivePermissions};
 use crate::respond::Responder;
 use crate::time::Clock;
+use crate::token::binding::Bindings;
 use crate::token::verify::VerifiedTokens;
 
 pub(crate) struct State {
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(crate) max_token_bytes: usize,
     /// How long all waits of a request may take together.
     pub(crate) max_wait: Duration,
+    pub(crate) bindings: Bindings,
     pub(crate) responder: Responder,
     pub(crate) observers: Observers,
 }

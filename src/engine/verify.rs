@@ -3,6 +3,7 @@
 use super::decide::{authenticate, judge_changes};
 use super::evidence::Evidence;
 use super::resolve::until_settled;
+use super::sender::judge_without_request;
 use super::state::State;
 use crate::rejection::Rejection;
 use crate::token::AccessToken;
@@ -15,6 +16,7 @@ pub(crate) async fn verify(state: &State, token: &str) -> Result<AccessToken, Re
         let credentials = Credentials::of(token, state.max_token_bytes)?;
         let token = authenticate(state, credentials, evidence, now)?;
         judge_changes(state, &token, now)?;
+        judge_without_request(token.confirmation())?;
         Ok(token)
     });
     outcome.await

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
-pub(crate) use path_params::{matched_path, matched_route, path_params};
+pub(crate) use path_params::{matched_path, matched_route, original_path, path_params};
 pub(crate) use source::{RememberSources, Requested, SourceKind, SourceMemory};
 pub use source::{RequestSource, any_organization, custom, header, path, subdomain};
 

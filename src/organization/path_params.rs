@@ -44,6 +44,15 @@ pub(crate) fn matched_path(_: &Parts) -> Option<&str> {
     None
 }
 
+/// The path as the client sent it, with the prefixes that nested routers of axum have taken off.
+pub(crate) fn original_path(parts: &Parts) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(axum::extract::OriginalUri(uri)) = parts.extensions.get() {
+        return uri.path();
+    }
+    parts.uri.path()
+}
+
 pub(crate) fn matched_route(parts: &Parts) -> Option<std::sync::Arc<str>> {
     matched_path(parts).map(Into::into)
 }

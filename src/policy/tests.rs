@@ -251,6 +251,7 @@ impl World {
             audience_organization: self.audience.map(of),
             audience_organizations: self.audience.into_iter().map(Into::into).collect(),
             actors: Vec::new(),
+            confirmation: None,
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         };
         let text = format!("e30.{}.", URL_SAFE_NO_PAD.encode(self.payload));

@@ -25,6 +25,10 @@ pub enum RejectionKind {
     KeyUnresolved,
     /// 401: the subject no longer holds what the token says.
     OutdatedToken,
+    /// 401: the DPoP proof is missing, is not valid for the request, or was used before.
+    InvalidProof,
+    /// 401: the DPoP proof lacks a nonce of this server, which is in the response.
+    UseNonce,
     /// 403: the token is for this server, but of another model than the route requires.
     WrongModel,
     /// 403: the request's organization is not the token's, or one of them is missing.
@@ -55,6 +59,8 @@ impl RejectionKind {
             Self::KeyNotFound => "key_not_found",
             Self::KeyUnresolved => "key_unresolved",
             Self::OutdatedToken => "outdated_token",
+            Self::InvalidProof => "invalid_proof",
+            Self::UseNonce => "use_nonce",
             Self::WrongModel => "wrong_model",
             Self::WrongOrganization => "wrong_organization",
             Self::InsufficientScope => "insufficient_scope",
@@ -77,7 +83,9 @@ impl RejectionKind {
             | Self::OpaqueToken
             | Self::KeyNotFound
             | Self::KeyUnresolved
-            | Self::OutdatedToken => StatusCode::UNAUTHORIZED,
+            | Self::OutdatedToken
+            | Self::InvalidProof
+            | Self::UseNonce => StatusCode::UNAUTHORIZED,
             Self::WrongModel | Self::WrongOrganization | Self::InsufficientScope | Self::Denied => {
                 StatusCode::FORBIDDEN
             }
@@ -99,6 +107,8 @@ impl RejectionKind {
             | Self::KeyNotFound
             | Self::KeyUnresolved
             | Self::OutdatedToken => Some(ErrorCode::InvalidToken),
+            Self::InvalidProof => Some(ErrorCode::InvalidDpopProof),
+            Self::UseNonce => Some(ErrorCode::UseDpopNonce),
             Self::WrongModel | Self::WrongOrganization | Self::InsufficientScope => Some(ErrorCode::InsufficientScope),
             Self::MissingToken | Self::Denied | Self::Hidden | Self::Unavailable | Self::Misconfigured => None,
         }
@@ -117,6 +127,8 @@ impl RejectionKind {
             Self::KeyNotFound => "The access token was signed with a key that the issuer does not publish.",
             Self::KeyUnresolved => "The signing key of the access token is not known yet. Try again.",
             Self::OutdatedToken => "The permissions behind the access token have changed. Request a new token.",
+            Self::InvalidProof => "The DPoP proof is not valid for this request. Send a new proof.",
+            Self::UseNonce => "The DPoP proof must contain the nonce of this response.",
             Self::WrongModel => "The access token was issued for another kind of resource.",
             Self::WrongOrganization => "The request does not name an organization, or the access token is not for it.",
             Self::InsufficientScope => "The access token lacks a required scope.",
@@ -146,6 +158,10 @@ pub enum Remediation {
     OrganizationToken,
     /// Request a token with the `resource` parameter.
     ResourceToken,
+    /// Send the request again with a new DPoP proof for it.
+    NewProof,
+    /// Send the request again with a new DPoP proof that contains the nonce of the response (`DPoP-Nonce`).
+    UseNonce,
     /// Try again, after `Retry-After` where there is one.
     Retry,
     /// Nothing: an administrator could.
@@ -164,13 +180,15 @@ impl Remediation {
             Self::RequestScope => "request_scope",
             Self::OrganizationToken => "organization_token",
             Self::ResourceToken => "resource_token",
+            Self::NewProof => "new_proof",
+            Self::UseNonce => "use_nonce",
             Self::Retry => "retry",
             Self::None => "none",
         }
     }
 }
 
-/// The `error` codes of RFC 6750 section 3.1.
+/// The `error` codes of RFC 6750 section 3.1 and RFC 9449 section 12.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -180,6 +198,10 @@ pub enum ErrorCode {
     InvalidToken,
     /// The token is valid and does not permit the request: 403.
     InsufficientScope,
+    /// The DPoP proof is not valid for the request: 401.
+    InvalidDpopProof,
+    /// The DPoP proof must contain a nonce of this server: 401.
+    UseDpopNonce,
 }
 
 impl ErrorCode {
@@ -190,6 +212,8 @@ impl ErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
         }
     }
 }
@@ -200,7 +224,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [RejectionKind; 16] = [
+    const KINDS: [RejectionKind; 18] = [
         RejectionKind::MissingToken,
         RejectionKind::InvalidRequest,
         RejectionKind::ExpiredToken,
@@ -210,6 +234,8 @@ mod tests {
         RejectionKind::KeyNotFound,
         RejectionKind::KeyUnresolved,
         RejectionKind::OutdatedToken,
+        RejectionKind::InvalidProof,
+        RejectionKind::UseNonce,
         RejectionKind::WrongModel,
         RejectionKind::WrongOrganization,
         RejectionKind::InsufficientScope,

@@ -45,20 +45,49 @@ impl Quotable {
 pub(crate) struct ChallengeSettings {
     pub(crate) realm: Quotable,
     pub(crate) resource_metadata: Option<Quotable>,
+    /// The algorithms of proofs, where tokens can be sent by the scheme `DPoP`.
+    pub(crate) proof_algorithms: Option<Quotable>,
+    /// Whether tokens can be sent by the scheme `Bearer`.
+    pub(crate) takes_bearer: bool,
 }
 
 impl ChallengeSettings {
-    /// Adds the challenges to a rejection: one value for each scheme, the preferred scheme first.
+    /// Adds the challenges to a rejection: one value for each scheme that this server takes, the one that was tried first.
+    /// Only that one says what was wrong (RFC 9449 section 7.2).
     pub(crate) fn challenge(&self, rejection: Rejection) -> Rejection {
         let challenges = match rejection.kind() {
             RejectionKind::Hidden | RejectionKind::Unavailable | RejectionKind::Misconfigured => Vec::new(),
-            _ => self.bearer(&rejection).into_header_value().into_iter().collect(),
+            _ => self.challenges(&rejection).into_iter().filter_map(Challenge::into_header_value).collect(),
         };
         rejection.with_challenges(challenges)
     }
 
-    fn bearer(&self, rejection: &Rejection) -> Challenge {
-        let mut challenge = Challenge::new("Bearer");
+    fn challenges(&self, rejection: &Rejection) -> Vec<Challenge> {
+        let bearer = || Challenge::new("Bearer");
+        let bare_bearer = || self.with_place(bearer());
+        match &self.proof_algorithms {
+            None => vec![self.complete(bearer(), rejection)],
+            Some(algorithms) => {
+                let proof = Challenge::new("DPoP").with("algs", Value::Text(algorithms));
+                match (self.takes_bearer, rejection.has_tried_proof()) {
+                    (true, true) => vec![self.complete(proof, rejection), bare_bearer()],
+                    (true, false) => vec![self.complete(bearer(), rejection), proof],
+                    // If another scheme was tried, its error stands with the one that is taken.
+                    (false, _) => vec![self.complete(proof, rejection)],
+                }
+            }
+        }
+    }
+
+    /// A challenge of a scheme that was not tried.
+    fn with_place(&self, mut challenge: Challenge) -> Challenge {
+        if let Some(url) = &self.resource_metadata {
+            challenge = challenge.with("resource_metadata", Value::Text(url));
+        }
+        challenge.with("realm", Value::Text(&self.realm))
+    }
+
+    fn complete(&self, mut challenge: Challenge, rejection: &Rejection) -> Challenge {
         let error = rejection.kind().error();
         if let Some(error) = error {
             challenge = challenge.with("error", Value::Fixed(error.as_str()));
@@ -132,7 +161,12 @@ mod tests {
     use crate::rejection::Remediation;
 
     fn settings(realm: &str) -> ChallengeSettings {
-        ChallengeSettings { realm: Quotable::new("realm", realm).unwrap(), resource_metadata: None }
+        ChallengeSettings {
+            realm: Quotable::new("realm", realm).unwrap(),
+            resource_metadata: None,
+            proof_algorithms: None,
+            takes_bearer: true,
+        }
     }
 
     fn rejection(kind: RejectionKind, scopes: &[&str]) -> Rejection {
@@ -141,7 +175,11 @@ mod tests {
     }
 
     fn challenges(settings: &ChallengeSettings, rejection: Rejection) -> Vec<String> {
-        let rejection = settings.challenge(rejection);
+        challenges_of(settings, rejection, false)
+    }
+
+    fn challenges_of(settings: &ChallengeSettings, rejection: Rejection, tried_proof: bool) -> Vec<String> {
+        let rejection = settings.challenge(rejection.tried_proof(tried_proof));
         rejection.challenges().iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 
@@ -186,6 +224,44 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_that_was_tried_comes_first_and_has_the_error() {
+        use RejectionKind as K;
+        let both = ChallengeSettings {
+            proof_algorithms: Some(Quotable::new("algs", "ES256 EdDSA").unwrap()),
+            ..settings("https://api.example.com")
+        };
+        let challenge = |kind, tried_proof| challenges_of(&both, rejection(kind, &["a"]), tried_proof);
+        let (bearer, dpop) = ("Bearer realm=\"https://api.example.com\"", "DPoP algs=\"ES256 EdDSA\"");
+        assert_eq!(challenge(K::MissingToken, false), [bearer, dpop]);
+        assert_eq!(
+            challenge(K::InvalidToken, false),
+            [
+                "Bearer error=\"invalid_token\", error_description=\"The access token is not valid for this API.\", \
+              realm=\"https://api.example.com\"",
+                dpop
+            ]
+        );
+        for (kind, error) in [
+            (K::InvalidToken, "error=\"invalid_token\", error_description="),
+            (K::InvalidProof, "error=\"invalid_dpop_proof\", error_description="),
+            (K::UseNonce, "error=\"use_dpop_nonce\", error_description="),
+            (K::InsufficientScope, "error=\"insufficient_scope\", scope=\"a\", error_description="),
+            (K::InvalidRequest, "error=\"invalid_request\", error_description="),
+        ] {
+            let challenges = challenge(kind, true);
+            assert!(challenges[0].starts_with(&format!("{dpop}, {error}")), "{challenges:?}");
+            assert_eq!(challenges[1..], [bearer], "{kind:?}");
+        }
+        let only = ChallengeSettings { takes_bearer: false, ..both };
+        for tried_proof in [true, false] {
+            let challenges = challenges_of(&only, rejection(K::InvalidToken, &[]), tried_proof);
+            assert_eq!(challenges.len(), 1);
+            assert!(challenges[0].starts_with(&format!("{dpop}, error=\"invalid_token\"")), "{challenges:?}");
+        }
+        assert_eq!(challenges_of(&only, rejection(K::Unavailable, &[]), true), [""; 0]);
+    }
+
+    #[test]
     fn a_scheme_without_parameters_is_a_bare_word() {
         assert_eq!(Challenge::new("DPoP").into_header_value().unwrap(), "DPoP");
         let challenge = Challenge::new("DPoP").with("algs", Value::Fixed("ES256")).with("error", Value::Fixed("x"));
@@ -214,7 +290,7 @@ mod tests {
         #[test]
         fn every_challenge_is_one_header_with_balanced_quotes(realm in any::<String>(), scope in any::<String>()) {
             let (Ok(realm), Ok(scope)) = (Quotable::new("realm", &realm), Scope::new(&scope)) else { return Ok(()) };
-            let settings = ChallengeSettings { realm, resource_metadata: None };
+            let settings = ChallengeSettings { realm, ..settings("") };
             let rejection = Rejection::new(RejectionKind::InsufficientScope, Remediation::None, "x");
             let values = challenges(&settings, rejection.with_scopes(vec![scope], vec![]));
             prop_assert_eq!(values.len(), 1);

@@ -5,4 +5,4 @@ mod response;
 
 pub(crate) use challenge::{ChallengeSettings, Quotable};
 pub use response::RejectionBody;
-pub(crate) use response::{Responder, ShapeBody};
+pub(crate) use response::{DPOP_NONCE, Responder, ShapeBody};

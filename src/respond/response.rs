@@ -14,6 +14,7 @@ use crate::rejection::{ErrorCode, Rejection, RejectionAnswer};
 use crate::respond::ChallengeSettings;
 use crate::scope::Scope;
 
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
@@ -140,6 +141,9 @@ fn finish(mut response: Response<Bytes>, rejection: Rejection) -> Response<Bytes
     // One field for each scheme: some clients read no further than the first challenge of a field.
     for challenge in rejection.challenges() {
         headers.append(WWW_AUTHENTICATE, challenge.clone());
+    }
+    if let Some(nonce) = rejection.nonce() {
+        headers.insert(DPOP_NONCE, nonce.clone());
     }
     if let Some(retry_after) = rejection.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));

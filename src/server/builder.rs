@@ -1,5 +1,6 @@
 //! From settings to a server: everything that can be wrong is found here.
 
+mod binding;
 mod client;
 mod limits;
 
@@ -21,6 +22,7 @@ use crate::engine::Live;
 use crate::engine::{Observer, Observers, Permits, State};
 use crate::error::ConfigError;
 use crate::http::HttpClient;
+use crate::http::url::PlainHttp;
 use crate::issuer::Issuer;
 use crate::issuer::keys::{Changes as Settled, KeyEvent, RefreshSettings, Watcher};
 use crate::issuer::{Lasting, ORGANIZATION_URN, Profile, TrustedIssuers};
@@ -30,6 +32,7 @@ use crate::rejection::Rejection;
 use crate::respond::{ChallengeSettings, Quotable};
 use crate::respond::{RejectionBody, Responder, ShapeBody};
 use crate::time::{Clock, SystemClock};
+use crate::token::binding::BindingSettings;
 use crate::token::verify::VerifiedTokens;
 use crate::token::{Introspection, IssuerId};
 
@@ -72,6 +75,7 @@ pub struct Builder {
     grpc: bool,
     observers: Observers,
     introspection: Option<Introspection>,
+    bindings: BindingSettings,
 }
 
 impl Builder {
@@ -94,6 +98,7 @@ impl Builder {
             grpc: true,
             observers: Observers::default(),
             introspection: None,
+            bindings: BindingSettings::default(),
         }
     }
 
@@ -261,9 +266,13 @@ impl Builder {
             only.introspection = Some(ask);
         }
         let realm = self.realm.as_deref().or(self.resources.first().map(String::as_str)).unwrap_or_default();
+        let plain = if self.allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
+        let bindings = self.bindings.build(self.leeway, plain)?;
         let challenge = ChallengeSettings {
             realm: Quotable::new("realm", realm)?,
             resource_metadata: self.resource_metadata.as_deref().map(metadata_url).transpose()?,
+            proof_algorithms: bindings.proof_algorithms().map(|names| Quotable::new("algs", &names)).transpose()?,
+            takes_bearer: bindings.take_bearer(),
         };
         let settings = EntrySettings {
             resources: self.resources,
@@ -310,6 +319,7 @@ impl Builder {
             entries,
             max_token_bytes: self.limits.max_token_bytes,
             max_wait: self.limits.max_wait,
+            bindings,
             responder: Responder { challenge, shape_body: self.rejection_body, grpc: self.grpc },
             observers: self.observers,
         };

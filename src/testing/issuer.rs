@@ -11,7 +11,7 @@ use super::keys::random;
 use super::kind::Kind;
 use super::server::Server;
 use super::state::State;
-use super::{Endpoint, Fault, TestClock, TestIssuerBuilder, TokenBuilder, lock, to_json};
+use super::{Endpoint, Fault, TestClock, TestIssuerBuilder, TestProofKey, TokenBuilder, lock, to_json};
 use crate::signature::Algorithm;
 
 /// A real issuer on loopback, with the address space, keys and tokens of a Logto tenant.
@@ -113,6 +113,18 @@ impl TestIssuer {
     #[must_use]
     pub fn opaque_token(&self) -> String {
         random(32)
+    }
+
+    /// A key of a DPoP client (ES256), whose proofs are dated by the same clock.
+    #[must_use]
+    pub fn proof_key(&self) -> TestProofKey {
+        self.proof_key_for(Algorithm::Es256)
+    }
+
+    /// A key of a DPoP client, for one algorithm.
+    #[must_use]
+    pub fn proof_key_for(&self, algorithm: Algorithm) -> TestProofKey {
+        TestProofKey::generate(algorithm, self.clock())
     }
 
     fn token(&self, kind: Kind) -> TokenBuilder {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::keys::{SigningKey, encode, random};
 use super::kind::Kind;
+use super::members::{Change, changed};
 use super::state::State;
-use super::{lock, to_json};
+use super::{TestCertificate, TestProofKey, lock, to_json};
 use crate::time::Clock as _;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -36,9 +37,6 @@ pub struct TokenBuilder {
     raw_payload: Option<Vec<u8>>,
     signature: Signature,
 }
-
-/// A member that is set, or left out.
-type Change = (String, Option<Value>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signature {
@@ -152,6 +150,16 @@ impl TokenBuilder {
     pub fn without_claim(mut self, name: impl Into<String>) -> Self {
         self.claims.push((name.into(), None));
         self
+    }
+
+    /// Binds the token to the key of a client: `cnf.jkt` (RFC 9449).
+    pub fn bound_to(self, key: &TestProofKey) -> Self {
+        self.claim("cnf", json!({ "jkt": key.thumbprint() }))
+    }
+
+    /// Binds the token to a client certificate: `cnf.x5t#S256` (RFC 8705).
+    pub fn bound_to_certificate(self, certificate: &TestCertificate) -> Self {
+        self.claim("cnf", json!({ "x5t#S256": certificate.thumbprint() }))
     }
 
     /// Sets a header member, over whatever it was. `alg` changes the name alone, not the signature.
@@ -291,14 +299,4 @@ impl TokenBuilder {
             (None, _) => Some(""),
         }
     }
-}
-
-fn changed(mut members: Map<String, Value>, changes: &[Change]) -> Vec<u8> {
-    for (name, value) in changes {
-        match value {
-            Some(value) => members.insert(name.clone(), value.clone()),
-            None => members.remove(name),
-        };
-    }
-    Value::Object(members).to_string().into_bytes()
 }

@@ -36,6 +36,9 @@
 //! [`tampered`](TokenBuilder::tampered), [`unsigned`](TokenBuilder::unsigned), any claim or header
 //! [changed](TokenBuilder::claim) or [left out](TokenBuilder::without_claim).
 //!
+//! **Bound tokens** are made by [`bound_to`](TokenBuilder::bound_to) a [`TestProofKey`], which signs proofs, right and
+//! wrong, or by [`bound_to_certificate`](TokenBuilder::bound_to_certificate) with a [`TestCertificate`].
+//!
 //! **Bad days** are scripted: [`TestIssuer::fail_next`] and [`TestIssuer::fail_always`] with a [`Fault`],
 //! [`TestIssuer::take_down`], and the rotations. What the server under test did about it can be counted:
 //! [`TestIssuer::requests`], [`TestIssuer::not_modified`], [`TestIssuer::most_in_flight`].
@@ -46,6 +49,7 @@
 mod answers;
 mod body;
 mod builder;
+mod certificate;
 mod clock;
 mod double;
 mod endpoint;
@@ -54,8 +58,10 @@ mod fault;
 mod issuer;
 mod keys;
 mod kind;
+mod members;
 mod mint;
 mod ports;
+mod proof;
 mod ring;
 mod server;
 mod state;
@@ -65,6 +71,7 @@ mod tests;
 mod traffic;
 
 pub use builder::TestIssuerBuilder;
+pub use certificate::TestCertificate;
 pub use clock::TestClock;
 pub use double::{PdpCall, PdpFault, PdpQuestion, TestDecisionRequest, TestPdp, TestPermit};
 pub use endpoint::Endpoint;
@@ -73,6 +80,7 @@ pub use fault::Fault;
 pub use issuer::TestIssuer;
 pub use mint::TokenBuilder;
 pub(crate) use ports::is_test_issuer;
+pub use proof::{ProofBuilder, TestProofKey};
 pub use tenant::{
     Grant, LogtoRelease, Refused, RoleType, TestTenant, TestTenantBuilder, TokenRequest, WebhookDelivery,
 };

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 
+use super::binding::Confirmation;
 use super::claims_error::ClaimsError;
 use super::verified::Origin;
 use super::{EntryVersion, NumericDate, Provenance, Subject, Times, Verified};
@@ -165,6 +166,21 @@ impl AccessToken {
     /// Whose token it is, and by which settings it was read.
     pub(crate) fn entry(&self) -> EntryVersion {
         self.0.verified.entry
+    }
+
+    /// Whether the token is bound to a key or a certificate. The sender of a request that passed has proved to hold it.
+    #[must_use]
+    pub fn is_sender_constrained(&self) -> bool {
+        self.0.verified.confirmation.is_some()
+    }
+
+    pub(crate) fn confirmation(&self) -> Option<&Confirmation> {
+        self.0.verified.confirmation.as_ref()
+    }
+
+    /// Whether both are one token.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.digest() == other.digest()
     }
 
     pub(crate) fn times(&self) -> &Times {

@@ -1,4 +1,5 @@
-//! Where the token sits: exactly one `Authorization` header with the scheme `Bearer` (RFC 6750 section 2.1).
+//! Where the token sits: exactly one `Authorization` header with the scheme `Bearer` (RFC 6750 section 2.1), or `DPoP` where
+//! proofs are taken (RFC 9449 section 7.1).
 //!
 //! A token in the query or in a form is never read.
 
@@ -11,21 +12,35 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 
 /// What follows the scheme: not yet looked at character by character, since a token that is known need not be.
 #[derive(Clone, Copy)]
-pub(crate) struct Credentials<'h>(&'h [u8]);
+pub(crate) struct Credentials<'h>(&'h [u8], Scheme);
 
-/// The Bearer credentials of a request. `None` when the request carries none, or those of another scheme. They are marked as
+/// How a token is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Bearer,
+    /// With a proof that its sender holds the key.
+    Dpop,
+}
+
+/// The credentials of a request. `None` when the request carries none, or those of another scheme. They are marked as
 /// sensitive: from here on a log of the headers does not show them.
-pub(crate) fn find(headers: &mut HeaderMap, max_bytes: usize) -> Result<Option<Credentials<'_>>, Rejection> {
+pub(crate) fn find(
+    headers: &mut HeaderMap,
+    max_bytes: usize,
+    takes_proofs: bool,
+) -> Result<Option<Credentials<'_>>, Rejection> {
     // Two lengths tell that no name is there twice; else all headers are walked.
     if headers.len() > headers.keys_len() && mark_every(headers) > 1 {
         return Err(malformed("more than one Authorization header"));
     }
     let Some(value) = headers.get_mut(AUTHORIZATION) else { return Ok(None) };
     value.set_sensitive(true);
-    let Some((scheme, rest)) = value.as_bytes().split_at_checked(BEARER.len()) else { return Ok(None) };
-    if !scheme.eq_ignore_ascii_case(BEARER) || rest.first().is_some_and(|&byte| continues_a_scheme(byte)) {
-        return Ok(None);
-    }
+    let value = value.as_bytes();
+    let (scheme, rest) = match (after_scheme(value, BEARER), after_scheme(value, DPOP)) {
+        (Some(rest), _) => (Scheme::Bearer, rest),
+        (None, Some(rest)) if takes_proofs => (Scheme::Dpop, rest),
+        _ => return Ok(None),
+    };
     if rest.len() > max_bytes {
         let detail = format!("the credentials have {} bytes, more than max_token_bytes ({max_bytes})", rest.len());
         return Err(Rejection::new(RejectionKind::InvalidToken, Remediation::None, detail));
@@ -34,7 +49,18 @@ pub(crate) fn find(headers: &mut HeaderMap, max_bytes: usize) -> Result<Option<C
     while let Some(rest) = token.strip_prefix(b" ") {
         token = rest;
     }
-    Ok(Some(Credentials(token)))
+    Ok(Some(Credentials(token, scheme)))
+}
+
+/// Whether the request tries the scheme `DPoP`.
+pub(crate) fn tries_proof(headers: &HeaderMap) -> bool {
+    headers.get(AUTHORIZATION).is_some_and(|value| after_scheme(value.as_bytes(), DPOP).is_some())
+}
+
+fn after_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
+    let (found, rest) = value.split_at_checked(scheme.len())?;
+    let continues = rest.first().is_some_and(|&byte| continues_a_scheme(byte));
+    (found.eq_ignore_ascii_case(scheme) && !continues).then_some(rest)
 }
 
 /// How many there are.
@@ -48,6 +74,7 @@ fn mark_every(headers: &mut HeaderMap) -> usize {
 }
 
 const BEARER: &[u8] = b"Bearer";
+const DPOP: &[u8] = b"DPoP";
 
 /// Registered authentication schemes and common mistakes for one: the only words of the header that a log may show.
 const SCHEMES: [&str; 16] = [
@@ -81,7 +108,11 @@ impl<'h> Credentials<'h> {
         if token.len() > max_bytes {
             return Err(Rejection::invalid_token(format!("the token has more than {max_bytes} bytes")));
         }
-        Ok(Self(token.as_bytes()))
+        Ok(Self(token.as_bytes(), Scheme::Bearer))
+    }
+
+    pub(crate) const fn scheme(self) -> Scheme {
+        self.1
     }
 
     pub(crate) const fn as_bytes(self) -> &'h [u8] {
@@ -165,7 +196,7 @@ mod tests {
 
     fn kind(values: &[&[u8]]) -> Result<Option<String>, RejectionKind> {
         let token = |found: Option<Credentials<'_>>| found.map(|found| found.token().map(str::to_owned)).transpose();
-        find(&mut headers(values), 100).and_then(token).map_err(|rejection| rejection.kind())
+        find(&mut headers(values), 100, false).and_then(token).map_err(|rejection| rejection.kind())
     }
 
     #[test]
@@ -211,7 +242,7 @@ mod tests {
     fn words_for_nothing_are_no_token() {
         for word in ["undefined", "null", "NULL", "None", "nil", "NaN", "false", "[object Object]"] {
             let mut headers = headers(&[format!("Bearer {word}").as_bytes()]);
-            let rejection = find(&mut headers, 100).and_then(|found| found.unwrap().token()).unwrap_err();
+            let rejection = find(&mut headers, 100, false).and_then(|found| found.unwrap().token()).unwrap_err();
             let found = (rejection.kind(), rejection.remediation());
             assert_eq!(found, (RejectionKind::InvalidToken, Remediation::Authenticate), "{word}");
         }
@@ -221,9 +252,32 @@ mod tests {
     #[test]
     fn a_token_that_is_too_long_names_the_setting() {
         let mut headers = headers(&[format!("Bearer {}", "a".repeat(100)).as_bytes()]);
-        let rejection = find(&mut headers, 100).err().unwrap();
+        let rejection = find(&mut headers, 100, false).err().unwrap();
         assert_eq!((rejection.kind(), rejection.remediation()), (RejectionKind::InvalidToken, Remediation::None));
         assert_eq!(rejection.detail(), "the credentials have 101 bytes, more than max_token_bytes (100)");
+    }
+
+    #[test]
+    fn the_scheme_dpop_is_read_where_proofs_are_taken() {
+        let read = |value: &str| {
+            let mut headers = headers(&[value.as_bytes()]);
+            let found = find(&mut headers, 100, true).map_err(|rejection| rejection.kind())?;
+            found
+                .map(|found| Ok((found.scheme(), found.token().map_err(|rejection| rejection.kind())?.to_owned())))
+                .transpose()
+        };
+        for value in ["DPoP abc", "dpop abc", "DPOP   abc", "dPoP abc"] {
+            assert_eq!(read(value), Ok(Some((Scheme::Dpop, "abc".into()))), "{value}");
+        }
+        assert_eq!(read("Bearer abc"), Ok(Some((Scheme::Bearer, "abc".into()))));
+        for value in ["DPoPX abc", "DPoP=abc", "Basic abc", "DPo"] {
+            assert_eq!(read(value), Ok(None), "{value}");
+        }
+        for value in ["DPoP", "DPoP ", "DPoP\tabc", "DPoP a b", "DPoP a,b"] {
+            assert_eq!(read(value), Err(RejectionKind::InvalidRequest), "{value}");
+        }
+        assert!(tries_proof(&headers(&[b"dpop abc"])) && !tries_proof(&headers(&[b"Bearer abc"])));
+        assert!(!tries_proof(&HeaderMap::new()) && !tries_proof(&headers(&[b"DPoPX abc"])));
     }
 
     #[test]
@@ -254,7 +308,7 @@ mod tests {
     fn no_log_of_the_headers_shows_them() {
         for values in [&[&b"Bearer abc"[..]][..], &[b"Basic abc"], &[b"Bearer abc", b"Bearer def"]] {
             let mut headers = headers(values);
-            let _ = find(&mut headers, 100);
+            let _ = find(&mut headers, 100, false);
             assert!(headers.get_all(AUTHORIZATION).iter().all(HeaderValue::is_sensitive), "{headers:?}");
         }
     }
@@ -272,7 +326,7 @@ mod tests {
         fn what_is_found_was_sent(value in prop::collection::vec(any::<u8>(), 0..60)) {
             let Ok(header) = HeaderValue::from_bytes(&value) else { return Ok(()) };
             let mut map: HeaderMap = [(AUTHORIZATION, header)].into_iter().collect();
-            if let Ok(Some(credentials)) = find(&mut map, 100)
+            if let Ok(Some(credentials)) = find(&mut map, 100, true)
                 && let Ok(token) = credentials.token()
             {
                 prop_assert!(is_b64token(token.as_bytes()));

@@ -2,7 +2,6 @@
 
 mod access_token;
 pub(crate) mod bearer;
-#[allow(dead_code, reason = "joined to the engine in the next change")]
 pub mod binding;
 mod claims_error;
 pub(crate) mod introspect;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::binding::Confirmation;
 use super::{EntryVersion, Provenance, Subject, Times};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
@@ -26,6 +27,8 @@ pub(crate) struct Verified {
     /// The subjects that act for the token's subject (RFC 8693 section 4.1), the current one first.
     pub(crate) actors: Vec<Box<str>>,
     pub(crate) times: Times,
+    /// What its sender must prove to hold.
+    pub(crate) confirmation: Option<Confirmation>,
 }
 
 /// Where the claims are read when somebody asks for more than is in `Verified`.

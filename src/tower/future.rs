@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use crate::engine::{Pending, Requirement};
+use crate::engine::{NextNonce, Pending, Requirement, next_nonce};
 use crate::future::BoxFuture;
 use crate::rejection::Rejection;
 
@@ -32,7 +32,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Passing { #[pin] inner: S::Future },
+        Passing { #[pin] inner: S::Future, nonce: NextNonce },
         Rejected { response: Option<Box<Response<Bytes>>> },
         Waiting { waiting: Box<Waiting<S, B>> },
     }
@@ -57,8 +57,8 @@ enum Step {
 impl<S, B> Unpin for Waiting<S, B> {}
 
 impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
-    pub(super) const fn passing(inner: S::Future) -> Self {
-        Self { stage: Stage::Passing { inner } }
+    pub(super) const fn passing(inner: S::Future, nonce: NextNonce) -> Self {
+        Self { stage: Stage::Passing { inner, nonce } }
     }
 
     pub(super) fn rejected(response: Response<Bytes>) -> Self {
@@ -109,8 +109,9 @@ impl<S: Service<Request<B>>, B> Waiting<S, B> {
                         self.step = Step::deciding(&self.requirement, parts, None);
                         continue;
                     }
+                    let nonce = next_nonce(&parts);
                     let inner = self.service.call(Request::from_parts(parts, body));
-                    return Poll::Ready(Ok(Stage::Passing { inner }));
+                    return Poll::Ready(Ok(Stage::Passing { inner, nonce }));
                 }
             }
         }
@@ -129,8 +130,11 @@ where
         let mut stage = self.project().stage;
         loop {
             match stage.as_mut().project() {
-                StageProjection::Passing { inner } => {
-                    return inner.poll(cx).map_ok(|response| response.map(ResponseBody::inner));
+                StageProjection::Passing { inner, nonce } => {
+                    return inner.poll(cx).map_ok(|mut response| {
+                        nonce.add_to(response.headers_mut());
+                        response.map(ResponseBody::inner)
+                    });
                 }
                 StageProjection::Rejected { response } => {
                     return match response.take() {

@@ -57,7 +57,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         match self.requirement.begin(&mut parts) {
-            Begun::Granted => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body))),
+            Begun::Granted(nonce) => RequireFuture::passing(self.inner.call(Request::from_parts(parts, body)), nonce),
             Begun::Rejected(rejection) => {
                 self.release();
                 RequireFuture::rejected(rejection.into_response())

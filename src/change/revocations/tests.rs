@@ -156,6 +156,7 @@ impl Token {
             audience: self.audience.iter().map(|audience| (&**audience).into()).collect(),
             organization: self.claim.as_deref().map(|id| ScopedId::new(&self.entry.into(), id)),
             audience_organization: None,
+            confirmation: None,
             times: Times {
                 expires_at: NumericDate::new(1e10).unwrap(),
                 issued_at: self.issued.and_then(NumericDate::new),

@@ -62,6 +62,7 @@ fn minted(token: &Token) -> AccessToken {
                 .map(Into::into)
                 .collect(),
             actors: Vec::new(),
+            confirmation: None,
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },
         format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).as_bytes(),

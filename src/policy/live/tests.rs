@@ -78,6 +78,7 @@ impl Of {
             actors: Vec::new(),
             audience: vec![audience.into()],
             organization: (self == Self::ApiInOrganization).then(|| ScopedId::new(&"main".into(), "acme")),
+            confirmation: None,
             times: Times { expires_at: NumericDate::new(2e9).unwrap(), not_before: None, issued_at },
         };
         AccessToken::mint(verified, format!("{self:?}.{number}.").as_bytes(), Provenance::dangling())

@@ -4,7 +4,8 @@ use crate::respond::Quotable;
 
 fn answers(shape_body: Option<ShapeBody>) -> Responder {
     let realm = Quotable::new("realm", "https://api.example.com").unwrap();
-    Responder { challenge: ChallengeSettings { realm, resource_metadata: None }, shape_body, grpc: true }
+    let challenge = ChallengeSettings { realm, resource_metadata: None, proof_algorithms: None, takes_bearer: true };
+    Responder { challenge, shape_body, grpc: true }
 }
 
 fn request() -> Parts {

@@ -3,10 +3,15 @@
 //! A bound token states what it is bound to in its `cnf` claim (RFC 7800). A stolen one is worthless without the private
 //! key of the proof, or of the certificate.
 
+mod bindings;
 mod certificate;
 mod confirmation;
 mod dpop;
 mod thumbprint;
 
+pub(crate) use bindings::{BindingSettings, Bindings};
 pub use certificate::{MutualTls, Peer, TrustedPeers};
+pub(crate) use confirmation::Confirmation;
 pub use dpop::{Dpop, Nonces, ProofUse, ReplayStore, ReplayStoreError};
+pub(crate) use dpop::{Presented, ProofError, Proofs, Proven, Unrecorded, Unshared};
+pub(crate) use thumbprint::Thumbprint;

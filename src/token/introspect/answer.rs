@@ -12,7 +12,7 @@ use crate::json::Object;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
 use crate::token::verify::{judge_introspected, judge_times};
-use crate::token::{AccessToken, NumericDate};
+use crate::token::{AccessToken, NumericDate, Verified};
 
 /// How long a failure is the answer for everybody who asks.
 const KEEP_FAILURES: Duration = Duration::from_secs(1);
@@ -132,10 +132,16 @@ fn read(
     }
     // A refresh token can be active too, and has no type, or another one.
     let token_type = claims.string("token_type").ok().flatten();
-    if !token_type.is_some_and(|token_type| token_type.eq_ignore_ascii_case("Bearer")) {
-        return inactive("the opaque token is active, and no Bearer token");
+    let is_type = |name: &str| token_type.as_ref().is_some_and(|token_type| token_type.eq_ignore_ascii_case(name));
+    let takes_proof = is_type("DPoP");
+    if !takes_proof && !is_type("Bearer") {
+        return inactive("the opaque token is active, and neither a Bearer nor a DPoP token");
     }
     let ends_at_last = NumericDate::new(now.unix.saturating_add(settings.keep).as_secs_f64()).ok_or("no time")?;
     let verified = judge_introspected(&claims, &entry.rules, now, settings.without_audience, ends_at_last);
+    let is_bound = |verified: &Verified| verified.confirmation.as_ref().is_some_and(|cnf| cnf.key().is_some());
+    if takes_proof && verified.as_ref().is_ok_and(|verified| !is_bound(verified)) {
+        return inactive("the opaque token is a DPoP token, and cnf names no key");
+    }
     Ok(verified.map(|verified| AccessToken::mint_introspected(verified, body, digest)))
 }

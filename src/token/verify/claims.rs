@@ -10,6 +10,7 @@ use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::time::Now;
 use crate::token::NumericDate;
+use crate::token::binding::Confirmation;
 use crate::token::received::{Several, difference};
 use crate::token::{Subject, SubjectKind, Times, Verified};
 
@@ -80,9 +81,7 @@ fn verified(
     subject: Arc<str>,
     (client, kind): ClientAndKind<'_>,
 ) -> Result<Verified, Rejection> {
-    if claims.has("cnf") {
-        return Err(Rejection::invalid_token("cnf: a sender-constrained token, and nothing here can check it"));
-    }
+    let confirmation = claims.raw("cnf").map(Confirmation::read).transpose().map_err(Rejection::invalid_token)?;
     let actors = actors(claims.raw("act"))?;
     let organization =
         claims.read::<Text<'_>>(&rules.organization_claim).map_err(|()| wrong_setting(&rules.organization_claim))?;
@@ -105,6 +104,7 @@ fn verified(
         actors,
         organization: organization.map(|text| ScopedId::new(&rules.name, &text.0)),
         times,
+        confirmation,
     })
 }
 

@@ -7,6 +7,5 @@ mod settings;
 mod xfcc;
 
 pub use peers::{Peer, TrustedPeers};
-#[allow(unused_imports, reason = "joined to the engine in the next change")]
 pub(crate) use settings::Certificates;
 pub use settings::MutualTls;

@@ -10,9 +10,7 @@ mod target;
 mod verify;
 
 pub use nonce::Nonces;
-#[allow(unused_imports, reason = "joined to the engine in the next change")]
 pub(crate) use proofs::{Proofs, Unrecorded, Unshared};
 pub use replay::{ProofUse, ReplayStore, ReplayStoreError};
 pub use settings::Dpop;
-#[allow(unused_imports, reason = "joined to the engine in the next change")]
 pub(crate) use verify::{Presented, ProofError, Proven};

@@ -55,21 +55,22 @@ impl Proofs {
         Self { rules, memory, shared, request_id }
     }
 
+    /// Keeps proofs out of logs of the headers.
+    pub(crate) fn mark_sensitive(headers: &mut HeaderMap) {
+        headers.iter_mut().filter(|(name, _)| *name == HEADER).for_each(|(_, value)| value.set_sensitive(true));
+    }
+
     /// The one proof of a request.
     ///
     /// # Errors
     ///
     /// Returns an error if there is none, or more than one.
-    pub(crate) fn find(headers: &mut HeaderMap) -> Result<&str, ProofError> {
-        let mut count = 0;
-        for (_, value) in headers.iter_mut().filter(|(name, _)| *name == HEADER) {
-            value.set_sensitive(true);
-            count += 1;
-        }
-        match (count, headers.get(HEADER)) {
-            (1, Some(proof)) => proof.to_str().map_err(|_| "the DPoP header is not a JWT".into()),
-            (0, _) | (_, None) => Err("there is no DPoP header".into()),
-            _ => Err("more than one DPoP header".into()),
+    pub(crate) fn find(headers: &HeaderMap) -> Result<&str, ProofError> {
+        let mut values = headers.get_all(HEADER).iter();
+        match (values.next(), values.next()) {
+            (Some(proof), None) => proof.to_str().map_err(|_| "the DPoP header is not a JWT".into()),
+            (None, _) => Err("there is no DPoP header".into()),
+            (Some(_), Some(_)) => Err("more than one DPoP header".into()),
         }
     }
 

@@ -1,0 +1,145 @@
+//! A DPoP client's key, and proofs by it, right and wrong (RFC 9449).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::keys::{KeyForm, SigningKey, encode, random};
+use super::members::{Change, changed};
+use super::{TestClock, to_json};
+use crate::signature::Algorithm;
+use crate::time::Clock as _;
+
+/// The key of a client, to which tokens are bound and by which it signs proofs. Made by
+/// [`TestIssuer::proof_key`](super::TestIssuer::proof_key).
+#[derive(Clone)]
+pub struct TestProofKey {
+    key: Arc<SigningKey>,
+    clock: TestClock,
+}
+
+impl TestProofKey {
+    pub(super) fn generate(algorithm: Algorithm, clock: TestClock) -> Self {
+        Self { key: Arc::new(SigningKey::generate(algorithm, KeyForm::default())), clock }
+    }
+
+    /// Returns the thumbprint of the key (RFC 7638): the `jkt` of tokens that are bound to it.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        self.key.kid()
+    }
+
+    /// Starts a proof for one request with one access token. It has the header members `typ` (`dpop+jwt`), `alg` and `jwk`, and
+    /// the claims `jti` (another one each time), `htm`, `htu`, `iat` (now) and `ath`.
+    pub fn proof(&self, method: impl Into<String>, url: impl Into<String>, token: &str) -> ProofBuilder {
+        ProofBuilder {
+            key: self.clone(),
+            signer: Arc::clone(&self.key),
+            is_tampered: false,
+            claims: vec![
+                ("htm".to_owned(), Some(method.into().into())),
+                ("htu".to_owned(), Some(url.into().into())),
+                ("ath".to_owned(), Some(encode(digest::digest(&digest::SHA256, token.as_bytes()).as_ref()).into())),
+            ],
+            header: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for TestProofKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestProofKey").field("thumbprint", &self.thumbprint()).finish_non_exhaustive()
+    }
+}
+
+/// A proof to be, right until told otherwise. Made by [`TestProofKey::proof`].
+#[derive(Clone, Debug)]
+#[must_use = "a proof is made by mint()"]
+pub struct ProofBuilder {
+    key: TestProofKey,
+    signer: Arc<SigningKey>,
+    is_tampered: bool,
+    claims: Vec<Change>,
+    header: Vec<Change>,
+}
+
+impl ProofBuilder {
+    /// Sets the nonce that a server gave.
+    pub fn nonce(self, nonce: impl Into<String>) -> Self {
+        self.claim("nonce", nonce.into())
+    }
+
+    /// Sets the id: `jti`.
+    pub fn id(self, id: impl Into<String>) -> Self {
+        self.claim("jti", id.into())
+    }
+
+    /// Sets when it was made, as the duration since the Unix epoch: `iat`.
+    pub fn issued_at(self, unix: Duration) -> Self {
+        self.claim("iat", unix.as_secs())
+    }
+
+    /// Sets a claim, over whatever it was.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the value does not serialize to JSON.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        self.claims.push((name.into(), Some(to_json(value))));
+        self
+    }
+
+    /// Leaves a claim out.
+    pub fn without_claim(mut self, name: impl Into<String>) -> Self {
+        self.claims.push((name.into(), None));
+        self
+    }
+
+    /// Sets a header member, over whatever it was.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the value does not serialize to JSON.
+    pub fn header(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        self.header.push((name.into(), Some(to_json(value))));
+        self
+    }
+
+    /// Leaves a header member out.
+    pub fn without_header(mut self, name: impl Into<String>) -> Self {
+        self.header.push((name.into(), None));
+        self
+    }
+
+    /// Signs with another key than the header names.
+    pub fn forged_by(mut self, other: &TestProofKey) -> Self {
+        self.signer = Arc::clone(&other.key);
+        self
+    }
+
+    /// Alters the proof after it was signed.
+    pub const fn tampered(mut self) -> Self {
+        self.is_tampered = true;
+        self
+    }
+
+    /// Returns the proof, with a `jti` of its own each time.
+    #[must_use]
+    pub fn mint(&self) -> String {
+        let mut header = Map::new();
+        header.insert("typ".to_owned(), "dpop+jwt".into());
+        header.insert("alg".to_owned(), self.key.key.alg().into());
+        header.insert("jwk".to_owned(), self.key.key.jwk());
+        let mut claims = Map::new();
+        claims.insert("jti".to_owned(), random(16).into());
+        claims.insert("iat".to_owned(), Value::from(self.key.clock.now().unix.as_secs()));
+        let (header, claims) = (changed(header, &self.header), changed(claims, &self.claims));
+        let message = format!("{}.{}", encode(header), encode(&claims));
+        let signed = if self.is_tampered { format!("{message}A") } else { message.clone() };
+        format!("{message}.{}", encode(self.signer.sign(signed.as_bytes())))
+    }
+}
