@@ -1,6 +1,6 @@
 //! Who knows what a subject holds now: one small trait.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -83,6 +83,15 @@ pub enum PermissionModel {
         /// The organization's id.
         organization: Arc<str>,
     },
+    /// The API within each organization that the subject is a member of, through one client: what tokens *for those
+    /// organizations* would hold. One answer for all of them, so that an organization that a request invents costs nothing.
+    #[non_exhaustive]
+    Memberships {
+        /// The resource indicator.
+        indicator: Arc<str>,
+        /// The client that the subject acts through, if it is known.
+        client: Option<Arc<str>>,
+    },
 }
 
 impl PermissionModel {
@@ -93,6 +102,7 @@ impl PermissionModel {
             Self::Resource { .. } => "resource",
             Self::Organization { .. } => "organization",
             Self::ResourceInOrganization { .. } => "resource_in_organization",
+            Self::Memberships { .. } => "memberships",
         }
     }
 }
@@ -101,6 +111,11 @@ impl PermissionModel {
     /// The API with this resource indicator, as a whole.
     pub fn resource(indicator: impl Into<Arc<str>>) -> Self {
         Self::Resource { indicator: indicator.into() }
+    }
+
+    /// The API with this resource indicator, within each organization of the subject, through this client.
+    pub fn memberships(indicator: impl Into<Arc<str>>, client: Option<&str>) -> Self {
+        Self::Memberships { indicator: indicator.into(), client: client.map(Into::into) }
     }
 
     /// The own permissions of the organization with this id.
@@ -112,7 +127,9 @@ impl PermissionModel {
     #[must_use]
     pub fn in_organization(self, id: impl Into<Arc<str>>) -> Self {
         match self {
-            Self::Resource { indicator } | Self::ResourceInOrganization { indicator, .. } => {
+            Self::Resource { indicator }
+            | Self::Memberships { indicator, .. }
+            | Self::ResourceInOrganization { indicator, .. } => {
                 Self::ResourceInOrganization { indicator, organization: id.into() }
             }
             Self::Organization { .. } => Self::organization(id),
@@ -174,6 +191,8 @@ impl PermissionQuery {
         let subject = &*self.subject;
         match &self.model {
             PermissionModel::Resource { .. } => Question::Api { subject, is_user: self.kind != SubjectKind::Machine },
+            // What roles in any organization hold, whoever has them.
+            PermissionModel::Memberships { .. } => Question::Api { subject, is_user: true },
             PermissionModel::Organization { organization } => {
                 Question::Organization { subject, organization, api: false }
             }
@@ -183,11 +202,11 @@ impl PermissionQuery {
         }
     }
 
-    /// The organization that the permissions are in; `None` for the API as a whole.
+    /// The organization that the permissions are in; `None` for the API as a whole, and for all memberships.
     #[must_use]
     pub fn organization_id(&self) -> Option<&str> {
         match &self.model {
-            PermissionModel::Resource { .. } => None,
+            PermissionModel::Resource { .. } | PermissionModel::Memberships { .. } => None,
             PermissionModel::Organization { organization }
             | PermissionModel::ResourceInOrganization { organization, .. } => Some(organization),
         }
@@ -199,18 +218,39 @@ impl PermissionQuery {
 pub struct Permissions {
     may_act: bool,
     scopes: BTreeSet<Box<str>>,
+    organizations: BTreeMap<Box<str>, Arc<BTreeSet<Box<str>>>>,
 }
 
 impl Permissions {
     /// The subject may act, and holds these scopes: perhaps none.
     pub fn of<S: Into<Box<str>>>(scopes: impl IntoIterator<Item = S>) -> Self {
-        Self { may_act: true, scopes: scopes.into_iter().map(Into::into).collect() }
+        let scopes = scopes.into_iter().map(Into::into).collect();
+        Self { may_act: true, scopes, organizations: BTreeMap::new() }
     }
 
     /// The subject may not act at all: it does not exist, is suspended, or is not a member of the organization.
     #[must_use]
     pub const fn none() -> Self {
-        Self { may_act: false, scopes: BTreeSet::new() }
+        Self { may_act: false, scopes: BTreeSet::new(), organizations: BTreeMap::new() }
+    }
+
+    /// The subject may act, and is a member of these organizations, with these scopes in each: the answer for
+    /// [`PermissionModel::Memberships`].
+    pub fn of_memberships(
+        organizations: impl IntoIterator<Item = (impl Into<Box<str>>, Arc<BTreeSet<Box<str>>>)>,
+    ) -> Self {
+        let organizations = organizations.into_iter().map(|(id, scopes)| (id.into(), scopes)).collect();
+        Self { may_act: true, scopes: BTreeSet::new(), organizations }
+    }
+
+    /// Returns what the subject holds in one organization, of an answer for [`PermissionModel::Memberships`]:
+    /// [`none`](Self::none) where it is not a member.
+    #[must_use]
+    pub fn in_organization(&self, id: &str) -> Self {
+        match self.organizations.get(id) {
+            Some(scopes) if self.may_act => Self::of(scopes.iter().cloned()),
+            _ => Self::none(),
+        }
     }
 
     pub(crate) const fn may_act(&self) -> bool {

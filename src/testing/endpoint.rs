@@ -23,6 +23,14 @@ pub enum Endpoint {
     UserOrganizations,
     /// `GET /api/users/{id}/roles`: global roles.
     UserRoles,
+    /// `GET /api/users/{id}/mfa-verifications`.
+    UserMfa,
+    /// `GET /api/applications/{id}`.
+    Application,
+    /// `GET /api/applications/{id}/organizations`.
+    ApplicationOrganizations,
+    /// `GET /api/applications/{id}/users/{user}/consent-organizations`.
+    ConsentOrganizations,
     /// `GET /api/applications/{id}/roles`: global roles.
     ApplicationRoles,
     /// `GET /api/organizations/{id}/users/{user}/scopes`.
@@ -72,6 +80,10 @@ impl Endpoint {
             Self::User
             | Self::UserOrganizations
             | Self::UserRoles
+            | Self::UserMfa
+            | Self::Application
+            | Self::ApplicationOrganizations
+            | Self::ConsentOrganizations
             | Self::ApplicationRoles
             | Self::OrganizationUserScopes
             | Self::OrganizationUserRoles

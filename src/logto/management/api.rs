@@ -85,6 +85,15 @@ impl Asking<'_> {
         question: Question<'_>,
         read: impl Fn(&Object<'_>) -> Result<T, Malformed>,
     ) -> Result<Option<Vec<T>>, SourceError> {
+        self.pages(question, |body| records::members(body)?.iter().map(&read).collect()).await
+    }
+
+    /// The same, of pages in another form.
+    pub(super) async fn pages<T>(
+        &self,
+        question: Question<'_>,
+        read_page: impl Fn(&[u8]) -> Result<Vec<T>, Malformed>,
+    ) -> Result<Option<Vec<T>>, SourceError> {
         let mut found = Vec::new();
         let mut total = None;
         for page in 1.. {
@@ -97,11 +106,9 @@ impl Asking<'_> {
                 return Err(self.api.transport.unexpected(question.name(), &answer));
             }
             let wrong = |why: &str| malformed(question, why);
-            let members = records::members(answer.body()).map_err(|why| wrong(&why))?;
+            let members = read_page(answer.body()).map_err(|why| wrong(&why))?;
             let count = members.len();
-            for member in &members {
-                found.push(read(member).map_err(|why| wrong(&why))?);
-            }
+            found.extend(members);
             if !question.is_paged() {
                 break;
             }

@@ -6,6 +6,7 @@ mod builder;
 mod credential;
 mod limits;
 mod management;
+mod memberships;
 mod question;
 mod records;
 mod retry_after;

@@ -8,6 +8,10 @@ pub(super) enum Question<'a> {
     User(&'a str),
     UserOrganizations(&'a str),
     UserRoles(&'a str),
+    UserMfa(&'a str),
+    Application(&'a str),
+    ApplicationOrganizations(&'a str),
+    ConsentOrganizations(&'a str, &'a str),
     ApplicationRoles(&'a str),
     OrganizationUserScopes(&'a str, &'a str),
     OrganizationUserRoles(&'a str, &'a str),
@@ -24,6 +28,10 @@ impl Question<'_> {
             Self::User(_) => "GET /api/users/{id}",
             Self::UserOrganizations(_) => "GET /api/users/{id}/organizations",
             Self::UserRoles(_) => "GET /api/users/{id}/roles",
+            Self::UserMfa(_) => "GET /api/users/{id}/mfa-verifications",
+            Self::Application(_) => "GET /api/applications/{id}",
+            Self::ApplicationOrganizations(_) => "GET /api/applications/{id}/organizations",
+            Self::ConsentOrganizations(..) => "GET /api/applications/{id}/users/{userId}/consent-organizations",
             Self::ApplicationRoles(_) => "GET /api/applications/{id}/roles",
             Self::OrganizationUserScopes(..) => "GET /api/organizations/{id}/users/{userId}/scopes",
             Self::OrganizationUserRoles(..) => "GET /api/organizations/{id}/users/{userId}/roles",
@@ -40,6 +48,12 @@ impl Question<'_> {
             Self::User(id) => format!("/users/{}", segment(id)?),
             Self::UserOrganizations(id) => format!("/users/{}/organizations", segment(id)?),
             Self::UserRoles(id) => format!("/users/{}/roles", segment(id)?),
+            Self::UserMfa(id) => format!("/users/{}/mfa-verifications", segment(id)?),
+            Self::Application(id) => format!("/applications/{}", segment(id)?),
+            Self::ApplicationOrganizations(id) => format!("/applications/{}/organizations", segment(id)?),
+            Self::ConsentOrganizations(application, user) => {
+                format!("/applications/{}/users/{}/consent-organizations", segment(application)?, segment(user)?)
+            }
             Self::ApplicationRoles(id) => format!("/applications/{}/roles", segment(id)?),
             Self::OrganizationUserScopes(organization, user) => {
                 format!("/organizations/{}/users/{}/scopes", segment(organization)?, segment(user)?)
@@ -66,6 +80,13 @@ impl Question<'_> {
 
     /// Lists that are cut into pages when asked to be.
     pub(super) const fn is_paged(&self) -> bool {
-        !matches!(self, Self::User(_) | Self::UserOrganizations(_) | Self::OrganizationUserScopes(..))
+        !matches!(
+            self,
+            Self::User(_)
+                | Self::UserOrganizations(_)
+                | Self::UserMfa(_)
+                | Self::Application(_)
+                | Self::OrganizationUserScopes(..)
+        )
     }
 }

@@ -63,6 +63,56 @@ pub(super) fn organization_roles(record: &Object<'_>) -> Result<Vec<String>, Mal
     list(record, "organizationRoles")?.iter().map(id).collect()
 }
 
+/// An organization of a member.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Membership {
+    pub(super) organization: String,
+    pub(super) roles: Vec<String>,
+    pub(super) is_mfa_required: bool,
+}
+
+/// Of an organization of a member: which one it is, and what it asks.
+pub(super) fn membership(record: &Object<'_>) -> Result<Membership, Malformed> {
+    let is_mfa_required = record.get("isMfaRequired").map_err(|error| error.to_string())?;
+    Ok(Membership {
+        organization: id(record)?,
+        roles: organization_roles(record)?,
+        // Where it is not said that none is, one is.
+        is_mfa_required: is_mfa_required.unwrap_or(true),
+    })
+}
+
+/// Whose an application is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Party {
+    First,
+    Third,
+    /// It registered itself by a metadata document, or does not say.
+    Unclear,
+}
+
+/// Of an application: whose it is. Anything unexpected is unclear.
+pub(super) fn party(body: &[u8], application: &str) -> Party {
+    let Ok(record) = parse(body) else { return Party::Unclear };
+    let is_document = record.raw("cimdClientId").is_some_and(|raw| raw != "null");
+    let is_it = id(&record).is_ok_and(|id| id == application);
+    match record.get("isThirdParty") {
+        Ok(Some(is_third)) if is_it && !is_document => {
+            if is_third {
+                Party::Third
+            } else {
+                Party::First
+            }
+        }
+        _ => Party::Unclear,
+    }
+}
+
+/// Of the organizations that a user consented to for an application: one page of them.
+pub(super) fn consented(body: &[u8]) -> Result<Vec<String>, Malformed> {
+    list(&parse(body)?, "organizations")?.iter().map(id).collect()
+}
+
 /// Of the template: a role's id, and what it holds.
 pub(super) fn template_role(record: &Object<'_>) -> Result<(String, TemplateRole), Malformed> {
     let scopes = list(record, "scopes")?.iter().map(name).collect::<Result<_, _>>()?;
@@ -118,6 +168,40 @@ mod tests {
         ] {
             assert!(is_suspended(bad.as_bytes(), "u").is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn application_of_a_clear_party() {
+        for (body, expected) in [
+            (r#"{"id":"a","isThirdParty":false}"#, Party::First),
+            (r#"{"id":"a","isThirdParty":true}"#, Party::Third),
+            (r#"{"id":"a","isThirdParty":false,"cimdClientId":null}"#, Party::First),
+            (r#"{"id":"a","isThirdParty":false,"cimdClientId":"https://a.example/client"}"#, Party::Unclear),
+            (r#"{"id":"b","isThirdParty":false}"#, Party::Unclear),
+            (r#"{"id":"a"}"#, Party::Unclear),
+            (r#"{"id":"a","isThirdParty":null}"#, Party::Unclear),
+            (r#"{"id":"a","isThirdParty":"false"}"#, Party::Unclear),
+            (r#"{"id":"a","isThirdParty":true,"isThirdParty":false}"#, Party::Unclear),
+            ("[]", Party::Unclear),
+            ("", Party::Unclear),
+        ] {
+            assert_eq!(party(body.as_bytes(), "a"), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn membership_without_a_word_on_mfa_requires_it() {
+        let read = |text: &str| members(text.as_bytes()).and_then(|members| membership(&members[0]));
+        for (member, expected) in [(r#","isMfaRequired":false"#, false), (r#","isMfaRequired":true"#, true), ("", true)]
+        {
+            let text = format!(r#"[{{"id":"o","organizationRoles":[{{"id":"r","name":"n"}}]{member}}}]"#);
+            let membership =
+                Membership { organization: "o".into(), roles: vec!["r".into()], is_mfa_required: expected };
+            assert_eq!(read(&text), Ok(membership));
+        }
+        assert!(read(r#"[{"id":"o","organizationRoles":[],"isMfaRequired":"no"}]"#).is_err());
+        assert_eq!(consented(br#"{"organizations":[{"id":"o"}]}"#), Ok(vec!["o".to_owned()]));
+        assert!(consented(br#"[{"id":"o"}]"#).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::token::SubjectKind;
 
 /// What the subject of a query holds now.
 pub(super) async fn permissions(api: &Api, query: &PermissionQuery) -> Result<Permissions, SourceError> {
-    use PermissionModel::{Organization, Resource, ResourceInOrganization};
+    use PermissionModel::{Memberships, Organization, Resource, ResourceInOrganization};
     let id = query.subject_id();
     let is_user = match query.subject_kind() {
         SubjectKind::User => true,
@@ -31,6 +31,10 @@ pub(super) async fn permissions(api: &Api, query: &PermissionQuery) -> Result<Pe
             api.begin(3).await?.machine_of_resource_in(id, indicator, organization).await
         }
         (Resource { indicator }, true) => api.begin(6).await?.user_of_resource(id, indicator, None).await,
+        (Memberships { indicator, client }, true) => {
+            api.begin(8).await?.memberships_of_user(id, indicator, client.as_deref()).await
+        }
+        (Memberships { indicator, .. }, false) => api.begin(3).await?.memberships_of_machine(id, indicator).await,
         (Resource { indicator }, false) => api.begin(2).await?.machine_of_resource(id, indicator).await,
     }
 }
@@ -103,7 +107,7 @@ impl Asking<'_> {
 /// What is the subject's own.
 impl Asking<'_> {
     /// Whether a user exists and is not suspended.
-    async fn may_act(&self, user: &str) -> Result<bool, SourceError> {
+    pub(super) async fn may_act(&self, user: &str) -> Result<bool, SourceError> {
         let suspended = self.record(Question::User(user), |body| records::is_suspended(body, user)).await?;
         Ok(suspended == Some(false))
     }

@@ -66,7 +66,13 @@ impl TestTenantBuilder {
             kind: RoleType::MachineToMachine,
             scopes: vec![all.id.clone()],
         };
-        let client = Application { machine: true, secret: random(24), roles: vec![role.id.clone()] };
+        let client = Application {
+            machine: true,
+            third_party: false,
+            document: None,
+            secret: random(24),
+            roles: vec![role.id.clone()],
+        };
         let mut resource = Resource::new(&self.management_resource);
         resource.scopes.push(all);
         store.directory.resources.push(resource);

@@ -1,6 +1,6 @@
 //! Who and what a tenant knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::testing::keys::random;
 
@@ -14,6 +14,8 @@ pub(super) struct Directory {
     pub(super) organization_roles: Vec<OrganizationRole>,
     pub(super) resources: Vec<Resource>,
     pub(super) roles: Vec<Role>,
+    /// Third-party application, user, organization.
+    pub(super) consents: BTreeSet<(String, String, String)>,
 }
 
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) struct User {
     pub(super) created_at: u64,
     pub(super) updated_at: u64,
     pub(super) signed_in_at: Option<u64>,
+    /// Whether a factor beside the password is set up.
+    pub(super) mfa: bool,
     /// The application of the first sign-in.
     pub(super) application: Option<String>,
     /// Ids of global roles.
@@ -30,6 +34,9 @@ pub(super) struct User {
 
 pub(super) struct Application {
     pub(super) machine: bool,
+    pub(super) third_party: bool,
+    /// The address of the document by which it registered itself.
+    pub(super) document: Option<String>,
     pub(super) secret: String,
     /// Ids of global roles.
     pub(super) roles: Vec<String>,
@@ -38,6 +45,7 @@ pub(super) struct Application {
 #[derive(Debug)]
 pub(super) struct Organization {
     pub(super) created_at: u64,
+    pub(super) mfa_required: bool,
     /// Members, users and applications, with the ids of their organization roles.
     pub(super) members: BTreeMap<String, Vec<String>>,
 }
@@ -136,6 +144,21 @@ impl Directory {
     pub(super) fn roles_in(&self, organization: &str, member: &str) -> Option<Vec<&OrganizationRole>> {
         let ids = self.organizations.get(organization)?.members.get(member)?;
         Some(self.organization_roles.iter().filter(|role| ids.contains(&role.id)).collect())
+    }
+}
+
+/// Whom a token for an organization is issued for.
+impl Directory {
+    /// Why a client gets no token for an organization that the user is a member of.
+    pub(super) fn barrier(&self, organization: &str, user: &str, client: &str) -> Option<&'static str> {
+        let is_third_party = self.applications.get(client).is_none_or(|found| found.third_party);
+        let consent = (client.to_owned(), user.to_owned(), organization.to_owned());
+        if is_third_party && !self.consents.contains(&consent) {
+            return Some("organization access is not granted to the application");
+        }
+        let needs_mfa = self.organizations.get(organization).is_some_and(|found| found.mfa_required);
+        let has_mfa = self.users.get(user).is_some_and(|user| user.mfa);
+        (needs_mfa && !has_mfa).then_some("organization requires mfa")
     }
 }
 

@@ -106,7 +106,7 @@ impl Tenant {
             resource.is_some_and(|granted| granted.contains(scope))
         };
         let user = grant.user.clone();
-        let mut issued = if let Some((kind, held)) = user_token(&store.directory, &user, asked)? {
+        let mut issued = if let Some((kind, held)) = user_token(&store.directory, &user, client, asked)? {
             let is_api = asked.resource.is_some();
             let scopes = held.into_iter().filter(|scope| wants(scope) && (!is_api || granted(scope)));
             mint(state, &store.directory, kind, &user, client, &scopes.collect::<Vec<_>>())
@@ -154,7 +154,7 @@ impl Tenant {
         let user = store.subject_tokens.get(subject_token).cloned();
         let user = user.filter(|user| store.directory.users.contains_key(user)).ok_or_else(Refused::invalid_grant)?;
         let wanted = asked.scopes.clone().unwrap_or_default();
-        if let Some((kind, held)) = user_token(&store.directory, &user, asked)? {
+        if let Some((kind, held)) = user_token(&store.directory, &user, client, asked)? {
             let scopes: Vec<_> = held.into_iter().filter(|scope| wanted.contains(scope)).collect();
             return Ok(mint(state, &store.directory, kind, &user, client, &scopes));
         }
@@ -165,10 +165,18 @@ impl Tenant {
 }
 
 /// What a user's token is for, and all that the user holds there; `None` for an opaque one.
-fn user_token(directory: &Directory, user: &str, asked: &TokenRequest) -> Result<Option<(Kind, Vec<String>)>, Refused> {
+fn user_token(
+    directory: &Directory,
+    user: &str,
+    client: &str,
+    asked: &TokenRequest,
+) -> Result<Option<(Kind, Vec<String>)>, Refused> {
     let organization = asked.organization.as_deref();
     if organization.is_some_and(|organization| directory.roles_in(organization, user).is_none()) {
         return Err(Refused::access_denied("user is not a member of the organization"));
+    }
+    if let Some(why) = organization.and_then(|organization| directory.barrier(organization, user, client)) {
+        return Err(Refused::access_denied(why));
     }
     Ok(match (&asked.resource, organization) {
         (Some(resource), _) => {

@@ -31,7 +31,8 @@ impl Tenant {
         Some(match store.directory.look_up(&question, &query) {
             Ok(Found::One(record)) => answers::answer(StatusCode::OK, &record),
             Ok(Found::List(list)) => answers::answer(StatusCode::OK, &list.into()),
-            Ok(Found::Pages(list, paging)) => paged(list, paging, &address, &query),
+            Ok(Found::Pages(list, paging)) => paged(list, paging, None, &address, &query),
+            Ok(Found::Wrapped(name, list)) => paged(list, Paging::Always, Some(name), &address, &query),
             Err(refused) => refused.into(),
         })
     }
@@ -105,6 +106,8 @@ enum Found {
     One(Value),
     List(Vec<Value>),
     Pages(Vec<Value>, Paging),
+    /// Pages, each in an object of one member.
+    Wrapped(&'static str, Vec<Value>),
 }
 
 impl Directory {
@@ -119,6 +122,18 @@ impl Directory {
             Question::ApplicationRoles(id) => {
                 self.global_roles(&self.applications.get(id).ok_or_else(not_found)?.roles)
             }
+            Question::UserMfa(id) => {
+                let user = self.users.get(id).ok_or_else(not_found)?;
+                let factor = json!({ "id": "totp", "type": "Totp", "createdAt": "2026-01-01T00:00:00.000Z" });
+                Found::List(user.mfa.then_some(factor).into_iter().collect())
+            }
+            Question::Application(id) => Found::One(self.applications.get(id).ok_or_else(not_found)?.record(id)),
+            Question::ApplicationOrganizations(id) => {
+                self.applications.get(id).ok_or_else(not_found)?;
+                let memberships = self.organizations.keys().filter_map(|org| self.membership_record(org, id));
+                Found::Pages(memberships.collect(), Paging::WhenAsked)
+            }
+            Question::ConsentOrganizations(application, user) => self.consented(application, user)?,
             // A stranger, and what does not exist at all, simply has none.
             Question::OrganizationUserScopes(_, user) if !self.users.contains_key(user) => Found::List(Vec::new()),
             Question::OrganizationUserScopes(organization, user) => {
@@ -151,6 +166,18 @@ impl Directory {
                 Found::Pages(self.role_scope_records(role), Paging::WhenAsked)
             }
         })
+    }
+
+    fn consented(&self, application: &str, user: &str) -> Result<Found, Refused> {
+        let found = self.applications.get(application).ok_or_else(not_found)?;
+        if !found.third_party {
+            let (code, message) = ("application.third_party_application_only", "Only for third-party applications.");
+            return Err(Refused::api(StatusCode::UNPROCESSABLE_ENTITY, code, message));
+        }
+        self.users.get(user).ok_or_else(not_found)?;
+        let consents = self.consents.iter().filter(|(client, by, _)| client == application && by == user);
+        let organizations = consents.filter_map(|(.., id)| Some(self.organizations.get(id)?.record(id)));
+        Ok(Found::Wrapped("organizations", organizations.collect()))
     }
 
     fn global_roles(&self, ids: &[String]) -> Found {

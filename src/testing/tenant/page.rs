@@ -2,10 +2,11 @@
 
 use http::header::LINK;
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Refused;
 use super::form::Form;
+use super::records::with;
 use crate::testing::answers;
 use crate::testing::answers::Right;
 
@@ -20,8 +21,9 @@ pub(super) enum Paging {
     WhenAsked,
 }
 
-/// The part of a list that the query asks for, with `Total-Number` and the `Link`s to the other parts.
-pub(super) fn paged(list: Vec<Value>, paging: Paging, address: &str, query: &Form) -> Right {
+/// The part of a list that the query asks for, with `Total-Number` and the `Link`s to the other parts; `within` a member of
+/// that name, for some.
+pub(super) fn paged(list: Vec<Value>, paging: Paging, within: Option<&str>, address: &str, query: &Form) -> Right {
     let (page, size) = (query.get("page"), query.get("page_size"));
     if paging == Paging::WhenAsked && page.is_none() && size.is_none() {
         return answers::answer(StatusCode::OK, &list.into());
@@ -34,7 +36,11 @@ pub(super) fn paged(list: Vec<Value>, paging: Paging, address: &str, query: &For
     let total = list.len();
     let last = total.div_ceil(size).max(1);
     let part: Vec<Value> = list.into_iter().skip((page - 1).saturating_mul(size)).take(size).collect();
-    let mut answer = answers::answer(StatusCode::OK, &part.into());
+    let part = match within {
+        Some(name) => with(json!({}), name, part.into()),
+        None => part.into(),
+    };
+    let mut answer = answers::answer(StatusCode::OK, &part);
     answer.headers_mut().insert(TOTAL_NUMBER, total.into());
     let around = [(page > 1).then(|| (page - 1, "prev")), (page < last).then(|| (page + 1, "next"))];
     for (page, relation) in [(1, "first"), (last, "last")].into_iter().chain(around.into_iter().flatten()) {
@@ -52,7 +58,7 @@ mod tests {
 
     fn ask(query: &str) -> (StatusCode, Value, Vec<String>) {
         let list = (0..45).map(Value::from).collect();
-        let answer = paged(list, Paging::Always, "http://host/api/x", &Form::parse(query));
+        let answer = paged(list, Paging::Always, None, "http://host/api/x", &Form::parse(query));
         let links = answer.headers().get_all(LINK).iter().map(|link| link.to_str().unwrap().to_owned()).collect();
         assert!(answer.status() != 200 || answer.headers()["total-number"] == "45");
         (answer.status(), serde_json::from_slice(answer.body()).unwrap(), links)

@@ -23,6 +23,7 @@ impl TestTenant {
         let created_at = millis(now);
         let user = User {
             suspended: false,
+            mfa: false,
             created_at,
             updated_at: created_at,
             signed_in_at: None,
@@ -90,7 +91,58 @@ impl TestTenant {
     /// If the id is taken.
     #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
     pub fn add_application(&self, id: &str) -> String {
-        self.new_application(id, false)
+        self.new_application(id, false, None, false)
+    }
+
+    /// A web application of somebody else with this id: it gets tokens for an organization only once the user has
+    /// [consented](Self::consent_to_organization). Returns its secret.
+    ///
+    /// # Panics
+    ///
+    /// If the id is taken.
+    #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
+    pub fn add_third_party_application(&self, id: &str) -> String {
+        self.new_application(id, true, None, false)
+    }
+
+    /// A web application of somebody else that registered itself by the metadata document at this address. Returns its
+    /// secret.
+    ///
+    /// # Panics
+    ///
+    /// If the id is taken.
+    #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
+    pub fn add_application_by_document(&self, id: &str, document: &str) -> String {
+        self.new_application(id, true, Some(document.to_owned()), false)
+    }
+
+    /// A user lets a third-party application act in an organization. No webhook tells of it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user, application or organization.
+    pub fn consent_to_organization(&self, user: &str, client: &str, organization: &str) {
+        let (mut store, _) = self.change();
+        store.directory.user(user);
+        store.directory.application(client);
+        store.directory.organization(organization);
+        store.directory.consents.insert((client.to_owned(), user.to_owned(), organization.to_owned()));
+    }
+
+    /// Takes that back. No webhook tells of it.
+    pub fn withdraw_consent(&self, user: &str, client: &str, organization: &str) {
+        let (mut store, _) = self.change();
+        store.directory.consents.remove(&(client.to_owned(), user.to_owned(), organization.to_owned()));
+    }
+
+    /// Sets up a second factor for a user, which organizations may require.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    pub fn set_up_mfa(&self, user: &str) {
+        let (mut store, _) = self.change();
+        store.directory.user(user).mfa = true;
     }
 
     /// A machine-to-machine application with this id: `sub` and `client_id` of its tokens. Returns its secret.
@@ -100,7 +152,7 @@ impl TestTenant {
     /// If the id is taken.
     #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
     pub fn add_machine(&self, id: &str) -> String {
-        self.new_application(id, true)
+        self.new_application(id, false, None, true)
     }
 
     /// Deletes an application, with its roles and memberships, and ends the sign-ins through it.
@@ -131,11 +183,11 @@ impl TestTenant {
         store.outbox.tell(now, "User.SuspensionStatus.Updated", &change, &[("data", record)]);
     }
 
-    fn new_application(&self, id: &str, machine: bool) -> String {
+    fn new_application(&self, id: &str, third_party: bool, document: Option<String>, machine: bool) -> String {
         let (mut store, _) = self.change();
         assert_unknown(&store, id);
         let secret = random(24);
-        let application = Application { machine, secret: secret.clone(), roles: Vec::new() };
+        let application = Application { machine, third_party, document, secret: secret.clone(), roles: Vec::new() };
         store.directory.applications.insert(id.to_owned(), application);
         secret
     }
@@ -151,11 +203,25 @@ impl TestTenant {
     pub fn add_organization(&self, id: &str) {
         let (mut store, now) = self.change();
         assert!(!store.directory.organizations.contains_key(id), "there is an organization {id:?}");
-        let organization = Organization { created_at: millis(now), members: BTreeMap::new() };
+        let organization = Organization { created_at: millis(now), mfa_required: false, members: BTreeMap::new() };
         let record = organization.record(id);
         store.directory.organizations.insert(id.to_owned(), organization);
         let change = Change { method: "POST", status: 201, route: "/organizations", params: &[] };
         store.outbox.tell(now, "Organization.Created", &change, &[("data", record)]);
+    }
+
+    /// Makes an organization require a second factor of its members. It shows when a token is issued.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization.
+    pub fn require_mfa(&self, organization: &str) {
+        let (mut store, now) = self.change();
+        store.directory.organization(organization).mfa_required = true;
+        let record = store.directory.organization(organization).record(organization);
+        let change =
+            Change { method: "PATCH", status: 200, route: "/organizations/:id", params: &[("id", organization)] };
+        store.outbox.tell(now, "Organization.Data.Updated", &change, &[("data", record)]);
     }
 
     /// Deletes an organization, with all memberships in it.
@@ -167,6 +233,7 @@ impl TestTenant {
         let (mut store, now) = self.change();
         store.directory.organization(id);
         store.directory.organizations.remove(id);
+        store.directory.consents.retain(|(_, _, organization)| organization != id);
         let change = Change { method: "DELETE", status: 204, route: "/organizations/:id", params: &[("id", id)] };
         store.outbox.tell(now, "Organization.Deleted", &change, &[]);
     }
@@ -233,6 +300,7 @@ impl Store {
         for organization in self.directory.organizations.values_mut() {
             organization.members.remove(member);
         }
+        self.directory.consents.retain(|(client, user, _)| client != member && user != member);
     }
 }
 

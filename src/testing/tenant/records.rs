@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::directory::{Directory, Organization, OrganizationRole, Resource, Role, Scope, User};
+use super::directory::{Application, Directory, Organization, OrganizationRole, Resource, Role, Scope, User};
 
 const TENANT: &str = "default";
 
@@ -25,9 +25,24 @@ impl User {
 impl Organization {
     pub(super) fn record(&self, id: &str) -> Value {
         json!({
-            "tenantId": TENANT, "id": id, "name": id, "description": null, "customData": {}, "isMfaRequired": false,
+            "tenantId": TENANT, "id": id, "name": id, "description": null, "customData": {}, "isMfaRequired": self.mfa_required,
             "color": {}, "branding": {}, "customCss": null, "createdAt": self.created_at,
         })
+    }
+}
+
+impl Application {
+    pub(super) fn record(&self, id: &str) -> Value {
+        let kind = if self.machine { "MachineToMachine" } else { "Traditional" };
+        let record = json!({
+            "tenantId": TENANT, "id": id, "name": id, "secret": self.secret, "description": null, "type": kind,
+            "oidcClientMetadata": { "redirectUris": [], "postLogoutRedirectUris": [] }, "customClientMetadata": {},
+            "protectedAppMetadata": null, "customData": {}, "isThirdParty": self.third_party, "createdAt": 0,
+        });
+        match &self.document {
+            Some(document) => with(record, "cimdClientId", document.as_str().into()),
+            None => record,
+        }
     }
 }
 

@@ -10,6 +10,10 @@ pub(super) enum Question {
     User(String),
     UserOrganizations(String),
     UserRoles(String),
+    UserMfa(String),
+    Application(String),
+    ApplicationOrganizations(String),
+    ConsentOrganizations(String, String),
     ApplicationRoles(String),
     OrganizationUserScopes(String, String),
     OrganizationUserRoles(String, String),
@@ -27,6 +31,12 @@ impl Question {
             ["users", user] => Self::User(id(user)),
             ["users", user, "organizations"] => Self::UserOrganizations(id(user)),
             ["users", user, "roles"] => Self::UserRoles(id(user)),
+            ["users", user, "mfa-verifications"] => Self::UserMfa(id(user)),
+            ["applications", application] => Self::Application(id(application)),
+            ["applications", application, "organizations"] => Self::ApplicationOrganizations(id(application)),
+            ["applications", application, "users", user, "consent-organizations"] => {
+                Self::ConsentOrganizations(id(application), id(user))
+            }
             ["applications", application, "roles"] => Self::ApplicationRoles(id(application)),
             ["organizations", organization, "users", user, "scopes"] => {
                 Self::OrganizationUserScopes(id(organization), id(user))
@@ -49,6 +59,10 @@ impl Question {
             Self::User(_) => Endpoint::User,
             Self::UserOrganizations(_) => Endpoint::UserOrganizations,
             Self::UserRoles(_) => Endpoint::UserRoles,
+            Self::UserMfa(_) => Endpoint::UserMfa,
+            Self::Application(_) => Endpoint::Application,
+            Self::ApplicationOrganizations(_) => Endpoint::ApplicationOrganizations,
+            Self::ConsentOrganizations(..) => Endpoint::ConsentOrganizations,
             Self::ApplicationRoles(_) => Endpoint::ApplicationRoles,
             Self::OrganizationUserScopes(..) => Endpoint::OrganizationUserScopes,
             Self::OrganizationUserRoles(..) => Endpoint::OrganizationUserRoles,
