@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The words of the grammar. A name that is one of them is written as a string.
-const KEYWORDS: [&str; 39] = [
+const KEYWORDS: [&str; 43] = [
     "about",
+    "acting",
     "all",
     "allow",
+    "allowed",
     "and",
     "any",
     "authenticated",
@@ -20,6 +22,7 @@ const KEYWORDS: [&str; 39] = [
     "decide",
     "error",
     "false",
+    "for",
     "fresh",
     "freshness",
     "from",
@@ -31,6 +34,7 @@ const KEYWORDS: [&str; 39] = [
     "keep",
     "live",
     "machine",
+    "member",
     "of",
     "on",
     "only",

@@ -111,6 +111,12 @@ impl Changes {
         self.revocations.judge(token, now, self.leeway).map_err(about)
     }
 
+    /// Whether a verified token still counts in an organization that it does not name.
+    pub(crate) fn judge_in(&self, token: &AccessToken, organization: &str, now: Now) -> Result<(), Rejection> {
+        let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
+        self.revocations.judge_in(token, organization, now, self.leeway).map_err(about)
+    }
+
     /// Applies changes of one issuer entry: when this returns, the next request is judged by them. `None` if there is no such
     /// entry.
     pub(crate) fn apply(self: &Arc<Self>, issuer: IssuerId, changes: impl IntoIterator<Item = Change>) -> Option<()> {

@@ -164,6 +164,7 @@ fn judge(
                 waited: gathered.map_or(&[], |gathered| &gathered.permissions),
                 now: *now,
                 leeway: issuer.map_or(std::time::Duration::ZERO, |issuer| issuer.rules.leeway),
+                changes: Some(&state.changes),
                 lead: issuer.map_or(0.0, |issuer| issuer.clock.lead(issuer.rules.leeway, *now)),
             }
         }),

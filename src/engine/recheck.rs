@@ -26,5 +26,9 @@ pub(crate) fn recheck(requirement: &Requirement, grant: &Grant, now: &Now) -> Re
             return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
         }
     }
-    judge_changes(state, token, now).map_err(Stop::from)
+    judge_changes(state, token, now)?;
+    match grant.organization() {
+        Some(organization) => Ok(state.changes.judge_in(token, organization.id(), *now)?),
+        None => Ok(()),
+    }
 }

@@ -32,6 +32,9 @@ pub struct Organization {
 pub enum OrganizationProvenance {
     /// The issuer: the token is for this organization, and the request names it.
     Token,
+    /// The permission source: the request names the organization, and the source says that the token's subject is a member
+    /// of it.
+    PermissionSource,
     /// The policy alone: the request names the organization, the token none, and whoever meets the policy's clause may do
     /// what the route does in any organization. The id may be of an organization that does not exist.
     Policy,
@@ -60,6 +63,11 @@ impl Organization {
     /// Only for a policy that says `about(..)`.
     pub(crate) fn vouched(of_request: ScopedId) -> Self {
         Self { id: of_request, provenance: OrganizationProvenance::Policy }
+    }
+
+    /// Only for a policy that says `for_member_of(..)`, whose clause passes only with the source's word.
+    pub(crate) fn of_member(of_request: ScopedId) -> Self {
+        Self { id: of_request, provenance: OrganizationProvenance::PermissionSource }
     }
 
     /// Returns who vouches for it.

@@ -90,6 +90,16 @@ pub enum ModelDescription {
         /// Where the request names it.
         source: SourceDescription,
     },
+    /// The API, in an organization of which the subject is a member by the word of the permission source.
+    #[non_exhaustive]
+    Member {
+        /// The resource indicator; none is the server's first.
+        indicator: Option<String>,
+        /// Where the request names the organization.
+        source: SourceDescription,
+        /// Whether tokens that an actor uses are taken.
+        acting_allowed: bool,
+    },
     /// The API within an organization.
     #[non_exhaustive]
     ResourceInOrganization {

@@ -78,6 +78,9 @@ impl From<&Model> for ModelDescription {
             Model::Authenticated => Self::Authenticated,
             Model::Resource { about, .. } => Self::Resource { indicator, about: about.as_ref().map(Into::into) },
             Model::Organization(source) => Self::Organization { source: source.into() },
+            Model::Member { source, acting_allowed, .. } => {
+                Self::Member { indicator, source: source.into(), acting_allowed: *acting_allowed }
+            }
             Model::ResourceInOrganization(_, source) => {
                 Self::ResourceInOrganization { indicator, source: source.into() }
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::clause::Clause;
 use super::condition::Condition;
+use super::freshness::OnError;
 use super::model::{IssuerRule, Model};
 use crate::error::ConfigError;
 use crate::issuer::IssuerRules;
@@ -51,6 +52,18 @@ fn check_freshness<'a>(
     mut entries: impl Iterator<Item = &'a &'a IssuerRules>,
 ) -> Result<(), ConfigError> {
     clause.freshness.check()?;
+    if matches!(model, Model::Member { .. }) {
+        if !clause.freshness.is_asked() {
+            return Err(ConfigError::new(format_args!(
+                "a clause ({clause}) takes the permission source's word for a membership: say live() or fresh_within(..)"
+            )));
+        }
+        if clause.freshness.on_error == Some(OnError::TokenOnly) {
+            return Err(ConfigError::new(format_args!(
+                "a clause ({clause}): the token alone says nothing about one organization, so dangerous_token_only_on_error() does not go with for_member_of(..)"
+            )));
+        }
+    }
     if !clause.freshness.is_asked() {
         return Ok(());
     }

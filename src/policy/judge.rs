@@ -154,6 +154,22 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
                 None => Err(Refusal::Audience(Remediation::OrganizationToken, "the route needs an organization token")),
             }
         }
+        Some(Model::Member { indicator, source, acting_allowed }) => {
+            judge_resource(indicator.as_deref(), token)?;
+            let wrong = |detail: String| {
+                let denial = Rejection::new(RejectionKind::WrongOrganization, Remediation::None, detail);
+                Refusal::from(denial.with_scopes(compiled.clause.required_scopes(), Vec::new()))
+            };
+            let requested = source.value(scene.request, sources)?;
+            let requested = requested.ok_or_else(|| wrong(format!("the request names no organization ({source})")))?;
+            if token.organization_claim().is_some_and(|claimed| *claimed != *requested) {
+                return Err(wrong(format!("the request's organization ({source}) is not the token's")));
+            }
+            if !acting_allowed && token.actors().next().is_some() {
+                return Err(denied("an actor uses the token, and the policy does not say acting_allowed()").into());
+            }
+            Ok(Some(Organization::of_member(ScopedId::new(token.subject().issuer(), &requested))))
+        }
         Some(Model::ResourceInOrganization(indicator, source)) => {
             let claimed = token.organization_claim().unwrap_or_default();
             let requested = source.compare(scene.request, sources, claimed)?;

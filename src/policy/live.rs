@@ -1,5 +1,6 @@
 //! Whether a token's scopes are still true: the token beside what its subject holds now.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use super::clause::Clause;
 use super::freshness::{Freshness as FreshnessRule, OnError};
 use super::model::Model;
 use super::refusal::Refusal;
-use super::refusal::missing_scopes;
+use super::refusal::{denied, missing_scopes};
+use crate::change::Changes;
 use crate::change::Epoch;
 use crate::engine::{Need, Stop};
 use crate::organization::Organization;
@@ -37,6 +39,8 @@ pub(crate) struct LiveView<'a> {
     pub(crate) leeway: Duration,
     /// At least how far the issuer's clock is ahead of ours, in seconds.
     pub(crate) lead: f64,
+    /// What the token was not yet judged by: changes of the request's organization.
+    pub(crate) changes: Option<&'a Changes>,
 }
 
 impl FreshnessRule {
@@ -71,6 +75,10 @@ pub(super) fn judge(
         ))
         .into());
     };
+    if let (Some(Model::Member { .. }), Some(organization), Some(changes)) = (&clause.model, organization, view.changes)
+    {
+        changes.judge_in(token, organization.id(), view.now)?;
+    }
     let query = PermissionQuery::new(token.subject(), permission_model(clause, token, organization)?);
     let rule = &clause.freshness;
     let wanted = |need| {
@@ -82,18 +90,19 @@ pub(super) fn judge(
     let snapshot = match waited.map(|waited| &waited.outcome) {
         // Another clause, that asks for less, may have waited for it.
         Some(Ok(snapshot)) if view.permissions.serves(source, &query, snapshot, need) => snapshot.clone(),
-        Some(Err(error)) => return without_answer(clause, token, view, source, &query, error),
+        Some(Err(error)) => return without_answer(clause, token, organization, view, source, &query, error),
         _ => match view.permissions.known(source, &query, need, rule.soft(&query)) {
             Some(snapshot) => snapshot,
             None => return wanted(need),
         },
     };
-    let held = &snapshot.permissions;
+    let (held, member_of) = held_where(clause, &snapshot.permissions, organization);
+    let held = &*held;
     let topic = Topic {
         source: source.id,
         subject: token.subject().shared_id(),
         client: token.client_id(),
-        organization: query.organization_id(),
+        organization: query.organization_id().or(member_of),
         requirement,
     };
     if passes(clause, token, held) {
@@ -105,6 +114,19 @@ pub(super) fn judge(
         return wanted(Freshness::After(view.arrival));
     }
     let in_token = clause.holds(|scope| token.has_scope(scope));
+    // No new token of a client that cannot ask for the organization would say anything else.
+    if member_of.is_some() && snapshot.permissions.may_act() && token.organization_claim().is_none() {
+        if !held.may_act() {
+            let detail = "the subject is not a member of the request's organization, or not through this client";
+            let denial = Rejection::new(RejectionKind::WrongOrganization, Remediation::None, detail);
+            return Err(denial.with_scopes(clause.required_scopes(), Vec::new()).into());
+        }
+        if in_token {
+            return Err(
+                denied("the subject does not hold the scopes of the token in the request's organization").into()
+            );
+        }
+    }
     let in_source = held.may_act() && clause.holds(|scope| held.holds(scope));
     let difference = match (in_token, in_source) {
         (true, _) => Difference::Lost,
@@ -122,6 +144,20 @@ pub(super) fn judge(
     let answer = view.conversations.answer(&topic, presented, difference, in_source, moment);
     advise(&topic, token.issuer_name(), difference, answer);
     Err(refusal(clause, token, difference, answer.step))
+}
+
+/// What the subject holds where the request is about, and that organization, if it is one of its memberships.
+fn held_where<'p, 'o>(
+    clause: &Clause,
+    permissions: &'p Permissions,
+    organization: Option<&'o Organization>,
+) -> (Cow<'p, Permissions>, Option<&'o str>) {
+    match (&clause.model, organization) {
+        (Some(Model::Member { .. }), Some(organization)) => {
+            (Cow::Owned(permissions.in_organization(organization.id())), Some(organization.id()))
+        }
+        _ => (Cow::Borrowed(permissions), None),
+    }
 }
 
 /// By then the issuer had issued the token, whatever its clock: `iat` is cut to whole seconds.
@@ -150,6 +186,9 @@ fn permission_model(
         Some(Model::ResourceInOrganization(named, _)) => indicator(named)
             .zip(organization)
             .map(|(indicator, organization)| PermissionModel::ResourceInOrganization { indicator, organization }),
+        Some(Model::Member { indicator: named, .. }) => {
+            indicator(named).map(|indicator| PermissionModel::memberships(indicator, token.client_id()))
+        }
         Some(Model::Authenticated) | None => None,
     };
     model.ok_or_else(|| Rejection::misconfigured("live permissions of a clause that does not say what they are for"))
@@ -198,6 +237,7 @@ fn lacks(clause: &Clause, token: &AccessToken, step: Remediation, detail: &'stat
 fn without_answer(
     clause: &Clause,
     token: &AccessToken,
+    organization: Option<&Organization>,
     view: &LiveView<'_>,
     source: &Source,
     query: &PermissionQuery,
@@ -208,13 +248,14 @@ fn without_answer(
     match clause.freshness.on_error.filter(|_| error.was_asked()) {
         Some(OnError::Stale(age)) => {
             let stale = view.permissions.known(source, query, Freshness::Within(age, view.arrival), None);
-            if let Some(snapshot) = stale.filter(|snapshot| passes(clause, token, &snapshot.permissions)) {
+            let held = stale.as_ref().map(|stale| held_where(clause, &stale.permissions, organization).0);
+            if let Some(held) = held.filter(|held| passes(clause, token, held)) {
                 counts.stale.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
-                return Ok(PermissionDrift::between(token, &snapshot.permissions));
+                return Ok(PermissionDrift::between(token, &held));
             }
         }
-        Some(OnError::TokenOnly) => {
+        Some(OnError::TokenOnly) if !matches!(clause.model, Some(Model::Member { .. })) => {
             counts.token_only.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "the token alone decides");
             return if clause.holds(|scope| token.has_scope(scope)) {
@@ -223,7 +264,7 @@ fn without_answer(
                 Err(lacks(clause, token, Remediation::RequestScope, "the token lacks it, and nobody knows more").into())
             };
         }
-        None => {}
+        _ => {}
     }
     let retry_after = error.wants_retry_after().unwrap_or(RETRY_AFTER);
     Err(Rejection::unavailable(retry_after, format!("live permissions: {error}")).into())

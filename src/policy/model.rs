@@ -18,6 +18,8 @@ pub(super) enum Model {
     Organization(RequestSource),
     /// The API within one organization.
     ResourceInOrganization(Option<Arc<str>>, RequestSource),
+    /// The API, in an organization that the permission source says the subject is a member of, through its client.
+    Member { indicator: Option<Arc<str>>, source: RequestSource, acting_allowed: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +32,9 @@ impl Model {
     /// Where the request names the organization that the token must be for.
     pub(super) fn source(&self) -> Option<&RequestSource> {
         match self {
-            Self::Organization(source) | Self::ResourceInOrganization(_, source) => Some(source),
+            Self::Organization(source) | Self::ResourceInOrganization(_, source) | Self::Member { source, .. } => {
+                Some(source)
+            }
             Self::Authenticated | Self::Resource { .. } => None,
         }
     }
@@ -45,7 +49,9 @@ impl Model {
 
     pub(super) fn indicator(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Resource { indicator, .. } | Self::ResourceInOrganization(indicator, _) => indicator.as_ref(),
+            Self::Resource { indicator, .. }
+            | Self::ResourceInOrganization(indicator, _)
+            | Self::Member { indicator, .. } => indicator.as_ref(),
             Self::Authenticated | Self::Organization(_) => None,
         }
     }
@@ -69,6 +75,11 @@ impl fmt::Display for Model {
                 resource(f, indicator)?;
                 f.write_str(if source.is_any() { " in " } else { " in organization from " })?;
                 source.fmt(f)
+            }
+            Self::Member { indicator, source, acting_allowed } => {
+                resource(f, indicator)?;
+                write!(f, " for member of organization from {source}")?;
+                f.write_str(if *acting_allowed { " [acting allowed]" } else { "" })
             }
         }
     }

@@ -167,6 +167,56 @@ impl Policy {
         self.change_resource("about", &source, |indicator| Model::Resource { indicator, about: Some(source.clone()) })
     }
 
+    /// The API in the organization of the request, of which the subject is a *member now*, by the word of the issuer entry's
+    /// permission source. For clients that cannot ask for a token of an organization: MCP clients, third-party applications.
+    ///
+    /// The token is for this API, and for no organization or for the request's. Its scopes count only as far as the subject
+    /// holds them in that organization through its client: what a token *for that organization* would hold. So it needs
+    /// [`live`](super::live) or [`fresh_within`](super::fresh_within), and an entry with a
+    /// [permission source](crate::Issuer::permissions).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use orgate::policy::{path, resource};
+    ///
+    /// let policy = resource().for_member_of(path("org")).scope("read:orders").fresh_within(Duration::from_secs(30));
+    /// assert_eq!(
+    ///     policy.to_string(),
+    ///     "resource for member of organization from path {org} and scope read:orders and fresh within 30s"
+    /// );
+    /// ```
+    ///
+    /// A token that an actor uses (`act`) is rejected unless the policy says [`acting_allowed`](Self::acting_allowed).
+    #[allow(clippy::needless_pass_by_value, reason = "as organization(source) takes it")]
+    pub fn for_member_of(self, source: RequestSource) -> Self {
+        if source.is_any() {
+            let fault = ConfigError::new(
+                "for_member_of(any_organization()): the request must name the organization, the token need not",
+            );
+            return self.fail(fault);
+        }
+        self.change_resource("for_member_of", &source, |indicator| Model::Member {
+            indicator,
+            source: source.clone(),
+            acting_allowed: false,
+        })
+    }
+
+    /// Takes tokens that an actor uses for their subject (RFC 8693 section 4.1), where
+    /// [`for_member_of`](Self::for_member_of) would reject them. Which actor that is, a check may look at.
+    pub fn acting_allowed(mut self) -> Self {
+        if self.fault.is_some() {
+            return self;
+        }
+        let mut has_member = false;
+        self.tree.words_mut(&mut |word| {
+            if let Word::Model(Model::Member { acting_allowed, .. }) = word {
+                (*acting_allowed, has_member) = (true, true);
+            }
+        });
+        if has_member { self } else { self.fail(ConfigError::new("acting_allowed() belongs to for_member_of(..)")) }
+    }
+
     /// Changes `resource()` in every clause.
     fn change_resource(
         mut self,

@@ -52,8 +52,7 @@ impl EntryRows {
 
     /// `leeway`: how far the issuer's clock may be from ours.
     pub(super) fn judge(&self, token: &AccessToken, life: Lifetime, leeway: Duration) -> Result<(), Revoked> {
-        let issued = token.issued_at().map(|issued| issued.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        let issued = issued.map(|issued| issued.as_secs());
+        let issued = issued(token);
         let refuses = |stamp: Stamp| life.is_alive(stamp) && issued.is_none_or(|issued| issued <= stamp);
         let subject = token.subject().id();
         // The latest that refuses it: a block comes before every other reason.
@@ -80,6 +79,23 @@ impl EntryRows {
         match latest {
             Some(stamp) => Err(too_early(stamp, issued, life, leeway)),
             None if is_named => Err(Revoked::TokenId),
+            None => Ok(()),
+        }
+    }
+
+    /// The same by one organization that the token does not name.
+    pub(super) fn judge_in(
+        &self,
+        token: &AccessToken,
+        organization: &str,
+        life: Lifetime,
+        leeway: Duration,
+    ) -> Result<(), Revoked> {
+        let issued = issued(token);
+        let subject = token.subject().id();
+        let stamp = self.organizations.read(organization, |row| row.latest(subject)).flatten();
+        match stamp.filter(|stamp| life.is_alive(*stamp) && issued.is_none_or(|issued| issued <= *stamp)) {
+            Some(stamp) => Err(too_early(stamp, issued, life, leeway)),
             None => Ok(()),
         }
     }
@@ -185,6 +201,12 @@ impl EntryRows {
     pub(super) fn is_idle(&self, life: Lifetime) -> bool {
         self.weight() == 0 && self.subjects.is_empty() && !self.everyone().is_some_and(|stamp| life.is_alive(stamp))
     }
+}
+
+/// In whole seconds.
+fn issued(token: &AccessToken) -> Option<u64> {
+    let issued = token.issued_at()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Some(issued.as_secs())
 }
 
 /// Issued too early: whether a new token would be refused as well. In that second, and as far before it as the issuer's clock

@@ -107,6 +107,23 @@ impl RevocationList {
         }
     }
 
+    /// Whether a verified token still counts in an organization that it does not name.
+    pub(crate) fn judge_in(
+        &self,
+        token: &AccessToken,
+        organization: &str,
+        now: Now,
+        leeway: Duration,
+    ) -> Result<(), Revoked> {
+        if self.is_empty.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match self.entries.load().get(&token.entry().issuer).and_then(Rows::held) {
+            Some(rows) => rows.judge_in(token, organization, self.lifetime(now), leeway),
+            None => Ok(()),
+        }
+    }
+
     /// Takes note of a fact about an issuer entry. To record it again, or after a later one, changes nothing.
     pub(crate) fn record(&self, issuer: IssuerId, key: &FactKey, rank: Rank, now: Now) -> Recorded {
         let life = self.lifetime(now);

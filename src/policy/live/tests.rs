@@ -123,6 +123,7 @@ impl Server {
             now: Noon.now(),
             leeway: LEEWAY,
             lead: -LEEWAY.as_secs_f64(),
+            changes: None,
         };
         let decisions = DecisionView { decider: None, decided: &[], route: None };
         let mut view = View { live: Some(live), decisions, memory: &mut CheckMemory::default() };

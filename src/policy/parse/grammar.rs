@@ -123,6 +123,16 @@ fn resource_word(reader: &mut Reader<'_>) -> Result<Policy, ParseError> {
     if reader.take("about") {
         return Ok(resource.about(source(reader)?));
     }
+    if reader.take("for") {
+        ["member", "of", "organization", "from"].into_iter().try_for_each(|word| reader.expect(word))?;
+        let member = resource.for_member_of(source(reader)?);
+        if !reader.take_symbol('[') {
+            return Ok(member);
+        }
+        ["acting", "allowed"].into_iter().try_for_each(|word| reader.expect(word))?;
+        reader.expect_symbol(']')?;
+        return Ok(member.acting_allowed());
+    }
     if !reader.take("in") {
         return Ok(resource);
     }

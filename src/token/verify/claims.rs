@@ -117,7 +117,8 @@ fn actors(mut act: Option<&str>) -> Result<Vec<Box<str>>, Rejection> {
             return Err(Rejection::invalid_token("act is not an object"));
         }
         let claims = Object::parse(text.as_bytes()).map_err(wrong_type)?;
-        actors.extend(string(&claims, "sub")?.map(Into::into));
+        // One without a name is an actor all the same.
+        actors.push(string(&claims, "sub")?.map(Into::into).unwrap_or_default());
         act = claims.raw("act");
     }
     if act.is_none() { Ok(actors) } else { Err(Rejection::invalid_token("act is nested too deep")) }
