@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
 use http::Request;
 use orgate::logto::LogtoManagement;
 use orgate::permissions::PermissionSource as _;
@@ -34,7 +33,7 @@ fn live_route(world: &World) -> Router {
     let issuer = Issuer::new(world.tenant.issuer().url()).permissions(world.source.clone());
     let server = ResourceServer::builder(issuer, API).clock(world.clock.clone()).build().unwrap();
     let policy = api().scope("write").live();
-    server.guard().get("/orders", get(async || "orders"), policy).into_router().unwrap()
+    server.guard().get("/orders", async || "orders", policy).into_router().unwrap()
 }
 
 async fn status(app: &Router, token: &str) -> (u16, Option<u64>) {

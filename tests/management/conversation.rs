@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
 use http::{Request, Response};
 use orgate::policy::{path, resource};
 use orgate::testing::{Endpoint, Fault, TokenRequest};
@@ -17,7 +16,7 @@ fn app(world: &World) -> Router {
     let issuer = Issuer::new(world.tenant.issuer().url()).permissions(world.source.clone());
     let server = ResourceServer::builder(issuer, API).clock(world.clock.clone()).build().unwrap();
     let policy = resource().in_organization(path("org")).scope("read").live();
-    server.guard().get("/orgs/{org}/orders", get(async || "orders"), policy).into_router().unwrap()
+    server.guard().get("/orgs/{org}/orders", async || "orders", policy).into_router().unwrap()
 }
 
 async fn ask(app: &Router, token: &str) -> Response<Body> {

@@ -9,6 +9,7 @@ mod conversation;
 mod differential;
 mod hostile;
 mod limits;
+mod members;
 mod models;
 mod pages;
 mod recorded;

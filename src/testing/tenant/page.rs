@@ -76,7 +76,7 @@ mod tests {
         for bad in ["page_size=101", "page=0", "page=x"] {
             assert_eq!(ask(bad).0, 400, "{bad}");
         }
-        let whole = paged(vec![Value::Null; 45], Paging::WhenAsked, "", &Form::parse("includeScopes=true"));
+        let whole = paged(vec![Value::Null; 45], Paging::WhenAsked, None, "", &Form::parse("includeScopes=true"));
         assert!(!whole.headers().contains_key(TOTAL_NUMBER));
     }
 }
