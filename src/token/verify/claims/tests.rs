@@ -255,7 +255,7 @@ fn actors_are_read_down_to_the_eighth() {
     assert_eq!(with(nested(1).unwrap()), Some(names(1)));
     assert_eq!(with(nested(8).unwrap()), Some(names(8)));
     assert_eq!(with(nested(9).unwrap()), None, "more than anybody delegates through");
-    assert_eq!(with(json!({ "client_id": "agent" })), Some(vec![]));
+    assert_eq!(with(json!({ "client_id": "agent" })), Some(vec![String::new()]), "an actor without a name");
     for wrong in [json!({ "sub": 1 }), json!({ "act": "x" }), json!({ "act": null }), json!({ "act": { "sub": [] } })] {
         assert_eq!(with(wrong.clone()), None, "{wrong}");
     }
