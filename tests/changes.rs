@@ -246,7 +246,7 @@ async fn late_delivery_only_takes_away() {
     deliver("User.Deleted", "alice", json!({}), 301);
     api.ask(&app, "GET", "/", Some(&token("alice"))).await.is(200, "");
     // Five minutes are young enough.
-    deliver(suspension, "alice", json!({ "isSuspended": true }), 300);
+    deliver(suspension, "alice", json!({ "isSuspended": true }), 299);
     api.ask(&app, "GET", "/", Some(&token("alice"))).await.is(401, "authenticate");
     api.issuer.clock().advance(Duration::from_secs(3600));
     deliver(suspension, "alice", json!({ "isSuspended": false }), 301);

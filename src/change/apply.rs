@@ -168,12 +168,12 @@ impl Changes {
         if change.effect() == Effect::Restored && since_epoch(change.at()) > latest {
             return after.refused.push(entry.rules.name.clone());
         }
+        let changed = Reported::new(since_epoch(change.at()), now.unix);
         let change = change.clamped(latest);
         let fact = change.fact();
         let recorded = fact.map(|fact| self.revocations.record(entry.id(), fact.key(), fact.rank(), now));
         let refuses_more = recorded.as_ref().is_some_and(|recorded| recorded.is_news);
         after.told.extend(recorded.map(|recorded| (entry.rules.name.clone(), recorded)));
-        let changed = Reported::new(since_epoch(change.at()), now.unix);
         self.invalidate(entry, change.about(), refuses_more, Some(changed));
         if is_ours {
             after.kept.push(change);

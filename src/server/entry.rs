@@ -107,6 +107,7 @@ impl EntrySettings {
                 _ => check_issuer_name(url)?,
             }
         }
+        check_name("organization_audience_prefix", &issuer.organization_prefix)?;
         let resources = if issuer.resources.is_empty() { &self.resources } else { &issuer.resources };
         for resource in resources {
             check_resource(resource, issuer.profile, &issuer.organization_prefix)?;
@@ -114,7 +115,6 @@ impl EntrySettings {
         if issuer.algorithms.is_empty() {
             return Err(ConfigError::new(format_args!("issuer {:?}: an empty list of algorithms", issuer.urls)));
         }
-        check_name("organization_audience_prefix", &issuer.organization_prefix)?;
         if issuer.organization_claim.is_empty() || issuer.scope_claim.is_empty() {
             return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
         }
