@@ -108,7 +108,7 @@ fn compile(policy: &Policy, text: &str, entries: &[&IssuerRules]) -> Result<Box<
         fits(clause, entries)?;
         // A clause that says nothing means the one entry that there is now, whatever comes to stand beside it.
         if let (None, [only]) = (&clause.issuer, entries) {
-            clause.issuer = Some(IssuerRule::Named(only.name.clone()));
+            clause.issuer = Some(IssuerRule::Only(only.name.clone(), only.entry.issuer));
         }
     }
     fit::check_decisions(&clauses, MAX_DECISIONS)?;

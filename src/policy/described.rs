@@ -61,7 +61,7 @@ impl From<&Clause> for ClauseDescription {
             text: clause.to_string(),
             issuer: clause.issuer.as_ref().map(|rule| match rule {
                 IssuerRule::Any => IssuerDescription::Any,
-                IssuerRule::Named(name) => IssuerDescription::Named(name.to_string()),
+                IssuerRule::Named(name) | IssuerRule::Only(name, _) => IssuerDescription::Named(name.to_string()),
             }),
             model: clause.model.as_ref().map(ModelDescription::from),
             scopes: clause.scopes.iter().map(ScopesDescription::from).collect(),

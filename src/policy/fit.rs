@@ -21,7 +21,7 @@ pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), Conf
         ));
     }
     let eligible = |rules: &&&IssuerRules| match &clause.issuer {
-        Some(IssuerRule::Named(name)) => rules.name == *name,
+        Some(IssuerRule::Named(name) | IssuerRule::Only(name, _)) => rules.name == *name,
         Some(IssuerRule::Any) | None => true,
     };
     if entries.iter().find(eligible).is_none() {

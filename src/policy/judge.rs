@@ -5,7 +5,7 @@ use http::request::Parts;
 use super::compiled::{CompiledClause, CompiledPolicy};
 use super::live::LiveView;
 use super::memory::CheckMemory;
-use super::model::{IssuerRule, Model};
+use super::model::Model;
 use super::nearest::{DISAGREED, nearness, settle};
 use super::refusal::{Refusal, denied};
 use super::scene::Scene;
@@ -78,9 +78,7 @@ fn judge(
     view: &mut View<'_>,
 ) -> Result<Granted, Refusal> {
     let clause = &compiled.clause;
-    if let Some(IssuerRule::Named(name)) = &clause.issuer
-        && *token.issuer_name() != **name
-    {
+    if clause.issuer.as_ref().is_some_and(|issuer| !issuer.accepts(token)) {
         return Err(Refusal::Issuer);
     }
     let mut scene = Scene {

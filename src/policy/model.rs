@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::name::Name;
 use crate::organization::RequestSource;
+use crate::token::{AccessToken, IssuerId};
 
 /// The authorization model.
 #[derive(Clone, Debug)]
@@ -26,6 +27,19 @@ pub(super) enum Model {
 pub(super) enum IssuerRule {
     Any,
     Named(Arc<str>),
+    /// The one entry there was when the policy was compiled, whatever it is called later, or another one of its name.
+    Only(Arc<str>, IssuerId),
+}
+
+impl IssuerRule {
+    /// Whether tokens of this issuer entry are accepted.
+    pub(super) fn accepts(&self, token: &AccessToken) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Named(name) => *token.issuer_name() == **name,
+            Self::Only(name, id) => token.entry().issuer == *id || *token.issuer_name() == **name,
+        }
+    }
 }
 
 impl Model {
@@ -89,7 +103,7 @@ impl fmt::Display for IssuerRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("any issuer"),
-            Self::Named(name) => write!(f, "issued by {}", Name(name)),
+            Self::Named(name) | Self::Only(name, _) => write!(f, "issued by {}", Name(name)),
         }
     }
 }
