@@ -1,6 +1,5 @@
 //! The one place where changes take effect.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -10,6 +9,7 @@ use arc_swap::ArcSwap;
 use super::about::{About, Effect};
 use super::change::Change;
 use super::epoch::Epoch;
+use super::expected::Expected;
 use super::fact::{Fact, Rank};
 use super::following::Following;
 use super::invalidations::Reported;
@@ -17,15 +17,11 @@ use super::journal::Journal;
 use super::log::Log;
 use super::revocations::{Bounds, Recorded, RevocationCounts, RevocationList};
 use crate::decision::Decider;
-use crate::error::ConfigError;
 use crate::issuer::keys::Changes as Settled;
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::rejection::Rejection;
 use crate::time::{Clock, Now};
 use crate::token::{AccessToken, IssuerId};
-
-/// How many issuers facts are kept for that are not trusted yet.
-const MOST_EXPECTED: usize = 4096;
 
 /// Told about every change after revocations and invalidations are: conversations, then leases, then feeds. Called under the
 /// lock that orders changes, so it must neither block nor apply changes.
@@ -54,17 +50,9 @@ pub(crate) struct Changes {
     pub(super) clock: Arc<dyn Clock>,
     leeway: Duration,
     /// Counts what verified tokens rest on.
-    settled: Settled,
+    pub(super) settled: Settled,
     journal: Option<Arc<Journal>>,
     pub(super) following: Following,
-}
-
-/// Issuers that are not trusted yet, and of which facts were loaded: an entry that is added gets the identity.
-#[derive(Default)]
-struct Expected {
-    ids: HashMap<Arc<str>, IssuerId>,
-    /// There were too many: what was known of others is not known any more.
-    is_incomplete: bool,
 }
 
 /// What a server is made of, as far as changes concern it.
@@ -199,7 +187,13 @@ impl Changes {
     }
 
     /// Whatever was asked before serves no more, if that is news.
-    fn invalidate(&self, entry: &TrustedIssuer, about: &About, refuses_more: bool, changed: Option<Reported>) {
+    pub(super) fn invalidate(
+        &self,
+        entry: &TrustedIssuer,
+        about: &About,
+        refuses_more: bool,
+        changed: Option<Reported>,
+    ) {
         // What a source remembers goes first: whoever asks it from the mark on must get what is true now.
         if let Some(source) = entry.permissions.as_ref().filter(|_| about.is_wide())
             && entry.lasting.invalidations.is_news(about, changed)
@@ -241,84 +235,14 @@ impl Changes {
         entries.trusted(iss).map(|(_, entry)| entry).filter(|entry| **entry.iss() == *iss).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Expected> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Expected> {
         // What a panic of a follower leaves behind is valid.
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How entries come and go.
+/// What others ask.
 impl Changes {
-    /// The identity for an entry with this first `iss` value.
-    pub(crate) fn identity(&self, iss: &str) -> IssuerId {
-        self.lock().ids.get(iss).copied().unwrap_or_else(IssuerId::unique)
-    }
-
-    /// Adds an entry that was made with this identity. `None` if it has another one by now.
-    pub(crate) fn add(
-        &self,
-        iss: &str,
-        id: IssuerId,
-        add: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
-    ) -> Option<Result<(), ConfigError>> {
-        let mut expected = self.lock();
-        if expected.ids.get(iss).is_some_and(|reserved| *reserved != id) {
-            return None;
-        }
-        let more = match add(&self.entries.load()) {
-            Ok(more) => more,
-            Err(fault) => return Some(Err(fault)),
-        };
-        let is_unknown = expected.ids.remove(iss).is_none() && expected.is_incomplete;
-        if is_unknown {
-            // What was known of it found no room: tokens of before are refused.
-            let (now, key) = (self.clock.now(), super::FactKey::Everyone);
-            let rank = Rank::new(SystemTime::UNIX_EPOCH + now.unix, true);
-            drop(self.revocations.record(id, &key, rank, now));
-        }
-        self.replace(more);
-        Some(Ok(()))
-    }
-
-    /// Gives an entry other settings. `None` if it is not the one that the settings were made for, or is gone.
-    pub(crate) fn update(
-        &self,
-        old: &Arc<TrustedIssuer>,
-        update: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
-    ) -> Option<Result<(), ConfigError>> {
-        let _order = self.lock();
-        let entries = self.entries.load();
-        entries.get(old.id()).filter(|entry| entry.rules.entry == old.rules.entry)?;
-        let updated = match update(&entries) {
-            Ok(updated) => updated,
-            Err(fault) => return Some(Err(fault)),
-        };
-        let new = updated.get(old.id()).cloned();
-        self.replace(updated);
-        self.invalidate(old, &About::Everything, false, None);
-        if let Some(new) = new.filter(|new| new.rules.name != old.rules.name) {
-            self.invalidate(&new, &About::Everything, false, None);
-        }
-        Some(Ok(()))
-    }
-
-    /// Removes an entry, and all that was known of it. `None` if it is not there.
-    pub(crate) fn remove(&self, id: IssuerId) -> Option<()> {
-        let _order = self.lock();
-        let entries = self.entries.load();
-        let entry = entries.get(id).cloned()?;
-        self.replace(entries.without(id)?);
-        self.revocations.remove(id, self.clock.now());
-        // The next entry of that name may be another one.
-        self.invalidate(&entry, &About::Everything, true, None);
-        Some(())
-    }
-
-    fn replace(&self, entries: TrustedIssuers) {
-        self.entries.store(Arc::new(entries));
-        self.settled.note();
-    }
-
     pub(crate) fn revocations(&self) -> RevocationCounts {
         self.revocations.counts()
     }
@@ -338,25 +262,6 @@ impl Changes {
     /// Until when a revocation by hand reaches: no token that the issuer has signed by now says to be younger.
     pub(crate) fn hand_reaches(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + self.clock.now().unix.saturating_add(self.leeway)
-    }
-}
-
-impl Expected {
-    /// The identity of an issuer that is not trusted yet; `None` if there are too many.
-    fn reserve(&mut self, iss: &str) -> Option<IssuerId> {
-        if let Some(id) = self.ids.get(iss) {
-            return Some(*id);
-        }
-        if self.ids.len() >= MOST_EXPECTED {
-            if !self.is_incomplete {
-                tracing::error!(target: "orgate", "facts about too many issuers that are not trusted here");
-            }
-            self.is_incomplete = true;
-            return None;
-        }
-        let id = IssuerId::unique();
-        self.ids.insert(iss.into(), id);
-        Some(id)
     }
 }
 

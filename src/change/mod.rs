@@ -13,6 +13,7 @@ mod apply;
 #[allow(clippy::module_inception, reason = "named after its one type")]
 mod change;
 mod epoch;
+mod expected;
 mod fact;
 mod following;
 mod invalidations;

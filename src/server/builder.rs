@@ -3,6 +3,7 @@
 mod binding;
 mod client;
 mod limits;
+mod sources;
 
 use std::fmt;
 use std::sync::Arc;
@@ -213,19 +214,6 @@ impl Builder {
         self
     }
 
-    /// Keeps changes beyond this process, in a file or in a store that replicas share. Default: none, so a restart forgets
-    /// revocations and suspensions, and each replica must receive every webhook.
-    pub fn change_log(mut self, log: impl Log) -> Self {
-        self.change_log = Some(Arc::new(log));
-        self
-    }
-
-    /// Whom policies with [`decide`](crate::Policy::decide) and the extractor [`Decide`](crate::axum::Authorizer) ask.
-    pub fn decision_point(mut self, decider: Decider) -> Self {
-        self.decider = Some(decider);
-        self
-    }
-
     /// Where the time comes from. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -236,12 +224,6 @@ impl Builder {
     /// (Loopback needs no permission.)
     pub fn dangerous_allow_http(mut self) -> Self {
         self.allow_http = true;
-        self
-    }
-
-    /// Accepts opaque tokens too, for a server with one issuer: as [`Issuer::introspection`].
-    pub fn introspection(mut self, ask: Introspection) -> Self {
-        self.introspection = Some(ask);
         self
     }
 

@@ -3,6 +3,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
+use crate::change::expected::MOST_EXPECTED;
 use crate::change::invalidations::Question;
 use crate::change::{FactKey, Log, LogError, Update, Updates};
 use crate::future::BoxFuture;

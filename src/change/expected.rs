@@ -1,0 +1,114 @@
+//! How issuer entries come and go, in one order with changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::about::About;
+use super::apply::Changes;
+use super::fact::{FactKey, Rank};
+use crate::error::ConfigError;
+use crate::issuer::{TrustedIssuer, TrustedIssuers};
+use crate::token::IssuerId;
+
+/// How many issuers facts are kept for that are not trusted yet.
+pub(super) const MOST_EXPECTED: usize = 4096;
+
+/// Issuers that are not trusted yet, and of which facts were loaded: an entry that is added gets the identity.
+#[derive(Default)]
+pub(super) struct Expected {
+    pub(super) ids: HashMap<Arc<str>, IssuerId>,
+    /// There were too many: what was known of others is not known any more.
+    is_incomplete: bool,
+}
+
+impl Changes {
+    /// The identity for an entry with this first `iss` value.
+    pub(crate) fn identity(&self, iss: &str) -> IssuerId {
+        self.lock().ids.get(iss).copied().unwrap_or_else(IssuerId::unique)
+    }
+
+    /// Adds an entry that was made with this identity. `None` if it has another one by now.
+    pub(crate) fn add(
+        &self,
+        iss: &str,
+        id: IssuerId,
+        add: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
+    ) -> Option<Result<(), ConfigError>> {
+        let mut expected = self.lock();
+        if expected.ids.get(iss).is_some_and(|reserved| *reserved != id) {
+            return None;
+        }
+        let more = match add(&self.entries.load()) {
+            Ok(more) => more,
+            Err(fault) => return Some(Err(fault)),
+        };
+        let is_unknown = expected.ids.remove(iss).is_none() && expected.is_incomplete;
+        if is_unknown {
+            // What was known of it found no room: tokens of before are refused.
+            let (now, key) = (self.clock.now(), FactKey::Everyone);
+            let rank = Rank::new(SystemTime::UNIX_EPOCH + now.unix, true);
+            drop(self.revocations.record(id, &key, rank, now));
+        }
+        self.replace(more);
+        Some(Ok(()))
+    }
+
+    /// Gives an entry other settings. `None` if it is not the one that the settings were made for, or is gone.
+    pub(crate) fn update(
+        &self,
+        old: &Arc<TrustedIssuer>,
+        update: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
+    ) -> Option<Result<(), ConfigError>> {
+        let _order = self.lock();
+        let entries = self.entries.load();
+        entries.get(old.id()).filter(|entry| entry.rules.entry == old.rules.entry)?;
+        let updated = match update(&entries) {
+            Ok(updated) => updated,
+            Err(fault) => return Some(Err(fault)),
+        };
+        let new = updated.get(old.id()).cloned();
+        self.replace(updated);
+        self.invalidate(old, &About::Everything, false, None);
+        if let Some(new) = new.filter(|new| new.rules.name != old.rules.name) {
+            self.invalidate(&new, &About::Everything, false, None);
+        }
+        Some(Ok(()))
+    }
+
+    /// Removes an entry, and all that was known of it. `None` if it is not there.
+    pub(crate) fn remove(&self, id: IssuerId) -> Option<()> {
+        let _order = self.lock();
+        let entries = self.entries.load();
+        let entry = entries.get(id).cloned()?;
+        self.replace(entries.without(id)?);
+        self.revocations.remove(id, self.clock.now());
+        // The next entry of that name may be another one.
+        self.invalidate(&entry, &About::Everything, true, None);
+        Some(())
+    }
+
+    fn replace(&self, entries: TrustedIssuers) {
+        self.entries.store(Arc::new(entries));
+        self.settled.note();
+    }
+}
+
+impl Expected {
+    /// The identity of an issuer that is not trusted yet; `None` if there are too many.
+    pub(super) fn reserve(&mut self, iss: &str) -> Option<IssuerId> {
+        if let Some(id) = self.ids.get(iss) {
+            return Some(*id);
+        }
+        if self.ids.len() >= MOST_EXPECTED {
+            if !self.is_incomplete {
+                tracing::error!(target: "orgate", "facts about too many issuers that are not trusted here");
+            }
+            self.is_incomplete = true;
+            return None;
+        }
+        let id = IssuerId::unique();
+        self.ids.insert(iss.into(), id);
+        Some(id)
+    }
+}
