@@ -77,16 +77,6 @@ impl<'a> Object<'a> {
         self.members.get(at).map(|(_, value)| value.get())
     }
 
-    /// The name of the member whose value covers this place of the text that was parsed, or begins right behind it.
-    pub(crate) fn name_at(&self, text: &[u8], at: usize) -> Option<&str> {
-        let start = text.as_ptr().addr();
-        let covers = |value: &str| {
-            let begin = value.as_ptr().addr().wrapping_sub(start);
-            (begin.saturating_sub(1)..=begin.saturating_add(value.len())).contains(&at)
-        };
-        self.members.iter().find(|(_, value)| covers(value.get())).map(|(name, _)| &*name.0)
-    }
-
     pub(crate) fn has(&self, name: &str) -> bool {
         self.raw(name).is_some()
     }

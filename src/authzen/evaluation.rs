@@ -51,7 +51,7 @@ impl Evaluation {
             properties: copied(request.subject_properties()),
         };
         // What is verified comes last: a property of the same name does not stand in its place.
-        set(&mut subject.properties, "issuer", request.issuer_name());
+        set(&mut subject.properties, "issuer", request.issuer());
         overwrite(&mut subject.properties, "client_id", request.client_id());
         let scopes: Vec<&str> = request.scopes().collect();
         subject.properties.insert("scopes".to_owned(), json!(scopes));
@@ -62,7 +62,7 @@ impl Evaluation {
             properties: copied(request.resource().properties()),
         };
         let mut context = copied(request.context_properties());
-        set(&mut context, "issuer", request.issuer_name());
+        set(&mut context, "issuer", request.issuer());
         overwrite(&mut resource.properties, "tenant", request.organization_id());
         overwrite(&mut context, "organization", request.organization_id());
         overwrite(&mut context, "method", request.http_method().map(http::Method::as_str));

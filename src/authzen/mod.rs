@@ -20,16 +20,16 @@
 //!   "subject": {
 //!     "type": "user",
 //!     "id": "user_1",
-//!     "properties": { "issuer": "customers", "client_id": "web", "scopes": ["read:documents"] }
+//!     "properties": { "issuer": "https://tenant.logto.app/oidc", "client_id": "web", "scopes": ["read:documents"] }
 //!   },
 //!   "action": { "name": "edit" },
 //!   "resource": { "type": "document", "id": "d-17", "properties": { "tenant": "org_a" } },
-//!   "context": { "issuer": "customers", "organization": "org_a", "method": "PUT", "route": "/documents/{id}" }
+//!   "context": { "issuer": "https://tenant.logto.app/oidc", "organization": "org_a", "method": "PUT", "route": "/documents/{id}" }
 //! }
 //! ```
 //!
-//! The subject's type is `user`, `machine` or `unknown`; `issuer` is the name of the issuer entry, since ids are unique
-//! only within one; the tenant is the verified organization. Properties and context of the request stand beside these,
+//! The subject's type is `user`, `machine` or `unknown`; `issuer` is the first `iss` value of the issuer entry, since
+//! ids are unique only within one: policies at the point must look at it wherever they look at an id; the tenant is the verified organization. Properties and context of the request stand beside these,
 //! and never in their place. A point with habits of its own is met by [`AuthZenBuilder::map`].
 //!
 //! # What its answer means

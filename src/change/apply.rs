@@ -95,13 +95,13 @@ impl Changes {
     /// Whether a verified token still counts, as far as changes are known.
     pub(crate) fn judge(self: &Arc<Self>, token: &AccessToken, now: Now) -> Result<(), Rejection> {
         self.check_current(now)?;
-        let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
+        let about = |revoked| Rejection::from(revoked).about(token.subject().entry().name(), None);
         self.revocations.judge(token, now, self.leeway).map_err(about)
     }
 
     /// Whether a verified token still counts in an organization that it does not name.
     pub(crate) fn judge_in(&self, token: &AccessToken, organization: &str, now: Now) -> Result<(), Rejection> {
-        let about = |revoked| Rejection::from(revoked).about(token.subject().issuer(), None);
+        let about = |revoked| Rejection::from(revoked).about(token.subject().entry().name(), None);
         self.revocations.judge_in(token, organization, now, self.leeway).map_err(about)
     }
 

@@ -18,6 +18,7 @@ pub struct RequestKey(Arc<[u8]>);
 impl RequestKey {
     pub(super) fn of(request: &DecisionRequest) -> Self {
         let mut canon = Canon(Vec::with_capacity(256));
+        canon.text(request.issuer());
         canon.text(request.issuer_name());
         canon.text(request.subject_id());
         canon.0.push(request.subject_kind() as u8);
@@ -31,7 +32,7 @@ impl RequestKey {
         canon.text(request.resource.kind());
         canon.text(request.resource.id());
         canon.properties(&request.resource.properties);
-        canon.optional(request.organization.as_ref().map(Organization::issuer_name));
+        canon.optional(request.organization.as_ref().map(Organization::issuer));
         canon.optional(request.organization_id());
         canon.optional(request.method.as_ref().map(http::Method::as_str));
         canon.optional(request.matched_route());

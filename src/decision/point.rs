@@ -38,7 +38,7 @@ pub trait DecisionPoint: Send + Sync + 'static {
 
     /// Returns whose subjects the point can tell apart.
     ///
-    /// The default is [`KnownIssuers::all`]: the point looks at [`DecisionRequest::issuer_name`] wherever it looks at the id of
+    /// The default is [`KnownIssuers::all`]: the point looks at [`DecisionRequest::issuer`] wherever it looks at the id of
     /// a subject or of an organization. One that looks at bare ids must say so here.
     fn known_issuers(&self) -> KnownIssuers {
         KnownIssuers::all()

@@ -129,10 +129,16 @@ impl DecisionRequest {
         self.subject.issuer_name()
     }
 
+    /// Returns the first `iss` value of the issuer entry, which identifies it whatever its name is.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.subject.issuer()
+    }
+
     /// On whose behalf a decision point is asked.
     #[cfg(any(feature = "authzen", feature = "permit"))]
     pub(crate) fn lane(&self) -> crate::flight::Lane {
-        crate::flight::Lane { tenant: self.subject.issuer().clone(), subject: self.subject.shared_id().clone() }
+        crate::flight::Lane { tenant: self.subject.entry().name().clone(), subject: self.subject.shared_id().clone() }
     }
 
     /// The client that the token was issued to.
@@ -203,7 +209,7 @@ impl DecisionRequest {
             return Err(DecisionError::wrong("the subject, the action or the resource has no name"));
         }
         match &self.organization {
-            Some(organization) if organization.issuer_name() != self.issuer_name() => {
+            Some(organization) if organization.issuer() != self.issuer() => {
                 Err(DecisionError::wrong("subject and organization are of different issuers"))
             }
             _ => Ok(()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::scoped::EntryName;
 use crate::signature::Algorithm;
 use crate::token::EntryVersion;
 
@@ -87,6 +88,8 @@ impl MachineMark {
 pub(crate) struct IssuerRules {
     pub(crate) entry: EntryVersion,
     pub(crate) name: Arc<str>,
+    /// What ids from its tokens belong to.
+    pub(crate) called: EntryName,
     pub(crate) issuers: Vec<Arc<str>>,
     /// The resource indicators that its tokens may name; the first one is "this API".
     pub(crate) resources: Arc<[Arc<str>]>,
@@ -130,6 +133,7 @@ impl IssuerRules {
     pub(crate) fn for_tests(name: &str) -> Self {
         Self {
             entry: EntryVersion::of(crate::token::IssuerId::unique()),
+            called: EntryName::from(name),
             name: name.into(),
             issuers: vec!["https://issuer.example".into()],
             resources: Arc::from([Arc::from("https://api.example.com")]),

@@ -89,7 +89,20 @@ impl Organization {
     /// The name of the issuer entry that the organization belongs to.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
-        &self.id.issuer_name
+        self.id.entry.name()
+    }
+
+    /// Returns the first `iss` value of the issuer entry that the organization belongs to, which identifies it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.id.entry.iss()
+    }
+
+    /// Returns what to key data by: the [issuer](Self::issuer) and the [id](Self::id). With several issuers, the id alone may be
+    /// that of two organizations.
+    #[must_use]
+    pub fn key(&self) -> (&str, &str) {
+        (self.issuer(), self.id())
     }
 }
 

@@ -140,7 +140,7 @@ impl PermissionModel {
 impl PermissionQuery {
     pub(crate) fn new(subject: &Subject, model: PermissionModel) -> Self {
         let id = subject.shared_id().clone();
-        Self { issuer_name: subject.issuer().clone(), subject: id, kind: subject.kind(), model }
+        Self { issuer_name: subject.entry().name().clone(), subject: id, kind: subject.kind(), model }
     }
 
     /// A query as a server makes it, to ask a source by hand: at start-up, in a test.

@@ -43,7 +43,7 @@ fn context(request: &DecisionRequest) -> Map<String, Value> {
         ("route", request.matched_route().map(str::to_owned)),
     ];
     let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
-    let issuer = ("issuer".to_owned(), request.issuer_name().into());
+    let issuer = ("issuer".to_owned(), request.issuer().into());
     known.chain(object(request.context_properties())).chain([issuer]).collect()
 }
 

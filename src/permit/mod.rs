@@ -22,7 +22,7 @@
 //! | `action` | the action |
 //! | `resource.type`, `.key`, `.attributes` | the resource and its properties |
 //! | `resource.tenant` | the id of the organization |
-//! | `context.issuer` | the issuer entry of the token |
+//! | `context.issuer` | the first `iss` value of the issuer entry |
 //! | `context.method`, `.route` and more | what is known of the request, and its context |
 //!
 //! Permit.io has no place for the issuer in the key of a user. So its users are the subjects of *one* issuer entry: a server

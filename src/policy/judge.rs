@@ -136,7 +136,7 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
             }
             let Some(source) = about else { return Ok(None) };
             match source.value(scene.request, sources)? {
-                Some(id) => Ok(Some(Organization::vouched(ScopedId::new(token.subject().issuer(), &id)))),
+                Some(id) => Ok(Some(Organization::vouched(ScopedId::new(token.subject().entry(), &id)))),
                 None => Err(denied(format!("the request names no organization ({source})")).into()),
             }
         }
@@ -166,7 +166,7 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
             if !acting_allowed && token.actors().next().is_some() {
                 return Err(denied("an actor uses the token, and the policy does not say acting_allowed()").into());
             }
-            Ok(Some(Organization::of_member(ScopedId::new(token.subject().issuer(), &requested))))
+            Ok(Some(Organization::of_member(ScopedId::new(token.subject().entry(), &requested))))
         }
         Some(Model::ResourceInOrganization(indicator, source)) => {
             let claimed = token.organization_claim().unwrap_or_default();

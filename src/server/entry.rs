@@ -11,6 +11,7 @@ use crate::issuer::keys::{Compromised, Document, KeyRules, KeySet, KeySource, Ke
 use crate::issuer::{Dated, Issuer, IssuerClock, Keys, Lasting};
 use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
 use crate::permissions::Source;
+use crate::scoped::EntryName;
 use crate::signature::Algorithm;
 use crate::time::Clock;
 use crate::token::introspect::Introspector;
@@ -120,10 +121,13 @@ impl EntrySettings {
         }
         let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
         check_name("issuer", &name)?;
+        let issuers: Vec<Arc<str>> = issuer.urls.iter().map(|url| url.as_str().into()).collect();
+        let name: Arc<str> = name.into();
         Ok(IssuerRules {
             entry,
-            name: name.into(),
-            issuers: issuer.urls.iter().map(|url| url.as_str().into()).collect(),
+            called: EntryName::new(&name, issuers.first().unwrap_or(&name)),
+            name,
+            issuers,
             resources: resources.iter().map(|resource| Arc::from(resource.as_str())).collect(),
             organization_tokens: issuer.organization_tokens || issuer.profile == Profile::Rfc9068,
             organization_prefix: issuer.organization_prefix.as_str().into(),

@@ -131,8 +131,7 @@ impl AccessToken {
     ///
     /// When the claims do not fit `T`.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
-        let payload = self.payload();
-        serde_json::from_slice(&payload).map_err(|error| ClaimsError::new(error, &payload))
+        ClaimsError::parse(&self.payload())
     }
 
     /// The indicators that the token's issuer entry may speak for; the first one is "this API".

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use super::received::Received;
-use crate::json::Object;
 
 /// The claims of a verified token do not fit the type that was asked for.
 ///
@@ -16,8 +17,14 @@ pub struct ClaimsError {
 }
 
 impl ClaimsError {
-    pub(super) fn new(error: serde_json::Error, claims: &[u8]) -> Self {
-        Self { claim: claim_of(&error, claims), error: Arc::new(error) }
+    pub(super) fn parse<T: DeserializeOwned>(claims: &[u8]) -> Result<T, Self> {
+        let mut reader = serde_json::Deserializer::from_slice(claims);
+        let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let claim = claim_of(&error);
+            Self { error: Arc::new(error.into_inner()), claim }
+        })?;
+        reader.end().map_err(|error| Self { error: Arc::new(error), claim: None })?;
+        Ok(parsed)
     }
 
     /// Returns whether the token holds text or a number that no type could read, half of a surrogate pair for example.
@@ -28,14 +35,16 @@ impl ClaimsError {
     }
 }
 
-/// The top-level claim that the error is about.
-fn claim_of(error: &serde_json::Error, claims: &[u8]) -> Option<Box<str>> {
+/// Where in the claims it is: `roles[0].name`.
+fn claim_of(error: &serde_path_to_error::Error<serde_json::Error>) -> Option<Box<str>> {
+    let path = Some(error.path().to_string()).filter(|path| path != ".");
     // serde's own wording, and the name is one of the type's.
-    if let Some(rest) = error.to_string().strip_prefix("missing field `") {
-        return rest.split('`').next().map(Into::into);
+    let text = error.inner().to_string();
+    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match (path, missing) {
+        (Some(path), Some(missing)) => Some(format!("{path}.{missing}").into()),
+        (path, missing) => path.or_else(|| missing.map(Into::into)).map(Into::into),
     }
-    let at = error.column().checked_sub(1).filter(|_| error.line() == 1)?;
-    Object::parse(claims).ok()?.name_at(claims, at).map(Into::into)
 }
 
 impl fmt::Debug for ClaimsError {
@@ -70,10 +79,18 @@ mod tests {
     struct Profile {
         name: String,
         plan: u8,
+        #[serde(default)]
+        teams: Vec<Team>,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only parsed")]
+    struct Team {
+        id: u8,
     }
 
     fn error(json: &str) -> ClaimsError {
-        ClaimsError::new(serde_json::from_str::<Profile>(json).err().unwrap(), json.as_bytes())
+        ClaimsError::parse::<Profile>(json.as_bytes()).err().unwrap()
     }
 
     #[test]
@@ -83,6 +100,8 @@ mod tests {
             (r#"{"plan":-1,"name":"secret"}"#, "\"plan\""),
             (r#"{"name":["secret"],"plan":1}"#, "\"name\""),
             (r#"{"name":"secret"}"#, "\"plan\""),
+            (r#"{"name":"secret","plan":1,"teams":[{"id":1},{"id":"secret"}]}"#, "\"teams[1].id\""),
+            (r#"{"name":"secret","plan":1,"teams":[{"no":"secret"}]}"#, "\"teams[0].id\""),
         ] {
             let error = error(json);
             assert!(!error.is_unreadable(), "{json}");

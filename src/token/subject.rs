@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::scoped::ScopedId;
+use crate::scoped::{EntryName, ScopedId};
 
 /// Whom a token speaks for: an id that means something only together with the issuer entry it came from.
 ///
@@ -40,8 +40,8 @@ impl SubjectKind {
 }
 
 impl Subject {
-    pub(crate) fn new(issuer_name: Arc<str>, id: Arc<str>, kind: SubjectKind) -> Self {
-        Self { id: ScopedId { issuer_name, id }, kind }
+    pub(crate) fn new(entry: EntryName, id: Arc<str>, kind: SubjectKind) -> Self {
+        Self { id: ScopedId { entry, id }, kind }
     }
 
     /// The `sub` claim.
@@ -53,11 +53,17 @@ impl Subject {
     /// The name of the issuer entry.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
-        &self.id.issuer_name
+        self.id.entry.name()
     }
 
-    pub(crate) fn issuer(&self) -> &Arc<str> {
-        &self.id.issuer_name
+    /// Returns the first `iss` value of the issuer entry, which identifies it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.id.entry.iss()
+    }
+
+    pub(crate) fn entry(&self) -> &EntryName {
+        &self.id.entry
     }
 
     pub(crate) fn shared_id(&self) -> &Arc<str> {

@@ -46,7 +46,7 @@ async fn one_organization_id_of_two_issuers_is_two_keys() {
         .clock(clock)
         .build()
         .unwrap();
-    let show = async |org: Organization| format!("{:?}", (org.issuer_name(), org.id()));
+    let show = async |org: Organization| format!("{:?}", org.key());
     let policy = resource().in_organization(path("org")).scope("read:orders");
     let guard: Guard = server.guard().get("/orgs/{org}/orders", show, policy);
     let error = guard.clone().into_router().unwrap_err().to_string();

@@ -90,19 +90,19 @@ fn verified(
     Ok(Verified {
         entry: rules.entry,
         issuer: issuer.clone(),
-        subject: Subject::new(rules.name.clone(), subject, kind),
+        subject: Subject::new(rules.called.clone(), subject, kind),
         resources: rules.resources.clone(),
         client_id: client.map(Into::into),
         token_id: string(claims, "jti")?.map(Into::into),
         scopes: scopes(claims, rules)?,
         audience_organization: match (&*audience, &*audience_organizations) {
-            ([_], [only]) => Some(ScopedId::new(&rules.name, only)),
+            ([_], [only]) => Some(ScopedId::new(&rules.called, only)),
             _ => None,
         },
         audience_organizations,
         audience,
         actors,
-        organization: organization.map(|text| ScopedId::new(&rules.name, &text.0)),
+        organization: organization.map(|text| ScopedId::new(&rules.called, &text.0)),
         times,
         confirmation,
     })

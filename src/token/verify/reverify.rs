@@ -38,7 +38,7 @@ pub(crate) fn stands(
 ) -> Result<bool, Stop> {
     let Some((_, proof)) = token.jws() else { return Ok(false) };
     let (kid, times, leeway) = (proof.kid.as_deref(), token.times(), proof.leeway);
-    let about = |rejection: Rejection| rejection.about(token.subject().issuer(), kid);
+    let about = |rejection: Rejection| rejection.about(token.subject().entry().name(), kid);
     // Counted before anything is looked at: what changes meanwhile is looked at the next time.
     let changes = changes.count();
     if proof.settled.holds(changes, now) {
