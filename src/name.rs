@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The words of the grammar. A name that is one of them is written as a string.
-const KEYWORDS: [&str; 43] = [
+const KEYWORDS: [&str; 46] = [
     "about",
     "acting",
     "all",
@@ -20,6 +20,7 @@ const KEYWORDS: [&str; 43] = [
     "contains",
     "custom",
     "decide",
+    "dpop",
     "error",
     "false",
     "for",
@@ -35,6 +36,7 @@ const KEYWORDS: [&str; 43] = [
     "live",
     "machine",
     "member",
+    "mtls",
     "of",
     "on",
     "only",
@@ -44,6 +46,7 @@ const KEYWORDS: [&str; 43] = [
     "path",
     "resource",
     "scope",
+    "sender-constrained",
     "stale",
     "subdomain",
     "token",

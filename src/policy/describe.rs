@@ -173,6 +173,14 @@ pub enum ConditionDescription {
         /// `user` or `machine`.
         subject: &'static str,
     },
+    /// The token is bound to what its sender has proved to hold. Neither a key nor a certificate means either.
+    #[non_exhaustive]
+    SenderConstrained {
+        /// Whether it must be a key (DPoP).
+        to_key: bool,
+        /// Whether it must be a certificate (mutual TLS).
+        to_certificate: bool,
+    },
     /// A claim has this value.
     #[non_exhaustive]
     Claim {

@@ -16,6 +16,7 @@ use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::organization::PathParams;
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
+use crate::token::binding::Confirmation;
 use crate::token::{AccessToken, NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
 
 const NASTY: [&str; 26] = [
@@ -119,6 +120,9 @@ fn word() -> BoxedStrategy<Policy> {
         Just(()).prop_map(|()| any_issuer()),
         Just(()).prop_map(|()| user()),
         Just(()).prop_map(|()| machine()),
+        Just(()).prop_map(|()| sender_constrained()),
+        Just(()).prop_map(|()| dpop()),
+        Just(()).prop_map(|()| mtls()),
         (name(), value()).prop_map(|(name, value)| claim(&name, value)),
         (name(), prop::collection::vec(value(), 0..3)).prop_map(|(name, values)| claim_any_of(&name, values)),
         (name(), value()).prop_map(|(name, value)| claim_contains(&name, value)),
@@ -206,6 +210,7 @@ struct World {
     claimed: Option<&'static str>,
     scopes: Vec<&'static str>,
     kind: SubjectKind,
+    cnf: Option<String>,
     payload: &'static str,
     requested: Option<&'static str>,
 }
@@ -220,15 +225,18 @@ fn world() -> impl Strategy<Value = World> {
         organization(),
         prop::sample::subsequence(vec!["a", "b", "c"], 0..=3),
         prop::sample::select(&[SubjectKind::User, SubjectKind::Machine, SubjectKind::Unknown][..]),
+        prop::sample::select(&[None, Some("jkt"), Some("x5t#S256")][..])
+            .prop_map(|name| name.map(|name| format!("{{\"{name}\":\"{}\"}}", "A".repeat(43)))),
         prop::sample::select(&["{}", r#"{"plan":"pro"}"#, r#"{"plan":["pro","x"]}"#, r#"{"plan":"free"}"#][..]),
         organization(),
     )
-        .prop_map(|(issuer, audience, claimed, scopes, kind, payload, requested)| World {
+        .prop_map(|(issuer, audience, claimed, scopes, kind, cnf, payload, requested)| World {
             issuer,
             audience,
             claimed,
             scopes,
             kind,
+            cnf,
             payload,
             requested,
         })
@@ -251,7 +259,7 @@ impl World {
             audience_organization: self.audience.map(of),
             audience_organizations: self.audience.into_iter().map(Into::into).collect(),
             actors: Vec::new(),
-            confirmation: None,
+            confirmation: self.cnf.as_deref().map(|cnf| Confirmation::read(cnf).unwrap()),
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         };
         let text = format!("e30.{}.", URL_SAFE_NO_PAD.encode(self.payload));
@@ -319,6 +327,10 @@ impl World {
                 SubjectKind::Machine => *subject == "machine",
                 SubjectKind::Unknown => false,
             },
+            ConditionDescription::SenderConstrained { to_key, to_certificate } => self
+                .cnf
+                .as_ref()
+                .is_some_and(|cnf| (!to_key || cnf.contains("jkt")) && (!to_certificate || cnf.contains("x5t#S256"))),
             ConditionDescription::Claim { name, equals } => claims.get(name) == Some(&value(equals)),
             ConditionDescription::ClaimAnyOf { name, any_of } => {
                 any_of.iter().any(|one| claims.get(name) == Some(&value(one)))
@@ -354,6 +366,9 @@ fn judged_policy() -> BoxedStrategy<Policy> {
         prop::sample::subsequence(vec!["a", "b", "c"], 1..=3).prop_map(any_of),
         Just(()).prop_map(|()| user()),
         Just(()).prop_map(|()| machine()),
+        Just(()).prop_map(|()| sender_constrained()),
+        Just(()).prop_map(|()| dpop()),
+        Just(()).prop_map(|()| mtls()),
         Just(()).prop_map(|()| claim("plan", "pro")),
         Just(()).prop_map(|()| claim_any_of("plan", ["pro", "free"])),
         Just(()).prop_map(|()| claim_contains("plan", "pro")),

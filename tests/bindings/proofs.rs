@@ -258,3 +258,30 @@ async fn below_a_nested_router_the_target_is_the_whole_path() {
     sent("https://api.example.com/v2/orders").await.passes();
     sent("https://api.example.com/orders").await.is_refused("invalid_dpop_proof", "new_proof");
 }
+
+#[tokio::test]
+async fn a_route_can_require_a_bound_token() {
+    let world = World::start().await;
+    let app = world
+        .server
+        .guard()
+        .get("/orders", super::support::whose, resource().dpop())
+        .get("/any", super::support::whose, resource().sender_constrained())
+        .get("/certified", super::support::whose, resource().mtls())
+        .into_router()
+        .unwrap();
+    let bound = world.token();
+    let sent = async |path: &str| {
+        let proof = world.key.proof("GET", format!("{API}{path}"), &bound).mint();
+        send(&app, request("GET", path, "DPoP", &bound, &[&proof])).await
+    };
+    sent("/orders").await.passes();
+    sent("/any").await.passes();
+    sent("/certified").await.is_refused("invalid_token", "authenticate");
+    let unbound = world.issuer.resource_token(API).mint();
+    for path in ["/orders", "/any", "/certified"] {
+        let seen = send(&app, request("GET", path, "Bearer", &unbound, &[])).await;
+        assert_eq!((seen.status, &*seen.remediation()), (401, "authenticate"), "{path}");
+        assert_eq!(seen.challenges()[1..], [ALGORITHMS]);
+    }
+}

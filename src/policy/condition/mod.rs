@@ -2,6 +2,7 @@
 //!
 //! A new condition is one file here, and one variant: its place in the list is when it is judged.
 
+mod bound;
 mod check;
 mod claim;
 mod decision;
@@ -11,6 +12,7 @@ mod value;
 
 use std::fmt;
 
+pub(super) use bound::Bound;
 pub(super) use check::Checks;
 pub(super) use claim::{Claims, Test};
 pub(super) use decision::{Decisions, Question};
@@ -29,6 +31,7 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
     Kind(Kind),
+    Bound(Bound),
     Claims(Claims),
     Checks(Checks),
     Decisions(Decisions),
@@ -38,6 +41,7 @@ macro_rules! each {
     ($condition:expr, $rule:ident => $body:expr) => {
         match $condition {
             Condition::Kind($rule) => $body,
+            Condition::Bound($rule) => $body,
             Condition::Claims($rule) => $body,
             Condition::Checks($rule) => $body,
             Condition::Decisions($rule) => $body,
@@ -85,6 +89,7 @@ impl Condition {
     fn and(self, other: Self) -> Result<Self, ConfigError> {
         Ok(match (self, other) {
             (Self::Kind(one), Self::Kind(two)) => Self::Kind(one.and(two)?),
+            (Self::Bound(one), Self::Bound(two)) => Self::Bound(one.and(two)?),
             (Self::Claims(one), Self::Claims(two)) => Self::Claims(one.and(two)?),
             (Self::Checks(one), Self::Checks(two)) => Self::Checks(one.and(two)?),
             (Self::Decisions(one), Self::Decisions(two)) => Self::Decisions(one.and(two)?),
@@ -98,6 +103,9 @@ impl Condition {
     pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Option<Self>, ParseError> {
         if let Some(kind) = Kind::parse(reader)? {
             return Ok(Some(Self::Kind(kind)));
+        }
+        if let Some(bound) = Bound::parse(reader)? {
+            return Ok(Some(Self::Bound(bound)));
         }
         if let Some(claims) = Claims::parse(reader)? {
             return Ok(Some(Self::Claims(claims)));

@@ -12,6 +12,7 @@ use crate::policy::scene::Scene;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::policy) enum Stage {
     Kind,
+    Bound,
     Claims,
     /// The scopes of the clause's core, beside what the subject holds now.
     Scopes,

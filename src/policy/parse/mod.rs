@@ -34,6 +34,7 @@ use crate::organization::custom;
 /// | `issued by staff`, `any issuer` | [`issued_by(..)`](super::issued_by), [`any_issuer()`](super::any_issuer) |
 /// | `scope read`, `all of [read write]`, `any of [read admin]` | [`scope(..)`](super::scope), [`all_of(..)`](super::all_of), [`any_of(..)`](super::any_of) |
 /// | `user`, `machine` | [`user()`](super::user), [`machine()`](super::machine) |
+/// | `sender-constrained`, `dpop`, `mtls` | [`sender_constrained()`](super::sender_constrained), [`dpop()`](super::dpop), [`mtls()`](super::mtls) |
 /// | `claim plan = "pro"`, `claim plan any of ["pro" "team"]`, `claim groups contains "staff"` | [`claim(..)`](super::claim) and its like |
 /// | `live [stale 60s]`, `fresh within 30s [token only on error]` | [`live()`](super::live), [`fresh_within(..)`](super::fresh_within), and what happens on an error |
 /// | `freshness [stale 60s]` | [`stale_if_error(..)`](Policy::stale_if_error) for what the policy is combined with |

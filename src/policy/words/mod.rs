@@ -1,5 +1,6 @@
 //! The words that policies are made of.
 
+mod bound;
 mod check;
 mod claim;
 mod decision;
@@ -13,6 +14,7 @@ use super::value::Policy;
 use crate::name::Name;
 use crate::organization::RequestSource;
 
+pub use bound::{dpop, mtls, sender_constrained};
 pub use check::check;
 pub use claim::{claim, claim_any_of, claim_contains};
 pub use decision::decide;
