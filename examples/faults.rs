@@ -102,7 +102,7 @@ impl Run {
         self.phase("rotation, no overlap", false, async |run| {
             run.issuer.rotate_without_overlap();
             let old = run.exchange(run.mint());
-            if refresh(&run.server).await {
+            if refresh(run.server).await {
                 run.refuse(old);
             }
         })
@@ -110,7 +110,7 @@ impl Run {
         self.phase("key replaced, same kid", false, async |run| {
             run.issuer.replace_key_keeping_kid();
             let old = run.pause_good();
-            if refresh(&run.server).await {
+            if refresh(run.server).await {
                 run.refuse(old);
                 run.good_and(run.mint());
             }

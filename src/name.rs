@@ -133,7 +133,7 @@ pub(crate) const UNITS: [(&str, u128); 4] = [("s", 1_000_000_000), ("ms", 1_000_
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanoseconds = self.0.as_nanos();
-        let exact = UNITS.iter().find(|(_, size)| nanoseconds % size == 0);
+        let exact = UNITS.iter().find(|(_, size)| nanoseconds.is_multiple_of(*size));
         let (unit, size) = exact.copied().unwrap_or(("ns", 1));
         write!(f, "{}{unit}", nanoseconds / size)
     }

@@ -206,7 +206,7 @@ fn event(name: &str, user: &str, more: &serde_json::Value, at: SystemTime) -> Ve
 fn iso8601(unix: Duration) -> String {
     let (days, second) = (unix.as_secs() / 86_400, unix.as_secs() % 86_400);
     let (mut year, mut rest) = (1970, days);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     while rest >= 365 + u64::from(is_leap(year)) {
         rest -= 365 + u64::from(is_leap(year));
         year += 1;

@@ -454,7 +454,9 @@ async fn closures_of_the_application_may_look_at_the_bridge() {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            events.iter().for_each(|event| bridge.take(event));
+            for event in &events {
+                bridge.take(event);
+            }
             bridge.work_off().await;
             let list = [LogtoUser::new(PermitUser::new("bob")).member_of("acme")];
             bridge.reconcile(second(2), list).await.unwrap();
@@ -463,7 +465,7 @@ async fn closures_of_the_application_may_look_at_the_bridge() {
         done.send(()).unwrap();
     });
     tokio::task::spawn_blocking(move || {
-        end.recv_timeout(Duration::from_secs(20)).expect("a closure waits for the queue")
+        end.recv_timeout(Duration::from_secs(20)).expect("a closure waits for the queue");
     })
     .await
     .unwrap();

@@ -150,12 +150,11 @@ fn misconfigured(detail: impl Into<Cow<'static, str>>, parts: &Parts) -> Rejecti
 
 /// Puts a rejection into the form that the rest of the API uses, where a requirement granted the request.
 fn refused(rejection: Rejection, parts: &Parts) -> Rejection {
-    match parts.extensions.get::<Grant>() {
-        Some(grant) => grant.requirement().refuse(rejection, parts),
-        None => {
-            tracing::warn!(target: "orgate", kind = ?rejection.kind(), policy = "none", detail = rejection.detail(), "request refused");
-            rejection
-        }
+    if let Some(grant) = parts.extensions.get::<Grant>() {
+        grant.requirement().refuse(rejection, parts)
+    } else {
+        tracing::warn!(target: "orgate", kind = ?rejection.kind(), policy = "none", detail = rejection.detail(), "request refused");
+        rejection
     }
 }
 

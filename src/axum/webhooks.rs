@@ -48,10 +48,7 @@ async fn deliver(webhooks: &Webhooks, request: Request<Body>) -> StatusCode {
         Err(error) => return refuse(None, &error),
     };
     let issuer = delivery.handle().issuer().to_owned();
-    let read = match tokio::time::timeout(READ_LIMIT, read(body)).await {
-        Ok(read) => read,
-        Err(_) => return StatusCode::REQUEST_TIMEOUT,
-    };
+    let Ok(read) = tokio::time::timeout(READ_LIMIT, read(body)).await else { return StatusCode::REQUEST_TIMEOUT };
     match read.and_then(|body| delivery.finish(&body)) {
         Ok(event) => {
             tracing::debug!(target: "orgate", issuer, event = event.name(), "webhook");

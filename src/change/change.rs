@@ -129,9 +129,10 @@ impl Change {
     #[must_use]
     pub fn fact(&self) -> Option<Fact> {
         let key = match (&self.about, self.effect) {
-            (_, Effect::Edited) | (About::OrganizationTemplate | About::ApiPermissions, _) => return None,
             (About::Subject { subject }, Effect::Suspended | Effect::Restored) => FactKey::suspension(subject.clone()),
-            (_, Effect::Restored) => return None,
+            (_, Effect::Edited | Effect::Restored) | (About::OrganizationTemplate | About::ApiPermissions, _) => {
+                return None;
+            }
             (About::Subject { subject }, Effect::Deleted) => FactKey::deletion(subject.clone()),
             (About::Subject { subject }, Effect::NotBefore) => FactKey::subject(subject.clone()),
             (About::Everything | About::Everyone, _) => FactKey::Everyone,

@@ -130,7 +130,7 @@ impl Journal {
             match all {
                 Some(all) => queue.pending = all.into(),
                 None => {
-                    tracing::error!(target: "orgate", "changes were not kept: there were too many, and the server is gone")
+                    tracing::error!(target: "orgate", "changes were not kept: there were too many, and the server is gone");
                 }
             }
             queue.is_incomplete = false;

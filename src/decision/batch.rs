@@ -55,9 +55,10 @@ impl Decider {
             .filter(|(_, checked)| checked.is_ok())
             .map(|((request, times), _)| (request, times.unwrap_or(self.times())))
             .collect();
-        let mut decisions = match good.is_empty() {
-            true => Ok(Vec::new().into_iter()),
-            false => in_time(self.decide_each(&good)).await.map(Vec::into_iter),
+        let mut decisions = if good.is_empty() {
+            Ok(Vec::new().into_iter())
+        } else {
+            in_time(self.decide_each(&good)).await.map(Vec::into_iter)
         };
         let outcome = |checked: Result<(), DecisionError>| {
             checked?;

@@ -20,11 +20,9 @@ pub(crate) fn recheck(requirement: &Requirement, grant: &Grant, now: &Now) -> Re
         // What the new settings say of it is known once it is verified anew.
         return Err(Rejection::unavailable(RETRY_AFTER, "the settings of the token's issuer have changed").into());
     }
-    if token.jws().is_some() {
-        if !verify::stands(token, &state.entries, state.verified.changes(), now)? {
-            let detail = "the key or the issuer of the token is gone";
-            return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
-        }
+    if token.jws().is_some() && !verify::stands(token, &state.entries, state.verified.changes(), now)? {
+        let detail = "the key or the issuer of the token is gone";
+        return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
     }
     judge_changes(state, token, now)?;
     match grant.organization() {

@@ -64,15 +64,14 @@ where
                 }
             }
         };
-        match tokio::time::timeout(most, waiting).await {
-            Ok(outcome) => Ok(outcome),
-            Err(_) => {
-                // Waited for from beginning to end, and still out: the runtime that drives it stands still.
-                if let Some(flight) = first {
-                    remove(&self.0, &key, &flight);
-                }
-                Err(Unfinished::Late)
+        if let Ok(outcome) = tokio::time::timeout(most, waiting).await {
+            Ok(outcome)
+        } else {
+            // Waited for from beginning to end, and still out: the runtime that drives it stands still.
+            if let Some(flight) = first {
+                remove(&self.0, &key, &flight);
             }
+            Err(Unfinished::Late)
         }
     }
 

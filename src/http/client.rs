@@ -159,12 +159,11 @@ impl HttpClient {
             return Ok(custom.clone());
         }
         self.settings.check()?;
-        let client = match self.made.get() {
-            Some(made) => made.clone(),
-            None => {
-                let made = Arc::new(BuiltIn::new(self.settings.clone())?);
-                self.made.get_or_init(|| made).clone()
-            }
+        let client = if let Some(made) = self.made.get() {
+            made.clone()
+        } else {
+            let made = Arc::new(BuiltIn::new(self.settings.clone())?);
+            self.made.get_or_init(|| made).clone()
         };
         client.prepare(url)?;
         Ok(client)

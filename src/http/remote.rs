@@ -92,9 +92,8 @@ impl Remote {
     }
 
     async fn once(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
-        send(&*self.fetch, request, MAX_ANSWER_BYTES).await.map_err(|error| match error.has_response() {
-            true => CallError::Unusable(error),
-            false => CallError::Unreachable(error),
+        send(&*self.fetch, request, MAX_ANSWER_BYTES).await.map_err(|error| {
+            if error.has_response() { CallError::Unusable(error) } else { CallError::Unreachable(error) }
         })
     }
 }

@@ -79,6 +79,7 @@ impl TrustedIssuers {
         if all.len() == self.all.len() { None } else { Self::of(all).ok() }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "it is kept")]
     fn of(all: Vec<Arc<TrustedIssuer>>) -> Result<Self, ConfigError> {
         let mut entries = Self::default();
         for entry in &all {

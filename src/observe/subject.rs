@@ -20,7 +20,7 @@ pub struct SubjectForm(Form);
 enum Form {
     #[default]
     None,
-    Hash(SharedSecret),
+    Hash(Box<SharedSecret>),
     Plain,
 }
 
@@ -45,7 +45,7 @@ impl SubjectForm {
                 "the key of a subject hash has {length} bytes, not {SHORTEST_KEY}"
             )));
         }
-        Ok(Self(Form::Hash(SharedSecret::new(key))))
+        Ok(Self(Form::Hash(Box::new(SharedSecret::new(key)))))
     }
 
     /// As it is in the token: personal data.

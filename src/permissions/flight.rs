@@ -43,10 +43,9 @@ pub(super) fn start(
         if let Some(spread) = put_off {
             sleep(spread.mul_f64(jitter())).await;
         }
-        let _slot = match timeout(MOST_QUEUING, source.slots.enter(Some(&query.subject))).await {
-            Ok(Ok(slot)) => slot,
+        let Ok(Ok(_slot)) = timeout(MOST_QUEUING, source.slots.enter(Some(&query.subject))).await else {
             // A limit of this process: the source was not asked.
-            _ => return Err(SourceError::new("too many questions to the source wait already").not_asked()),
+            return Err(SourceError::new("too many questions to the source wait already").not_asked());
         };
         fetch.begin()?;
         let late = |_| SourceError::new(format!("no answer within {} s", DEADLINE.as_secs()));

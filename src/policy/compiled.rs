@@ -116,7 +116,7 @@ fn compile(policy: &Policy, text: &str, entries: &[&IssuerRules]) -> Result<Box<
     if policy.hidden && clauses.iter().all(|clause| clause.model.as_ref().and_then(Model::source).is_none()) {
         return Err(ConfigError::new("hide_organization, but no clause has an organization"));
     }
-    let models: Vec<String> = clauses.iter().map(|clause| printed_model(clause)).collect();
+    let models: Vec<String> = clauses.iter().map(printed_model).collect();
     let number = |clause: &Clause| {
         let model = printed_model(clause);
         // At most as many as there are clauses.

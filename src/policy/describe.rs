@@ -1,4 +1,4 @@
-//! A policy as data: for an audit, an OpenAPI document, a page of routes.
+//! A policy as data: for an audit, an `OpenAPI` document, a page of routes.
 
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ pub struct Description {
 #[non_exhaustive]
 pub enum Written {
     /// All of these.
-    And(Vec<Written>),
+    And(Vec<Self>),
     /// One of these.
-    Or(Vec<Written>),
+    Or(Vec<Self>),
     /// One word, as it is printed.
     Word(String),
 }

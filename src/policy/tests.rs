@@ -276,6 +276,7 @@ impl World {
     }
 
     /// What a reader of the description expects: the organization of the first clause that holds.
+    #[allow(clippy::option_option, reason = "whether it passes, and for which organization")]
     fn expected(&self, description: &Description) -> Option<Option<&'static str>> {
         description.clauses.iter().find_map(|clause| {
             let organization = self.model(clause.model.as_ref()?)?;
@@ -286,6 +287,7 @@ impl World {
         })
     }
 
+    #[allow(clippy::option_option, reason = "whether it passes, and for which organization")]
     fn model(&self, model: &ModelDescription) -> Option<Option<&'static str>> {
         let named = |source: &SourceDescription, of_token: Option<&'static str>| match source {
             SourceDescription::AnyOrganization => of_token,
@@ -480,11 +482,11 @@ fn what_is_read_is_bounded() {
     assert!(long.parse::<Policy>().unwrap_err().to_string().contains("65536 bytes"));
     let deep = format!("{}resource{}", "(".repeat(30_000), ")".repeat(30_000));
     assert!(deep.parse::<Policy>().unwrap_err().to_string().contains("at most 64 groups"));
-    let wide = vec!["(scope a or scope b)"; 7].join(" and ");
+    let wide = ["(scope a or scope b)"; 7].join(" and ");
     assert!(wide.parse::<Policy>().unwrap_err().to_string().contains("more than 64 clauses"));
     let many = vec!["(scope a or scope b)"; 2_000].join(" and ");
     assert!(many.parse::<Policy>().unwrap_err().to_string().contains("more than 64 clauses"));
-    assert!(vec!["(scope a or scope b)"; 6].join(" and ").parse::<Policy>().is_ok());
+    assert!(["(scope a or scope b)"; 6].join(" and ").parse::<Policy>().is_ok());
     // What the builder makes is bounded by the same, however it is put together.
     let nested = (0..10_000).fold(resource(), |policy, _| live().and(live().and(policy)));
     assert!(nested.describe().fault.unwrap().contains("deep"));

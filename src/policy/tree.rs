@@ -18,8 +18,8 @@ pub(super) const MAX_DEPTH: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     Word(Word),
-    And(Vec<Node>),
-    Or(Vec<Node>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
 }
 
 /// One thing that is said.

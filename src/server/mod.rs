@@ -125,12 +125,11 @@ impl ResourceServer {
     /// Returns a [`ConfigError`] if there is no entry of this name.
     pub fn issuer(&self, name: &str) -> Result<IssuerHandle, ConfigError> {
         let entries = self.state.entries.load();
-        match entries.named(name) {
-            Some(entry) => Ok(IssuerHandle::new(self, entry)),
-            None => {
-                let known: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
-                Err(ConfigError::new(format_args!("issuer {name:?}: this server has {known:?}")))
-            }
+        if let Some(entry) = entries.named(name) {
+            Ok(IssuerHandle::new(self, entry))
+        } else {
+            let known: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
+            Err(ConfigError::new(format_args!("issuer {name:?}: this server has {known:?}")))
         }
     }
 

@@ -72,7 +72,7 @@ impl TestCertificate {
     #[must_use]
     pub fn xfcc_header(&self) -> String {
         let digest = digest::digest(&digest::SHA256, &self.der);
-        let hash: String = digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+        let hash = digest.as_ref().iter().fold(String::new(), |text, octet| text + &format!("{octet:02x}"));
         format!("By=spiffe://api.example/orders;Hash={hash};Subject=\"CN=rcgen self signed cert\"")
     }
 

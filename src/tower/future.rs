@@ -47,6 +47,7 @@ struct Waiting<S, B> {
     body: Option<B>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "it is in the one box of the waiting arm")]
 enum Step {
     Deciding(BoxFuture<'static, (Result<(), Rejection>, Parts)>),
     /// Granted, while the service is not ready for it. Whether it was pending meanwhile: what was granted may have ended.

@@ -61,8 +61,8 @@ async fn an_unbound_token_passes_with_any_certificate() {
 
 #[tokio::test]
 async fn the_headers_of_proxies_name_the_certificate() {
-    let (own, other) = (TestCertificate::generate(), TestCertificate::generate());
     type Written = fn(&TestCertificate) -> String;
+    let (own, other) = (TestCertificate::generate(), TestCertificate::generate());
     let sources: [(MutualTls, &'static str, Written); 3] = [
         (MutualTls::client_cert_header(anybody()), "client-cert", TestCertificate::client_cert_header),
         (MutualTls::xfcc_header(anybody()), "x-forwarded-client-cert", TestCertificate::xfcc_header),

@@ -68,7 +68,7 @@ async fn on_demand_a_nonce_takes_the_place_of_a_wrong_clock() {
     let right = world.call(&token).await;
     right.passes();
     assert!(right.nonce().is_some(), "offered, not asked for");
-    let late = world.issuer.clock().now().unix - Duration::from_secs(3600);
+    let late = world.issuer.clock().now().unix.checked_sub(Duration::from_secs(3600)).unwrap();
     let seen = world.send("DPoP", &token, &[&world.proof(&token).issued_at(late).mint()]).await;
     seen.is_refused("use_dpop_nonce", "use_nonce");
     let proof = world.proof(&token).issued_at(late).nonce(seen.nonce().unwrap()).mint();

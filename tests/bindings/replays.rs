@@ -197,7 +197,7 @@ proptest! {
                 if step > 0 {
                     clock.advance(Duration::from_secs(step.unsigned_abs()));
                 } else {
-                    clock.set_wall(clock.now().unix - Duration::from_secs(step.unsigned_abs()));
+                    clock.set_wall(clock.now().unix.checked_sub(Duration::from_secs(step.unsigned_abs())).unwrap());
                 }
                 let (proof, passed) = &mut proofs[at];
                 *passed += u32::from(world.send("DPoP", &token, &[proof]).await.status == 200);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use http::StatusCode;
@@ -72,10 +72,9 @@ async fn a_hanging_source_does_not_starve_another_tenant() {
     let app: Router = world.server.guard().get("/", async || "", policy).into_router().unwrap();
     let token = world.good.resource_token(API).subject("alice").scope("a").mint();
     world.flood(&app).await;
-    let begun = Instant::now();
     let status = get(&app, "/", &token).await;
     let asked = world.asked.load(Ordering::SeqCst);
-    assert_eq!(status, StatusCode::OK, "after {:?}; its own source was asked {asked} times", begun.elapsed());
+    assert_eq!(status, StatusCode::OK, "its own source was asked {asked} times");
 }
 
 #[tokio::test]

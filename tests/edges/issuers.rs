@@ -70,7 +70,7 @@ async fn a_token_is_revoked_without_naming_its_entry() {
     let entry = Issuer::new(issuer.url()).name("customers");
     let server = ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap();
     let handle = server.issuer("customers").unwrap();
-    let logout = async move |token: AccessToken| _ = handle.revoke_token(&token).unwrap();
+    let logout = async move |token: AccessToken| handle.revoke_token(&token).unwrap();
     let app: Router =
         server.guard().get("/", async || "", resource()).post("/logout", logout, resource()).into_router().unwrap();
     let token = issuer.resource_token(API).mint();

@@ -1,6 +1,6 @@
 //! One server in a static, and runtimes that come and go around it: the way of `#[tokio::test]`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use orgate::ResourceServer;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
@@ -62,9 +62,9 @@ fn a_runtime_that_stands_still_holds_no_request_up() {
             issuer.rotate();
         }
         let token = issuer.resource_token(API).mint();
-        let (start, runtime) = (Instant::now(), runtime());
+        let runtime = runtime();
         let status = runtime.block_on(get(&app, "/", &token));
-        assert_eq!(status, 200, "round {round}, after {:?}", start.elapsed());
+        assert_eq!(status, 200, "round {round}");
         kept.push(runtime);
     }
 }

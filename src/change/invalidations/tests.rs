@@ -14,6 +14,7 @@ const QUESTIONS: [Question<'static>; 9] = [
     Question::Decision { subject: "u2", organization: Some("b") },
 ];
 
+#[allow(clippy::unnecessary_wraps, reason = "as it is passed on")]
 fn reported(seconds: u64) -> Option<Reported> {
     let at = Duration::from_secs(seconds);
     Some(Reported::new(at, at))

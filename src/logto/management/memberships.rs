@@ -47,7 +47,7 @@ impl Asking<'_> {
             own.retain(|membership| !membership.is_mfa_required);
         }
         if own.is_empty() {
-            return Ok(Permissions::of_memberships([("", Arc::default()); 0]));
+            return Ok(Permissions::of_memberships(std::iter::empty::<(&str, _)>()));
         }
         let global = self.global_scopes(&global, indicator).await?;
         self.scopes_of_each(own, &global, indicator).await
@@ -76,13 +76,12 @@ impl Asking<'_> {
         let mut organizations = Vec::with_capacity(own.len());
         for Membership { organization, mut roles, .. } in own {
             roles.sort_unstable();
-            let scopes = match by_roles.get(&roles) {
-                Some(scopes) => scopes.clone(),
-                None => {
-                    let scopes = self.resource_scopes(&roles, indicator).await?;
-                    let scopes = scopes.iter().chain(global).map(|scope| scope.as_str().into()).collect();
-                    by_roles.entry(roles).or_insert(Arc::new(scopes)).clone()
-                }
+            let scopes = if let Some(scopes) = by_roles.get(&roles) {
+                scopes.clone()
+            } else {
+                let scopes = self.resource_scopes(&roles, indicator).await?;
+                let scopes = scopes.iter().chain(global).map(|scope| scope.as_str().into()).collect();
+                by_roles.entry(roles).or_insert(Arc::new(scopes)).clone()
             };
             organizations.push((organization, scopes));
         }

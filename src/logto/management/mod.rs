@@ -5,6 +5,7 @@ mod budget;
 mod builder;
 mod credential;
 mod limits;
+#[allow(clippy::module_inception, reason = "named after its one type")]
 mod management;
 mod memberships;
 mod question;

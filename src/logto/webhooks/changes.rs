@@ -18,9 +18,8 @@ pub(super) fn of(kind: &EventKind, issuer: &str, at: SystemTime) -> Vec<Change> 
         EventKind::UserDeleted { user } => vec![Change::subject_deleted(issuer, &**user, at)],
         EventKind::UserSuspensionUpdated { user, suspended } => {
             let mut changes = vec![Change::not_before(issuer.clone(), About::subject(&**user), at)];
-            changes.extend(suspended.map(|suspended| match suspended {
-                true => Change::suspended(issuer, &**user, at),
-                false => Change::restored(issuer, &**user, at),
+            changes.extend(suspended.map(|suspended| {
+                if suspended { Change::suspended(issuer, &**user, at) } else { Change::restored(issuer, &**user, at) }
             }));
             changes
         }
@@ -34,7 +33,7 @@ pub(super) fn of(kind: &EventKind, issuer: &str, at: SystemTime) -> Vec<Change> 
         }
         EventKind::OrganizationUserRolesUpdated { organization, users } => {
             let organization: Arc<str> = (**organization).into();
-            let member = |user: &Box<str>| About::member(organization.clone(), &**user);
+            let member = |user: &str| About::member(organization.clone(), user);
             users.iter().map(|user| Change::edited(issuer.clone(), member(user), at)).collect()
         }
         EventKind::OrganizationRole(_) | EventKind::OrganizationScope(_) => edited(About::OrganizationTemplate),

@@ -100,7 +100,7 @@ fn judged_again(
 fn denial(stop: Stop) -> Rejection {
     match stop {
         Stop::Reject(rejection) => rejection,
-        _ => panic!("nothing is missing"),
+        Stop::Need(_) => panic!("nothing is missing"),
     }
 }
 

@@ -213,7 +213,9 @@ fn every_reason_to_refuse_a_document() {
 fn null_member_is_absent() {
     let nulls = |names: &[&str]| {
         let mut key = rsa();
-        names.iter().for_each(|name| key[*name] = Value::Null);
+        for name in names {
+            key[*name] = Value::Null;
+        }
         key
     };
     for names in [&["d", "p", "q", "dp", "dq", "qi", "oth"][..], &["alg"], &["x5c", "x5t", "x5u", "use", "key_ops"]] {

@@ -26,6 +26,7 @@ impl Random {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
+    #[allow(clippy::cast_precision_loss, reason = "53 bits fit")]
     pub(super) fn up_to(&mut self, most: f64) -> f64 {
         most * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -83,9 +83,10 @@ impl TrustedPeers {
         let fault = |what: fmt::Arguments<'_>| ConfigError::new(format_args!("client certificates: {what}"));
         let is_empty = self.networks.is_empty() && !self.unix_sockets;
         if self.peer.is_none() {
-            return match is_empty {
-                true => Ok(PeerRules { networks: Vec::new(), unix_sockets: false, peer: None }),
-                false => Err(fault(format_args!("every peer is trusted, and networks or Unix sockets are named, too"))),
+            return if is_empty {
+                Ok(PeerRules { networks: Vec::new(), unix_sockets: false, peer: None })
+            } else {
+                Err(fault(format_args!("every peer is trusted, and networks or Unix sockets are named, too")))
             };
         }
         if is_empty {
@@ -148,6 +149,7 @@ mod tests {
         extensions
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "as a connection has it")]
     fn ip(text: &str) -> Option<Peer> {
         Some(text.parse::<IpAddr>().unwrap().into())
     }

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     fn hash(of: &[u8]) -> String {
-        Thumbprint::of(of).as_bytes().iter().map(|octet| format!("{octet:02x}")).collect()
+        Thumbprint::of(of).as_bytes().iter().fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Dpop {
         self
     }
 
-    /// Sets the algorithms that proofs may be signed with. Default: all of ES256, EdDSA (Ed25519), ES384, ES512, PS256, PS384
+    /// Sets the algorithms that proofs may be signed with. Default: all of ES256, `EdDSA` (Ed25519), ES384, ES512, PS256, PS384
     /// and PS512.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = algorithms.into_iter().collect();

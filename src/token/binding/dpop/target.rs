@@ -69,9 +69,8 @@ fn split(uri: &str) -> Option<(String, &str)> {
     let mut origin = format!("{scheme}://{}", authority.host().to_ascii_lowercase());
     match authority.port() {
         Some(port) if port.as_u16() != default_port => write!(origin, ":{}", port.as_u16()).ok()?,
-        Some(_) => {}
         None if authority.as_str().len() != authority.host().len() => return None,
-        None => {}
+        _ => {}
     }
     Some((origin, path))
 }

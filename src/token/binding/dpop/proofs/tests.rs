@@ -32,7 +32,9 @@ fn asked(ids: &[&'static str]) -> HeaderMap {
 
 /// What replicas share. It fails while it is told to.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<(HashMap<String, String>, Option<Fault>)>>);
+struct Shared(Arc<Mutex<Store>>);
+
+type Store = (HashMap<String, String>, Option<Fault>);
 
 #[derive(Clone, Copy)]
 enum Fault {

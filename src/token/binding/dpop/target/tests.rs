@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -166,7 +168,7 @@ fn respelled(path: &str, choices: &[u8]) -> String {
         match (character, choice) {
             ('/', 0) => spelled.push_str("/./"),
             ('/', 1) => spelled.push_str("/x/%2e%2E/"),
-            (character, 2) if is_unreserved(character as u8) => spelled.push_str(&format!("%{:02x}", character as u8)),
+            (character, 2) if is_unreserved(character as u8) => write!(spelled, "%{:02x}", character as u8).unwrap(),
             (character, _) => spelled.push(character),
         }
     }
@@ -182,10 +184,7 @@ proptest! {
     ) {
         let path = format!("/{}", segments.join("/"));
         // The digits of an encoded octet are not characters of the path.
-        let (htu, request) = match path.contains('%') {
-            true => (path.replace("%2F", "%2f").replace("%C3%A9", "%c3%a9"), path.clone()),
-            false => (respelled(&path, &choices), respelled(&path, &others)),
-        };
+        let (htu, request) = if path.contains('%') { (path.replace("%2F", "%2f").replace("%C3%A9", "%c3%a9"), path.clone()) } else { (respelled(&path, &choices), respelled(&path, &others)) };
         let found = of(&format!("https://API.example.com:443{htu}?{path}"), "https://api.example.com", &request);
         prop_assert_eq!(found, Some(format!("https://api.example.com{path}")));
     }

@@ -174,7 +174,7 @@ fn a_claim_that_is_missing_or_wrong_is_refused() {
 #[test]
 fn a_claim_that_is_named_twice_is_refused() {
     let client = Client::new();
-    let twice = claims().to_string().replace("{", "{\"htm\":\"GET\",");
+    let twice = claims().to_string().replace('{', "{\"htm\":\"GET\",");
     let proof = client.sign(&client.header().to_string(), &twice);
     assert!(why(&proof, &client).starts_with("payload: "));
     let header = client.header().to_string().replace("\"alg\"", "\"alg\":\"ES256\",\"alg\"");
