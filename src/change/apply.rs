@@ -1,7 +1,7 @@
 //! The one place where changes take effect.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -16,25 +16,26 @@ use super::invalidations::Reported;
 use super::journal::Journal;
 use super::log::Log;
 use super::revocations::{Bounds, Recorded, RevocationCounts, RevocationList};
-use crate::decision::Decider;
 use crate::issuer::keys::Changes as Settled;
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::rejection::Rejection;
 use crate::time::{Clock, Now};
 use crate::token::{AccessToken, IssuerId};
 
-/// Told about every change after revocations and invalidations are: conversations, then leases, then feeds. Called under the
-/// lock that orders changes, so it must neither block nor apply changes.
+/// Told about every change after revocations and the marks of the entry are: decisions, then leases, then feeds. Called under
+/// the lock that orders changes, so it must neither block nor apply changes.
 pub(crate) trait Follower: Send + Sync {
     fn changed(&self, applied: &Applied<'_>);
 }
 
 /// What a follower is told.
-#[allow(dead_code, reason = "each follower reads what it needs")]
 pub(crate) struct Applied<'a> {
     pub(crate) entry: &'a TrustedIssuer,
     pub(crate) about: &'a About,
+    /// Whether what was asked before is stale. It is not for a fact that was loaded.
+    pub(crate) invalidates: bool,
     /// Whether tokens are refused that were not refused before.
+    #[allow(dead_code, reason = "for followers that hold what was granted")]
     pub(crate) refuses_more: bool,
     pub(crate) at: Epoch,
 }
@@ -45,7 +46,6 @@ pub(crate) struct Changes {
     /// Held while a change takes effect, and while an issuer entry comes or goes.
     order: Mutex<Expected>,
     pub(super) revocations: RevocationList,
-    decider: Option<Decider>,
     followers: Vec<Arc<dyn Follower>>,
     pub(super) clock: Arc<dyn Clock>,
     leeway: Duration,
@@ -59,7 +59,6 @@ pub(crate) struct Changes {
 pub(crate) struct Parts {
     pub(crate) entries: Arc<ArcSwap<TrustedIssuers>>,
     pub(crate) bounds: Bounds,
-    pub(crate) decider: Option<Decider>,
     pub(crate) followers: Vec<Arc<dyn Follower>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leeway: Duration,
@@ -77,12 +76,11 @@ struct After {
 
 impl Changes {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { entries, bounds, decider, followers, clock, leeway, settled, log } = parts;
+        let Parts { entries, bounds, followers, clock, leeway, settled, log } = parts;
         Self {
             entries,
             order: Mutex::default(),
             revocations: RevocationList::new(bounds),
-            decider,
             followers,
             clock,
             leeway,
@@ -180,7 +178,13 @@ impl Changes {
         let Some(id) = id else { return };
         let recorded = self.revocations.record(id, fact.key(), rank, now);
         if let Some(entry) = entry.as_ref().filter(|_| recorded.is_news) {
-            let applied = Applied { entry, about: &fact.key().about(), refuses_more: true, at: Epoch::next() };
+            let applied = Applied {
+                entry,
+                about: &fact.key().about(),
+                invalidates: false,
+                refuses_more: true,
+                at: Epoch::next(),
+            };
             self.tell(&applied);
         }
         after.told.push((fact.issuer().into(), recorded));
@@ -202,11 +206,8 @@ impl Changes {
         }
         let at = Epoch::next();
         let is_news = entry.lasting.invalidations.note(about, at, changed, self.clock.now().monotonic);
-        if let Some(decider) = self.decider.as_ref().filter(|_| is_news) {
-            decider.invalidate(&entry.rules.name, about, at);
-        }
         if is_news || refuses_more {
-            self.tell(&Applied { entry, about, refuses_more, at });
+            self.tell(&Applied { entry, about, invalidates: is_news, refuses_more, at });
         }
     }
 
@@ -225,7 +226,8 @@ impl Changes {
         }
         if let Some(journal) = self.journal.as_ref().filter(|_| !after.kept.is_empty()) {
             self.follow();
-            journal.push(after.kept, Arc::downgrade(self));
+            let server: Weak<Self> = Arc::downgrade(self);
+            journal.push(after.kept, server);
         }
     }
 

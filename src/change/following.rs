@@ -4,13 +4,16 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::about::About;
 use super::apply::Changes;
+use super::change::Change;
 use super::fact::{Fact, Facts};
+use super::journal::Known;
 use super::log::{Log, Update, Updates};
 use crate::rejection::Rejection;
 use crate::time::Now;
@@ -208,6 +211,21 @@ impl Drop for End {
             server.following.current_until.store(0, Ordering::Release);
         }
         server.following.is_started.store(false, Ordering::Release);
+    }
+}
+
+impl Known for Changes {
+    /// What was edited is not known any more: everything may have been.
+    fn everything(&self) -> Vec<Change> {
+        let now = self.clock.now();
+        let at = SystemTime::UNIX_EPOCH + now.unix;
+        let mut all = Vec::new();
+        for (iss, id) in self.issuers() {
+            all.push(Change::edited(iss.clone(), About::Everything, at));
+            let facts = self.revocations.facts(id, now);
+            all.extend(facts.into_iter().map(|(key, rank)| key.change(iss.clone(), rank)));
+        }
+        all
     }
 }
 

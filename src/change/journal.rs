@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::about::About;
-use super::apply::Changes;
 use super::change::Change;
 use super::log::{Log, LogError};
 use crate::issuer::keys::jitter;
@@ -21,6 +19,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Attempts that are made once the server is gone.
 const LAST_ATTEMPTS: u32 = 5;
+
+/// Knows everything that a log should hold, for what found no room in the queue.
+pub(super) trait Known: Send + Sync {
+    fn everything(&self) -> Vec<Change>;
+}
 
 /// What waits to be kept by a log.
 pub(crate) struct Journal {
@@ -45,7 +48,7 @@ impl Journal {
     }
 
     /// Queues changes, and sees to it that they are appended. Outside a tokio runtime they wait for the next ones.
-    pub(super) fn push(self: &Arc<Self>, changes: Vec<Change>, server: Weak<Changes>) {
+    pub(super) fn push(self: &Arc<Self>, changes: Vec<Change>, server: Weak<dyn Known>) {
         let mut queue = self.lock();
         if queue.pending.len() + changes.len() > MOST_PENDING {
             queue.pending.clear();
@@ -74,7 +77,7 @@ impl Journal {
         _ = self.pending.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
-    async fn write(self: &Arc<Self>, server: Weak<Changes>) {
+    async fn write(self: &Arc<Self>, server: Weak<dyn Known>) {
         let mut failed = 0_u32;
         while let Some(batch) = self.batch(&server) {
             match self.append(&batch).await {
@@ -122,10 +125,10 @@ impl Journal {
     }
 
     /// What is to be appended next; `None` if nothing is: then this writer is done.
-    fn batch(&self, server: &Weak<Changes>) -> Option<Arc<[Change]>> {
+    fn batch(&self, server: &Weak<dyn Known>) -> Option<Arc<[Change]>> {
         let is_incomplete = self.lock().is_incomplete;
         if is_incomplete {
-            let all = server.upgrade().map(|server| everything(&server));
+            let all = server.upgrade().map(|server| server.everything());
             let mut queue = self.lock();
             match all {
                 Some(all) => queue.pending = all.into(),
@@ -151,19 +154,6 @@ impl Queue {
     fn waiting(&self) -> usize {
         self.pending.len() + usize::from(self.is_incomplete)
     }
-}
-
-/// Everything that is known, as changes: what found no room is in it.
-fn everything(server: &Arc<Changes>) -> Vec<Change> {
-    let now = server.clock.now();
-    let at = std::time::SystemTime::UNIX_EPOCH + now.unix;
-    let mut all = Vec::new();
-    for (iss, id) in server.issuers() {
-        all.push(Change::edited(iss.clone(), About::Everything, at));
-        let facts = server.revocations.facts(id, now);
-        all.extend(facts.into_iter().map(|(key, rank)| key.change(iss.clone(), rank)));
-    }
-    all
 }
 
 /// A writer at work. It may end with its runtime: then the next change starts another one.

@@ -23,7 +23,7 @@ mod revocations;
 mod text;
 
 pub use about::{About, Effect};
-pub(crate) use apply::{Changes, Parts};
+pub(crate) use apply::{Applied, Changes, Follower, Parts};
 pub use change::Change;
 pub(crate) use epoch::Epoch;
 pub use fact::{Fact, FactKey, Facts, Rank};

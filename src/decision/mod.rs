@@ -26,6 +26,7 @@ mod batch;
 mod cache;
 mod decider;
 mod error;
+mod follower;
 mod issuers;
 mod key;
 mod outcome;

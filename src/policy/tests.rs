@@ -257,8 +257,7 @@ impl World {
             audience: vec![audience.into()],
             organization: self.claimed.map(of),
             audience_organization: self.audience.map(of),
-            audience_organizations: self.audience.into_iter().map(Into::into).collect(),
-            actors: Vec::new(),
+            parties: crate::token::Parties::of(self.audience.into_iter().map(Into::into).collect(), Vec::new()),
             confirmation: self.cnf.as_deref().map(|cnf| Confirmation::read(cnf).unwrap()),
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         };

@@ -17,7 +17,7 @@ use limits::Limits;
 use super::ResourceServer;
 use super::check::{check_range, check_resource, metadata_url};
 use super::entry::EntrySettings;
-use crate::change::{Changes, Log, Parts};
+use crate::change::{Changes, Follower, Log, Parts};
 use crate::decision::Decider;
 use crate::engine::Live;
 use crate::engine::{Observer, Observers, Permits, State};
@@ -281,8 +281,7 @@ impl Builder {
         let changes = Changes::new(Parts {
             entries: entries.clone(),
             bounds: self.limits.revocations,
-            decider: self.decider.clone(),
-            followers: Vec::new(),
+            followers: self.decider.iter().map(|decider| Arc::new(decider.clone()) as Arc<dyn Follower>).collect(),
             clock: self.clock.clone(),
             leeway: self.leeway,
             settled: settings.life.changes.clone(),

@@ -149,7 +149,7 @@ impl AccessToken {
 
     /// The organizations among the audience.
     pub(crate) fn audience_organizations(&self) -> &[Box<str>] {
-        &self.0.verified.audience_organizations
+        self.0.verified.parties.as_ref().map_or(&[], |parties| &parties.organizations)
     }
 
     /// The organizations that the token is for: those of its audience, and its organization claim.
@@ -159,7 +159,7 @@ impl AccessToken {
 
     /// The subjects that act for its subject.
     pub(crate) fn actors(&self) -> impl Iterator<Item = &str> {
-        self.0.verified.actors.iter().map(|actor| &**actor)
+        self.0.verified.parties.iter().flat_map(|parties| &parties.actors).map(|actor| &**actor)
     }
 
     /// Whose token it is, and by which settings it was read.

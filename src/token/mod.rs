@@ -18,4 +18,4 @@ pub use introspect::Introspection;
 pub(crate) use provenance::{EntryVersion, IssuerId, Provenance, Settled};
 pub use subject::{Subject, SubjectKind};
 pub(crate) use times::{NumericDate, Times};
-pub(crate) use verified::Verified;
+pub(crate) use verified::{Parties, Verified};

@@ -22,13 +22,27 @@ pub(crate) struct Verified {
     pub(crate) organization: Option<ScopedId>,
     /// The organization that the audience is, if it is one and nothing else.
     pub(crate) audience_organization: Option<ScopedId>,
-    /// Every organization among the audience.
-    pub(crate) audience_organizations: Vec<Box<str>>,
-    /// The subjects that act for the token's subject (RFC 8693 section 4.1), the current one first.
-    pub(crate) actors: Vec<Box<str>>,
+    /// Absent for most tokens.
+    pub(crate) parties: Option<Box<Parties>>,
     pub(crate) times: Times,
     /// What its sender must prove to hold.
     pub(crate) confirmation: Option<Confirmation>,
+}
+
+/// Who else a token is about.
+pub(crate) struct Parties {
+    /// Every organization among the audience.
+    pub(super) organizations: Vec<Box<str>>,
+    /// The subjects that act for the token's subject (RFC 8693 section 4.1), the current one first.
+    pub(super) actors: Vec<Box<str>>,
+}
+
+impl Parties {
+    /// `None` if there is none.
+    pub(crate) fn of(organizations: Vec<Box<str>>, actors: Vec<Box<str>>) -> Option<Box<Self>> {
+        let is_any = !organizations.is_empty() || !actors.is_empty();
+        is_any.then(|| Box::new(Self { organizations, actors }))
+    }
 }
 
 /// Where the claims are read when somebody asks for more than is in `Verified`.
@@ -45,7 +59,8 @@ impl Verified {
         /// What a small piece of memory costs to keep.
         const PIECE: usize = 48;
         let Self { subject, client_id, token_id, scopes, audience, organization, audience_organization, .. } = self;
-        let more = self.audience_organizations.iter().chain(&self.actors).map(|text| text.len() + PIECE);
+        let more = self.parties.iter().flat_map(|parties| parties.organizations.iter().chain(&parties.actors));
+        let more = more.map(|text| text.len() + PIECE);
         let texts = [Some(subject.id()), client_id.as_deref(), token_id.as_deref()];
         let organizations = [organization, audience_organization].into_iter().flatten();
         let audience = audience.iter().map(|audience| audience.len() + PIECE);

@@ -65,7 +65,7 @@ async fn each_decision_has_a_record_and_public_routes_have_none() {
         assert_eq!(api.ask(&app, "GET", target, token).await.status, status, "{target}");
     }
     let org = "GET | /orgs/{org} | organization from path {org} and scope read | web";
-    let plain = "GET | /plain | resource and scope all";
+    let plain = "GET | /plain | resource and scope \"all\"";
     assert_eq!(
         *seen.0.lock().unwrap(),
         [

@@ -136,7 +136,6 @@ fn followers_are_told_what_is_new() {
     let changes = Arc::new(Changes::new(Parts {
         entries: server.state.entries.clone(),
         bounds: Bounds::default(),
-        decider: None,
         followers: vec![notes.clone()],
         clock: Arc::new(clock),
         leeway: Duration::from_secs(60),

@@ -145,8 +145,10 @@ impl Token {
             self.audience.iter().filter_map(|audience| audience.strip_prefix("urn:logto:organization:"));
         let verified = Verified {
             entry: EntryVersion::of(id(self.entry)),
-            audience_organizations: organizations.map(Into::into).collect(),
-            actors: self.actors.iter().map(|actor| (*actor).into()).collect(),
+            parties: crate::token::Parties::of(
+                organizations.map(Into::into).collect(),
+                self.actors.iter().map(|actor| (*actor).into()).collect(),
+            ),
             issuer: "https://issuer.example".into(),
             subject,
             resources: Arc::from(["https://api.example.com".into()]),

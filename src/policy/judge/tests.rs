@@ -55,13 +55,15 @@ fn minted(token: &Token) -> AccessToken {
                 [only] => only.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&"main".into(), id)),
                 _ => None,
             },
-            audience_organizations: token
-                .audience
-                .iter()
-                .filter_map(|audience| audience.strip_prefix(ORGANIZATION_URN))
-                .map(Into::into)
-                .collect(),
-            actors: Vec::new(),
+            parties: crate::token::Parties::of(
+                token
+                    .audience
+                    .iter()
+                    .filter_map(|audience| audience.strip_prefix(ORGANIZATION_URN))
+                    .map(Into::into)
+                    .collect(),
+                Vec::new(),
+            ),
             confirmation: None,
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },

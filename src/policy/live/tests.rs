@@ -74,8 +74,10 @@ impl Of {
             token_id: None,
             scopes: ScopeList::from_text(scopes),
             audience_organization: audience.strip_prefix(ORGANIZATION_URN).map(|id| ScopedId::new(&"main".into(), id)),
-            audience_organizations: audience.strip_prefix(ORGANIZATION_URN).into_iter().map(Into::into).collect(),
-            actors: Vec::new(),
+            parties: crate::token::Parties::of(
+                audience.strip_prefix(ORGANIZATION_URN).into_iter().map(Into::into).collect(),
+                Vec::new(),
+            ),
             audience: vec![audience.into()],
             organization: (self == Self::ApiInOrganization).then(|| ScopedId::new(&"main".into(), "acme")),
             confirmation: None,

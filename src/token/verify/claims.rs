@@ -12,7 +12,7 @@ use crate::time::Now;
 use crate::token::NumericDate;
 use crate::token::binding::Confirmation;
 use crate::token::received::{Several, difference};
-use crate::token::{Subject, SubjectKind, Times, Verified};
+use crate::token::{Parties, Subject, SubjectKind, Times, Verified};
 
 use super::times;
 use crate::issuer::{IssuerRules, MachineMark, Profile, ScopeForm};
@@ -99,9 +99,8 @@ fn verified(
             ([_], [only]) => Some(ScopedId::new(&rules.called, only)),
             _ => None,
         },
-        audience_organizations,
+        parties: Parties::of(audience_organizations, actors),
         audience,
-        actors,
         organization: organization.map(|text| ScopedId::new(&rules.called, &text.0)),
         times,
         confirmation,

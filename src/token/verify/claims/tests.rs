@@ -240,7 +240,11 @@ fn actors_are_read_down_to_the_eighth() {
         let mut claims = base();
         claims.insert("act".into(), act);
         let judged = judge_json(&Value::from(claims).to_string(), &rules());
-        judged.map(|verified| verified.actors.iter().map(ToString::to_string).collect::<Vec<_>>()).ok()
+        let actors = |verified: Verified| {
+            let token = crate::AccessToken::mint(verified, b"{}", crate::token::Provenance::dangling());
+            token.actors().map(str::to_owned).collect::<Vec<_>>()
+        };
+        judged.map(actors).ok()
     };
     let nested = |depth: usize| {
         (1..=depth).rev().fold(None, |act: Option<Value>, number| {
