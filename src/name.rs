@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The words of the grammar. A name that is one of them is written as a string.
-const KEYWORDS: [&str; 46] = [
+const KEYWORDS: [&str; 47] = [
     "about",
     "acting",
     "all",
@@ -17,6 +17,7 @@ const KEYWORDS: [&str; 46] = [
     "by",
     "check",
     "claim",
+    "client",
     "contains",
     "custom",
     "decide",

@@ -6,8 +6,8 @@ use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Request, Response, StatusCode};
 use axum::{Extension, Router};
-use orgate::issuer::{Algorithm, MachineMark, ScopeForm};
-use orgate::policy::{Facts, authenticated, claim, path, resource};
+use orgate::issuer::{Algorithm, MachineMark, ScopeForm, claim_path};
+use orgate::policy::{Facts, authenticated, claim, claim_contains, path, resource};
 use orgate::rejection::{RejectionKind, Remediation};
 use orgate::testing::{TestIssuer, TokenBuilder};
 use orgate::token::SubjectKind;
@@ -695,4 +695,111 @@ mod several {
         assert_eq!(refused(&api, "/orgs/o", &ours_by_their_names).await, RejectionKind::WrongOrganization);
         assert_eq!(refused(&api, "/orgs/o", &theirs.claim("aud", API)).await, RejectionKind::InvalidToken);
     }
+}
+
+/// Cognito: no `aud` in access tokens, the client in its place.
+#[tokio::test]
+async fn cognito_access_tokens_are_for_the_listed_clients() {
+    let issuer = TestIssuer::start().await;
+    let access = || {
+        let token =
+            issuer.resource_token(API).without_claim("aud").without_header("typ").subject("user-1").client(CLIENT);
+        token.scope("orders/read").claim("token_use", "access").claim("cognito:groups", ["staff"])
+    };
+    let entry = || Issuer::new(issuer.url()).untyped_jwt();
+    let server = |entry: Issuer| ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap();
+    let listed = server(entry().client_audience([CLIENT]).resource(API).resource("https://second.example.com"));
+    let read = resource().scope("orders/read").and(claim("token_use", "access"));
+    let routes = listed
+        .guard()
+        .get("/read", handler, read)
+        .get("/staff", handler, resource().and(claim_contains("cognito:groups", "staff")))
+        .get("/client", handler, resource().client([CLIENT, "other"]))
+        .get("/other", handler, resource().client(["other"]))
+        .get("/second", handler, orgate::policy::resource_at("https://second.example.com"))
+        .into_router()
+        .unwrap();
+    for path in ["/read", "/staff", "/client"] {
+        assert_eq!(seen(&routes, path, &access()).await.token.client_id(), Some(CLIENT));
+    }
+    assert_eq!(refused(&routes, "/other", &access()).await, RejectionKind::Denied);
+    assert_eq!(refused(&routes, "/second", &access()).await, RejectionKind::WrongModel);
+    // Another client, no client, an ID token, and an `aud` that is there are judged as ever.
+    for token in [
+        access().client("stranger"),
+        access().without_claim("client_id"),
+        access().claim("aud", CLIENT).claim("token_use", "id"),
+        access().claim("aud", "https://elsewhere.example.com"),
+        access().claim("aud", json!(null)),
+        access().claim("aud", json!([])),
+    ] {
+        assert_eq!(refused(&routes, "/read", &token).await, RejectionKind::InvalidToken);
+    }
+    let unlisted = server(entry()).guard().get("/read", handler, resource()).into_router().unwrap();
+    assert_eq!(refused(&unlisted, "/read", &access()).await, RejectionKind::InvalidToken);
+    for bad in [vec![], vec![""]] {
+        let error = ResourceServer::builder(entry().client_audience(bad), API).build().map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("client_audience"), "{error}");
+    }
+}
+
+/// Keycloak: the roles of the realm, inside of another claim.
+#[tokio::test]
+async fn keycloak_realm_roles_are_scopes_by_a_path() {
+    let issuer = TestIssuer::start().await;
+    let entry = Issuer::new(issuer.url()).untyped_jwt();
+    let entry = entry.scope_claim(claim_path(["realm_access", "roles"]), ScopeForm::Array);
+    let server = ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap();
+    let routes = router(&server, "orders-reader");
+    let token = |access: serde_json::Value| {
+        issuer.resource_token(API).typ("JWT").scope("profile").claim("realm_access", access)
+    };
+    let token_seen =
+        seen(&routes, "/read", &token(json!({ "roles": ["offline_access", "orders-reader"] }))).await.token;
+    assert_eq!(token_seen.scopes().collect::<Vec<_>>(), ["offline_access", "orders-reader"]);
+    for lacking in [json!({ "roles": [] }), json!({}), json!({ "roles": ["reader"] })] {
+        assert_eq!(refused(&routes, "/read", &token(lacking)).await, RejectionKind::InsufficientScope);
+    }
+    for wrong in [json!({ "roles": "orders-reader" }), json!(null), json!(["orders-reader"]), json!({ "roles": null })]
+    {
+        assert_eq!(refused(&routes, "/read", &token(wrong)).await, RejectionKind::InvalidToken);
+    }
+}
+
+/// Okta: `scp` is an array, `cid` the client.
+#[tokio::test]
+async fn okta_access_tokens_have_scp_and_cid() {
+    let issuer = TestIssuer::start().await;
+    let entry = Issuer::new(issuer.url()).untyped_jwt().resource("api://default").scope_claim("scp", ScopeForm::Array);
+    let server = ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap();
+    let routes = router(&server, "orders:read");
+    let token = issuer.resource_token("api://default").without_header("typ").without_claim("client_id");
+    let token = token.without_claim("scope").claim("cid", CLIENT).claim("scp", ["openid", "orders:read"]);
+    assert_eq!(seen(&routes, "/read", &token).await.token.client_id(), Some(CLIENT));
+    assert_eq!(
+        seen(&routes, "/machine", &token.clone().subject(CLIENT)).await.token.subject().kind(),
+        SubjectKind::Machine
+    );
+    assert_eq!(refused(&routes, "/read", &token.audience([API])).await, RejectionKind::InvalidToken);
+}
+
+/// Zitadel: roles are members of an object, `aud` the project among others.
+#[tokio::test]
+async fn zitadel_roles_are_members_of_an_object() {
+    let issuer = TestIssuer::start().await;
+    let entry = Issuer::new(issuer.url()).untyped_jwt().resource("318838604669387137");
+    let server = ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap();
+    let is_admin = |facts: &Facts<'_>| {
+        let claims = facts.token().claims::<serde_json::Value>();
+        claims.is_ok_and(|claims| claims["urn:zitadel:iam:org:project:roles"].get("admin").is_some())
+    };
+    let routes = server.guard().get("/admin", handler, resource().check("role admin", is_admin)).into_router().unwrap();
+    let token = |roles: serde_json::Value| {
+        let token = issuer.resource_token(API).typ("JWT").audience(["318838604669387137", "client@shop"]);
+        token.without_claim("scope").claim("urn:zitadel:iam:org:project:roles", roles)
+    };
+    seen(&routes, "/admin", &token(json!({ "admin": { "1": "shop.example" } }))).await;
+    assert_eq!(refused(&routes, "/admin", &token(json!({ "reader": {} }))).await, RejectionKind::Denied);
+    let other = token(json!({ "admin": {} })).audience(["client@shop"]);
+    assert_eq!(refused(&routes, "/admin", &other).await, RejectionKind::InvalidToken);
 }

@@ -1,5 +1,6 @@
 //! Trusted issuers: their settings, their keys, and the rules by which their tokens are read.
 
+mod claim_name;
 mod clock;
 mod dated;
 pub mod keys;
@@ -7,6 +8,7 @@ mod rules;
 mod settings;
 mod trusted;
 
+pub use claim_name::{ClaimName, claim_path};
 pub(crate) use clock::IssuerClock;
 pub(crate) use dated::Dated;
 pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ClaimName;
 use crate::scoped::EntryName;
 use crate::signature::Algorithm;
 use crate::token::EntryVersion;
@@ -100,8 +101,10 @@ pub(crate) struct IssuerRules {
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) profile: Profile,
     pub(crate) machine_marks: Vec<MachineMark>,
-    pub(crate) organization_claim: String,
-    pub(crate) scope_claim: String,
+    pub(crate) organization_claim: ClaimName,
+    pub(crate) scope_claim: ClaimName,
+    /// Clients whose tokens are for this API where they have no `aud`.
+    pub(crate) client_audience: Vec<String>,
     pub(crate) scope_form: ScopeForm,
     pub(crate) leeway: Duration,
     /// Whether there is a source of live permissions for its subjects.
@@ -144,6 +147,7 @@ impl IssuerRules {
             machine_marks: Vec::new(),
             organization_claim: DEFAULT_ORGANIZATION_CLAIM.into(),
             scope_claim: DEFAULT_SCOPE_CLAIM.into(),
+            client_audience: Vec::new(),
             scope_form: ScopeForm::Text,
             leeway: Duration::from_secs(60),
             has_permissions: true,

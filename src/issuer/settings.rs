@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::issuer::{
-    DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, MachineMark, ORGANIZATION_URN, Profile, ScopeForm,
+    ClaimName, DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, MachineMark, ORGANIZATION_URN, Profile, ScopeForm,
 };
 use crate::permissions::PermissionSource;
 use crate::signature::Algorithm;
@@ -39,8 +39,9 @@ pub struct Issuer {
     pub(crate) resources: Vec<String>,
     pub(crate) organization_tokens: bool,
     pub(crate) organization_prefix: String,
-    pub(crate) organization_claim: String,
-    pub(crate) scope_claim: String,
+    pub(crate) organization_claim: ClaimName,
+    pub(crate) scope_claim: ClaimName,
+    pub(crate) client_audience: Option<Vec<String>>,
     pub(crate) scope_form: ScopeForm,
     pub(crate) permissions: Option<PermissionsFrom>,
     pub(crate) introspection: Option<Introspection>,
@@ -69,8 +70,9 @@ impl Issuer {
             resources: Vec::new(),
             organization_tokens: false,
             organization_prefix: ORGANIZATION_URN.to_owned(),
-            organization_claim: DEFAULT_ORGANIZATION_CLAIM.to_owned(),
-            scope_claim: DEFAULT_SCOPE_CLAIM.to_owned(),
+            organization_claim: DEFAULT_ORGANIZATION_CLAIM.into(),
+            scope_claim: DEFAULT_SCOPE_CLAIM.into(),
+            client_audience: None,
             scope_form: ScopeForm::default(),
             permissions: None,
             introspection: None,
@@ -186,14 +188,25 @@ impl Issuer {
         self
     }
 
-    /// The claim that names the organization of a token. Default: `organization_id`.
-    pub fn organization_claim(mut self, name: impl Into<String>) -> Self {
+    /// Accepts tokens without `aud` if they were issued to one of these clients: for issuers whose access tokens have none
+    /// (Cognito). They count for the entry's first resource indicator only. A token that has an `aud` is judged by that.
+    ///
+    /// Every client listed here can call this API with any access token that it has, whatever API that was meant for.
+    pub fn client_audience<S: Into<String>>(mut self, clients: impl IntoIterator<Item = S>) -> Self {
+        self.client_audience = Some(clients.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The claim that names the organization of a token: a name, or a [`claim_path`](crate::issuer::claim_path). Default:
+    /// `organization_id`.
+    pub fn organization_claim(mut self, name: impl Into<ClaimName>) -> Self {
         self.organization_claim = name.into();
         self
     }
 
-    /// The claim that holds the scopes, and its form. Default: `scope`, [`ScopeForm::Text`].
-    pub fn scope_claim(mut self, name: impl Into<String>, form: ScopeForm) -> Self {
+    /// The claim that holds the scopes, a name or a [`claim_path`](crate::issuer::claim_path), and its form. Default:
+    /// `scope`, [`ScopeForm::Text`].
+    pub fn scope_claim(mut self, name: impl Into<ClaimName>, form: ScopeForm) -> Self {
         self.scope_claim = name.into();
         self.scope_form = form;
         self

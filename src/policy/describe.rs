@@ -181,6 +181,12 @@ pub enum ConditionDescription {
         /// Whether it must be a certificate (mutual TLS).
         to_certificate: bool,
     },
+    /// The token was issued to one of these clients.
+    #[non_exhaustive]
+    Client {
+        /// Their ids.
+        any_of: Vec<String>,
+    },
     /// A claim has this value.
     #[non_exhaustive]
     Claim {

@@ -65,8 +65,9 @@ pub(crate) use memory::CheckMemory;
 pub use parse::{ParseError, Parser};
 pub use value::Policy;
 pub use words::{
-    all_of, any_issuer, any_of, authenticated, check, claim, claim_any_of, claim_contains, decide, dpop, fresh_within,
-    issued_by, live, machine, mtls, optional, organization, resource, resource_at, scope, sender_constrained, user,
+    all_of, any_issuer, any_of, authenticated, check, claim, claim_any_of, claim_contains, client, decide, dpop,
+    fresh_within, issued_by, live, machine, mtls, optional, organization, resource, resource_at, scope,
+    sender_constrained, user,
 };
 
 #[cfg(test)]

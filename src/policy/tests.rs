@@ -97,6 +97,8 @@ fn model_word() -> BoxedStrategy<Policy> {
         org().prop_map(organization),
         (name(), org()).prop_map(|(indicator, source)| resource_at(&indicator).in_organization(source)),
         request_source().prop_map(|source| resource().about(source)),
+        (name(), request_source()).prop_map(|(indicator, source)| resource_at(&indicator).for_member_of(source)),
+        request_source().prop_map(|source| resource().for_member_of(source).acting_allowed()),
     ]
     .boxed()
 }
@@ -123,6 +125,7 @@ fn word() -> BoxedStrategy<Policy> {
         Just(()).prop_map(|()| sender_constrained()),
         Just(()).prop_map(|()| dpop()),
         Just(()).prop_map(|()| mtls()),
+        prop::collection::vec(name(), 0..3).prop_map(client),
         (name(), value()).prop_map(|(name, value)| claim(&name, value)),
         (name(), prop::collection::vec(value(), 0..3)).prop_map(|(name, values)| claim_any_of(&name, values)),
         (name(), value()).prop_map(|(name, value)| claim_contains(&name, value)),
@@ -251,7 +254,7 @@ impl World {
             issuer: "https://issuer.example".into(),
             subject: Subject::new(self.issuer.into(), "subject".into(), self.kind),
             resources: Arc::from([API.into()]),
-            client_id: None,
+            client_id: Some("web".into()),
             token_id: None,
             scopes: ScopeList::from_text(&self.scopes.join(" ")),
             audience: vec![audience.into()],
@@ -332,6 +335,7 @@ impl World {
                 .cnf
                 .as_ref()
                 .is_some_and(|cnf| (!to_key || cnf.contains("jkt")) && (!to_certificate || cnf.contains("x5t#S256"))),
+            ConditionDescription::Client { any_of } => any_of.iter().any(|id| id == "web"),
             ConditionDescription::Claim { name, equals } => claims.get(name) == Some(&value(equals)),
             ConditionDescription::ClaimAnyOf { name, any_of } => {
                 any_of.iter().any(|one| claims.get(name) == Some(&value(one)))
@@ -370,6 +374,7 @@ fn judged_policy() -> BoxedStrategy<Policy> {
         Just(()).prop_map(|()| sender_constrained()),
         Just(()).prop_map(|()| dpop()),
         Just(()).prop_map(|()| mtls()),
+        prop::sample::select(&["web", "other"][..]).prop_map(|id| client([id])),
         Just(()).prop_map(|()| claim("plan", "pro")),
         Just(()).prop_map(|()| claim_any_of("plan", ["pro", "free"])),
         Just(()).prop_map(|()| claim_contains("plan", "pro")),

@@ -116,7 +116,7 @@ impl EntrySettings {
         if issuer.algorithms.is_empty() {
             return Err(ConfigError::new(format_args!("issuer {:?}: an empty list of algorithms", issuer.urls)));
         }
-        if issuer.organization_claim.is_empty() || issuer.scope_claim.is_empty() {
+        if !issuer.organization_claim.is_valid() || !issuer.scope_claim.is_valid() {
             return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
         }
         let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
@@ -136,6 +136,7 @@ impl EntrySettings {
             machine_marks: issuer.machine_marks.clone(),
             organization_claim: issuer.organization_claim.clone(),
             scope_claim: issuer.scope_claim.clone(),
+            client_audience: client_audience(issuer)?,
             scope_form: issuer.scope_form,
             leeway: self.leeway,
             has_permissions: issuer.permissions.is_some(),
@@ -223,6 +224,16 @@ const fn is_test_issuer(_: &http::Uri) -> bool {
 /// Whether only the name differs.
 fn renamed(old: &Issuer, new: &Issuer) -> bool {
     Issuer { name: old.name.clone(), ..new.clone() } == *old
+}
+
+/// The clients whose tokens need no `aud`.
+fn client_audience(issuer: &Issuer) -> Result<Vec<String>, ConfigError> {
+    match &issuer.client_audience {
+        Some(clients) if clients.is_empty() || clients.iter().any(String::is_empty) => Err(ConfigError::new(
+            format_args!("issuer {:?}: client_audience({clients:?}): an empty list, or an empty id", issuer.urls),
+        )),
+        clients => Ok(clients.clone().unwrap_or_default()),
+    }
 }
 
 /// A key set from the configuration.

@@ -5,6 +5,7 @@
 mod bound;
 mod check;
 mod claim;
+mod client;
 mod decision;
 mod kind;
 mod rule;
@@ -15,6 +16,7 @@ use std::fmt;
 pub(super) use bound::Bound;
 pub(super) use check::Checks;
 pub(super) use claim::{Claims, Test};
+pub(super) use client::Clients;
 pub(super) use decision::{Decisions, Question};
 pub(super) use kind::Kind;
 use rule::{Rule, Stage};
@@ -32,6 +34,7 @@ use crate::error::ConfigError;
 pub(super) enum Condition {
     Kind(Kind),
     Bound(Bound),
+    Clients(Clients),
     Claims(Claims),
     Checks(Checks),
     Decisions(Decisions),
@@ -42,6 +45,7 @@ macro_rules! each {
         match $condition {
             Condition::Kind($rule) => $body,
             Condition::Bound($rule) => $body,
+            Condition::Clients($rule) => $body,
             Condition::Claims($rule) => $body,
             Condition::Checks($rule) => $body,
             Condition::Decisions($rule) => $body,
@@ -90,6 +94,7 @@ impl Condition {
         Ok(match (self, other) {
             (Self::Kind(one), Self::Kind(two)) => Self::Kind(one.and(two)?),
             (Self::Bound(one), Self::Bound(two)) => Self::Bound(one.and(two)?),
+            (Self::Clients(one), Self::Clients(two)) => Self::Clients(one.and(two)?),
             (Self::Claims(one), Self::Claims(two)) => Self::Claims(one.and(two)?),
             (Self::Checks(one), Self::Checks(two)) => Self::Checks(one.and(two)?),
             (Self::Decisions(one), Self::Decisions(two)) => Self::Decisions(one.and(two)?),
@@ -106,6 +111,9 @@ impl Condition {
         }
         if let Some(bound) = Bound::parse(reader)? {
             return Ok(Some(Self::Bound(bound)));
+        }
+        if let Some(clients) = Clients::parse(reader)? {
+            return Ok(Some(Self::Clients(clients)));
         }
         if let Some(claims) = Claims::parse(reader)? {
             return Ok(Some(Self::Claims(claims)));

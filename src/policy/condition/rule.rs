@@ -13,6 +13,7 @@ use crate::policy::scene::Scene;
 pub(in crate::policy) enum Stage {
     Kind,
     Bound,
+    Clients,
     Claims,
     /// The scopes of the clause's core, beside what the subject holds now.
     Scopes,

@@ -218,7 +218,7 @@ impl<'t> Reader<'t> {
     }
 
     /// What was read from there on cannot be.
-    pub(super) fn contradiction(&self, at: usize, fault: impl fmt::Display) -> ParseError {
+    pub(in crate::policy) fn contradiction(&self, at: usize, fault: impl fmt::Display) -> ParseError {
         ParseError::new(self.column(at), fault)
     }
 

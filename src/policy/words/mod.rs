@@ -3,6 +3,7 @@
 mod bound;
 mod check;
 mod claim;
+mod client;
 mod decision;
 mod freshness;
 mod kind;
@@ -17,6 +18,7 @@ use crate::organization::RequestSource;
 pub use bound::{dpop, mtls, sender_constrained};
 pub use check::check;
 pub use claim::{claim, claim_any_of, claim_contains};
+pub use client::client;
 pub use decision::decide;
 pub use freshness::{fresh_within, live};
 pub use kind::{machine, user};

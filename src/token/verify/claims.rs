@@ -15,7 +15,7 @@ use crate::token::received::{Several, difference};
 use crate::token::{Parties, Subject, SubjectKind, Times, Verified};
 
 use super::times;
-use crate::issuer::{IssuerRules, MachineMark, Profile, ScopeForm};
+use crate::issuer::{ClaimName, IssuerRules, MachineMark, Profile, ScopeForm};
 
 /// Claims that mark another kind of JWT: ID tokens, logout tokens, security events.
 const FOREIGN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
@@ -34,11 +34,14 @@ pub(super) fn judge(
     now: Now,
 ) -> Result<Verified, Rejection> {
     times::judge(&times, rules.leeway, now)?;
-    let audience = audience(claims, rules)?;
     let subject = subject(claims)?;
     let by_whom = match rules.profile {
         Profile::Rfc9068 => by_rfc9068(claims, &subject, &times, rules)?,
         Profile::UntypedJwt => untyped(claims, &subject, rules)?,
+    };
+    let audience = match &by_whom.0 {
+        Some(client) if !claims.has("aud") && !rules.client_audience.is_empty() => of_client(client, rules)?,
+        _ => audience(claims, rules)?,
     };
     verified(claims, issuer, times, rules, audience, subject.into(), by_whom)
 }
@@ -84,7 +87,7 @@ fn verified(
     let confirmation = claims.raw("cnf").map(Confirmation::read).transpose().map_err(Rejection::invalid_token)?;
     let actors = actors(claims.raw("act"))?;
     let organization =
-        claims.read::<Text<'_>>(&rules.organization_claim).map_err(|()| wrong_setting(&rules.organization_claim))?;
+        rules.organization_claim.read::<Text<'_>>(claims).map_err(|()| wrong_setting(&rules.organization_claim))?;
     let audience_organizations: Vec<Box<str>> =
         audience.iter().filter_map(|audience| rules.organization_of(audience)).map(Into::into).collect();
     Ok(Verified {
@@ -140,6 +143,14 @@ fn audience(claims: &Object<'_>, rules: &IssuerRules) -> Result<Vec<Box<str>>, R
     Ok(values.into_iter().map(|value| value.0.into()).collect())
 }
 
+/// Without `aud`, the client stands for what the token is for.
+fn of_client(client: &str, rules: &IssuerRules) -> Result<Vec<Box<str>>, Rejection> {
+    match rules.resources.first() {
+        Some(resource) if rules.client_audience.iter().any(|known| known == client) => Ok(vec![(&**resource).into()]),
+        _ => Err(Rejection::invalid_token("aud is missing, and the client is not one of client_audience")),
+    }
+}
+
 fn foreign_audience(values: &[Text<'_>], rules: &IssuerRules) -> Rejection {
     let received: Vec<&str> = values.iter().take(100).map(|value| &*value.0).collect();
     let expected = Several(&rules.resources);
@@ -154,11 +165,11 @@ fn scopes(claims: &Object<'_>, rules: &IssuerRules) -> Result<ScopeList, Rejecti
     let name = &rules.scope_claim;
     match rules.scope_form {
         ScopeForm::Text => {
-            let text = claims.read::<Text<'_>>(name).map_err(|()| wrong_setting(name))?;
+            let text = name.read::<Text<'_>>(claims).map_err(|()| wrong_setting(name))?;
             Ok(text.map(|text| ScopeList::from_text(&text.0)).unwrap_or_default())
         }
         ScopeForm::Array => {
-            let words = claims.read::<Vec<Text<'_>>>(name).map_err(|()| wrong_setting(name))?.unwrap_or_default();
+            let words = name.read::<Vec<Text<'_>>>(claims).map_err(|()| wrong_setting(name))?.unwrap_or_default();
             let words: Vec<Cow<'_, str>> = words.into_iter().map(|word| word.0).collect();
             ScopeList::from_words(&words).ok_or_else(|| wrong_setting(name))
         }
@@ -223,7 +234,7 @@ fn wrong_type(error: JsonError) -> Rejection {
     Rejection::invalid_token(error.to_string())
 }
 
-fn wrong_setting(name: &str) -> Rejection {
+fn wrong_setting(name: &ClaimName) -> Rejection {
     Rejection::invalid_token(format!("{name} has not the form that is set for this issuer"))
 }
 

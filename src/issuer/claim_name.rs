@@ -1,0 +1,114 @@
+//! Which claim a setting means.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::json::Object;
+
+/// Deeper than any issuer nests.
+const MOST_NAMES: usize = 8;
+
+/// A claim at the top level, by its plain name, or one inside of others: [`claim_path`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimName(Vec<String>);
+
+/// A claim inside of other claims: every name but the last is that of an object.
+///
+/// ```
+/// use orgate::Issuer;
+/// use orgate::issuer::{ScopeForm, claim_path};
+///
+/// let keycloak = Issuer::new("https://id.example.com/realms/shop")
+///     .untyped_jwt()
+///     .scope_claim(claim_path(["realm_access", "roles"]), ScopeForm::Array);
+/// # let _ = keycloak;
+/// ```
+pub fn claim_path<S: Into<String>>(names: impl IntoIterator<Item = S>) -> ClaimName {
+    ClaimName(names.into_iter().map(Into::into).collect())
+}
+
+impl From<&str> for ClaimName {
+    /// A plain name, dots included.
+    fn from(name: &str) -> Self {
+        Self(vec![name.to_owned()])
+    }
+}
+
+impl From<String> for ClaimName {
+    /// A plain name, dots included.
+    fn from(name: String) -> Self {
+        Self(vec![name])
+    }
+}
+
+impl ClaimName {
+    pub(crate) fn is_valid(&self) -> bool {
+        (1..=MOST_NAMES).contains(&self.0.len()) && self.0.iter().all(|name| !name.is_empty())
+    }
+
+    /// The claim; absent is `None`. Another type, of this claim or of one around it, is an error.
+    pub(crate) fn read<'a, T: Deserialize<'a>>(&self, claims: &Object<'a>) -> Result<Option<T>, ()> {
+        let Some((last, outer)) = self.0.split_last() else { return Ok(None) };
+        let mut inner: Option<Object<'a>> = None;
+        for name in outer {
+            let Some(raw) = inner.as_ref().unwrap_or(claims).raw(name) else { return Ok(None) };
+            inner = Some(Object::parse(raw.as_bytes()).map_err(|_| ())?);
+        }
+        let found = inner.as_ref().unwrap_or(claims).read(last)?;
+        if found.is_none() && outer.is_empty() && looks_like_a_path(last) {
+            tracing::debug!(
+                target: "orgate", claim = &**last,
+                "the token has no claim of this name; for a claim inside of another one, use claim_path([..])"
+            );
+        }
+        Ok(found)
+    }
+}
+
+fn looks_like_a_path(name: &str) -> bool {
+    !name.contains("://") && name.contains(['.', '/'])
+}
+
+impl fmt::Display for ClaimName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Text;
+
+    fn read(name: &ClaimName, claims: &str) -> Result<Option<String>, ()> {
+        let claims = Object::parse(claims.as_bytes()).unwrap();
+        Ok(name.read::<Text<'_>>(&claims)?.map(|text| text.0.into_owned()))
+    }
+
+    #[test]
+    fn plain_name_is_read_with_its_dots() {
+        assert_eq!(read(&"a.b".into(), r#"{"a.b":"x","a":{"b":"y"}}"#), Ok(Some("x".to_owned())));
+        assert_eq!(read(&"a.b".into(), r#"{"a":{"b":"y"}}"#), Ok(None));
+    }
+
+    #[test]
+    fn path_is_read_through_objects_only() {
+        let path = claim_path(["a", "b"]);
+        assert_eq!(read(&path, r#"{"a":{"b":"y"},"b":"x"}"#), Ok(Some("y".to_owned())));
+        assert_eq!((read(&path, "{}"), read(&path, r#"{"a":{}}"#)), (Ok(None), Ok(None)));
+        for bad in [r#"{"a":null}"#, r#"{"a":"b"}"#, r#"{"a":["b"]}"#, r#"{"a":{"b":1}}"#, r#"{"a":{"b":"x","b":"y"}}"#]
+        {
+            assert_eq!(read(&path, bad), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn empty_names_are_invalid() {
+        assert!(ClaimName::from("a").is_valid() && claim_path(["a", "b"]).is_valid());
+        assert!(
+            !ClaimName::from("").is_valid() && !claim_path(["a", ""]).is_valid() && !claim_path([""; 0]).is_valid()
+        );
+        assert!(!claim_path(["a"; 9]).is_valid());
+    }
+}
