@@ -151,17 +151,6 @@ impl Change {
         &self.issuer
     }
 
-    /// What is left of it if it may only take away: a suspension is neither set nor lifted.
-    pub(crate) fn taking_away(mut self) -> Self {
-        if matches!(self.about, About::Subject { .. }) {
-            self.effect = match self.effect {
-                Effect::Suspended | Effect::Restored | Effect::Edited => Effect::Edited,
-                Effect::Deleted | Effect::NotBefore => Effect::NotBefore,
-            };
-        }
-        self
-    }
-
     /// The same change, no later than this moment.
     pub(super) fn clamped(mut self, latest: Duration) -> Self {
         self.at = self.at.min(u64::try_from(latest.as_millis()).unwrap_or(LATEST));

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::kind::EventKind;
 use super::membership::MembershipChange;
-use crate::change::{About, Change};
+use crate::change::{About, Change, Effect};
 
 /// The events that take something away when they say whom they are about.
 pub(super) const TAKING_AWAY: [&str; 4] =
@@ -47,6 +47,16 @@ pub(super) fn of(kind: &EventKind, issuer: &str, at: SystemTime) -> Vec<Change> 
         | EventKind::OrganizationCreated
         | EventKind::Other => Vec::new(),
     }
+}
+
+/// What is left of a change that may only take away: a suspension is neither set nor lifted.
+pub(super) fn taking_away(change: &Change) -> Change {
+    let effect = match (change.about(), change.effect()) {
+        (About::Subject { .. }, Effect::Suspended | Effect::Restored) => Effect::Edited,
+        (About::Subject { .. }, Effect::Deleted) => Effect::NotBefore,
+        (_, effect) => effect,
+    };
+    Change::new(change.issuer(), change.about().clone(), effect, change.at())
 }
 
 fn membership(change: &MembershipChange, issuer: &Arc<str>, at: SystemTime) -> Vec<Change> {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, Request};
 
+use super::changes::taking_away;
 use super::delivery::Delivery;
 use super::event::Event;
 use super::signing::SigningKeys;
 use super::verify::{Signature, WebhookError};
-use crate::change::Change;
 use crate::server::{IssuerHandle, IssuerRemoved};
 
 /// How old an event may be when it is received. One that is older may be a replay: it only takes away.
@@ -47,7 +47,7 @@ impl IssuerHandle {
             tracing::warn!(target: "orgate", issuer = self.issuer(), event = event.name(), "a webhook that names nobody");
         }
         let changes = event.changes(self.issuer()).into_iter();
-        self.apply_all(changes.map(|change| if only_takes_away { Change::taking_away(change) } else { change }))
+        self.apply_all(changes.map(|change| if only_takes_away { taking_away(&change) } else { change }))
     }
 }
 

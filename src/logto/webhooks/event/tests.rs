@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::change::{About, Change as Changed, Effect};
+use crate::change::{About, Effect};
 use crate::logto::webhooks::Change;
 
 /// The names that a Logto 1.37 offers for a hook.
@@ -247,7 +247,8 @@ fn roles_of_members_that_are_named() {
 #[test]
 fn what_only_takes_away_neither_sets_nor_lifts_a_suspension() {
     let taken = |name: &str, members: Value| -> Vec<_> {
-        let changes = event(name, &members).changes(ISSUER).into_iter().map(Changed::taking_away);
+        let changes = event(name, &members).changes(ISSUER);
+        let changes = changes.iter().map(super::super::changes::taking_away);
         changes.map(|change| (change.about().clone(), change.effect())).collect()
     };
     let (subject, member) = (About::subject("u"), About::member("o", "u"));
