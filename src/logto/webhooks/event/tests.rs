@@ -248,7 +248,7 @@ fn roles_of_members_that_are_named() {
 fn what_only_takes_away_neither_sets_nor_lifts_a_suspension() {
     let taken = |name: &str, members: Value| -> Vec<_> {
         let changes = event(name, &members).changes(ISSUER);
-        let changes = changes.iter().map(super::super::changes::taking_away);
+        let changes = changes.iter().map(changes::taking_away);
         changes.map(|change| (change.about().clone(), change.effect())).collect()
     };
     let (subject, member) = (About::subject("u"), About::member("o", "u"));
