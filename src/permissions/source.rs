@@ -11,7 +11,7 @@ use crate::error::with_causes;
 use crate::future::BoxFuture;
 use crate::token::{Subject, SubjectKind};
 
-/// Knows what a subject holds now. Logto's Management API is one ([`LogtoManagement`](super::LogtoManagement)); any other
+/// Knows what a subject holds now. Logto's Management API is one ([`LogtoManagement`](crate::logto::LogtoManagement)); any other
 /// place where permissions are kept can be another.
 ///
 /// An implementation asks its source each time: what is kept, for how long, and how many ask at once is decided by the

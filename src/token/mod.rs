@@ -1,4 +1,4 @@
-//! From unverified bytes to a verified [`AccessToken`](crate::AccessToken).
+//! From unverified bytes to a verified [`AccessToken`].
 
 mod access_token;
 pub(crate) mod bearer;
