@@ -1,6 +1,7 @@
 //! The one place where changes take effect.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -202,7 +203,11 @@ impl Changes {
         if let Some(source) = entry.permissions.as_ref().filter(|_| about.is_wide())
             && entry.lasting.invalidations.is_news(about, changed)
         {
-            source.ask.invalidate();
+            // Under the lock, since the mark must come after it: a panic in it must not end the change.
+            let dropped = catch_unwind(AssertUnwindSafe(|| source.ask.invalidate()));
+            if dropped.is_err() {
+                tracing::error!(target: "orgate", issuer = &*entry.rules.name, "a permission source panicked");
+            }
         }
         let at = Epoch::next();
         let is_news = entry.lasting.invalidations.note(about, at, changed, self.clock.now().monotonic);

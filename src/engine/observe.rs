@@ -15,7 +15,7 @@ use crate::organization::matched_path;
 use crate::rejection::Rejection;
 use crate::time::Now;
 
-/// Is told of every decision, public routes excepted. Given to
+/// Receives every decision except those on public routes. Given to
 /// [`Builder::observer`](crate::server::Builder::observer).
 ///
 /// The `tracing` log is one observer and always there: rejections of status 4xx at debug, 5xx at warn, requests that passed at trace.

@@ -13,7 +13,7 @@ use crate::token::{AccessToken, Subject, SubjectKind};
 
 /// What was decided about one request, and why: lent to every [`Observer`](super::Observer).
 ///
-/// It holds no token, and no subject.
+/// It shows neither the token nor the subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     pub(super) time: SystemTime,

@@ -46,7 +46,8 @@ pub trait PermissionSource: Send + Sync + 'static {
     }
 
     /// What many subjects have in common has changed: roles, a template, permissions. A source that keeps any of that drops
-    /// it. Does not block. By default nothing is kept.
+    /// it. It is called while a change is applied, so it must not block or apply changes itself; a panic in it is caught. By default
+    /// nothing is kept.
     fn invalidate(&self) {}
 }
 

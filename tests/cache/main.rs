@@ -1,5 +1,5 @@
 //! Tokens that were verified before: when a server takes them again, when not, and what it costs. That a check was or was
-//! not made is shown in `src/middleware`, where permits can be counted.
+//! not made is shown in `src/engine`, where permits can be counted.
 
 #![allow(
     clippy::unwrap_used,
