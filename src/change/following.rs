@@ -32,6 +32,8 @@ pub(super) struct Following {
     /// Monotonic, in nanoseconds. All that the request path reads of a log.
     current_until: AtomicU64,
     is_started: AtomicBool,
+    /// What the log can say at once is being taken in.
+    is_loading: AtomicBool,
     /// When it is started again at the earliest, likewise.
     not_before: AtomicU64,
     said_until: AtomicU64,
@@ -47,6 +49,7 @@ impl Following {
             current_until: AtomicU64::new(if log.is_some() { 0 } else { u64::MAX }),
             log,
             is_started: AtomicBool::new(false),
+            is_loading: AtomicBool::new(false),
             not_before: AtomicU64::new(0),
             said_until: AtomicU64::new(0),
             behind: AtomicU64::new(0),
@@ -77,7 +80,14 @@ impl Changes {
         if self.following.is_current(now) {
             return Ok(());
         }
-        let Some(bound) = self.following.bound() else { return Ok(()) };
+        let Some(bound) = self.following.bound() else {
+            // Another request takes the log in: what it says is not known yet.
+            return if self.following.is_loading.load(Ordering::Acquire) {
+                Err(Rejection::unavailable(RETRY_AFTER, "the change log is being loaded"))
+            } else {
+                Ok(())
+            };
+        };
         self.following.behind.fetch_add(1, Ordering::Relaxed);
         if bound.refuses() {
             return Err(Rejection::unavailable(RETRY_AFTER, "the change log has not been heard of for too long"));
@@ -129,8 +139,10 @@ impl Changes {
             return;
         }
         let mut end = End { server: Arc::downgrade(self), is_final: false };
+        let loading = Loading::begin(following);
         let mut updates = log.follow(Arc::new(Held(Arc::downgrade(self))));
         end.is_final = !self.take_in_at_once(&mut *updates);
+        drop(loading);
         if following.bound().is_none() {
             following.current_until.store(u64::MAX, Ordering::Release);
         }
@@ -178,6 +190,22 @@ impl Changes {
                 self.following.current.send_replace(());
             }
         }
+    }
+}
+
+/// While a log is taken in. It is foreign code, and may panic.
+struct Loading<'a>(&'a Following);
+
+impl<'a> Loading<'a> {
+    fn begin(following: &'a Following) -> Self {
+        following.is_loading.store(true, Ordering::Release);
+        Self(following)
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        self.0.is_loading.store(false, Ordering::Release);
     }
 }
 

@@ -38,6 +38,8 @@ struct Queue {
     pending: VecDeque<Change>,
     /// Some found no room.
     is_incomplete: bool,
+    /// What was collected anew has room beside the usual.
+    collected: usize,
     is_writing: bool,
     failures: u64,
 }
@@ -50,7 +52,7 @@ impl Journal {
     /// Queues changes, and sees to it that they are appended. Outside a tokio runtime they wait for the next ones.
     pub(super) fn push(self: &Arc<Self>, changes: Vec<Change>, server: Weak<dyn Known>) {
         let mut queue = self.lock();
-        if queue.pending.len() + changes.len() > MOST_PENDING {
+        if queue.pending.len() + changes.len() > MOST_PENDING + queue.collected {
             queue.pending.clear();
             queue.is_incomplete = true;
         } else {
@@ -60,8 +62,12 @@ impl Journal {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if !std::mem::replace(&mut queue.is_writing, true) {
             drop(queue);
-            let writing = Writing(self.clone());
-            runtime.spawn(async move { writing.0.write(server).await });
+            let (journal, mut writing) = (self.clone(), Writing(Some(self.clone())));
+            runtime.spawn(async move {
+                if journal.write(server).await {
+                    writing.0.take();
+                }
+            });
         }
     }
 
@@ -77,7 +83,8 @@ impl Journal {
         _ = self.pending.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
-    async fn write(self: &Arc<Self>, server: Weak<dyn Known>) {
+    /// Appends what waits. Whether it has said under the lock that it is done: then another writer may be at work already.
+    async fn write(self: &Arc<Self>, server: Weak<dyn Known>) -> bool {
         let mut failed = 0_u32;
         while let Some(batch) = self.batch(&server) {
             match self.append(&batch).await {
@@ -88,6 +95,7 @@ impl Journal {
                     if !queue.is_incomplete {
                         let kept = batch.len().min(queue.pending.len());
                         queue.pending.drain(..kept);
+                        queue.collected = queue.collected.saturating_sub(kept);
                     }
                     self.pending.send_replace(queue.waiting());
                 }
@@ -100,7 +108,7 @@ impl Journal {
                     };
                     if server.strong_count() == 0 && failed >= LAST_ATTEMPTS {
                         tracing::error!(target: "orgate", %error, changes = waiting, "changes were not kept: the server is gone");
-                        return;
+                        return false;
                     }
                     tracing::warn!(target: "orgate", %error, changes = waiting, "changes are not kept yet");
                     let pause = FIRST_PAUSE.saturating_mul(1 << failed.min(10)).min(LONGEST_PAUSE);
@@ -108,6 +116,7 @@ impl Journal {
                 }
             }
         }
+        true
     }
 
     /// In a task of its own: what panics there has failed.
@@ -128,17 +137,27 @@ impl Journal {
     fn batch(&self, server: &Weak<dyn Known>) -> Option<Arc<[Change]>> {
         let is_incomplete = self.lock().is_incomplete;
         if is_incomplete {
-            let all = server.upgrade().map(|server| server.everything());
-            let mut queue = self.lock();
-            match all {
-                Some(all) => queue.pending = all.into(),
-                None => {
-                    tracing::error!(target: "orgate", "changes were not kept: there were too many, and the server is gone");
-                }
+            {
+                let mut queue = self.lock();
+                queue.pending.clear();
+                queue.collected = 0;
+                queue.is_incomplete = false;
             }
-            queue.is_incomplete = false;
+            let Some(all) = server.upgrade().map(|server| server.everything()) else {
+                tracing::error!(target: "orgate", "changes were not kept: there were too many, and the server is gone");
+                return self.next_batch();
+            };
+            let mut queue = self.lock();
+            // What was applied meanwhile comes after what was collected, and may be in it.
+            let later = std::mem::take(&mut queue.pending);
+            queue.collected = all.len();
+            queue.pending = all.into_iter().chain(later).collect();
             self.pending.send_replace(queue.waiting());
         }
+        self.next_batch()
+    }
+
+    fn next_batch(&self) -> Option<Arc<[Change]>> {
         let mut queue = self.lock();
         let batch: Arc<[Change]> = queue.pending.iter().take(BATCH).cloned().collect();
         queue.is_writing = !batch.is_empty();
@@ -157,10 +176,12 @@ impl Queue {
 }
 
 /// A writer at work. It may end with its runtime: then the next change starts another one.
-struct Writing(Arc<Journal>);
+struct Writing(Option<Arc<Journal>>);
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        self.0.lock().is_writing = false;
+        if let Some(journal) = self.0.take() {
+            journal.lock().is_writing = false;
+        }
     }
 }

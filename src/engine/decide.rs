@@ -28,7 +28,9 @@ pub(super) fn decide(
     evidence: &mut Evidence,
     now: &Now,
 ) -> Result<Grant, Stop> {
-    let outer = request.extensions.remove::<Grant>();
+    if let Some(outer) = request.extensions.remove::<Grant>() {
+        evidence.outer = Some(Box::new(outer));
+    }
     let state = requirement.state();
     let takes_proofs = state.bindings.proofs.is_some();
     let Some(credentials) = bearer::find(&mut request.headers, state.max_token_bytes, takes_proofs)? else {
@@ -36,10 +38,10 @@ pub(super) fn decide(
     };
     let scheme = credentials.scheme();
     let token = authenticate(state, credentials, evidence, now)?;
-    let outer = outer.as_ref().and_then(|outer| outer.sender_of(state, &token));
-    let confirmed = judge_changes(state, &token, now)
-        .map_err(Stop::from)
-        .and_then(|()| confirm((&state.bindings, &state.permits), (scheme, &token), outer, request, evidence, now));
+    let outer = evidence.outer.as_deref().and_then(|outer| outer.sender_of(state, &token)).cloned();
+    let confirmed = judge_changes(state, &token, now).map_err(Stop::from).and_then(|()| {
+        confirm((&state.bindings, &state.permits), (scheme, &token), outer.as_ref(), request, evidence, now)
+    });
     let granted = confirmed.and_then(|confirmed| {
         let granted = judge(state, requirement.rules(), &token, request, evidence, now).and_then(|granted| {
             Ok((granted, record(&state.bindings, &confirmed, token.subject(), request, evidence, now)?))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::grant::Grant;
 use super::permits::Permit;
 use super::record::Wait;
 use crate::change::Epoch;
@@ -23,6 +24,8 @@ pub(crate) struct Evidence {
     /// When the request arrived, in the order of fetches and changes.
     pub(super) arrival: Option<Epoch>,
     gathered: Option<Box<Gathered>>,
+    /// What a layer around this one granted: a proof that was accepted for it is accepted here.
+    pub(super) outer: Option<Box<Grant>>,
     /// What the application's code said: it runs once.
     memory: CheckMemory,
 }
@@ -64,6 +67,7 @@ impl Evidence {
             let waits = std::mem::take(&mut gathered.waits);
             **gathered = Gathered { waits, ..Gathered::default() };
         }
+        self.memory.forget_outcomes();
     }
 
     /// Taken out: a request that waits on need not hold it.

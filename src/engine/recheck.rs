@@ -5,6 +5,7 @@ use super::grant::Grant;
 use super::need::Stop;
 use super::requirement::Requirement;
 use super::resolve::RETRY_AFTER;
+use crate::organization::{Organization, OrganizationProvenance};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
 use crate::token::verify;
@@ -25,7 +26,8 @@ pub(crate) fn recheck(requirement: &Requirement, grant: &Grant, now: &Now) -> Re
         return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
     }
     judge_changes(state, token, now)?;
-    match grant.organization() {
+    let of_token = |organization: &&Organization| organization.provenance() == OrganizationProvenance::Token;
+    match grant.organization().filter(of_token) {
         Some(organization) => Ok(state.changes.judge_in(token, organization.id(), *now)?),
         None => Ok(()),
     }

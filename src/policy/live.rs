@@ -75,10 +75,6 @@ pub(super) fn judge(
         ))
         .into());
     };
-    if let (Some(Model::Member { .. }), Some(organization), Some(changes)) = (&clause.model, organization, view.changes)
-    {
-        changes.judge_in(token, organization.id(), view.now)?;
-    }
     let query = PermissionQuery::new(token.subject(), permission_model(clause, token, organization)?);
     let rule = &clause.freshness;
     let wanted = |need| {
@@ -98,6 +94,10 @@ pub(super) fn judge(
     };
     let (held, member_of) = held_where(clause, &snapshot.permissions, organization);
     let held = &*held;
+    // Only members learn that the organization was deleted, or its tokens revoked.
+    if let (Some(id), true, Some(changes)) = (member_of, held.may_act(), view.changes) {
+        changes.judge_in(token, id, view.now)?;
+    }
     let topic = Topic {
         source: source.id,
         subject: token.subject().shared_id(),
@@ -250,6 +250,11 @@ fn without_answer(
             let stale = view.permissions.known(source, query, Freshness::Within(age, view.arrival), None);
             let held = stale.as_ref().map(|stale| held_where(clause, &stale.permissions, organization).0);
             if let Some(held) = held.filter(|held| passes(clause, token, held)) {
+                if let (Some(Model::Member { .. }), Some(organization), Some(changes)) =
+                    (&clause.model, organization, view.changes)
+                {
+                    changes.judge_in(token, organization.id(), view.now)?;
+                }
                 counts.stale.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
                 return Ok(PermissionDrift::between(token, &held));

@@ -48,6 +48,14 @@ impl CheckMemory {
         outcomes.iter().find(|(known, _)| *known == slot).map(|(_, outcome)| outcome.clone())
     }
 
+    /// The token is read anew: what checks said of it before does not count.
+    pub(crate) fn forget_outcomes(&mut self) {
+        self.passed = 0;
+        if let Some(more) = &mut self.more {
+            more.outcomes.clear();
+        }
+    }
+
     pub(super) fn keep(&mut self, slot: Slot, outcome: &Result<(), Reason>) {
         match (bit(slot), outcome) {
             (Some(bit), Ok(())) => self.passed |= bit,

@@ -31,6 +31,15 @@ pub(super) struct EntrySettings {
 impl EntrySettings {
     /// What holds for an issuer that comes at run time: whoever names it must not reach this machine's own ports.
     pub(super) fn check_added(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        if let Some(ask) = issuer.introspection.as_ref().filter(|_| !self.allow_http) {
+            let endpoint = check_url("introspection endpoint", &ask.endpoint, false)?;
+            if endpoint.scheme_str() == Some("http") && !is_test_issuer(&endpoint) {
+                return Err(ConfigError::new(format_args!(
+                    "introspection endpoint {:?}: plain http, which add_issuer accepts on loopback only with dangerous_allow_http",
+                    ask.endpoint
+                )));
+            }
+        }
         let (what, text) = match (&issuer.keys, issuer.urls.first()) {
             (Keys::Url(url), _) => ("jwks_uri", url),
             (Keys::Discovery, Some(url)) => ("issuer", url),
@@ -160,7 +169,12 @@ impl EntrySettings {
             }
             Keys::Json(json) => {
                 let document = configured_set(json, &key_rules, &rules.name)?;
-                return Ok(KeyStore::fixed(document, self.clock.clone()));
+                return KeyStore::fixed(document, compromised, self.clock.clone()).ok_or_else(|| {
+                    ConfigError::new(format_args!(
+                        "issuer {:?}: jwks_json holds only keys whose private half was published",
+                        rules.name
+                    ))
+                });
             }
             Keys::Url(url) => KeySource::Url(check_url("jwks_uri", url, self.allow_http)?),
             Keys::Discovery => {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::compromised::Compromised;
 use super::discovery::{Document, Origin};
 use super::jwk::Selection;
 use super::refresh::{Fetching, RefreshSettings, Shared, lock};
@@ -47,9 +48,12 @@ impl KeyStore {
         Self(Arc::new(Shared::fetching(origin, life, clock, seed)))
     }
 
-    /// A store whose set is given, once and for all.
-    pub(crate) fn fixed(document: Document, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Shared::fixed(document, clock)))
+    /// A store whose set is given, once and for all, without keys that are compromised. `None` if no other key is in it.
+    pub(crate) fn fixed(document: Document, compromised: &Compromised, clock: Arc<dyn Clock>) -> Option<Self> {
+        let had_keys = !document.set.is_empty();
+        let set = document.set.without(|key| compromised.holds(key));
+        let has_keys = !set.is_empty();
+        (has_keys || !had_keys).then(|| Self(Arc::new(Shared::fixed(Document { set, ..document }, clock))))
     }
 
     /// The key for a token's header, if it can be told without waiting.
