@@ -52,7 +52,7 @@ impl Gateway {
     fn find(&self, request: &mut Parts) -> Result<(&Route, &str), Box<Response<Bytes>>> {
         let response = match self.look_up(request) {
             Ok(Match::Route { route, pattern, params }) => {
-                request.extensions.insert(PathParams::new(params));
+                request.extensions.insert(PathParams::new(params).route(pattern));
                 return Ok((route, pattern));
             }
             Ok(Match::Nothing) => answer::no_route(),

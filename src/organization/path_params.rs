@@ -1,5 +1,7 @@
 //! The parameters of the matched path, as the handler will read them.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 
 /// The parameters of the matched path, decoded, in the order of the path.
@@ -12,36 +14,43 @@ use http::request::Parts;
 /// request.extensions_mut().insert(orgate::organization::PathParams::new([("org", "acme")]));
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct PathParams(Vec<(String, String)>);
+pub struct PathParams {
+    pairs: Vec<(String, String)>,
+    route: Option<Arc<str>>,
+}
 
 impl PathParams {
     /// From pairs of name and decoded value.
     pub fn new<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Self { pairs: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect(), route: None }
+    }
+
+    /// Sets the template of the route, `/orgs/{org}` for instance, for decision records and decision points. axum's own wins.
+    #[must_use]
+    pub fn route(mut self, template: impl Into<Arc<str>>) -> Self {
+        self.route = Some(template.into());
+        self
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 
     /// Returns the value of a parameter; `None` if there is none of that name, or two.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let mut values = self.0.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        let mut values = self.pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
         values.next().filter(|_| values.next().is_none())
     }
 }
 
-/// The template of the route, as axum matched it.
-#[cfg(feature = "axum")]
+/// The template of the route, as axum matched it, or as another router tells.
 pub(crate) fn matched_path(parts: &Parts) -> Option<&str> {
-    parts.extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
-}
-
-/// Other routers do not tell.
-#[cfg(not(feature = "axum"))]
-pub(crate) fn matched_path(_: &Parts) -> Option<&str> {
-    None
+    #[cfg(feature = "axum")]
+    if let Some(path) = parts.extensions.get::<axum::extract::MatchedPath>() {
+        return Some(path.as_str());
+    }
+    parts.extensions.get::<PathParams>()?.route.as_deref()
 }
 
 /// The path as the client sent it, with the prefixes that nested routers of axum have taken off.
@@ -53,7 +62,7 @@ pub(crate) fn original_path(parts: &Parts) -> &str {
     parts.uri.path()
 }
 
-pub(crate) fn matched_route(parts: &Parts) -> Option<std::sync::Arc<str>> {
+pub(crate) fn matched_route(parts: &Parts) -> Option<Arc<str>> {
     matched_path(parts).map(Into::into)
 }
 
@@ -76,7 +85,7 @@ pub(super) fn path_value<R>(parts: &mut Parts, name: &str, make: impl Fn(&str) -
         return value;
     }
     match parts.extensions.get::<PathParams>() {
-        Some(PathParams(pairs)) => {
+        Some(PathParams { pairs, .. }) => {
             only(pairs.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()), make)
         }
         None => PathValue::Absent,

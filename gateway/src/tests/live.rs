@@ -80,7 +80,8 @@ pub(super) fn launch(name: &str, at: &Path, ports: Ports) -> Child {
             configure(at, &["nginx.conf", "authz_request.inc"], ports);
             let mut command = Command::new(program("nginx"));
             let (pid, log) = (at.join("pid"), at.join("log"));
-            let globals = format!("daemon off; pid {}; error_log {} warn;", pid.display(), log.display());
+            let globals =
+                format!("daemon off; master_process off; pid {}; error_log {} warn;", pid.display(), log.display());
             command.arg("-p").arg(at).arg("-c").arg(at.join("nginx.conf")).arg("-g").arg(globals);
             command
         }

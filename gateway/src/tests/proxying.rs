@@ -326,3 +326,22 @@ async fn event_stream_arrives_event_by_event() {
         }
     }
 }
+
+#[tokio::test]
+async fn decision_is_logged_with_its_route_and_without_the_token() {
+    let world = World::with("nginx", "[log]\ndecisions = \"decisions.jsonl\"\n").await;
+    assert_eq!(status(&world.ask("GET /orgs/globex/orders", "Authorization: Bearer {{TOKEN}}\r\n").await), 403);
+    let path = world.path.with_file_name("decisions.jsonl");
+    for _ in 0..100 {
+        let text = std::fs::read_to_string(&path).unwrap();
+        if text.ends_with('\n') {
+            let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(line["route"], "/orgs/{org}/orders");
+            assert_eq!((&line["outcome"], &line["status"]), (&"deny".into(), &403.into()));
+            assert!(line.get("subject").is_none() && !text.contains(&world.token));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("no decision was logged");
+}
