@@ -1,8 +1,12 @@
 //! Several layers of one request, and the waits in between.
 
 use axum::Router;
+use orgate::future::BoxFuture;
+use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
 use orgate::policy::{authenticated, optional, resource};
+use orgate::testing::TestIssuer;
 use orgate::token::binding::Dpop;
+use orgate::{Issuer, ResourceServer};
 
 use super::support::{API, World, app, plain, request, send};
 
@@ -18,10 +22,35 @@ async fn two_layers_of_one_server_ask_for_one_proof() {
     sent().await.is_refused("invalid_dpop_proof", "new_proof");
 }
 
+struct Holds;
+
+impl PermissionSource for Holds {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        Box::pin(async { Ok(Permissions::of(["read:orders"])) })
+    }
+}
+
+/// The inner layer decides twice: the proof that the outer one accepted is accepted both times.
+#[tokio::test]
+async fn two_layers_ask_for_one_proof_when_the_inner_one_waits() {
+    let issuer = TestIssuer::start().await;
+    let trusted = Issuer::new(issuer.url()).permissions(Holds);
+    let server = ResourceServer::builder(trusted, API).clock(issuer.clock()).dpop(Dpop::new(API)).build().unwrap();
+    let require = |policy| server.require(policy).unwrap();
+    let live = resource().scope("read:orders").live();
+    let app: Router = plain().layer(require(live)).layer(require(authenticated()));
+    let world = World::of(issuer, server);
+    let token = world.token();
+    let proof = world.proof(&token).mint();
+    let sent = async || send(&app, request("GET", "/orders", "DPoP", &token, &[&proof])).await;
+    sent().await.passes();
+    sent().await.is_refused("invalid_dpop_proof", "new_proof");
+}
+
 #[tokio::test]
 async fn two_servers_each_ask_for_the_proof() {
     let world = World::start().await;
-    let other = orgate::ResourceServer::builder(world.issuer.url(), API).clock(world.issuer.clock());
+    let other = ResourceServer::builder(world.issuer.url(), API).clock(world.issuer.clock());
     let other = other.dpop(Dpop::new("https://other.example")).build().unwrap();
     let inner = plain().layer(other.require(resource()).unwrap());
     let both = inner.layer(world.server.require(resource()).unwrap());
@@ -38,7 +67,7 @@ async fn a_request_that_waits_for_a_key_uses_its_proof_once() {
     let proof = world.proof(&token).mint();
     world.send("DPoP", &token, &[&proof]).await.passes();
     world.send("DPoP", &token, &[&proof]).await.is_refused("invalid_dpop_proof", "new_proof");
-    let replica = orgate::ResourceServer::builder(world.issuer.url(), API)
+    let replica = ResourceServer::builder(world.issuer.url(), API)
         .clock(world.issuer.clock())
         .dpop(Dpop::new(API))
         .max_concurrent_verifications(1)

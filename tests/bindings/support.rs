@@ -46,6 +46,10 @@ impl World {
     pub(crate) async fn built(change: impl FnOnce(Builder) -> Builder) -> Self {
         let issuer = TestIssuer::start().await;
         let server = change(ResourceServer::builder(issuer.url(), API).clock(issuer.clock())).build().unwrap();
+        Self::of(issuer, server)
+    }
+
+    pub(crate) fn of(issuer: TestIssuer, server: ResourceServer) -> Self {
         let app = app(&server);
         let key = issuer.proof_key();
         Self { issuer, server, app, key }

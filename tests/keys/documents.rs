@@ -194,6 +194,12 @@ async fn published_private_key_is_dropped_at_once_and_never_used_again() {
         "nor does a seed bring it back"
     );
 
+    // Nor can the settings of the entry.
+    let pinned = Issuer::new(issuer.url()).jwks_json(&clean);
+    let error = server.issuer(issuer.url()).unwrap().update(pinned).unwrap_err().to_string();
+    assert!(error.contains("private half"), "{error}");
+    assert_eq!(api.get(&leaked).await.status, 401);
+
     // From the configuration it is an error.
     for entry in [Issuer::new(issuer.url()).seed_keys(&exposed), Issuer::new(issuer.url()).jwks_json(&exposed)] {
         let error = ResourceServer::builder(entry, API).build().unwrap_err().to_string();
