@@ -30,6 +30,7 @@ mod builtin {
             Err(ConfigError::new("no HTTP client: enable the feature http-client, or use HttpClient::custom(..)"))
         }
 
+        #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with the feature http-client")]
         pub(super) fn prepare(&self, _: &Uri) -> Result<(), ConfigError> {
             Ok(())
         }

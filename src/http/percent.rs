@@ -10,6 +10,7 @@ pub(crate) fn encode(text: &str) -> String {
 }
 
 /// One segment of a path (RFC 3986 section 3.3): an id can lead nowhere else. `None` for what is no segment of its own.
+#[cfg(feature = "logto")]
 pub(crate) fn segment(id: &str) -> Option<String> {
     // What reads URLs takes dots for a way up, encoded or not.
     (!matches!(id, "" | "." | "..")).then(|| encode(id))
