@@ -21,16 +21,29 @@ use crate::token::{AccessToken, bearer};
 
 /// Decides at one instant, as far as the evidence goes.
 ///
-/// What an outer layer granted was for its own policy: neither the checks of this one see it, nor the handler.
+/// What an outer layer granted was for its own policy: neither the checks of this one see it, nor the handler. Where something
+/// is missing it is put back, since the next decision looks at it again: a proof that was accepted once is accepted here.
 pub(super) fn decide(
     requirement: &Requirement,
     request: &mut Parts,
     evidence: &mut Evidence,
     now: &Now,
 ) -> Result<Grant, Stop> {
-    if let Some(outer) = request.extensions.remove::<Grant>() {
-        evidence.outer = Some(Box::new(outer));
+    let outer = request.extensions.remove::<Grant>();
+    let outcome = decide_inside(requirement, outer.as_ref(), request, evidence, now);
+    if let (Err(Stop::Need(_)), Some(outer)) = (&outcome, outer) {
+        request.extensions.insert(outer);
     }
+    outcome
+}
+
+fn decide_inside(
+    requirement: &Requirement,
+    outer: Option<&Grant>,
+    request: &mut Parts,
+    evidence: &mut Evidence,
+    now: &Now,
+) -> Result<Grant, Stop> {
     let state = requirement.state();
     let takes_proofs = state.bindings.proofs.is_some();
     let Some(credentials) = bearer::find(&mut request.headers, state.max_token_bytes, takes_proofs)? else {
@@ -38,10 +51,10 @@ pub(super) fn decide(
     };
     let scheme = credentials.scheme();
     let token = authenticate(state, credentials, evidence, now)?;
-    let outer = evidence.outer.as_deref().and_then(|outer| outer.sender_of(state, &token)).cloned();
-    let confirmed = judge_changes(state, &token, now).map_err(Stop::from).and_then(|()| {
-        confirm((&state.bindings, &state.permits), (scheme, &token), outer.as_ref(), request, evidence, now)
-    });
+    let outer = outer.and_then(|outer| outer.sender_of(state, &token));
+    let confirmed = judge_changes(state, &token, now)
+        .map_err(Stop::from)
+        .and_then(|()| confirm((&state.bindings, &state.permits), (scheme, &token), outer, request, evidence, now));
     let granted = confirmed.and_then(|confirmed| {
         let granted = judge(state, requirement.rules(), &token, request, evidence, now).and_then(|granted| {
             Ok((granted, record(&state.bindings, &confirmed, token.subject(), request, evidence, now)?))

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::grant::Grant;
 use super::permits::Permit;
 use super::record::Wait;
 use crate::change::Epoch;
@@ -24,8 +23,6 @@ pub(crate) struct Evidence {
     /// When the request arrived, in the order of fetches and changes.
     pub(super) arrival: Option<Epoch>,
     gathered: Option<Box<Gathered>>,
-    /// What a layer around this one granted: a proof that was accepted for it is accepted here.
-    pub(super) outer: Option<Box<Grant>>,
     /// What the application's code said: it runs once.
     memory: CheckMemory,
 }

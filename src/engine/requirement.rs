@@ -132,7 +132,11 @@ impl Requirement {
                 self.granted(grant, request, &evidence, &started);
                 Ok(())
             }
-            Err(rejection) => Err(self.rejected(rejection, request, &evidence, &started)),
+            Err(rejection) => {
+                // An outer layer's, if the wait itself failed.
+                request.extensions.remove::<Grant>();
+                Err(self.rejected(rejection, request, &evidence, &started))
+            }
         }
     }
 
