@@ -16,7 +16,8 @@ import tempfile
 EXCEPTIONS = {
     # The proxy passes X-Original-Authorization on, and no header of that family is taken from it: 400 instead of 401.
     "nginx": {"transport-x-headers": "deny"},
-    "traefik": {"transport-x-headers": "deny"},
+    # Where the gateway closes the connection before it has read one megabyte of header, Traefik answers 500 now and then.
+    "traefik": {"transport-x-headers": "deny", "token-1mb-junk": "deny"},
     # Envoy takes a bare carriage return for white space and drops an empty field, before anything is asked.
     "envoy-http": {"b64-bare-cr": "accept", "authz-two-lines-empty-bearer": "accept"},
 }
