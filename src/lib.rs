@@ -23,6 +23,7 @@ pub mod guide;
 pub mod http;
 pub mod issuer;
 mod json;
+mod lock;
 #[cfg(feature = "logto")]
 pub mod logto;
 mod name;

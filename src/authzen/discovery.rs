@@ -1,6 +1,6 @@
 //! Where a decision point takes questions.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::decision::DecisionError;
@@ -10,6 +10,7 @@ use crate::http::remote::Remote;
 use crate::http::url;
 use crate::http::url::{PlainHttp, is_loopback};
 use crate::json::Object;
+use crate::lock::lock;
 use crate::time::Clock;
 use bytes::Bytes;
 use http::header::ACCEPT;
@@ -121,7 +122,7 @@ impl Metadata {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 
     async fn ask(&self, remote: &Remote) -> Result<Endpoints, DecisionError> {

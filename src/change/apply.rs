@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -19,6 +19,7 @@ use super::log::Log;
 use super::revocations::{Bounds, Recorded, RevocationCounts, RevocationList};
 use crate::issuer::keys::Changes as Settled;
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
+use crate::lock::lock;
 use crate::rejection::Rejection;
 use crate::time::{Clock, Now};
 use crate::token::{AccessToken, IssuerId};
@@ -244,7 +245,7 @@ impl Changes {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Expected> {
         // What a panic of a follower leaves behind is valid.
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.order)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +15,7 @@ use super::change::Change;
 use super::fact::{Fact, Facts};
 use super::journal::Known;
 use super::log::{Log, Update, Updates};
+use crate::lock::lock;
 use crate::rejection::Rejection;
 use crate::time::Now;
 
@@ -158,7 +159,7 @@ impl Changes {
             tracing::warn!(target: "orgate", "the change log ended");
         });
         let task = task.abort_handle();
-        if let Some(lost) = following.task.lock().unwrap_or_else(PoisonError::into_inner).replace(task) {
+        if let Some(lost) = lock(&following.task).replace(task) {
             lost.abort();
         }
     }
@@ -211,7 +212,7 @@ impl Drop for Loading<'_> {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(task) = lock(&self.task).take() {
             task.abort();
         }
     }

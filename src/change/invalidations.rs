@@ -7,11 +7,12 @@
 mod by_name;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use super::about::About;
 use super::epoch::Epoch;
+use crate::lock::{read, write};
 
 pub(crate) use by_name::InvalidationsByName;
 
@@ -244,7 +245,7 @@ impl Invalidations {
     /// Notes a change: answers to questions that were asked before this epoch serve no more. `changed` is when it happened
     /// by the issuer's clock, and `now` the monotonic time here. `false` if that was known.
     pub(crate) fn note(&self, about: &About, at: Epoch, changed: Option<Reported>, now: Duration) -> bool {
-        let mut marks = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = write(&self.0);
         let is_news = marks.note(about, at, changed);
         if is_news && about.is_wide() {
             marks.wide = Some(now);
@@ -272,8 +273,8 @@ impl Invalidations {
         self.read(|marks| marks.wide)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Marks) -> T) -> T {
-        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, see: impl FnOnce(&Marks) -> T) -> T {
+        see(&read(&self.0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Appends to a log what was applied here: in the background, in order, and again until it is kept.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::change::Change;
 use super::log::{Log, LogError};
 use crate::issuer::keys::jitter;
+use crate::lock::lock;
 
 /// Changes that wait to be kept. Beyond that they are collected from what is known once the log answers again.
 const MOST_PENDING: usize = 10_000;
@@ -165,7 +166,7 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }
 

@@ -1,9 +1,11 @@
 //! How many questions may be under way at one place, and in which order the others follow.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
+
+use crate::lock::lock;
 
 /// Slots for questions to one place, and a bounded queue. A subject has at most half of the slots and a quarter of the
 /// queue; a free slot goes to whoever has the fewest, and of those to whoever came first.
@@ -119,7 +121,7 @@ impl Bulkhead {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,9 +1,10 @@
 //! A bulkhead for each tenant at a place that several share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::bulkhead::Bulkhead;
+use crate::lock::lock;
 
 /// Beyond it, bulkheads that nobody uses are forgotten.
 const MANY: usize = 64;
@@ -29,7 +30,7 @@ impl Lanes {
     }
 
     pub(crate) fn of(&self, lane: Option<&Lane>) -> Arc<Bulkhead> {
-        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut each = lock(&self.each);
         if each.len() > MANY {
             each.retain(|_, bulkhead| Arc::strong_count(bulkhead) > 1);
         }

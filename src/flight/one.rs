@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::launch::{End, has_runtime, launch};
+use crate::lock::lock;
 
 /// The task of one owner, and those who wait for it. The owner's state machine decides when a task starts.
 #[derive(Default)]
@@ -35,7 +36,7 @@ impl Flight {
     ) {
         let landed = self.landed.clone();
         // Locked before the task is there: it may land, and the next one start, before this one's handle is kept.
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut task = lock(&self.task);
         let started = launch(work, move |end| {
             land(end);
             landed.send_replace(());

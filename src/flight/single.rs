@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::launch::{End, has_runtime, launch};
 use super::one::Unfinished;
+use crate::lock::lock;
 
 /// Runs one task for each key at a time. Whoever asks for a key whose task is under way waits for that task.
 ///
@@ -101,7 +102,7 @@ where
     }
 
     fn lock(&self) -> MutexGuard<'_, Flights<K, T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// How many tasks are under way.
@@ -115,7 +116,7 @@ where
 pub(crate) struct Panicked;
 
 fn remove<K: Eq + Hash, T>(flights: &Mutex<Flights<K, T>>, key: &K, flight: &Arc<Ended<T>>) {
-    let mut flights = flights.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut flights = lock(flights);
     if flights.get(key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
         flights.remove(key);
     }

@@ -1,11 +1,12 @@
 //! At least how far an issuer's clock is ahead of ours.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::{AGE, DATE};
 
+use crate::lock::lock;
 use crate::time::Now;
 
 /// What was seen is kept by spans of this length, so many of them: an hour.
@@ -55,7 +56,7 @@ impl IssuerClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

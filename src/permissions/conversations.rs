@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
@@ -11,6 +11,7 @@ use moka::sync::Cache;
 
 use super::conversation::{Answer, Conversation, Difference, Moment, Presented};
 use super::store::SourceId;
+use crate::lock::lock;
 
 /// All conversations together. Losing one costs its client the steps that it had taken.
 const MOST_BYTES: u64 = 32 * 1024 * 1024;
@@ -62,7 +63,7 @@ impl Talk {
 
 impl OfSubject {
     fn lock(&self) -> MutexGuard<'_, Vec<Talk>> {
-        self.talks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.talks)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::slot::{Advice, FlightId, Freshness, Slot, Snapshot};
 use super::source::{PermissionQuery, PermissionSource, SourceError};
 use crate::change::{Epoch, Invalidations};
 use crate::flight::{Bulkhead, Flight, NO_RUNTIME, Unfinished};
+use crate::lock::lock;
 use crate::time::Clock;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -81,7 +82,7 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slot)
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::body::AnswerBody;
 use super::keys::encode;
 use super::state::State;
-use super::{Endpoint, Fault, lock};
+use super::{Endpoint, Fault};
+use crate::lock::lock;
 
 /// An answer before anything happens to it on its way.
 pub(super) type Right = Response<Bytes>;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::lock;
+use crate::lock::lock;
 use crate::time::{Clock, Now};
 
 /// A clock that moves only when it is told to.

@@ -11,7 +11,8 @@ use super::keys::random;
 use super::kind::Kind;
 use super::server::Server;
 use super::state::State;
-use super::{Endpoint, Fault, TestClock, TestIssuerBuilder, TestProofKey, TokenBuilder, lock, to_json};
+use super::{Endpoint, Fault, TestClock, TestIssuerBuilder, TestProofKey, TokenBuilder, to_json};
+use crate::lock::lock;
 use crate::signature::Algorithm;
 
 /// A real issuer on loopback, with the address space, keys and tokens of a Logto tenant.

@@ -16,7 +16,7 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm as Jwa, EncodingKey};
 use serde_json::{Map, Value};
 
-use super::lock;
+use crate::lock::lock;
 use crate::signature::{Algorithm, KeyMaterial, VerifyingKey};
 
 /// How an issuer writes its keys.

@@ -10,7 +10,8 @@ use super::keys::{SigningKey, encode, random};
 use super::kind::Kind;
 use super::members::{Change, changed};
 use super::state::State;
-use super::{TestCertificate, TestProofKey, lock, to_json};
+use super::{TestCertificate, TestProofKey, to_json};
+use crate::lock::lock;
 use crate::time::Clock as _;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -85,15 +85,8 @@ pub use tenant::{
     Grant, LogtoRelease, Refused, RoleType, TestTenant, TestTenantBuilder, TokenRequest, WebhookDelivery,
 };
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use serde::Serialize;
 use serde_json::Value;
-
-/// A test that panicked elsewhere must not blind the others.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn to_json(value: impl Serialize) -> Value {
     match serde_json::to_value(value) {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use http::Uri;
 
-use super::lock;
+use crate::lock::lock;
 
 static PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 

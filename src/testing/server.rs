@@ -19,7 +19,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::answers::{self, Answer, Right, faulty, refuse};
 use super::body::AnswerBody;
 use super::state::State;
-use super::{Endpoint, Fault, lock};
+use super::{Endpoint, Fault};
+use crate::lock::lock;
 
 /// The tasks that serve; they end with it.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use source::{Source, crate_sources};
 
 /// The floors of the house, from the ground up. A module uses its own floor and those below.
 const FLOORS: [&[&str]; 13] = [
-    &["error", "future", "json", "name", "scope", "scoped", "signature", "time"],
+    &["error", "future", "json", "lock", "name", "scope", "scoped", "signature", "time"],
     &["flight", "guide", "http"],
     &["rejection"],
     &["respond"],

@@ -1,10 +1,11 @@
 //! The marks of several issuer entries, by name: for a decision point, which knows no more of an entry than that.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::RwLock;
 
 use super::{Marks, Question};
 use crate::change::{About, Epoch};
+use crate::lock::{read, write};
 
 /// More names than that, and everything counts as changed.
 const MOST_NAMES: usize = 4096;
@@ -23,7 +24,7 @@ struct ByName {
 impl InvalidationsByName {
     /// Notes a change in an issuer entry: answers to questions that were asked before this epoch serve no more.
     pub(crate) fn note(&self, issuer_name: &str, about: &About, at: Epoch) {
-        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut names = write(&self.0);
         if let Some(marks) = names.entries.get_mut(issuer_name) {
             marks.note(about, at, None);
             return;
@@ -37,14 +38,14 @@ impl InvalidationsByName {
 
     /// Notes that everything changed everywhere.
     pub(crate) fn note_all(&self, at: Epoch) {
-        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut names = write(&self.0);
         names.entries.clear();
         names.floor = names.floor.max(at);
     }
 
     /// From when on an answer to this question is true: it must have been asked later than that.
     pub(crate) fn latest(&self, issuer_name: &str, question: Question<'_>) -> Epoch {
-        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let names = read(&self.0);
         names.entries.get(issuer_name).map_or(names.floor, |marks| names.floor.max(marks.latest(question)))
     }
 }

@@ -4,7 +4,7 @@ mod write;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,6 +13,7 @@ use super::entry::{Entries, Rows};
 use super::row::Lifetime;
 use super::verdict::{RevocationCounts, Revoked};
 use crate::change::{FactKey, Rank};
+use crate::lock::lock;
 use crate::time::Now;
 use crate::token::{AccessToken, IssuerId};
 use write::{Book, Told};
@@ -152,7 +153,7 @@ impl RevocationList {
 
     /// Nothing that panics runs under this lock, and a count that is wrong would only merge rows too early.
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.book)
     }
 
     fn lifetime(&self, now: Now) -> Lifetime {

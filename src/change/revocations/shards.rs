@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
+
+use crate::lock::{read, write};
 
 const SHARDS: usize = 16;
 
@@ -32,18 +34,18 @@ impl<V: Row> Shards<V> {
         self.len.load(Ordering::Acquire) == 0
     }
 
-    pub(super) fn read<T>(&self, id: &str, read: impl FnOnce(&V) -> T) -> Option<T> {
+    pub(super) fn read<T>(&self, id: &str, see: impl FnOnce(&V) -> T) -> Option<T> {
         if self.is_empty() {
             return None;
         }
-        let shard = self.shards.get(shard_of(id))?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(id).map(read)
+        let shard = read(self.shards.get(shard_of(id))?);
+        shard.get(id).map(see)
     }
 
     /// Changes the row of an id, or the empty one that becomes its row. Returns by how much the weight has changed.
     pub(super) fn update(&self, id: &str, change: impl FnOnce(&mut V)) -> isize {
         let Some(shard) = self.shards.get(shard_of(id)) else { return 0 };
-        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = write(shard);
         let mut row = shard.remove_entry(id).unwrap_or_else(|| (id.into(), V::default()));
         let (before, was_empty) = (row.1.weight(), row.1.is_empty());
         change(&mut row.1);
@@ -63,7 +65,7 @@ impl<V: Row> Shards<V> {
     pub(super) fn update_all(&self, mut change: impl FnMut(&mut V)) -> isize {
         let mut weight = 0;
         for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = write(shard);
             let rows = shard.len();
             shard.retain(|_, row| {
                 weight -= row.weight().cast_signed();
@@ -78,7 +80,7 @@ impl<V: Row> Shards<V> {
 
     pub(super) fn each(&self, mut look: impl FnMut(&Arc<str>, &V)) {
         for shard in &self.shards {
-            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let shard = read(shard);
             shard.iter().for_each(|(id, row)| look(id, row));
         }
     }

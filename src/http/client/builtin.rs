@@ -1,6 +1,6 @@
 //! The built-in client: `reqwest`, with every limit set.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +14,7 @@ use crate::error::ConfigError;
 use crate::future::BoxFuture;
 use crate::http::url::without_user;
 use crate::http::{Fetch, FetchError};
+use crate::lock::lock;
 
 /// How many idle connections to one host are kept.
 const IDLE_CONNECTIONS: usize = 16;
@@ -89,11 +90,11 @@ impl BuiltIn {
 
 impl Pool {
     fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        lock(&self.0).is_empty()
     }
 
     fn put(&self, runtime: Option<Id>, client: Client) {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = lock(&self.0);
         if clients.len() >= MOST_RUNTIMES {
             clients.remove(0);
         }
@@ -102,7 +103,7 @@ impl Pool {
 
     /// The client of this runtime, or one that was never used.
     fn take(&self, runtime: Id) -> Option<Client> {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = lock(&self.0);
         let mine = clients.iter().position(|(of, _)| *of == Some(runtime));
         let at = mine.or_else(|| clients.iter().position(|(of, _)| of.is_none()))?;
         let (of, client) = clients.get_mut(at)?;

@@ -1,12 +1,13 @@
 //! Keys whose private half was published: they are never used again.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::json::Object;
+use crate::lock::lock;
 use crate::signature::sha256;
 
 /// An issuer that published more private keys than that is not believed any more.
@@ -93,7 +94,7 @@ impl Compromised {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Thumbprint>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::refresh::{Fetching, Shared, lock};
+use super::refresh::{Fetching, Shared};
 use super::state::Refresh;
 use super::status::{KeySetState, KeySetStatus};
 use super::store::KeyStore;
 use crate::flight::{NO_RUNTIME, Unfinished};
+use crate::lock::lock;
 
 /// A refresh by hand joins a fetch that is under way and then makes its own: two limits, and a little.
 const REFRESH_LIMIT: Duration = Duration::from_secs(12);

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -14,6 +14,7 @@ use super::event::{KeyEvent, Watcher, tell};
 use super::jwk::KeySet;
 use super::state::{Emptied, FlightId, KeyState, Note};
 use crate::flight::{End, Flight};
+use crate::lock::lock;
 use crate::time::Clock;
 
 /// What all clones of a store share.
@@ -284,11 +285,6 @@ fn compared(old: Option<&KeySet>, new: &KeySet) -> KeyEvent {
         removed: old.kids_shared(new, false),
         kept: new.kids_shared(old, true),
     }
-}
-
-/// Every value under these locks is valid at every step: what a panic leaves behind can be used.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number in `0.0..1.0`, another one each time; it spreads fetches and protects nothing.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::compromised::Compromised;
 use super::discovery::{Document, Origin};
 use super::jwk::Selection;
-use super::refresh::{Fetching, RefreshSettings, Shared, lock};
+use super::refresh::{Fetching, RefreshSettings, Shared};
 use super::state::{Advice, Arrival, KeyState, MAX_WAIT, Need};
 use crate::flight::{End, has_runtime};
+use crate::lock::lock;
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Clock;
 

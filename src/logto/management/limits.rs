@@ -2,13 +2,14 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::budget::{Answer, Budget, PATIENCE, Place, Refusal};
+use crate::lock::lock;
 use crate::permissions::source::SourceError;
 use crate::time::Clock;
 
@@ -94,7 +95,7 @@ impl Limits {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.budget)
     }
 
     fn late(&self) -> SourceError {

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::records::Template;
+use crate::lock::lock;
 use crate::permissions::source::SourceError;
 
 /// More roles than that, and those known are forgotten: it costs calls and changes no answer.
@@ -47,7 +48,7 @@ pub(super) struct Shared {
 impl Shared {
     /// What a global role holds: indicators and scopes.
     pub(super) fn role(&self, id: &str) -> Arc<Answer<Pairs>> {
-        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roles = lock(&self.roles);
         if roles.len() >= MOST_ROLES && !roles.contains_key(id) {
             roles.clear();
         }
@@ -116,7 +117,7 @@ impl<T> Answer<T> {
         }
         let (asked, at) = (order.next(), now());
         let outcome = ask.await.map(Arc::new);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         if let Ok(answer) = &outcome {
             last.good = Some((asked, at, answer.clone()));
         }
@@ -125,19 +126,19 @@ impl<T> Answer<T> {
     }
 
     fn current(&self, began: Moment) -> Option<Outcome<T>> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last);
         last.outcome.as_ref().filter(|(asked, _)| *asked > began).map(|(_, outcome)| outcome.clone())
     }
 
     fn kept(&self, want: Want) -> Option<Arc<T>> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last);
         let serves = |(asked, at, _): &&(Moment, Duration, Arc<T>)| *asked > want.after && *at >= want.oldest;
         last.good.as_ref().filter(serves).map(|(.., answer)| answer.clone())
     }
 
     /// When what may serve on was asked for.
     pub(super) fn asked_at(&self) -> Option<Duration> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last);
         last.good.as_ref().map(|(_, at, _)| *at)
     }
 }

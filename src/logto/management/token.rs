@@ -1,7 +1,7 @@
 //! Asking for the access token: once for all who need one.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use super::limits::Allowance;
 use super::transport::Transport;
 use crate::http::percent::encode;
 use crate::json::Object;
+use crate::lock::lock;
 use crate::permissions::source::SourceError;
 
 const NAME: &str = "POST /oidc/token";
@@ -131,7 +132,7 @@ impl Tokens {
     }
 
     fn credential(&self) -> MutexGuard<'_, Credential> {
-        self.credential.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.credential)
     }
 }
 

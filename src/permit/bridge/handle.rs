@@ -1,12 +1,13 @@
 //! The bridge and its settings.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::event::told_by;
 use super::wishes::{Stated, Taken, Wishes};
 use crate::error::ConfigError;
+use crate::lock::lock;
 use crate::logto::webhooks::Event;
 use crate::permit::{Permit, PermitUser};
 use crate::time::{Clock, SystemClock};
@@ -129,9 +130,8 @@ impl PermitBridge {
         tenant != "default" && (self.0.manages)(tenant)
     }
 
-    /// Every value under this lock is valid at every step: what a panic leaves behind can be used.
     pub(super) fn wishes(&self) -> MutexGuard<'_, Wishes> {
-        self.0.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.wishes)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::http::{Double, PdpCall, PdpFault, Reply};
-use crate::testing::lock;
+use crate::lock::lock;
 
 const METADATA: &str = "/.well-known/authzen-configuration";
 const EVALUATION: &str = "/access/v1/evaluation";

@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::super::body::AnswerBody;
-use super::super::lock;
+use crate::lock::lock;
 
 /// What happens instead of the right answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::facts::{FACTS, Facts};
 use super::http::{Double, PdpCall, PdpFault, Reply};
-use crate::testing::lock;
+use crate::lock::lock;
 
 /// Permit.io on loopback, answering as the real one was seen to: 422 for a user that is a string and for attributes that
 /// are `null`, 401 without a key and 403 with a wrong one, 502 while its engine is down, 201 and 200 for a user, 409 for

@@ -11,10 +11,10 @@ use super::form::Form;
 use super::page::{Paging, paged};
 use super::route::Question;
 use super::state::Tenant;
+use crate::lock::lock;
 use crate::testing::answers;
 use crate::testing::answers::Right;
 use crate::testing::keys::decode;
-use crate::testing::lock;
 use crate::testing::state::State;
 use crate::time::Clock as _;
 

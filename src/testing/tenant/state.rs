@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::directory::Directory;
 use super::webhook::Outbox;
-use crate::testing::lock;
+use crate::lock::lock;
 
 /// Which Logto a tenant answers like, where they differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

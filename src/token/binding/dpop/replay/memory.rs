@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::{Mark, ProofKey};
+use crate::lock::lock;
 use crate::time::Now;
 
 /// Proofs are forgotten by slices of time, this many seconds long, when a whole slice is over.
@@ -101,7 +102,7 @@ impl ReplayMemory {
 
     /// Held for operations on maps only.
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 
