@@ -35,6 +35,7 @@ pub mod permit;
 pub mod policy;
 pub mod rejection;
 pub mod respond;
+pub mod route;
 pub mod scope;
 mod scoped;
 pub mod server;

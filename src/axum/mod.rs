@@ -15,4 +15,3 @@ mod webhooks;
 pub use authorizer::Authorizer;
 pub use extract::Claims;
 pub use guard::Guard;
-pub use routes::{Access, RouteDescription};

@@ -2,38 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 use super::guard::Guard;
 use super::methods::Methods;
 use super::route::Endpoint;
-use crate::policy::Description;
-
-/// One route of a [`Guard`]: what it answers, and who may ask. Names of fields and variants are stable in the serialized
-/// form; new ones may come.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct RouteDescription {
-    /// The methods; none stands for every method that has no route of its own on the path. `GET` answers `HEAD` too.
-    pub methods: Vec<&'static str>,
-    /// The path, below which everything belongs to a public router; none for the fallback.
-    pub path: Option<String>,
-    /// Who may ask.
-    pub access: Access,
-}
-
-/// Who may ask a route.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Access {
-    /// Those who meet this policy, `require(..)` of the guard included.
-    Policy(Box<Description>),
-    /// Everybody.
-    Public,
-    /// Everybody, and everything below the path.
-    PublicRouter,
-}
+use crate::route::{Access, RouteDescription};
 
 impl<S: Clone + Send + Sync + 'static> Guard<S> {
     /// Returns the route table as data, in the order of the guard: routes, public routers, then the fallback.
@@ -56,7 +28,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         let mut applied = self.clone();
         applied.apply_required();
         let routes = applied.routes.iter().map(|route| RouteDescription {
-            methods: route.methods.names(),
+            methods: names(route.methods),
             path: Some(route.path.clone()),
             access: Access::from(&route.endpoint),
         });
@@ -66,7 +38,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             access: Access::PublicRouter,
         });
         let fallback = applied.fallback.iter().map(|endpoint| RouteDescription {
-            methods: Methods::Whole.names(),
+            methods: names(Methods::Whole),
             path: None,
             access: Access::from(endpoint),
         });
@@ -74,21 +46,15 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
     }
 }
 
+fn names(methods: Methods) -> Vec<String> {
+    methods.names().into_iter().map(str::to_owned).collect()
+}
+
 impl<S> From<&Endpoint<S>> for Access {
     fn from(endpoint: &Endpoint<S>) -> Self {
         match endpoint {
             Endpoint::Public(_) => Self::Public,
-            Endpoint::Guarded(_, policy, _) => Self::Policy(Box::new(policy.describe())),
-        }
-    }
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Policy(policy) => f.write_str(&policy.text),
-            Self::Public => f.write_str("public"),
-            Self::PublicRouter => f.write_str("public router"),
+            Endpoint::Guarded(_, policy, _) => Self::from(&**policy),
         }
     }
 }

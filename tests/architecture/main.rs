@@ -25,7 +25,7 @@ const FLOORS: [&[&str]; 13] = [
     &["change", "organization", "permissions"],
     &["decision"],
     &["policy"],
-    &["engine"],
+    &["engine", "route"],
     &["observe", "server", "tower"],
     &["authzen", "logto", "permit"],
     &["axum", "testing"],

@@ -1,0 +1,71 @@
+//! The route table as data: for an audit, an `OpenAPI` document, a page of routes.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::policy::Description;
+
+/// One route: what it answers, and who may ask. Names of fields and variants are stable in the serialized form; new ones may
+/// come.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RouteDescription {
+    /// The methods; none stands for every method that has no route of its own on the path. `GET` answers `HEAD` too.
+    pub methods: Vec<String>,
+    /// The path, below which everything belongs to a public router; none for the fallback.
+    pub path: Option<String>,
+    /// Who may ask.
+    pub access: Access,
+}
+
+/// Who may ask a route.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Access {
+    /// Those who meet this policy, `require(..)` of the guard included.
+    Policy(Box<Description>),
+    /// Everybody.
+    Public,
+    /// Everybody, and everything below the path.
+    PublicRouter,
+}
+
+impl RouteDescription {
+    /// Returns a route with these methods (none: all) at this path.
+    ///
+    /// ```
+    /// use orgate::policy::resource;
+    /// use orgate::route::{Access, RouteDescription};
+    ///
+    /// let access = Access::from(&resource().scope("read:products"));
+    /// let route = RouteDescription::new(["GET"], "/products", access);
+    /// assert_eq!(route.access.to_string(), "resource and scope read:products");
+    /// ```
+    pub fn new<M: Into<String>>(methods: impl IntoIterator<Item = M>, path: impl Into<String>, access: Access) -> Self {
+        Self { methods: methods.into_iter().map(Into::into).collect(), path: Some(path.into()), access }
+    }
+
+    /// Returns what answers where no path matches.
+    #[must_use]
+    pub const fn fallback(access: Access) -> Self {
+        Self { methods: Vec::new(), path: None, access }
+    }
+}
+
+impl From<&crate::Policy> for Access {
+    fn from(policy: &crate::Policy) -> Self {
+        Self::Policy(Box::new(policy.describe()))
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(policy) => f.write_str(&policy.text),
+            Self::Public => f.write_str("public"),
+            Self::PublicRouter => f.write_str("public router"),
+        }
+    }
+}
