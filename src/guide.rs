@@ -3,3 +3,24 @@
 /// The way of a request through the source, with the names of the functions.
 #[doc = include_str!("../docs/guide/how-a-request-is-decided.md")]
 pub mod how_a_request_is_decided {}
+
+/// Settings and oddities of other issuers, one page each.
+pub mod issuers {
+    #[doc = include_str!("../docs/guide/issuers/auth0.md")]
+    pub mod auth0 {}
+
+    #[doc = include_str!("../docs/guide/issuers/cognito.md")]
+    pub mod cognito {}
+
+    #[doc = include_str!("../docs/guide/issuers/entra.md")]
+    pub mod entra {}
+
+    #[doc = include_str!("../docs/guide/issuers/keycloak.md")]
+    pub mod keycloak {}
+
+    #[doc = include_str!("../docs/guide/issuers/okta.md")]
+    pub mod okta {}
+
+    #[doc = include_str!("../docs/guide/issuers/zitadel.md")]
+    pub mod zitadel {}
+}

@@ -98,7 +98,7 @@ pub(super) fn authenticate(
         }
         evidence.discard();
     }
-    let permit = evidence.take_permit();
+    let mut permit = evidence.take_permit();
     // A key that was waited for must be put to use.
     if evidence.key().is_none()
         && let Some(token) = state.verified.get(credentials.as_bytes(), &state.entries, now)?
@@ -107,12 +107,18 @@ pub(super) fn authenticate(
         return Ok(token);
     }
     let issuers = state.entries.load();
-    let permit = || permit.or_else(|| state.permits.try_acquire());
+    let permit = || permit.take().or_else(|| state.permits.try_acquire());
     let text = credentials.token()?;
     if let Some(outcome) = introspected(text, &issuers, *now, evidence) {
         return outcome;
     }
-    let token = jwt::verify(text, &issuers, *now, evidence.key(), permit)?;
+    let mut failed = evidence.take_failed_keys();
+    let verified =
+        jwt::verify(text, &issuers, *now, jwt::Search { awaited: evidence.key(), failed: &mut failed }, permit);
+    if !failed.is_empty() {
+        evidence.gather().failed = failed;
+    }
+    let token = verified?;
     state.verified.insert(&token);
     Ok(token)
 }

@@ -8,6 +8,7 @@ use crate::change::Epoch;
 use crate::decision::Decided;
 use crate::permissions::Waited;
 use crate::policy::CheckMemory;
+use crate::signature::VerifyingKey;
 use crate::token::AccessToken;
 use crate::token::binding::Proven;
 use crate::token::introspect::Answer;
@@ -31,6 +32,8 @@ pub(crate) struct Evidence {
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) key: Option<AwaitedKey>,
+    /// Keys that did not verify the token.
+    pub(super) failed: Vec<Arc<VerifyingKey>>,
     pub(super) permit: Option<Permit>,
     /// What the issuer says of an opaque token.
     pub(super) answer: Option<Arc<Answer>>,
@@ -74,6 +77,10 @@ impl Evidence {
 
     pub(super) fn key(&self) -> Option<&AwaitedKey> {
         self.gathered()?.key.as_ref()
+    }
+
+    pub(super) fn take_failed_keys(&mut self) -> Vec<Arc<VerifyingKey>> {
+        self.gathered.as_mut().map(|gathered| std::mem::take(&mut gathered.failed)).unwrap_or_default()
     }
 
     pub(super) fn take_proven(&mut self) -> Option<Box<Proven>> {

@@ -7,7 +7,7 @@ use crate::issuer::TrustedIssuer;
 use crate::issuer::keys::Arrival;
 use crate::permissions::WantedPermissions;
 use crate::rejection::Rejection;
-use crate::signature::Algorithm;
+use crate::signature::{Algorithm, VerifyingKey};
 use crate::token::binding::Unshared;
 use crate::token::introspect::Introspector;
 
@@ -41,6 +41,8 @@ pub(crate) struct MissingKey {
     pub(crate) kid: Option<String>,
     pub(crate) algorithm: Algorithm,
     pub(crate) arrival: Arrival,
+    /// Keys that did not verify the token.
+    pub(crate) failed: Vec<Arc<VerifyingKey>>,
 }
 
 /// An opaque token, and whom to ask about it.

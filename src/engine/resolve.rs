@@ -61,12 +61,11 @@ async fn obtain(state: &State, evidence: &mut Evidence, need: Need) -> Result<()
 async fn fetch(state: &State, evidence: &mut Evidence, need: Need) -> Result<(), Rejection> {
     match need {
         Need::Key(_) if evidence.key().is_some() => {
-            let detail = "the issuer was replaced while its key was fetched";
+            let detail = "the issuer or its keys were replaced while a key was fetched";
             return Err(Rejection::unavailable(RETRY_AFTER, detail));
         }
         Need::Key(missing) => {
-            let arrival = Some(missing.arrival);
-            let outcome = missing.issuer.keys.resolve(missing.kid.as_deref(), missing.algorithm, arrival).await;
+            let outcome = missing.issuer.keys.resolve(missing.sought(), Some(missing.arrival)).await;
             evidence.gather().key = Some(missing.awaited(outcome)?);
         }
         Need::Permit => evidence.gather().permit = Some(state.permits.acquire().await?),

@@ -106,6 +106,8 @@ pub(crate) struct IssuerRules {
     /// Clients whose tokens are for this API where they have no `aud`.
     pub(crate) client_audience: Vec<String>,
     pub(crate) scope_form: ScopeForm,
+    /// Whether several keys may be tried for a token that names none.
+    pub(crate) keys_without_kid: bool,
     pub(crate) leeway: Duration,
     /// Whether there is a source of live permissions for its subjects.
     pub(crate) has_permissions: bool,
@@ -149,6 +151,7 @@ impl IssuerRules {
             scope_claim: DEFAULT_SCOPE_CLAIM.into(),
             client_audience: Vec::new(),
             scope_form: ScopeForm::Text,
+            keys_without_kid: false,
             leeway: Duration::from_secs(60),
             has_permissions: true,
         }

@@ -43,6 +43,7 @@ pub struct Issuer {
     pub(crate) scope_claim: ClaimName,
     pub(crate) client_audience: Option<Vec<String>>,
     pub(crate) scope_form: ScopeForm,
+    pub(crate) keys_without_kid: bool,
     pub(crate) permissions: Option<PermissionsFrom>,
     pub(crate) introspection: Option<Introspection>,
 }
@@ -74,6 +75,7 @@ impl Issuer {
             scope_claim: DEFAULT_SCOPE_CLAIM.into(),
             client_audience: None,
             scope_form: ScopeForm::default(),
+            keys_without_kid: false,
             permissions: None,
             introspection: None,
         }
@@ -139,6 +141,18 @@ impl Issuer {
     /// nothing.)
     pub fn default_rsa_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.default_rsa_algorithm = Some(algorithm);
+        self
+    }
+
+    /// Tries keys for tokens that name none: for issuers whose keys or tokens have no `kid`.
+    ///
+    /// For a token without `kid`, up to four keys of its algorithm are tried, in the order of the key set. For a token with
+    /// a `kid` that no key has, up to four keys without `kid` are. Each attempt counts as a signature check. If none fits,
+    /// the key set may be fetched once more, within the limits for unknown keys.
+    ///
+    /// Default: off. Then a token without `kid` is accepted only if exactly one key of the set has its algorithm.
+    pub fn keys_without_kid(mut self) -> Self {
+        self.keys_without_kid = true;
         self
     }
 

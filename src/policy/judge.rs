@@ -154,14 +154,16 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
         }
         Some(Model::Member { indicator, source, acting_allowed }) => {
             judge_resource(indicator.as_deref(), token)?;
-            let wrong = |detail: String| {
-                let denial = Rejection::new(RejectionKind::WrongOrganization, Remediation::None, detail);
+            let wrong = |remediation, detail: String| {
+                let denial = Rejection::new(RejectionKind::WrongOrganization, remediation, detail);
                 Refusal::from(denial.with_scopes(compiled.clause.required_scopes(), Vec::new()))
             };
-            let requested = source.value(scene.request, sources)?;
-            let requested = requested.ok_or_else(|| wrong(format!("the request names no organization ({source})")))?;
+            let requested = source
+                .value(scene.request, sources)?
+                .ok_or_else(|| wrong(Remediation::None, format!("the request names no organization ({source})")))?;
             if token.organization_claim().is_some_and(|claimed| *claimed != *requested) {
-                return Err(wrong(format!("the request's organization ({source}) is not the token's")));
+                let detail = format!("the request's organization ({source}) is not the token's");
+                return Err(wrong(Remediation::OrganizationToken, detail));
             }
             if !acting_allowed && token.actors().next().is_some() {
                 return Err(denied("an actor uses the token, and the policy does not say acting_allowed()").into());

@@ -147,6 +147,7 @@ impl EntrySettings {
             scope_claim: issuer.scope_claim.clone(),
             client_audience: client_audience(issuer)?,
             scope_form: issuer.scope_form,
+            keys_without_kid: issuer.keys_without_kid,
             leeway: self.leeway,
             has_permissions: issuer.permissions.is_some(),
         })
@@ -159,7 +160,11 @@ impl EntrySettings {
         seen: &Arc<IssuerClock>,
         compromised: &Compromised,
     ) -> Result<KeyStore, ConfigError> {
-        let key_rules = KeyRules { algorithms: rules.algorithms.clone(), rsa_default: rsa_default(issuer)? };
+        let key_rules = KeyRules {
+            algorithms: rules.algorithms.clone(),
+            rsa_default: rsa_default(issuer)?,
+            keys_without_kid: rules.keys_without_kid,
+        };
         let source = match &issuer.keys {
             Keys::Json(_) if issuer.seed.is_some() => {
                 return Err(ConfigError::new(format_args!(

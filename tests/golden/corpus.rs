@@ -60,7 +60,7 @@ pub(crate) struct App {
 
 macro_rules! recorded {
     ($name:literal) => {
-        serde_json::from_str(include_str!(concat!("logto-1.37/", $name))).expect($name)
+        serde_json::from_str(include_str!(concat!("../golden/logto-1.37/", $name))).expect($name)
     };
 }
 
@@ -86,6 +86,22 @@ pub(crate) fn rotation() -> Rotation {
 
 pub(crate) fn scenario() -> Scenario {
     recorded!("scenario.json")
+}
+
+pub(crate) fn permission_change() -> Value {
+    recorded!("permission_change.json")
+}
+
+pub(crate) fn member_removed() -> Value {
+    recorded!("member_removed.json")
+}
+
+pub(crate) fn suspended_user() -> Value {
+    recorded!("suspended_user.json")
+}
+
+pub(crate) fn webhooks() -> Value {
+    recorded!("webhooks.json")
 }
 
 /// The body of the discovery document.

@@ -4,8 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::match_bool, clippy::redundant_closure_for_method_calls, reason = "they read better here")]
 
-mod api;
+#[macro_use]
 mod corpus;
+mod api;
+mod changes;
+#[allow(dead_code, reason = "its other users need more of it")]
+#[path = "../tenant/scenario.rs"]
+mod scenario;
 mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -24,3 +24,4 @@ mod sources;
 mod support;
 mod tenants;
 mod transport;
+mod without_kid;

@@ -11,6 +11,7 @@ use orgate::policy::{Policy, path, resource};
 use orgate::testing::{Endpoint, RoleType, TestClock, TestTenant, TokenRequest};
 use orgate::{Issuer, Organization, ResourceServer};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -34,6 +35,7 @@ impl Coins {
 struct Issued {
     tenant: TestTenant,
     suspended: Vec<&'static str>,
+    members: Vec<(&'static str, &'static str)>,
 }
 
 impl Issued {
@@ -56,11 +58,13 @@ impl Issued {
         if coins.toss() {
             tenant.give_role(USERS[0], "global");
         }
+        let mut members = Vec::new();
         for organization in ORGANIZATIONS {
             tenant.add_organization(organization);
             for (id, role) in USERS.map(|user| (user, "writer")).into_iter().chain([(MACHINE, "robot")]) {
                 if coins.toss() {
                     tenant.add_member(organization, id);
+                    members.push((organization, id));
                     if coins.toss() {
                         tenant.give_organization_role(organization, id, role);
                     }
@@ -82,13 +86,36 @@ impl Issued {
         for user in &suspended {
             tenant.suspend(user);
         }
-        Self { tenant, suspended }
+        Self { tenant, suspended, members }
     }
 
     fn entry(&self, name: &str, clock: &TestClock) -> Issuer {
         let (id, secret) = self.tenant.management_client();
         let management = LogtoManagement::builder(self.tenant.origin(), id, secret).clock(clock.clone());
         Issuer::new(self.tenant.issuer().url()).name(name).permissions(management.build().unwrap())
+    }
+
+    /// Takes away some of what was given: memberships, consents, roles, users, an organization.
+    fn change(&self, coins: &mut Coins) {
+        let tenant = &self.tenant;
+        for (organization, member) in &self.members {
+            if coins.toss() && coins.toss() {
+                tenant.remove_member(organization, member);
+            }
+        }
+        for organization in ORGANIZATIONS {
+            for user in USERS {
+                if coins.toss() && coins.toss() {
+                    tenant.withdraw_consent(user, "partner", organization);
+                }
+            }
+        }
+        if coins.toss() {
+            tenant.take_role(USERS[0], "global");
+        }
+        if coins.toss() && coins.toss() {
+            tenant.remove_organization(ORGANIZATIONS[1]);
+        }
     }
 
     /// Whether a token for this organization would hold the scope, if it were issued now.
@@ -109,6 +136,21 @@ impl Issued {
     }
 }
 
+/// The audience of an organization's own tokens.
+fn own(organization: &str) -> String {
+    format!("urn:logto:organization:{organization}")
+}
+
+/// How many situations granted and denied, before and after the changes.
+#[derive(Default)]
+struct Seen([[u32; 2]; 2]);
+
+impl Seen {
+    fn count(&mut self, grants: bool, is_changed: bool) {
+        self.0[usize::from(is_changed)][usize::from(grants)] += 1;
+    }
+}
+
 fn app(server: &ResourceServer, policy: Policy) -> Router {
     server.guard().get("/{org}", async |org: Organization| org.id().to_owned(), policy).into_router().unwrap()
 }
@@ -124,7 +166,8 @@ async fn ask(app: &Router, organization: &str, token: &str) -> (u16, Value) {
     (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
-async fn compare(coins: Vec<bool>) -> Result<(), TestCaseError> {
+async fn compare(coins: Vec<bool>) -> Result<Seen, TestCaseError> {
+    let mut seen = Seen::default();
     let mut coins = Coins(coins.into_iter());
     let clock = TestClock::new(Duration::from_secs(1_800_000_000));
     let (one, two) = (Issued::start(&clock, &mut coins).await, Issued::start(&clock, &mut coins).await);
@@ -133,7 +176,11 @@ async fn compare(coins: Vec<bool>) -> Result<(), TestCaseError> {
     let member = || resource().for_member_of(path("org")).scope("write").any_issuer().live();
     let (app, acting) = (app(&server, member()), app(&server, member().acting_allowed()));
     let subjects = USERS.into_iter().flat_map(|user| CLIENTS.map(|client| (user, client)));
-    for issued in [&one, &two] {
+    // As it is at first, and once some are removed, withdraw a consent, or lose a role.
+    for (issued, is_changed) in [(&one, false), (&two, false), (&one, true), (&two, true)] {
+        if is_changed {
+            issued.change(&mut coins);
+        }
         for (subject, client) in subjects.clone().chain([(MACHINE, MACHINE)]) {
             clock.advance(Duration::from_secs(10));
             for organization in ORGANIZATIONS.into_iter().chain(["unknown"]) {
@@ -161,26 +208,52 @@ async fn compare(coins: Vec<bool>) -> Result<(), TestCaseError> {
                 prop_assert_eq!(ask(&app, organization, &same).await.0 == 200, grants, "{}", what);
                 let other = token().scope("write").claim("organization_id", "o9").mint();
                 prop_assert_eq!(ask(&app, organization, &other).await.0, 403, "{}", what);
+                // What custom claims can make of it is never taken for absent, nor for the request's.
+                for forged in [json!(""), json!(null), json!([organization]), json!(1), json!({ "id": organization })] {
+                    let forged = token().scope("write").claim("organization_id", forged).mint();
+                    prop_assert!(matches!(ask(&app, organization, &forged).await.0, 401 | 403), "{}", what);
+                }
+                // A token of the organization, and one for both.
+                for audience in [vec![own(organization)], vec![own(organization), API.to_owned()]] {
+                    let own = token().scope("write").audience(audience).mint();
+                    prop_assert!(matches!(ask(&app, organization, &own).await.0, 401 | 403), "{}", what);
+                }
                 // Somebody acts for the subject.
                 for act in [json!({ "sub": "agent" }), json!({})] {
                     let acted = token().scope("write").claim("act", act).mint();
                     prop_assert_eq!(ask(&app, organization, &acted).await.0, 403, "{}", what);
                     prop_assert_eq!(ask(&acting, organization, &acted).await.0 == 200, grants, "{}", what);
                 }
+                let acted = token().scope("write").claim("act", json!(null)).mint();
+                prop_assert!(ask(&app, organization, &acted).await.0 != 200, "{}", what);
+                seen.count(grants, is_changed);
             }
         }
     }
-    Ok(())
+    Ok(seen)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+/// As many worlds as this, if the environment does not say otherwise.
+const WORLDS: u32 = 4;
+const WORLDS_FROM: &str = "ORGATE_WORLDS";
 
-    #[test]
-    fn members_pass_where_a_token_for_the_organization_would(coins in prop::collection::vec(any::<bool>(), 140)) {
+#[test]
+fn members_pass_where_a_token_for_the_organization_would() {
+    let worlds = std::env::var(WORLDS_FROM).map_or(WORLDS, |count| count.parse().expect(WORLDS_FROM));
+    let mut config = ProptestConfig::with_cases(worlds);
+    config.failure_persistence = None;
+    let counts = std::cell::RefCell::new([[0; 2]; 2]);
+    let compared = TestRunner::new(config).run(&prop::collection::vec(any::<bool>(), 240), |coins| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(compare(coins))?;
-    }
+        let seen = runtime.block_on(compare(coins))?;
+        let mut counts = counts.borrow_mut();
+        seen.0.into_iter().flatten().zip(counts.as_flattened_mut()).for_each(|(seen, count)| *count += seen);
+        Ok(())
+    });
+    compared.unwrap();
+    let counts = counts.into_inner();
+    println!("{worlds} worlds; denied and granted, before and after changes: {counts:?}");
+    assert!(counts.as_flattened().iter().all(|count| *count > 0), "{counts:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orgate::logto::{LogtoManagement, LogtoManagementBuilder};
 use orgate::permissions::{PermissionModel, PermissionQuery, PermissionSource as _, Permissions, SourceError};
-use orgate::testing::{Endpoint, RoleType, TestClock, TestTenant};
+use orgate::testing::{Endpoint, RoleType, TestClock, TestTenant, TestTenantBuilder};
 use orgate::token::SubjectKind;
 
 pub(crate) const API: &str = "https://api.example.com/orders";
@@ -41,9 +41,23 @@ impl World {
         Self::configured(|builder| builder.calls_per_10_seconds(40)).await
     }
 
+    /// A tenant of Logto's cloud, by its resource indicator, with the budget that is the default there.
+    pub(crate) async fn in_cloud() -> Self {
+        const RESOURCE: &str = "https://acme.logto.app/api";
+        let tenant = TestTenant::builder().management_resource(RESOURCE);
+        Self::of(tenant, |builder| builder.management_resource(RESOURCE)).await
+    }
+
     pub(crate) async fn configured(change: impl FnOnce(LogtoManagementBuilder) -> LogtoManagementBuilder) -> Self {
+        Self::of(TestTenant::builder(), change).await
+    }
+
+    async fn of(
+        tenant: TestTenantBuilder,
+        change: impl FnOnce(LogtoManagementBuilder) -> LogtoManagementBuilder,
+    ) -> Self {
         let clock = TestClock::new(Duration::from_secs(1_800_000_000));
-        let tenant = TestTenant::builder().clock(clock.clone()).start().await;
+        let tenant = tenant.clock(clock.clone()).start().await;
         let (id, secret) = tenant.management_client();
         let builder = LogtoManagement::builder(tenant.origin(), id, secret).clock(clock.clone());
         let source = change(builder).build().unwrap();

@@ -19,6 +19,8 @@ use crate::time::Clock as _;
 use crate::tower::RequireLayer;
 use crate::{Issuer, ResourceServer};
 
+mod attempts;
+
 const API: &str = "https://api.example.com";
 const PASSED: u16 = 200;
 const REFUSED: u16 = 401;

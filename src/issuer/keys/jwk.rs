@@ -20,20 +20,23 @@ const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 pub(crate) struct KeyRules {
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) rsa_default: Algorithm,
+    /// Whether keys are tried for tokens that name none.
+    pub(crate) keys_without_kid: bool,
 }
 
 /// The usable keys of one document.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeySet {
-    keys: Vec<Key>,
+    pub(super) keys: Vec<Key>,
     /// Kids that stand in the document but cannot be used. To ask the issuer again would not help.
-    unusable: Vec<Box<str>>,
+    pub(super) unusable: Vec<Box<str>>,
+    pub(super) tries_keys: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Key {
-    kid: Option<Box<str>>,
-    verifying: Arc<VerifyingKey>,
+pub(super) struct Key {
+    pub(super) kid: Option<Box<str>>,
+    pub(super) verifying: Arc<VerifyingKey>,
     thumbprint: Thumbprint,
     /// As the issuer wrote it.
     raw: Arc<str>,
@@ -46,17 +49,6 @@ pub(crate) struct Parsed {
     pub(crate) skipped: Vec<String>,
     /// Private keys: whoever read this document can sign with them. None of them is in the set.
     pub(crate) private: Vec<PrivateKey>,
-}
-
-/// What a set says about the key that a token names.
-#[derive(Debug)]
-pub(crate) enum Selection<'a> {
-    Key(&'a Arc<VerifyingKey>),
-    /// The set knows the `kid`, but has no key of that name for the token's algorithm; or no `kid` was given and not
-    /// exactly one key fits.
-    NoneFits,
-    /// The set does not know the `kid`: a newer one might.
-    UnknownKid,
 }
 
 impl KeySet {
@@ -84,7 +76,7 @@ impl KeySet {
         if keys.len() > MAX_KEYS {
             return Err(format!("{} keys, more than {MAX_KEYS}", keys.len()));
         }
-        let mut parsed = Self::default();
+        let mut parsed = Self { tries_keys: rules.keys_without_kid, ..Self::default() };
         let (mut skipped, mut private) = (Vec::new(), Vec::new());
         for (index, raw) in keys.into_iter().enumerate() {
             let object = Object::document(raw.get().as_bytes());
@@ -122,7 +114,7 @@ impl KeySet {
 
     /// The set without these keys. Tokens that name them are refused; asking the issuer again would not help.
     pub(crate) fn without(&self, is_refused: impl Fn(&Thumbprint) -> bool) -> Self {
-        let mut kept = Self { keys: Vec::new(), unusable: self.unusable.clone() };
+        let mut kept = Self { keys: Vec::new(), unusable: self.unusable.clone(), tries_keys: self.tries_keys };
         for key in &self.keys {
             if is_refused(&key.thumbprint) {
                 kept.unusable.extend(key.kid.clone());
@@ -158,24 +150,6 @@ impl KeySet {
                 self.keys.push(key.clone());
             }
         }
-    }
-
-    /// The one key that a token's header names.
-    pub(crate) fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Selection<'_> {
-        let fits = |key: &&Key| key.verifying.algorithm() == algorithm;
-        let Some(kid) = kid else {
-            let mut fitting = self.keys.iter().filter(fits);
-            return match (fitting.next(), fitting.next()) {
-                (Some(key), None) => Selection::Key(&key.verifying),
-                _ => Selection::NoneFits,
-            };
-        };
-        let mut named = self.keys.iter().filter(|key| key.kid.as_deref() == Some(kid)).peekable();
-        if named.peek().is_none() {
-            let unusable = self.unusable.iter().any(|other| **other == *kid);
-            return if unusable { Selection::NoneFits } else { Selection::UnknownKid };
-        }
-        named.find(fits).map_or(Selection::NoneFits, |key| Selection::Key(&key.verifying))
     }
 
     /// Keeps the identity of keys that did not change, so that what rests on a key can see that it is still there.

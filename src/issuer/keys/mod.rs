@@ -11,6 +11,7 @@ mod jwk;
 mod operate;
 mod ready;
 mod refresh;
+mod select;
 mod state;
 mod status;
 mod store;
@@ -20,8 +21,6 @@ pub(crate) use compromised::Compromised;
 pub(crate) use discovery::{Document, KeySource, Origin};
 pub use event::KeyEvent;
 pub(crate) use event::Watcher;
-#[cfg(test)]
-pub(crate) use jwk::Selection;
 pub(crate) use jwk::{KeyRules, KeySet, parse_key};
 pub use operate::RefreshError;
 pub(crate) use operate::refresh;
@@ -29,6 +28,9 @@ pub use ready::NotReady;
 pub(crate) use ready::all_ready;
 pub(crate) use refresh::RefreshSettings;
 pub(crate) use refresh::jitter;
+#[cfg(test)]
+pub(crate) use select::Selection;
+pub(crate) use select::Sought;
 pub(crate) use state::Arrival;
 pub use status::{KeySetState, KeySetStatus};
 pub(crate) use store::{KeyRefusal, KeyStore, Lookup};

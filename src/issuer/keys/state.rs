@@ -138,7 +138,8 @@ impl KeyState {
                     Advice::Use
                 }
             }
-            ((Phase::Fresh, Some(held)), Need::Kid { kid, arrival }) => self.ask_unknown(held, kid, arrival, now),
+            ((Phase::Fresh, Some(held)), Need::Kid { kid, arrival }) => self.ask_unknown(held, Some(kid), arrival, now),
+            ((Phase::Fresh, Some(held)), Need::Unnamed { arrival }) => self.ask_unknown(held, None, arrival, now),
             ((Phase::Expired, Some(held)), Need::Held) => match self.flight {
                 _ if held.proven_stale && self.may_start(now) => Advice::UseAndFetch(self.start(now)),
                 _ if held.proven_stale => Advice::Use,
@@ -152,12 +153,14 @@ impl KeyState {
         }
     }
 
-    fn ask_unknown(&mut self, held: Held, kid: &str, arrival: Arrival, now: Duration) -> Advice {
+    fn ask_unknown(&mut self, held: Held, kid: Option<&str>, arrival: Arrival, now: Duration) -> Advice {
         if held.flight.0 > arrival.0 {
-            self.remember_refused(kid, now);
+            if let Some(kid) = kid {
+                self.remember_refused(kid, now);
+            }
             return Advice::NotInSet;
         }
-        if self.refused.get(kid).is_some_and(|until| now < *until) {
+        if kid.and_then(|kid| self.refused.get(kid)).is_some_and(|until| now < *until) {
             return Advice::NotInSet;
         }
         if self.flight.is_some() {
@@ -183,7 +186,7 @@ impl KeyState {
     pub(crate) fn give_up(&mut self, need: Need<'_>, now: Duration) -> Advice {
         let advice = match (self.phase(now).0, need) {
             (Phase::Fresh | Phase::Expired, Need::Held) => Advice::Use,
-            (Phase::Fresh, Need::Kid { .. }) => Advice::Unresolved,
+            (Phase::Fresh, Need::Kid { .. } | Need::Unnamed { .. }) => Advice::Unresolved,
             _ => Advice::Unavailable(self.retry_at.saturating_sub(now).max(FIRST_BACKOFF)),
         };
         self.note_stale(advice, now);

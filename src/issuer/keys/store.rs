@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::compromised::Compromised;
 use super::discovery::{Document, Origin};
-use super::jwk::Selection;
 use super::refresh::{Fetching, RefreshSettings, Shared};
+use super::select::{Selection, Sought};
 use super::state::{Advice, Arrival, KeyState, MAX_WAIT, Need};
 use crate::flight::{End, has_runtime};
 use crate::lock::lock;
@@ -30,9 +30,9 @@ pub(crate) enum Lookup {
 pub(crate) enum KeyRefusal {
     /// The set has no key that fits the token's header.
     NoneFits,
-    /// The set was fetched to make sure, and does not have the `kid`.
+    /// The set was fetched to make sure, and does not have the key.
     NotInSet,
-    /// The `kid` is unknown and could not be looked up now.
+    /// The key is unknown and could not be looked up now.
     Unresolved,
     /// There are no keys to decide by; try again after this time.
     Unavailable(Duration),
@@ -58,11 +58,11 @@ impl KeyStore {
     }
 
     /// The key for a token's header, if it can be told without waiting.
-    pub(crate) fn lookup(&self, kid: Option<&str>, algorithm: Algorithm, now: Duration) -> Lookup {
-        self.ask(kid, algorithm, None, now)
+    pub(crate) fn lookup(&self, sought: Sought<'_>, arrival: Option<Arrival>, now: Duration) -> Lookup {
+        self.ask(sought, arrival, now)
     }
 
-    /// Until when [`lookup`](Self::lookup) would answer with this very key if nothing changes; `None` if that cannot be told
+    /// Until when [`lookup`](Self::lookup) would let a token rest on this very key if nothing changes; `None` if that cannot be told
     /// by looking. Nothing is written, not even a count: threads do not get into each other's way.
     pub(crate) fn holds_until(
         &self,
@@ -73,23 +73,27 @@ impl KeyStore {
     ) -> Option<Duration> {
         let current = self.0.current.load();
         let current = current.as_ref().filter(|current| now < current.unquestioned_until)?;
-        let selection = current.document.set.select(kid, algorithm);
-        let is_held = matches!(selection, Selection::Key(held) if Weak::as_ptr(key) == Arc::as_ptr(held));
-        is_held.then_some(current.unquestioned_until)
+        current.document.set.accepts(key, kid, algorithm).then_some(current.unquestioned_until)
+    }
+
+    /// Whether the set lets a token rest on this very key. Whether the set may be used at all is for
+    /// [`lookup`](Self::lookup) to say.
+    pub(crate) fn accepts(&self, key: &Weak<VerifyingKey>, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        let current = self.0.current.load();
+        current.as_ref().is_some_and(|current| current.document.set.accepts(key, kid, algorithm))
     }
 
     /// The key for a token's header, waiting for a fetch where that is needed: two seconds at most.
     pub(crate) async fn resolve(
         &self,
-        kid: Option<&str>,
-        algorithm: Algorithm,
+        sought: Sought<'_>,
         mut arrival: Option<Arrival>,
     ) -> Result<Arc<VerifyingKey>, KeyRefusal> {
         let Some(fetching) = &self.0.fetching else {
             let current = self.0.current.load();
-            return answer(current.as_ref().map(|current| current.document.set.select(kid, algorithm)).as_ref());
+            return answer(current.as_ref().map(|current| current.document.set.select(sought)).as_ref());
         };
-        let step = || match self.ask(kid, algorithm, arrival, self.0.clock.now().monotonic) {
+        let step = || match self.ask(sought, arrival, self.0.clock.now().monotonic) {
             Lookup::Key(key) => Some(Ok(key)),
             Lookup::Refused(refusal) => Some(Err(refusal)),
             Lookup::Wait(since) => {
@@ -98,24 +102,24 @@ impl KeyStore {
             }
         };
         let waited = fetching.flight.wait(MAX_WAIT, step).await;
-        waited.unwrap_or_else(|_| self.without_waiting(fetching, kid, algorithm))
+        waited.unwrap_or_else(|_| self.without_waiting(fetching, sought))
     }
 
     /// Waits until a set is there.
     pub(crate) async fn ready(&self) -> Result<(), Duration> {
         // Asking without a kid never asks for more than a set; which key it has does not matter.
-        match self.resolve(None, Algorithm::Es384, None).await {
+        match self.resolve(Sought::of(None, Algorithm::Es384), None).await {
             Err(KeyRefusal::Unavailable(retry_after)) => Err(retry_after),
             _ => Ok(()),
         }
     }
 
-    fn ask(&self, kid: Option<&str>, algorithm: Algorithm, arrival: Option<Arrival>, now: Duration) -> Lookup {
+    fn ask(&self, sought: Sought<'_>, arrival: Option<Arrival>, now: Duration) -> Lookup {
         if let Some(current) = self.0.current.load().as_ref().filter(|current| now < current.unquestioned_until) {
-            match current.document.set.select(kid, algorithm) {
+            match current.document.set.select(sought) {
                 Selection::Key(key) => return Lookup::Key(key.clone()),
                 Selection::NoneFits => return Lookup::Refused(KeyRefusal::NoneFits),
-                Selection::UnknownKid => {}
+                Selection::Unknown => {}
             }
         }
         let Some(fetching) = &self.0.fetching else { return Lookup::Refused(KeyRefusal::NotInSet) };
@@ -124,7 +128,7 @@ impl KeyStore {
             self.0.land(fetching, flight, End::Lost);
         }
         let (advice, arrival, answer) =
-            self.consult(fetching, kid, algorithm, arrival, now, |state, need| state.ask(need, now));
+            self.consult(fetching, sought, arrival, now, |state, need| state.ask(need, now));
         match advice {
             Advice::Wait => return Lookup::Wait(arrival),
             Advice::Fetch(flight) => {
@@ -140,22 +144,16 @@ impl KeyStore {
     }
 
     /// The answer when there is no time left to wait.
-    fn without_waiting(
-        &self,
-        fetching: &Fetching,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-    ) -> Result<Arc<VerifyingKey>, KeyRefusal> {
+    fn without_waiting(&self, fetching: &Fetching, sought: Sought<'_>) -> Result<Arc<VerifyingKey>, KeyRefusal> {
         let now = self.0.clock.now().monotonic;
-        self.consult(fetching, kid, algorithm, None, now, |state, need| state.give_up(need, now)).2
+        self.consult(fetching, sought, None, now, |state, need| state.give_up(need, now)).2
     }
 
     /// What the state machine advises, when the request arrived, and what that means for one that does not wait.
     fn consult(
         &self,
         fetching: &Fetching,
-        kid: Option<&str>,
-        algorithm: Algorithm,
+        sought: Sought<'_>,
         arrival: Option<Arrival>,
         now: Duration,
         advise: impl FnOnce(&mut KeyState, Need<'_>) -> Advice,
@@ -163,9 +161,9 @@ impl KeyStore {
         let mut state = lock(&fetching.state);
         // Under the lock: advice about one set must not be followed with another.
         let current = self.0.current.load();
-        let selection = current.as_ref().map(|current| current.document.set.select(kid, algorithm));
+        let selection = current.as_ref().map(|current| current.document.set.select(sought));
         let arrival = arrival.unwrap_or_else(|| state.arrival());
-        let advice = advise(&mut state, need(selection.as_ref(), kid, arrival));
+        let advice = advise(&mut state, need(selection.as_ref(), sought.kid, arrival));
         let note = state.note();
         // Those who come next need not ask, nor wait for this lock: not while a fetch is in flight, nor in an outage.
         if let Some(current) = current.as_ref().filter(|_| matches!(advice, Advice::Use | Advice::UseAndFetch(_))) {
@@ -182,7 +180,8 @@ impl KeyStore {
 
 fn need<'a>(selection: Option<&Selection<'_>>, kid: Option<&'a str>, arrival: Arrival) -> Need<'a> {
     match (selection, kid) {
-        (Some(Selection::UnknownKid), Some(kid)) => Need::Kid { kid, arrival },
+        (Some(Selection::Unknown), Some(kid)) => Need::Kid { kid, arrival },
+        (Some(Selection::Unknown), None) => Need::Unnamed { arrival },
         _ => Need::Held,
     }
 }
@@ -203,7 +202,7 @@ fn answer(selection: Option<&Selection<'_>>) -> Result<Arc<VerifyingKey>, KeyRef
     match selection {
         Some(Selection::Key(key)) => Ok((*key).clone()),
         Some(Selection::NoneFits) => Err(KeyRefusal::NoneFits),
-        Some(Selection::UnknownKid) => Err(KeyRefusal::NotInSet),
+        Some(Selection::Unknown) => Err(KeyRefusal::NotInSet),
         None => Err(KeyRefusal::Unresolved),
     }
 }

@@ -9,30 +9,41 @@ use super::segments::Segments;
 use super::times;
 use crate::engine::{MissingKey, Need, Stop};
 use crate::issuer::Profile;
-use crate::issuer::keys::{Arrival, KeyRefusal, Lookup};
+use crate::issuer::keys::{Arrival, KeyRefusal, Lookup, Sought};
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::json::Object;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
-use crate::signature::{Algorithm, VerifyingKey};
+use crate::signature::VerifyingKey;
 use crate::time::Now;
 use crate::token::AccessToken;
 use crate::token::received::{Received, difference};
+
+/// More keys than are tried for one token: those of one set, and those of the set that is fetched to make sure.
+const MOST_FAILED: usize = 8;
 
 /// A key that was waited for: it verifies tokens of its entry, and of no other.
 pub(crate) struct AwaitedKey {
     entry: Arc<TrustedIssuer>,
     key: Arc<VerifyingKey>,
+    arrival: Arrival,
+}
+
+/// How far the search for a token's key has come.
+pub(crate) struct Search<'a> {
+    pub(crate) awaited: Option<&'a AwaitedKey>,
+    /// Keys that did not verify the token.
+    pub(crate) failed: &'a mut Vec<Arc<VerifyingKey>>,
 }
 
 /// Verifies a token: shape, header, issuer, profile, end, key, signature, claims.
 ///
-/// What costs nothing comes first. `permit` is asked before the signature is checked, and held meanwhile.
+/// What costs nothing comes first. `permit` is asked before each check of the signature, and held meanwhile.
 pub(crate) fn verify<P>(
     token: &str,
     entries: &TrustedIssuers,
     now: Now,
-    awaited: Option<&AwaitedKey>,
-    permit: impl FnOnce() -> Option<P>,
+    search: Search<'_>,
+    permit: impl FnMut() -> Option<P>,
 ) -> Result<AccessToken, Stop> {
     let segments = Segments::decode(token)?;
     let header = UnverifiedHeader::read(segments.header())?;
@@ -53,20 +64,7 @@ pub(crate) fn verify<P>(
         times::judge_unverified_end(times, rules.leeway, now).map_err(about)?;
     }
 
-    let key = match awaited {
-        Some(awaited) if Arc::ptr_eq(&awaited.entry, entry) => awaited.key.clone(),
-        _ => find_key(entry, &header, now)?,
-    };
-    if key.algorithm() != header.algorithm {
-        let detail = format!("alg {}, but the key is for {}", header.algorithm, key.algorithm());
-        return Err(about(Rejection::invalid_token(detail)).into());
-    }
-    let permit = permit().ok_or(Stop::from(Need::Permit))?;
-    let is_signed = key.verify(segments.signing_input.as_bytes(), segments.signature());
-    drop(permit);
-    if !is_signed {
-        return Err(about(Rejection::invalid_token("the signature is wrong")).into());
-    }
+    let key = verifying_key(entry, &header, &segments, search, permit, now)?;
 
     let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now)).map_err(about)?;
     if let Some(issued_at) = judged.times.issued_at {
@@ -110,12 +108,57 @@ fn wrong_type(header: &UnverifiedHeader<'_>, expected: &str) -> Rejection {
     })
 }
 
-fn find_key(entry: &Arc<TrustedIssuer>, header: &UnverifiedHeader<'_>, now: Now) -> Result<Arc<VerifyingKey>, Stop> {
-    let (kid, algorithm) = (header.kid.as_deref(), header.algorithm);
-    match entry.keys.lookup(kid, algorithm, now.monotonic) {
+/// The key that verifies the signature: the one that the header names, or one of several that are tried.
+fn verifying_key<P>(
+    entry: &Arc<TrustedIssuer>,
+    header: &UnverifiedHeader<'_>,
+    segments: &Segments<'_>,
+    search: Search<'_>,
+    mut permit: impl FnMut() -> Option<P>,
+    now: Now,
+) -> Result<Arc<VerifyingKey>, Stop> {
+    let Search { awaited, failed } = search;
+    let awaited = awaited.filter(|awaited| Arc::ptr_eq(&awaited.entry, entry));
+    let rejected =
+        |detail: String| Stop::from(Rejection::invalid_token(detail).about(&entry.rules.name, header.kid.as_deref()));
+    let has_failed = |key: &Arc<VerifyingKey>, failed: &[_]| failed.iter().any(|failed| Arc::ptr_eq(failed, key));
+    loop {
+        let key = match awaited {
+            Some(awaited) if !has_failed(&awaited.key, failed) => awaited.key.clone(),
+            _ => find_key(entry, header, failed, awaited.map(|awaited| awaited.arrival), now)?,
+        };
+        if key.algorithm() != header.algorithm {
+            return Err(rejected(format!("alg {}, but the key is for {}", header.algorithm, key.algorithm())));
+        }
+        // A key that was tried already is the one that the token names.
+        if failed.len() >= MOST_FAILED || has_failed(&key, failed) {
+            return Err(rejected("the signature is wrong".to_owned()));
+        }
+        let permit = permit().ok_or(Stop::from(Need::Permit))?;
+        let is_signed = key.verify(segments.signing_input.as_bytes(), segments.signature());
+        drop(permit);
+        if is_signed {
+            return Ok(key);
+        }
+        if !entry.rules.keys_without_kid {
+            return Err(rejected("the signature is wrong".to_owned()));
+        }
+        failed.push(key);
+    }
+}
+
+fn find_key(
+    entry: &Arc<TrustedIssuer>,
+    header: &UnverifiedHeader<'_>,
+    failed: &[Arc<VerifyingKey>],
+    arrival: Option<Arrival>,
+    now: Now,
+) -> Result<Arc<VerifyingKey>, Stop> {
+    let sought = Sought { kid: header.kid.as_deref(), algorithm: header.algorithm, failed };
+    match entry.keys.lookup(sought, arrival, now.monotonic) {
         Lookup::Key(key) => Ok(key),
-        Lookup::Wait(arrival) => Err(MissingKey::of(entry, kid, algorithm, arrival).into()),
-        Lookup::Refused(refusal) => Err(without_key(refusal, entry, kid).into()),
+        Lookup::Wait(arrival) => Err(MissingKey::of(entry, sought, arrival).into()),
+        Lookup::Refused(refusal) => Err(without_key(refusal, entry, sought).into()),
     }
 }
 
@@ -126,22 +169,33 @@ impl From<MissingKey> for Stop {
 }
 
 impl MissingKey {
-    pub(super) fn of(issuer: &Arc<TrustedIssuer>, kid: Option<&str>, algorithm: Algorithm, arrival: Arrival) -> Self {
-        Self { issuer: issuer.clone(), kid: kid.map(str::to_owned), algorithm, arrival }
+    pub(super) fn of(issuer: &Arc<TrustedIssuer>, sought: Sought<'_>, arrival: Arrival) -> Self {
+        let Sought { kid, algorithm, failed } = sought;
+        Self { issuer: issuer.clone(), kid: kid.map(str::to_owned), algorithm, arrival, failed: failed.to_vec() }
+    }
+
+    pub(crate) fn sought(&self) -> Sought<'_> {
+        Sought { kid: self.kid.as_deref(), algorithm: self.algorithm, failed: &self.failed }
     }
 
     /// How the wait for the key ended.
     pub(crate) fn awaited(self, outcome: Result<Arc<VerifyingKey>, KeyRefusal>) -> Result<AwaitedKey, Rejection> {
         match outcome {
-            Ok(key) => Ok(AwaitedKey { entry: self.issuer, key }),
-            Err(refusal) => Err(without_key(refusal, &self.issuer, self.kid.as_deref())),
+            Ok(key) => Ok(AwaitedKey { entry: self.issuer, key, arrival: self.arrival }),
+            Err(refusal) => Err(without_key(refusal, &self.issuer, self.sought())),
         }
     }
 }
 
-fn without_key(refusal: KeyRefusal, entry: &TrustedIssuer, kid: Option<&str>) -> Rejection {
+fn without_key(refusal: KeyRefusal, entry: &TrustedIssuer, sought: Sought<'_>) -> Rejection {
+    let tried = sought.failed.len();
     let rejection = match refusal {
         KeyRefusal::NoneFits => Rejection::invalid_token("no key of the issuer fits the token's header"),
+        KeyRefusal::NotInSet if tried > 0 => Rejection::new(
+            RejectionKind::KeyNotFound,
+            Remediation::Refresh,
+            format!("the signature is wrong by each of the {tried} keys that were tried"),
+        ),
         KeyRefusal::NotInSet => Rejection::new(
             RejectionKind::KeyNotFound,
             Remediation::Refresh,
@@ -150,11 +204,11 @@ fn without_key(refusal: KeyRefusal, entry: &TrustedIssuer, kid: Option<&str>) ->
         KeyRefusal::Unresolved => Rejection::new(
             RejectionKind::KeyUnresolved,
             Remediation::Retry,
-            "unknown kid: the budget for fetches is spent, or the wait over",
+            "unknown key: the budget for fetches is spent, or the wait over",
         ),
         KeyRefusal::Unavailable(retry_after) => {
             Rejection::unavailable(retry_after, "the issuer's keys are not to be had")
         }
     };
-    rejection.about(&entry.rules.name, kid)
+    rejection.about(&entry.rules.name, sought.kid)
 }

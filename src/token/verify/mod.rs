@@ -13,7 +13,7 @@ mod times;
 pub(crate) use cache::VerifiedTokens;
 pub(crate) use claims::judge_introspected;
 pub(in crate::token) use header::UnverifiedHeader;
-pub(crate) use jwt::{AwaitedKey, verify};
+pub(crate) use jwt::{AwaitedKey, Search, verify};
 pub(crate) use reverify::stands;
 pub(in crate::token) use segments::Segments;
 pub(crate) use times::judge as judge_times;

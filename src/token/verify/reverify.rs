@@ -1,12 +1,12 @@
 //! Whether a token that was verified once would be verified again.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use super::times;
 use crate::engine::{MissingKey, Stop};
-use crate::issuer::keys::{Changes, Lookup};
+use crate::issuer::keys::{Changes, Lookup, Sought};
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::rejection::Rejection;
 use crate::signature::VerifyingKey;
@@ -55,10 +55,12 @@ pub(crate) fn stands(
     match entry.keys.holds_until(&proof.key, kid, proof.algorithm, now.monotonic) {
         Some(until) => proof.settled.store(changes, until),
         // Asked as if it were new, so that a hit drives the refresh ahead as well, and waits where it must.
-        None => match entry.keys.lookup(kid, proof.algorithm, now.monotonic) {
-            Lookup::Key(key) if Weak::as_ptr(&proof.key) == Arc::as_ptr(&key) => {}
+        None => match entry.keys.lookup(Sought::of(kid, proof.algorithm), None, now.monotonic) {
+            Lookup::Key(_) if entry.keys.accepts(&proof.key, kid, proof.algorithm) => {}
             // Asked twice, it would take this for another request.
-            Lookup::Wait(arrival) => return Err(MissingKey::of(entry, kid, proof.algorithm, arrival).into()),
+            Lookup::Wait(arrival) => {
+                return Err(MissingKey::of(entry, Sought::of(kid, proof.algorithm), arrival).into());
+            }
             Lookup::Key(_) | Lookup::Refused(_) => return Ok(false),
         },
     }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::header::UnverifiedHeader;
 use super::segments::Segments;
-use crate::issuer::keys::{KeyRules, KeySet, Selection};
+use crate::issuer::keys::{KeyRules, KeySet, Selection, Sought};
 use crate::signature::Algorithm;
 
 const OWN: &str = include_str!("vectors.json");
@@ -50,15 +50,15 @@ impl Vector {
 
 /// Whether the key that the header names, in this key set, verifies the signature.
 fn is_signed(jws: &str, key_set: &str, rsa_default: Algorithm) -> bool {
-    let rules = KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default };
+    let rules = KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default, keys_without_kid: false };
     let Ok((keys, _)) = KeySet::configured(key_set.as_bytes(), &rules) else { return false };
     let Ok(segments) = Segments::decode(jws) else { return false };
     let Ok(header) = UnverifiedHeader::read(segments.header()) else { return false };
-    match keys.select(header.kid.as_deref(), header.algorithm) {
+    match keys.select(Sought::of(header.kid.as_deref(), header.algorithm)) {
         Selection::Key(key) => {
             key.algorithm() == header.algorithm && key.verify(segments.signing_input.as_bytes(), segments.signature())
         }
-        Selection::NoneFits | Selection::UnknownKid => false,
+        Selection::NoneFits | Selection::Unknown => false,
     }
 }
 

@@ -4,13 +4,14 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::select::{Selection, Sought};
 use super::*;
 
 const RSA: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
 const OTHER_RSA: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
 
 fn rules() -> KeyRules {
-    KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default: Algorithm::Rs256 }
+    KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default: Algorithm::Rs256, keys_without_kid: false }
 }
 
 fn ec() -> Value {
@@ -75,9 +76,9 @@ fn set(keys: &[Value]) -> KeySet {
 }
 
 fn chosen<'a>(set: &'a KeySet, kid: Option<&str>, algorithm: Algorithm) -> Option<&'a Arc<VerifyingKey>> {
-    match set.select(kid, algorithm) {
+    match set.select(Sought::of(kid, algorithm)) {
         Selection::Key(key) => Some(key),
-        Selection::NoneFits | Selection::UnknownKid => None,
+        Selection::NoneFits | Selection::Unknown => None,
     }
 }
 
@@ -90,7 +91,7 @@ fn skipped_as(key: &Value, reason: &str, rules: &KeyRules) {
     assert_eq!(set.keys.len(), 1, "{key}");
     assert!(matches!(&skipped[..], [why] if why.contains(reason)), "{key}: {skipped:?}, not {reason:?}");
     if let Some(kid) = key["kid"].as_str() {
-        assert!(matches!(set.select(Some(kid), Algorithm::Es256), Selection::NoneFits), "{key}");
+        assert!(matches!(set.select(Sought::of(Some(kid), Algorithm::Es256)), Selection::NoneFits), "{key}");
     }
     assert!(parse_with(std::slice::from_ref(key), rules).unwrap_err().contains(reason), "{key} alone");
 }
@@ -175,7 +176,8 @@ fn every_reason_to_skip_a_key() {
     }
     skipped_as(&json!("a key"), "not one JSON object", &rules());
     skipped_as(&json!(null), "not one JSON object", &rules());
-    let es256_only = KeyRules { algorithms: vec![Algorithm::Es256], rsa_default: Algorithm::Rs256 };
+    let es256_only =
+        KeyRules { algorithms: vec![Algorithm::Es256], rsa_default: Algorithm::Rs256, keys_without_kid: false };
     skipped_as(&rsa(), "not allowed for this issuer", &es256_only);
 }
 
@@ -237,7 +239,7 @@ fn private_key_is_not_used_in_any_form_and_the_rest_is() {
         let parsed = KeySet::parse(document.as_bytes(), &rules()).unwrap();
         assert_eq!(parsed.set.kids().collect::<Vec<_>>(), ["good"], "{member}");
         assert_eq!(parsed.private[0].kid.as_deref(), Some("a"));
-        assert!(matches!(parsed.set.select(Some("public"), Algorithm::Ps512), Selection::NoneFits));
+        assert!(matches!(parsed.set.select(Sought::of(Some("public"), Algorithm::Ps512)), Selection::NoneFits));
         let exported = KeySet::parse(parsed.set.to_json().as_bytes(), &rules()).unwrap();
         assert_eq!((exported.set.keys.len(), exported.private.len(), exported.skipped.len()), (1, 0, 0));
     }
@@ -278,7 +280,7 @@ fn two_keys_of_one_type_under_one_kid_are_neither_used() {
         let (set, skipped) = parse(&[one.clone(), good.clone(), two.clone()]).unwrap();
         assert_eq!(set.kids().collect::<Vec<_>>(), ["good"], "{one} {two}");
         assert_eq!(skipped.len(), 2);
-        assert!(matches!(set.select(Some("a"), Algorithm::Es256), Selection::NoneFits));
+        assert!(matches!(set.select(Sought::of(Some("a"), Algorithm::Es256)), Selection::NoneFits));
     }
     assert!(parse(&[ec(), other_ec()]).is_err());
 }
@@ -298,9 +300,9 @@ fn one_kid_for_several_types_is_told_apart_by_the_algorithm() {
     for algorithm in [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa] {
         assert_eq!(chosen(&set, Some("a"), algorithm).unwrap().algorithm(), algorithm);
     }
-    assert!(matches!(set.select(Some("a"), Algorithm::Es384), Selection::NoneFits));
-    assert!(matches!(set.select(Some("b"), Algorithm::Es256), Selection::UnknownKid));
-    assert!(matches!(set.select(Some(""), Algorithm::Es256), Selection::UnknownKid));
+    assert!(matches!(set.select(Sought::of(Some("a"), Algorithm::Es384)), Selection::NoneFits));
+    assert!(matches!(set.select(Sought::of(Some("b"), Algorithm::Es256)), Selection::Unknown));
+    assert!(matches!(set.select(Sought::of(Some(""), Algorithm::Es256)), Selection::Unknown));
 }
 
 #[test]
@@ -316,12 +318,36 @@ fn without_a_kid_exactly_one_key_must_fit() {
     assert!(chosen(&set(&[ec(), rsa()]), None, Algorithm::Es256).is_some());
     assert!(chosen(&set(std::slice::from_ref(&anonymous)), None, Algorithm::Es256).is_some());
     for two in [[ec(), named_b], [ec(), anonymous.clone()]] {
-        assert!(matches!(set(&two).select(None, Algorithm::Es256), Selection::NoneFits));
+        assert!(matches!(set(&two).select(Sought::of(None, Algorithm::Es256)), Selection::NoneFits));
     }
-    assert!(matches!(set(&[ec()]).select(None, Algorithm::Es384), Selection::NoneFits));
+    assert!(matches!(set(&[ec()]).select(Sought::of(None, Algorithm::Es384)), Selection::NoneFits));
     let both = set(&[anonymous.clone(), with(ec_521(), json!({ "kid": null }))]);
     assert!(chosen(&both, None, Algorithm::Es256).is_some() && chosen(&both, None, Algorithm::Es512).is_some());
-    assert!(matches!(set(&[anonymous]).select(Some("a"), Algorithm::Es256), Selection::UnknownKid));
+    assert!(matches!(set(&[anonymous]).select(Sought::of(Some("a"), Algorithm::Es256)), Selection::Unknown));
+}
+
+#[test]
+fn keys_without_kid_are_tried_one_after_the_other() {
+    let rules = KeyRules { keys_without_kid: true, ..rules() };
+    let anonymous = |key| with(key, json!({ "kid": null }));
+    let (set, _) = parse_with(&[ec(), anonymous(other_ec()), anonymous(rsa())], &rules).unwrap();
+    let [named, unnamed] = [0, 1].map(|at| set.keys[at].verifying.clone());
+    let next = |kid, failed: &[Arc<VerifyingKey>]| match set.select(Sought { kid, algorithm: Algorithm::Es256, failed })
+    {
+        Selection::Key(key) => Ok(key.clone()),
+        Selection::NoneFits => Err("none fits"),
+        Selection::Unknown => Err("unknown"),
+    };
+    assert!(next(None, &[]).is_ok_and(|key| key.is_same_key(&named)));
+    assert!(next(None, &[named.clone()]).is_ok_and(|key| key.is_same_key(&unnamed)));
+    assert!(matches!(next(None, &[named.clone(), unnamed.clone()]), Err("unknown")));
+    assert!(next(Some("a"), &[]).is_ok_and(|key| key.is_same_key(&named)));
+    assert!(next(Some("a"), &[named.clone()]).is_ok_and(|key| key.is_same_key(&named)), "named, so it is not guessed");
+    assert!(next(Some("b"), &[]).is_ok_and(|key| key.is_same_key(&unnamed)));
+    assert!(matches!(next(Some("b"), &[unnamed]), Err("unknown")));
+    assert!(matches!(set.select(Sought::of(None, Algorithm::Es512)), Selection::NoneFits), "nothing was tried");
+    assert!(matches!(set.select(Sought::of(Some("a"), Algorithm::Rs256)), Selection::NoneFits));
+    assert!(matches!(set.select(Sought::of(Some("b"), Algorithm::Es512)), Selection::Unknown));
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) enum Need<'a> {
     Held,
     /// A `kid` that the set does not know.
     Kid { kid: &'a str, arrival: Arrival },
+    /// A key that the set does not have, for a token that names none.
+    Unnamed { arrival: Arrival },
 }
 
 /// What to do for that request.

@@ -39,7 +39,7 @@ fn store() -> KeyStore {
     let origin = Origin {
         name: "issuer".into(),
         source: KeySource::Url("https://issuer.example/jwks".parse().unwrap()),
-        rules: KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default: Algorithm::Rs256 },
+        rules: KeyRules { algorithms: Algorithm::ALL.to_vec(), rsa_default: Algorithm::Rs256, keys_without_kid: false },
         fetch: Arc::new(Growing::default()),
         allow_http: false,
         compromised: Compromised::default(),
@@ -51,7 +51,7 @@ fn store() -> KeyStore {
 /// Asks again and again while something is fetched, as many requests do that arrive meanwhile.
 fn ask_until_settled(store: &KeyStore, kid: &str, arrival: Option<Arrival>) -> Result<(), KeyRefusal> {
     loop {
-        match store.ask(Some(kid), Algorithm::EdDsa, arrival, store.0.clock.now().monotonic) {
+        match store.ask(Sought::of(Some(kid), Algorithm::EdDsa), arrival, store.0.clock.now().monotonic) {
             Lookup::Key(_) => return Ok(()),
             Lookup::Refused(refusal) => return Err(refusal),
             Lookup::Wait(_) => {}
@@ -62,7 +62,7 @@ fn ask_until_settled(store: &KeyStore, kid: &str, arrival: Option<Arrival>) -> R
 #[tokio::test]
 async fn a_refresh_keeps_the_identity_of_unchanged_keys() {
     let store = store();
-    let key = async |kid| store.resolve(Some(kid), Algorithm::EdDsa, None).await.unwrap();
+    let key = async |kid| store.resolve(Sought::of(Some(kid), Algorithm::EdDsa), None).await.unwrap();
     let before = key("0").await;
     key("1").await;
     assert!(Arc::ptr_eq(&before, &key("0").await));
@@ -72,12 +72,12 @@ async fn a_refresh_keeps_the_identity_of_unchanged_keys() {
 #[tokio::test]
 async fn while_a_refresh_is_out_keys_are_looked_at_and_not_asked_for() {
     let store = store();
-    let key = Arc::downgrade(&store.resolve(Some("0"), Algorithm::EdDsa, None).await.unwrap());
+    let key = Arc::downgrade(&store.resolve(Sought::of(Some("0"), Algorithm::EdDsa), None).await.unwrap());
     let now = store.0.clock.now().monotonic + Duration::from_secs(530);
     let held = || store.holds_until(&key, Some("0"), Algorithm::EdDsa, now);
     assert_eq!(held(), None, "a refresh is due");
     let changes = store.0.fetching.as_ref().unwrap().changes.count();
-    assert!(matches!(store.lookup(Some("0"), Algorithm::EdDsa, now), Lookup::Key(_)));
+    assert!(matches!(store.lookup(Sought::of(Some("0"), Algorithm::EdDsa), None, now), Lookup::Key(_)));
     assert!(held().is_some_and(|until| until > now));
     assert_ne!(store.0.fetching.as_ref().unwrap().changes.count(), changes);
 }
@@ -87,22 +87,32 @@ fn outside_a_runtime_nothing_can_be_fetched_and_nothing_wedges() {
     let store = store();
     let now = store.0.clock.now().monotonic;
     for now in [now, now, now + Duration::from_secs(2)] {
-        assert!(matches!(store.lookup(None, Algorithm::EdDsa, now), Lookup::Refused(KeyRefusal::Unavailable(_))));
+        assert!(matches!(
+            store.lookup(Sought::of(None, Algorithm::EdDsa), None, now),
+            Lookup::Refused(KeyRefusal::Unavailable(_))
+        ));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _inside = runtime.enter();
-    assert!(matches!(store.lookup(None, Algorithm::EdDsa, now + Duration::from_secs(60)), Lookup::Wait(_)));
+    assert!(matches!(
+        store.lookup(Sought::of(None, Algorithm::EdDsa), None, now + Duration::from_secs(60)),
+        Lookup::Wait(_)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn advice_is_followed_with_the_set_that_it_is_about() {
     for _ in 0..300 {
         let store = store();
-        let Lookup::Wait(_) = store.lookup(Some("0"), Algorithm::EdDsa, Duration::ZERO) else { panic!("no set yet") };
+        let Lookup::Wait(_) = store.lookup(Sought::of(Some("0"), Algorithm::EdDsa), None, Duration::ZERO) else {
+            panic!("no set yet")
+        };
         let asking = store.clone();
         let first = tokio::task::spawn_blocking(move || ask_until_settled(&asking, "0", None));
         assert_eq!(first.await.unwrap(), Ok(()), "the first set");
-        let Lookup::Wait(since) = store.lookup(Some("1"), Algorithm::EdDsa, store.0.clock.now().monotonic) else {
+        let Lookup::Wait(since) =
+            store.lookup(Sought::of(Some("1"), Algorithm::EdDsa), None, store.0.clock.now().monotonic)
+        else {
             panic!("a new kid")
         };
         let asking = store.clone();

@@ -46,7 +46,7 @@ pub(super) fn thumbprint(jwk: &Object<'_>) -> Result<Thumbprint, &'static str> {
 ///
 /// Returns what is wrong if the key cannot verify signatures by that algorithm.
 pub(super) fn parse(jwk: &Object<'_>, raw: &str, algorithm: Algorithm) -> Result<VerifyingKey, String> {
-    parse_key(jwk, raw, &KeyRules { algorithms: vec![algorithm], rsa_default: algorithm })
+    parse_key(jwk, raw, &KeyRules { algorithms: vec![algorithm], rsa_default: algorithm, keys_without_kid: false })
 }
 
 #[cfg(test)]
