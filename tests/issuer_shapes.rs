@@ -803,3 +803,116 @@ async fn zitadel_roles_are_members_of_an_object() {
     let other = token(json!({ "admin": {} })).audience(["client@shop"]);
     assert_eq!(refused(&routes, "/admin", &other).await, RejectionKind::InvalidToken);
 }
+
+/// Entra: an application with claims of its own has keys of its own, at an address with a query.
+#[tokio::test]
+async fn entra_keys_of_an_application_are_fetched_with_its_appid() {
+    const APPLICATION: &str = "00001111-aaaa-2222-bbbb-3333cccc4444";
+    let (issuer, tenant) = (TestIssuer::start().await, TestIssuer::start().await);
+    let (own, shared) = (issuer.jwks_json(), tenant.jwks_json());
+    let keys = move |request: Request<Body>| async move {
+        let is_own = request.uri().query() == Some(&*format!("appid={APPLICATION}"));
+        if is_own { own } else { shared }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/tenant/discovery/v2.0/keys", listener.local_addr().unwrap());
+    let app = Router::new().route("/tenant/discovery/v2.0/keys", axum::routing::get(keys));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+
+    let token = issuer.resource_token(APPLICATION).typ("JWT").without_claim("client_id").without_claim("scope");
+    let token = token.claim("azp", CLIENT).claim("scp", "Orders.Read");
+    let serve = |jwks_uri: String| {
+        let entry = Issuer::new(issuer.url()).untyped_jwt().resource(APPLICATION).jwks_uri(jwks_uri);
+        let entry = entry.scope_claim("scp", ScopeForm::Text);
+        router(&ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap(), "Orders.Read")
+    };
+    seen(&serve(format!("{base}?appid={APPLICATION}")), "/read", &token).await;
+    assert_eq!(refused(&serve(base), "/read", &token).await, RejectionKind::KeyNotFound);
+}
+
+/// Entra: up to two hundred groups stand in the token, which is then large. Beyond that none do.
+#[tokio::test]
+async fn entra_groups_need_room_and_are_missing_beyond_two_hundred() {
+    let issuer = TestIssuer::start().await;
+    let group = |number: usize| format!("22223333-cccc-4444-dddd-{number:012}");
+    let serve = |limit: Option<usize>| {
+        let builder = ResourceServer::builder(Issuer::new(issuer.url()).untyped_jwt(), API).clock(issuer.clock());
+        let builder = match limit {
+            Some(limit) => builder.max_token_bytes(limit),
+            None => builder,
+        };
+        let server = builder.build().unwrap();
+        let policy = resource().and(claim_contains("groups", group(7)));
+        server.guard().get("/staff", handler, policy).into_router().unwrap()
+    };
+    let token = |count: usize| {
+        let groups: Vec<String> = (0..count).map(group).collect();
+        issuer.resource_token(API).typ("JWT").claim("groups", groups)
+    };
+    seen(&serve(None), "/staff", &token(100)).await;
+    assert_eq!(refused(&serve(None), "/staff", &token(5)).await, RejectionKind::Denied);
+    assert!(token(200).mint().len() > 8 * 1024);
+    assert_eq!(refused(&serve(None), "/staff", &token(200)).await, RejectionKind::InvalidToken);
+    let roomy = serve(Some(32 * 1024));
+    seen(&roomy, "/staff", &token(200)).await;
+    let overage = issuer.resource_token(API).typ("JWT").claim("_claim_names", json!({ "groups": "src1" })).claim(
+        "_claim_sources",
+        json!({ "src1": { "endpoint": "https://graph.microsoft.com/v1.0/users/u/getMemberObjects" } }),
+    );
+    assert_eq!(refused(&roomy, "/staff", &overage).await, RejectionKind::Denied);
+    // A group in place of the list is no list.
+    let text = issuer.resource_token(API).typ("JWT").claim("groups", group(7));
+    assert_eq!(refused(&roomy, "/staff", &text).await, RejectionKind::Denied);
+}
+
+/// Okta: another authorization server of the same organization is another issuer, whatever the audience.
+#[tokio::test]
+async fn okta_tokens_of_another_authorization_server_are_rejected() {
+    let issuer = TestIssuer::builder().path("/oauth2/default").start().await;
+    let entry = entry(&issuer).untyped_jwt().resource("api://default").scope_claim("scp", ScopeForm::Array);
+    let routes = router(&ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap(), "orders:read");
+    let token = issuer.resource_token("api://default").without_header("typ").without_claim("client_id");
+    let token = token.without_claim("scope").claim("cid", CLIENT).claim("scp", ["orders:read"]).claim("uid", "00u1");
+    seen(&routes, "/read", &token).await;
+    let organization = issuer.url().strip_suffix("/oauth2/default").unwrap();
+    for other in [organization.to_owned(), format!("{organization}/oauth2/aus1")] {
+        assert_eq!(refused(&routes, "/read", &token.clone().issuer(other)).await, RejectionKind::InvalidToken);
+    }
+    let text = token.claim("scp", "orders:read");
+    assert_eq!(refused(&routes, "/read", &text).await, RejectionKind::InvalidToken, "one form for a setting");
+}
+
+/// Zitadel: a role counts where it was granted, and the user's own organization is a claim with colons in its name.
+#[tokio::test]
+async fn zitadel_roles_count_in_the_organization_of_the_request() {
+    let issuer = TestIssuer::start().await;
+    let entry = Issuer::new(issuer.url()).untyped_jwt().resource("318838604669387137");
+    let entry = entry.organization_claim("urn:zitadel:iam:user:resourceowner:id");
+    let server = ResourceServer::builder(entry, API).clock(issuer.clock()).build().unwrap();
+    let is_admin_there = |facts: &Facts<'_>| {
+        let Some(organization) = facts.organization() else { return false };
+        facts
+            .token()
+            .claims::<serde_json::Value>()
+            .is_ok_and(|claims| claims["urn:zitadel:iam:org:project:roles"]["admin"].get(organization.id()).is_some())
+    };
+    let policy = resource().in_organization(path("org")).check("admin there", is_admin_there);
+    let routes = server.guard().get("/orgs/{org}", handler, policy).into_router().unwrap();
+    let token = |granted_in: &str, owner: Option<&str>| {
+        let token = issuer.resource_token("318838604669387137").typ("JWT").without_claim("scope");
+        let token =
+            token.claim("urn:zitadel:iam:org:project:roles", json!({ "admin": { granted_in: "shop.example" } }));
+        match owner {
+            Some(owner) => token.claim("urn:zitadel:iam:user:resourceowner:id", owner),
+            None => token,
+        }
+    };
+    seen(&routes, "/orgs/1", &token("1", Some("1"))).await;
+    assert_eq!(refused(&routes, "/orgs/1", &token("2", Some("1"))).await, RejectionKind::Denied);
+    for elsewhere in [token("1", Some("2")), token("1", None)] {
+        assert_eq!(refused(&routes, "/orgs/1", &elsewhere).await, RejectionKind::WrongOrganization);
+    }
+    // The scope that confines a sign-in to an organization repeats its id in a claim, and proves nothing.
+    let confined = token("1", None).claim("urn:zitadel:iam:org:id", "1");
+    assert_eq!(refused(&routes, "/orgs/1", &confined).await, RejectionKind::WrongOrganization);
+}

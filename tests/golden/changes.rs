@@ -51,9 +51,8 @@ impl Replay {
         let members = || organization(path("org"));
         let orders = || resource().in_organization(path("org"));
         let mut guard = server.guard().public("/hook", handle.webhooks(keys).endpoint());
-        let kinds: [(&str, fn(Policy) -> Policy); 2] =
-            [("live", Policy::live), ("known", |policy| policy.fresh_within(LONG))];
-        for (kind, fresh) in kinds {
+        for kind in ["live", "known"] {
+            let fresh = |policy: Policy| if kind == "live" { policy.live() } else { policy.fresh_within(LONG) };
             for scope in ["read:members", "manage:members"] {
                 guard =
                     guard.get(&format!("/{kind}/members/{{org}}/{scope}"), async || "", fresh(members().scope(scope)));
