@@ -1,8 +1,12 @@
 //! Scopes: one validated word of a policy, and the list that a token carries.
 
+mod texts;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+
+pub(crate) use texts::ScopeTexts;
 
 use crate::error::ConfigError;
 

@@ -289,10 +289,23 @@ fn with(target: &str, authorization: &[String], content_type: Option<&str>) -> h
     request
 }
 
+/// The challenge of a row. With 401 it names the scopes of the route, after the error.
+fn challenge_of(row: &Row) -> Option<String> {
+    let rest = row.challenge?;
+    let scopes = match row.target.split('/').nth(1).unwrap() {
+        "resource" | "within" => "read write",
+        "organization" | "hidden" => "read",
+        _ => "",
+    };
+    let scope = if scopes.is_empty() || row.status != 401 { String::new() } else { format!("scope=\"{scopes}\", ") };
+    let (error, description) = rest.split_at(rest.find("error_description").unwrap_or(rest.len()));
+    Some(format!("Bearer {error}{scope}{description}realm=\"{RESOURCE}\""))
+}
+
 fn is_refusal(answer: &Answer, row: &Row) {
     let name = row.name;
     assert_eq!(answer.status, row.status, "{name}");
-    let expected = row.challenge.map(|rest| format!("Bearer {rest}realm=\"{RESOURCE}\""));
+    let expected = challenge_of(row);
     assert_eq!(answer.challenge(), expected.as_deref(), "{name}");
     assert_eq!(answer.headers.get_all("www-authenticate").iter().count(), usize::from(expected.is_some()), "{name}");
     assert_eq!(answer.json(), row.body, "{name}");
@@ -354,7 +367,7 @@ async fn the_same_for_grpc() {
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{}", row.name);
         assert_eq!(answer.header("grpc-status"), Some(row.grpc), "{}", row.name);
         assert_eq!(answer.header("grpc-message"), row.body["detail"].as_str(), "{}", row.name);
-        let expected = row.challenge.map(|rest| format!("Bearer {rest}realm=\"{RESOURCE}\""));
+        let expected = challenge_of(row);
         assert_eq!(answer.challenge(), expected.as_deref(), "{}", row.name);
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", row.name);
     }
@@ -442,7 +455,10 @@ async fn realm_and_metadata_are_settings() {
     .await;
     let app = api.server.guard().get("/", ok, resource().scope("read")).into_router().unwrap();
     let tail = "resource_metadata=\"https://api.example.com/.well-known/oauth-protected-resource\"";
-    assert_eq!(api.ask(&app, "GET", "/", None).await.challenge(), Some(&*format!("Bearer {tail}, realm=\"orders\"")));
+    assert_eq!(
+        api.ask(&app, "GET", "/", None).await.challenge(),
+        Some(&*format!("Bearer scope=\"read\", {tail}, realm=\"orders\""))
+    );
     let lacking = format!(
         "Bearer error=\"insufficient_scope\", scope=\"read\", {tail}, error_description=\"The access token lacks a required scope.\", realm=\"orders\""
     );

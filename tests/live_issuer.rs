@@ -105,7 +105,7 @@ async fn tokens_that_are_not_for_this_api() {
     let api = Api::start(&issuer).await;
     let none = api.get("/orders", "").await;
     assert_eq!(none.verdict(), verdict(401, "authenticate"));
-    assert_eq!(none.challenge(), format!("Bearer realm=\"{ORDERS}\""));
+    assert_eq!(none.challenge(), format!("Bearer scope=\"read:orders\", realm=\"{ORDERS}\""));
 
     let billing = issuer.token(&[("resource", BILLING), ("scope", "read:invoices")]).await;
     let refused = api.get("/orders", &billing).await;

@@ -10,7 +10,7 @@ use axum::routing::{MethodFilter, MethodRouter, any, on};
 use super::handler::{self, Guarded};
 use super::methods::Methods;
 use super::route::{Endpoint, PublicRouter, Route};
-use super::{overlap, path};
+use super::{metadata, overlap, path};
 use crate::ResourceServer;
 use crate::error::ConfigError;
 use crate::policy::Policy;
@@ -180,8 +180,9 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        overlap::check(&self.routes, &self.public_routers)?;
         self.apply_required();
+        self.add_metadata();
+        overlap::check(&self.routes, &self.public_routers)?;
         let mut router = Router::new();
         for route in self.routes {
             let path = route.path.clone();
@@ -234,6 +235,14 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             self.routes.iter_mut().for_each(|route| route.endpoint.and(&policy));
             self.fallback.iter_mut().for_each(|endpoint| endpoint.and(&policy));
         }
+    }
+
+    /// Adds a public route for each metadata document that the policies need.
+    pub(super) fn add_metadata(&mut self) {
+        let endpoints = self.routes.iter().map(|route| &route.endpoint).chain(&self.fallback);
+        let guarded: Vec<_> = endpoints.filter_map(Endpoint::guarded_by).collect();
+        let routes = metadata::routes(&guarded);
+        self.routes.extend(routes);
     }
 
     fn absorb(mut self, prefix: &str, mut other: Self) -> Self {

@@ -38,6 +38,14 @@ pub(super) struct PublicRouter<S> {
 }
 
 impl<S> Endpoint<S> {
+    /// The server and the policies that judge requests; none for what is public.
+    pub(super) fn guarded_by(&self) -> Option<(&ResourceServer, Vec<&Policy>)> {
+        match self {
+            Self::Public(_) => None,
+            Self::Guarded(server, policy, _) => Some((server, vec![&**policy])),
+        }
+    }
+
     /// One more policy; an open route stays open.
     pub(super) fn and(&mut self, more: &Policy) {
         if let Self::Guarded(_, policy, _) = self {

@@ -27,6 +27,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
     pub fn routes(&self) -> Vec<RouteDescription> {
         let mut applied = self.clone();
         applied.apply_required();
+        applied.add_metadata();
         let routes = applied.routes.iter().map(|route| RouteDescription {
             methods: names(route.methods),
             path: Some(route.path.clone()),

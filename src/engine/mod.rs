@@ -8,6 +8,7 @@
 mod decide;
 mod evidence;
 mod grant;
+mod metadata;
 mod need;
 mod observe;
 mod owned_record;

@@ -17,6 +17,7 @@ use super::sender::NextNonce;
 use super::state::State;
 use crate::policy::{CompiledPolicy, Description};
 use crate::rejection::Rejection;
+use crate::respond::Wanted;
 use crate::time::Now;
 use crate::token::bearer::tries_proof;
 
@@ -33,6 +34,8 @@ struct Inner {
     rules: CompiledPolicy,
     /// As it is printed: records keep it beyond the server.
     policy: Arc<str>,
+    /// What challenges ask for.
+    wanted: Wanted,
 }
 
 /// The first decision about a request.
@@ -52,9 +55,9 @@ pub(crate) struct Pending {
 }
 
 impl Requirement {
-    pub(crate) fn new(state: Arc<State>, rules: CompiledPolicy) -> Self {
+    pub(crate) fn new(state: Arc<State>, rules: CompiledPolicy, wanted: Wanted) -> Self {
         let policy = rules.text().into();
-        Self(Arc::new(Inner { state, rules, policy }))
+        Self(Arc::new(Inner { state, rules, policy, wanted }))
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -73,6 +76,12 @@ impl Requirement {
 
     pub(super) fn shared_policy(&self) -> &Arc<str> {
         &self.0.policy
+    }
+
+    /// Returns the resource indicators that a client may request a token for, in the order of the policy's clauses. Where no
+    /// clause is about a resource, it is the server's first.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        self.0.wanted.indicators.iter().map(|indicator| &**indicator)
     }
 
     /// Returns the policy as data, with the clauses as they are judged beside the issuers of this server.
@@ -171,7 +180,8 @@ impl Requirement {
     }
 
     fn complete(&self, rejection: Rejection, request: &Parts) -> Rejection {
-        self.0.state.responder.complete(rejection.tried_proof(tries_proof(&request.headers)), request)
+        let rejection = rejection.tried_proof(tries_proof(&request.headers));
+        self.0.state.responder.complete(rejection, &self.0.wanted, request)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::decision::Decider;
 use crate::issuer::TrustedIssuers;
 use crate::permissions::{Conversations, LivePermissions};
 use crate::respond::Responder;
+use crate::scope::ScopeTexts;
 use crate::time::Clock;
 use crate::token::binding::Bindings;
 use crate::token::verify::VerifiedTokens;
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(crate) max_wait: Duration,
     pub(crate) bindings: Bindings,
     pub(crate) responder: Responder,
+    pub(crate) scopes: ScopeTexts,
     pub(crate) observers: Observers,
 }
 

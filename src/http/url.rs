@@ -62,6 +62,11 @@ pub(crate) fn without_user(text: &str) -> String {
     }
 }
 
+/// Whether an `iss` value can be the identifier of an authorization server (RFC 8414 section 2), and not only a name.
+pub(crate) fn is_issuer_identifier(iss: &str) -> bool {
+    parse(iss, PlainHttp::Anywhere).is_ok_and(|url| url.query().is_none())
+}
+
 /// `localhost`, 127.0.0.0/8 or `[::1]`: this machine.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let Some(host) = url.host() else { return false };

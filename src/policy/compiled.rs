@@ -11,10 +11,12 @@ use super::described::describe;
 use super::fit::{self, fits};
 use super::model::{IssuerRule, Model};
 use super::parse::MAX_TEXT;
+use super::scopes::ScopeRule;
 use super::value::Policy;
 use crate::error::ConfigError;
 use crate::issuer::IssuerRules;
 use crate::organization::RequestSource;
+use crate::scope::Scope;
 
 /// A decision point is not to be asked more for one request.
 const MAX_DECISIONS: usize = 8;
@@ -85,6 +87,37 @@ impl CompiledPolicy {
     pub(crate) fn path_parameters(&self) -> impl Iterator<Item = &str> {
         let sources = self.clauses.iter().flat_map(|compiled| sources(&compiled.clause));
         sources.filter_map(RequestSource::path_parameter)
+    }
+
+    /// What a token should hold, by the first clause: a client that has none asks for it.
+    pub(crate) fn first_scopes(&self) -> Vec<Scope> {
+        self.clauses.first().map(|compiled| compiled.clause.required_scopes()).unwrap_or_default()
+    }
+
+    /// Every scope that is named, with repetitions.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.clauses.iter().flat_map(|compiled| &compiled.clause.scopes).flat_map(ScopeRule::scopes)
+    }
+
+    /// The resources that a token may be for, in the order of the clauses: none for a clause whose tokens are for something
+    /// else.
+    pub(crate) fn indicators(&self, entries: &[&IssuerRules]) -> Vec<Arc<str>> {
+        let mut indicators: Vec<Arc<str>> = Vec::new();
+        for CompiledClause { clause, .. } in &self.clauses {
+            let of_clause: Vec<&Arc<str>> = match &clause.model {
+                None | Some(Model::Authenticated | Model::Organization(_)) => Vec::new(),
+                Some(model) => match model.indicator() {
+                    Some(indicator) => vec![indicator],
+                    None => fit::eligible(clause, entries).filter_map(|rules| rules.resources.first()).collect(),
+                },
+            };
+            for indicator in of_clause {
+                if !indicators.contains(indicator) {
+                    indicators.push(indicator.clone());
+                }
+            }
+        }
+        indicators
     }
 
     /// Whether a decision point is asked.

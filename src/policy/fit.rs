@@ -20,11 +20,7 @@ pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), Conf
             "authenticated() takes tokens for anything here, so its scopes could be for anything: use resource() or organization(..)",
         ));
     }
-    let eligible = |rules: &&&IssuerRules| match &clause.issuer {
-        Some(IssuerRule::Named(name) | IssuerRule::Only(name, _)) => rules.name == *name,
-        Some(IssuerRule::Any) | None => true,
-    };
-    if entries.iter().find(eligible).is_none() {
+    if eligible(clause, entries).next().is_none() {
         let known: Vec<&str> = entries.iter().map(|rules| &*rules.name).collect();
         return Err(ConfigError::new(format_args!(
             "a clause ({clause}) names no issuer entry of this server, which are {known:?}"
@@ -36,9 +32,9 @@ pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), Conf
             entries.len()
         )));
     }
-    check_freshness(clause, model, entries.iter().filter(eligible))?;
+    check_freshness(clause, model, eligible(clause, entries))?;
     if let Some(indicator) = model.indicator() {
-        let known = entries.iter().filter(eligible).any(|rules| rules.has_resource(indicator));
+        let known = eligible(clause, entries).any(|rules| rules.has_resource(indicator));
         if !known {
             return Err(ConfigError::new(format_args!("{indicator:?} is not a resource indicator of this server")));
         }
@@ -46,10 +42,18 @@ pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), Conf
     Ok(())
 }
 
+/// The entries whose tokens a clause takes.
+pub(super) fn eligible<'a>(clause: &Clause, entries: &[&'a IssuerRules]) -> impl Iterator<Item = &'a IssuerRules> {
+    entries.iter().copied().filter(|rules| match &clause.issuer {
+        Some(IssuerRule::Named(name) | IssuerRule::Only(name, _)) => rules.name == *name,
+        Some(IssuerRule::Any) | None => true,
+    })
+}
+
 fn check_freshness<'a>(
     clause: &Clause,
     model: &Model,
-    mut entries: impl Iterator<Item = &'a &'a IssuerRules>,
+    mut entries: impl Iterator<Item = &'a IssuerRules>,
 ) -> Result<(), ConfigError> {
     clause.freshness.check()?;
     if matches!(model, Model::Member { .. }) {

@@ -1,8 +1,14 @@
 //! Turns a rejection into a response: challenges, body, gRPC form.
 
 mod challenge;
+mod metadata;
+mod plain;
+mod quotable;
 mod response;
 
-pub(crate) use challenge::{ChallengeSettings, Quotable};
+pub(crate) use challenge::{ChallengeSettings, Wanted};
+pub use metadata::Metadata;
+pub(crate) use metadata::SenderConstraint;
+pub(crate) use quotable::Quotable;
 pub use response::RejectionBody;
 pub(crate) use response::{DPOP_NONCE, Responder, ShapeBody};

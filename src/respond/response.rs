@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use serde::Serialize;
 
 use crate::rejection::{ErrorCode, Rejection, RejectionAnswer};
-use crate::respond::ChallengeSettings;
+use crate::respond::{ChallengeSettings, Wanted};
 use crate::scope::Scope;
 
 pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -96,11 +96,11 @@ struct Problem<'a> {
 impl Responder {
     /// Completes a rejection for one request: the challenge, and the body in the form that the request calls for. A rejection
     /// that is complete already stays as it is.
-    pub(crate) fn complete(&self, rejection: Rejection, request: &Parts) -> Rejection {
+    pub(crate) fn complete(&self, rejection: Rejection, wanted: &Wanted, request: &Parts) -> Rejection {
         if rejection.is_complete() {
             return rejection;
         }
-        let rejection = self.challenge.challenge(rejection);
+        let rejection = self.challenge.challenge(rejection, wanted, request);
         if self.grpc && is_grpc(request) {
             return rejection.answered_by(RejectionAnswer::Grpc);
         }

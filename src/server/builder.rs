@@ -1,5 +1,6 @@
 //! From settings to a server: everything that can be wrong is found here.
 
+mod announced;
 mod binding;
 mod client;
 mod limits;
@@ -12,10 +13,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 
+use announced::Announced;
 use limits::Limits;
 
 use super::ResourceServer;
-use super::check::{check_range, check_resource, metadata_url};
+use super::check::{check_range, check_resource};
 use super::entry::EntrySettings;
 use crate::change::{Changes, Follower, Log, Parts};
 use crate::decision::Decider;
@@ -30,7 +32,6 @@ use crate::issuer::{Lasting, ORGANIZATION_URN, Profile, TrustedIssuers};
 use crate::permissions::Conversations;
 use crate::permissions::LivePermissions;
 use crate::rejection::Rejection;
-use crate::respond::{ChallengeSettings, Quotable};
 use crate::respond::{RejectionBody, Responder, ShapeBody};
 use crate::time::{Clock, SystemClock};
 use crate::token::binding::BindingSettings;
@@ -64,8 +65,7 @@ pub struct Builder {
     leeway: Duration,
     limits: Limits,
     serve_stale_keys_for: Duration,
-    realm: Option<String>,
-    resource_metadata: Option<String>,
+    announced: Announced,
     rejection_body: Option<ShapeBody>,
     change_log: Option<Arc<dyn Log>>,
     decider: Option<Decider>,
@@ -87,8 +87,7 @@ impl Builder {
             leeway: DEFAULT_LEEWAY,
             limits: Limits::default(),
             serve_stale_keys_for: DEFAULT_STALE,
-            realm: None,
-            resource_metadata: None,
+            announced: Announced::default(),
             rejection_body: None,
             change_log: None,
             decider: None,
@@ -127,18 +126,6 @@ impl Builder {
     /// days at most. Stale keys verify what they know and never answer for an unknown `kid`.
     pub fn serve_stale_keys_for(mut self, duration: Duration) -> Self {
         self.serve_stale_keys_for = duration;
-        self
-    }
-
-    /// The `realm` of every challenge. Default: the resource indicator.
-    pub fn realm(mut self, realm: impl Into<String>) -> Self {
-        self.realm = Some(realm.into());
-        self
-    }
-
-    /// Where this API's protected resource metadata is (RFC 9728), for the challenge's `resource_metadata`.
-    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
-        self.resource_metadata = Some(url.into());
         self
     }
 
@@ -247,15 +234,10 @@ impl Builder {
             };
             only.introspection = Some(ask);
         }
-        let realm = self.realm.as_deref().or(self.resources.first().map(String::as_str)).unwrap_or_default();
         let plain = if self.allow_http { PlainHttp::Anywhere } else { PlainHttp::OnLoopback };
         let bindings = self.bindings.build(self.leeway, plain)?;
-        let challenge = ChallengeSettings {
-            realm: Quotable::new("realm", realm)?,
-            resource_metadata: self.resource_metadata.as_deref().map(metadata_url).transpose()?,
-            proof_algorithms: bindings.proof_algorithms().map(|names| Quotable::new("algs", &names)).transpose()?,
-            takes_bearer: bindings.take_bearer(),
-        };
+        let challenge = self.announced.challenge(&self.resources, &self.issuers, &bindings, plain)?;
+        let scopes = self.announced.catalogue()?;
         let settings = EntrySettings {
             resources: self.resources,
             leeway: self.leeway,
@@ -302,6 +284,7 @@ impl Builder {
             max_wait: self.limits.max_wait,
             bindings,
             responder: Responder { challenge, shape_body: self.rejection_body, grpc: self.grpc },
+            scopes,
             observers: self.observers,
         };
         Ok(ResourceServer { state: Arc::new(state), settings: Arc::new(settings) })

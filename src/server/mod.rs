@@ -5,6 +5,7 @@ mod changes;
 mod check;
 mod entry;
 mod handle;
+mod metadata;
 
 use std::fmt;
 use std::future::Future;
@@ -24,6 +25,7 @@ use crate::issuer::{Lasting, TrustedIssuer};
 use crate::permissions;
 use crate::policy::{CompiledPolicy, Policy};
 use crate::rejection::Rejection;
+use crate::respond::Wanted;
 use crate::token::AccessToken;
 use crate::tower::RequireLayer;
 use entry::EntrySettings;
@@ -102,7 +104,20 @@ impl ResourceServer {
                 rules.text()
             )));
         }
-        Ok(Requirement::new(self.state.clone(), rules))
+        for scope in rules.scopes() {
+            self.state.scopes.check(scope).map_err(|fault| fault.at(format_args!("policy ({})", rules.text())))?;
+        }
+        let indicators = match &*rules.indicators(&known) {
+            [] => self.settings.resources.first().map(|first| Arc::from(first.as_str())).into_iter().collect(),
+            named => named.to_vec(),
+        };
+        let wanted = Wanted { scopes: rules.first_scopes(), besides: Vec::new(), indicators };
+        Ok(Requirement::new(self.state.clone(), rules, wanted))
+    }
+
+    /// Returns the scopes of [`Builder::scopes`], each with what it permits.
+    pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.state.scopes.iter()
     }
 
     /// Verifies a token that came some other way than in a request: signature, type, issuer, audience, lifetime, revocation.

@@ -6,9 +6,11 @@
 mod body;
 mod future;
 mod layer;
+mod metadata;
 mod service;
 
 pub use body::ResponseBody;
 pub use future::RequireFuture;
 pub use layer::RequireLayer;
+pub use metadata::{MetadataLayer, WithMetadata, WithMetadataFuture};
 pub use service::Require;

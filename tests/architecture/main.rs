@@ -79,7 +79,7 @@ const ONLY_IN: [OnlyIn; 10] = [
     OnlyIn {
         what: "a response is built",
         patterns: &[&["Response", "::", "new"], &["Response", "::", "builder"], &["status_mut"]],
-        places: &["http/", "respond/response.rs", "testing/"],
+        places: &["http/", "respond/plain.rs", "respond/response.rs", "testing/"],
     },
     OnlyIn {
         what: "an access token is minted",

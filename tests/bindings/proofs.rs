@@ -56,7 +56,8 @@ async fn a_request_without_a_token_is_told_both_schemes() {
     let world = World::start().await;
     let bare = http::Request::get("/orders").body(axum::body::Body::empty()).unwrap();
     let seen = send(&world.app, bare).await;
-    assert_eq!((seen.status, &*seen.challenges()), (401, &[BEARER, ALGORITHMS][..]));
+    let bearer = "Bearer scope=\"read:orders\", realm=\"https://api.example.com\"";
+    assert_eq!((seen.status, &*seen.challenges()), (401, &[bearer, ALGORITHMS][..]));
 }
 
 #[tokio::test]
@@ -194,7 +195,8 @@ async fn without_dpop_a_bound_token_is_refused() {
     assert_eq!((seen.status, &*seen.remediation()), (401, "authenticate"));
     assert!(seen.challenges()[0].starts_with("Bearer error=\"invalid_token\""));
     let seen = world.call(&token).await;
-    assert_eq!((seen.status, &*seen.challenges()), (401, &[BEARER][..]), "the scheme is not taken");
+    let bearer = "Bearer scope=\"read:orders\", realm=\"https://api.example.com\"";
+    assert_eq!((seen.status, &*seen.challenges()), (401, &[bearer][..]), "the scheme is not taken");
 }
 
 #[tokio::test]

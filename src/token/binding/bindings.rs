@@ -6,6 +6,7 @@ use super::certificate::{Certificates, MutualTls};
 use super::dpop::{Dpop, Proofs};
 use crate::error::ConfigError;
 use crate::http::url::PlainHttp;
+use crate::respond::SenderConstraint;
 
 /// What a server checks, and whether it takes tokens that are bound to nothing.
 #[derive(Default)]
@@ -42,6 +43,16 @@ impl Bindings {
     /// The algorithms of proofs, separated by spaces; `None` if no proof is taken.
     pub(crate) fn proof_algorithms(&self) -> Option<String> {
         self.proofs.as_ref().map(|proofs| proofs.algorithm_names().collect::<Vec<_>>().join(" "))
+    }
+
+    /// What metadata says of them.
+    pub(crate) fn announced(&self) -> SenderConstraint {
+        SenderConstraint {
+            takes_bearer: self.take_bearer(),
+            proof_algorithms: self.proofs.iter().flat_map(Proofs::algorithm_names).collect(),
+            proofs_required: self.required && self.certificates.is_none(),
+            certificates: self.certificates.is_some(),
+        }
     }
 
     /// Whether a token can be sent by the scheme `Bearer`.

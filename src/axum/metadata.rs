@@ -1,0 +1,42 @@
+//! Routes for the metadata documents of the indicators that a guard's policies use.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, on};
+use http::StatusCode;
+
+use super::methods::Methods;
+use super::route::{Endpoint, Route};
+use crate::ResourceServer;
+use crate::policy::Policy;
+
+/// One route for each path that a document has. A policy that is faulty has none: its route says what is wrong.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(guarded: &[(&ResourceServer, Vec<&Policy>)]) -> Vec<Route<S>> {
+    let mut routes: Vec<Route<S>> = Vec::new();
+    for (server, policies) in guarded {
+        for policy in policies {
+            let Ok(requirement) = server.requirement((*policy).clone()) else { continue };
+            for path in requirement.resources().filter_map(|indicator| server.metadata_path(indicator)) {
+                if routes.iter().all(|route| route.path != path) {
+                    routes.push(route(server, path.to_owned()));
+                }
+            }
+        }
+    }
+    routes
+}
+
+fn route<S: Clone + Send + Sync + 'static>(server: &ResourceServer, path: String) -> Route<S> {
+    let methods = MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::OPTIONS);
+    let server = server.clone();
+    let handler = move |request: Request| {
+        let (parts, _) = request.into_parts();
+        let response: Response = match server.metadata_response(&parts) {
+            Some(response) => response.map(Body::from),
+            None => StatusCode::NOT_FOUND.into_response(),
+        };
+        std::future::ready(response)
+    };
+    Route { path, methods: Methods::Only(methods), endpoint: Endpoint::Public(Box::new(on(methods, handler))) }
+}

@@ -1,0 +1,8 @@
+//! Protected resource metadata (RFC 9728): where each document is, what it says, how it is served.
+
+mod documents;
+mod location;
+mod settings;
+
+pub(crate) use documents::{Documents, SenderConstraint};
+pub use settings::Metadata;

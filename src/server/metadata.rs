@@ -1,0 +1,55 @@
+//! The metadata documents of a server.
+
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
+
+use super::ResourceServer;
+use crate::error::ConfigError;
+use crate::tower::MetadataLayer;
+
+impl ResourceServer {
+    /// Returns the response to a request for a metadata document; `None` for a request for anything else, and without
+    /// [`Builder::metadata`](super::Builder::metadata).
+    ///
+    /// It looks at the path that the client sent. A guard and [`metadata_layer`](Self::metadata_layer) call it.
+    #[must_use]
+    pub fn metadata_response(&self, request: &Parts) -> Option<Response<Bytes>> {
+        self.state.metadata_response(request)
+    }
+
+    /// Returns a layer that serves the metadata documents of all indicators, without a token, and passes every other request
+    /// on. It belongs around the layers that require policies.
+    ///
+    /// ```
+    /// # use orgate::respond::Metadata;
+    /// # use orgate::policy::resource;
+    /// # use orgate::ResourceServer;
+    /// # use tower::Layer;
+    /// # fn around<S>(service: S) -> Result<(), orgate::ConfigError> {
+    /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
+    ///     .metadata(Metadata::new().scopes(["read:orders"]))
+    ///     .build()?;
+    /// let protected = server.require(resource().scope("read:orders"))?.layer(service);
+    /// let service = server.metadata_layer()?.layer(protected);
+    /// # _ = service;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ConfigError`] if the server has no metadata.
+    pub fn metadata_layer(&self) -> Result<MetadataLayer, ConfigError> {
+        match &self.state.responder.challenge.documents {
+            Some(_) => Ok(MetadataLayer::new(&self.state)),
+            None => Err(ConfigError::new("metadata_layer: the server has no metadata: see Builder::metadata")),
+        }
+    }
+
+    /// Returns the path of the document of a resource indicator; `None` if there is none.
+    #[must_use]
+    pub fn metadata_path(&self, indicator: &str) -> Option<&str> {
+        self.state.responder.challenge.documents.as_ref()?.path(indicator)
+    }
+}
