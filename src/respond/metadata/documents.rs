@@ -12,8 +12,8 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::location::Location;
-use crate::respond::quotable::Quotable;
 use crate::respond::plain::plain;
+use crate::respond::quotable::Quotable;
 use crate::scope::Scope;
 
 /// Browsers ask before they send this header, which MCP clients do.
@@ -63,18 +63,18 @@ impl Documents {
 
     /// The path of an indicator's document.
     pub(crate) fn path(&self, indicator: &str) -> Option<&str> {
-        self.location(indicator).map(|location| &*location.path)
+        self.document(indicator).map(|document| &*document.location.path)
     }
 
-    fn location(&self, indicator: &str) -> Option<&Location> {
-        self.all.iter().map(|document| &document.location).find(|location| *location.indicator == *indicator)
+    fn document(&self, indicator: &str) -> Option<&Document> {
+        self.all.iter().find(|document| *document.location.indicator == *indicator)
     }
 
     /// Where a challenge for these indicators finds a document: at the host that the request was sent to if one of them is
     /// there, else that of the first. The text is always the configuration's.
     pub(crate) fn url<'a>(&self, indicators: impl Iterator<Item = &'a str>, request: &Parts) -> Option<&Quotable> {
-        let known = indicators.filter_map(|indicator| self.location(indicator));
-        choose(known, request).map(|location| &location.url)
+        let known = indicators.filter_map(|indicator| self.document(indicator));
+        choose(known, request).map(|document| &document.location.url)
     }
 
     /// The response to a request for a document; `None` for any other path. Documents of several hosts may have one path.
@@ -92,8 +92,7 @@ impl Documents {
         let mut documents: Vec<&Document> = self.all.iter().filter(here).collect();
         // Of two that differ in their query, the one that has it is meant.
         documents.sort_by_key(|document| document.location.query.is_none());
-        let location = choose(documents.iter().map(|document| &document.location), request)?;
-        let document = *documents.iter().find(|document| std::ptr::eq(&document.location, location))?;
+        let document = choose(documents.into_iter(), request)?;
         Some(match request.method {
             Method::GET | Method::HEAD => {
                 let body = self.json(document, servers(&document.location.indicator));
@@ -152,14 +151,14 @@ impl Documents {
     }
 }
 
-/// The location at the request's host, or the first one.
-fn choose<'a>(mut locations: impl Iterator<Item = &'a Location>, request: &Parts) -> Option<&'a Location> {
-    let first = locations.next()?;
+/// The document at the request's host, or the first one.
+fn choose<'a>(mut documents: impl Iterator<Item = &'a Document>, request: &Parts) -> Option<&'a Document> {
+    let first = documents.next()?;
     let host = host(request).unwrap_or_default();
-    if first.is_at(host) {
+    if first.location.is_at(host) {
         return Some(first);
     }
-    Some(locations.find(|location| location.is_at(host)).unwrap_or(first))
+    Some(documents.find(|document| document.location.is_at(host)).unwrap_or(first))
 }
 
 /// Where the request was sent to: by HTTP/2 the authority, else the one `Host` header.
