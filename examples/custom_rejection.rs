@@ -36,7 +36,7 @@ fn has_plan(facts: &Facts<'_>) -> Result<(), PlanTooSmall> {
 
 fn shape(rejection: &Rejection) -> RejectionBody {
     let own = rejection.source().and_then(|error| error.downcast_ref::<PlanTooSmall>());
-    let message = own.map_or_else(|| rejection.kind().description().to_owned(), ToString::to_string);
+    let message = own.map_or_else(|| rejection.description().to_owned(), ToString::to_string);
     let missing: Vec<&str> = rejection.missing_scopes().iter().map(Scope::as_str).collect();
     RejectionBody::json(&json!({
         "ok": false,

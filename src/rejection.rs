@@ -1,6 +1,7 @@
 //! Why a request is refused: who is at fault, what goes on the wire, what goes to the log.
 
 mod kind;
+mod organization;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 pub use kind::{ErrorCode, RejectionKind, Remediation};
+pub(crate) use organization::WrongOrganization;
 
 use crate::scope::Scope;
 
@@ -26,6 +28,8 @@ pub struct Rejection(Box<Reason>);
 #[derive(Clone)]
 struct Reason {
     kind: RejectionKind,
+    /// What the client is told, where that is more than the kind says. Fixed text, as the kind's is.
+    description: Option<&'static str>,
     remediation: Remediation,
     required: Vec<Scope>,
     missing: Vec<Scope>,
@@ -55,6 +59,7 @@ impl Rejection {
     pub(crate) fn new(kind: RejectionKind, remediation: Remediation, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Reason {
             kind,
+            description: None,
             remediation,
             required: Vec::new(),
             missing: Vec::new(),
@@ -82,6 +87,17 @@ impl Rejection {
     pub(crate) fn unavailable(retry_after: Duration, detail: impl Into<Cow<'static, str>>) -> Self {
         let mut rejection = Self::new(RejectionKind::Unavailable, Remediation::Retry, detail);
         rejection.0.retry_after = Some(retry_after);
+        rejection
+    }
+
+    /// The request's organization and the token's are not the same, or one of them is missing.
+    pub(crate) fn wrong_organization(
+        cause: WrongOrganization,
+        remediation: Remediation,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let mut rejection = Self::new(RejectionKind::WrongOrganization, remediation, detail);
+        rejection.0.description = Some(cause.description());
         rejection
     }
 
@@ -188,6 +204,13 @@ impl Rejection {
         }
     }
 
+    /// Returns the sentence for the client: that of the [kind](RejectionKind::description), or a more precise one. It contains
+    /// nothing that came with the request.
+    #[must_use]
+    pub fn description(&self) -> &'static str {
+        self.0.description.unwrap_or(self.0.kind.description())
+    }
+
     /// What the client can do about it.
     #[must_use]
     pub fn remediation(&self) -> Remediation {
@@ -239,7 +262,7 @@ impl fmt::Debug for Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.kind.description())
+        f.write_str(self.description())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What an issuer entry is called. A cheap clone.
 #[derive(Clone, Debug)]
@@ -12,11 +13,27 @@ pub(crate) struct EntryName(Arc<Names>);
 struct Names {
     name: Arc<str>,
     iss: Arc<str>,
+    has_others: Others,
+}
+
+/// Whether one server has, or had, several issuer entries. Shared by all of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Others(Arc<AtomicBool>);
+
+impl Others {
+    pub(crate) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl EntryName {
-    pub(crate) fn new(name: &Arc<str>, iss: &Arc<str>) -> Self {
-        Self(Arc::new(Names { name: name.clone(), iss: iss.clone() }))
+    pub(crate) fn new(name: &Arc<str>, iss: &Arc<str>, has_others: Others) -> Self {
+        Self(Arc::new(Names { name: name.clone(), iss: iss.clone(), has_others }))
+    }
+
+    /// Whether an id alone may mean something else in another entry of the server.
+    pub(crate) fn has_others(&self) -> bool {
+        self.0.has_others.0.load(Ordering::Relaxed)
     }
 
     /// What policies and settings call it. It may change, and another entry may have it later.
@@ -34,7 +51,7 @@ impl EntryName {
 impl From<&str> for EntryName {
     fn from(iss: &str) -> Self {
         let iss = Arc::from(iss);
-        Self::new(&iss, &iss)
+        Self::new(&iss, &iss, Others::default())
     }
 }
 
@@ -78,7 +95,9 @@ mod tests {
 
     #[test]
     fn an_id_belongs_to_an_issuer_whatever_its_entry_is_called() {
-        let id = |name: &str, iss: &str| ScopedId::new(&EntryName::new(&name.into(), &iss.into()), "acme");
+        let id = |name: &str, iss: &str| {
+            ScopedId::new(&EntryName::new(&name.into(), &iss.into(), Others::default()), "acme")
+        };
         assert_eq!(id("customers", "https://a.example.com"), id("renamed", "https://a.example.com"));
         assert_ne!(id("customers", "https://a.example.com"), id("customers", "https://b.example.com"));
     }

@@ -175,10 +175,10 @@ fn rows(api: &Api) -> Vec<Row> {
             "/organization/acme",
             bearer(&api.organization_token("other", "read")),
             Some(
-                "error=\"insufficient_scope\", scope=\"read\", error_description=\"The request does not name an organization, or the access token is not for it.\", ",
+                "error=\"insufficient_scope\", scope=\"read\", error_description=\"The access token is not for the organization that the request names.\", ",
             ),
             forbidden(
-                "The request does not name an organization, or the access token is not for it.",
+                "The access token is not for the organization that the request names.",
                 "organization_token",
                 &["read"],
                 &[],
@@ -190,14 +190,9 @@ fn rows(api: &Api) -> Vec<Row> {
             "/within/acme",
             bearer(&good),
             Some(
-                "error=\"insufficient_scope\", scope=\"read write\", error_description=\"The request does not name an organization, or the access token is not for it.\", ",
+                "error=\"insufficient_scope\", scope=\"read write\", error_description=\"The access token is not for an organization.\", ",
             ),
-            forbidden(
-                "The request does not name an organization, or the access token is not for it.",
-                "organization_token",
-                &["read", "write"],
-                &[],
-            ),
+            forbidden("The access token is not for an organization.", "organization_token", &["read", "write"], &[]),
             K::WrongOrganization,
         ),
         row(

@@ -50,13 +50,57 @@ fn seen(answer: &Answer) -> (u16, Vec<(String, Vec<u8>)>, String) {
     (answer.status, headers, answer.body.clone())
 }
 
+const NOT_NAMED: &str = "The request does not name exactly one organization.";
+const NONE_IN_TOKEN: &str = "The access token is not for an organization.";
+const OTHER: &str = "The access token is not for the organization that the request names.";
+
 fn is_wrong_organization(answer: &Answer) {
     assert_eq!(answer.status, 403, "{answer:?}");
-    let expected = "Bearer error=\"insufficient_scope\", scope=\"x\", \
-                    error_description=\"The request does not name an organization, or the access token is not for it.\", realm=\"https://api.example.com\"";
-    assert_eq!(answer.challenge(), Some(expected));
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!([NOT_NAMED, NONE_IN_TOKEN, OTHER].contains(&&*detail), "{detail}");
+    let expected = format!(
+        "Bearer error=\"insufficient_scope\", scope=\"x\", error_description=\"{detail}\", realm=\"https://api.example.com\""
+    );
+    assert_eq!(answer.challenge(), Some(&*expected));
     assert_eq!(answer.json()["remediation"], "organization_token");
-    assert_eq!(answer.rejection.as_ref().unwrap().kind(), RejectionKind::WrongOrganization);
+    let rejection = answer.rejection.as_ref().unwrap();
+    assert_eq!((rejection.kind(), rejection.description()), (RejectionKind::WrongOrganization, &*detail));
+}
+
+#[tokio::test]
+async fn the_cause_of_a_wrong_organization_is_told_without_its_id() {
+    let api = Api::start().await;
+    let in_org = || resource().in_organization(header("x-org")).scope("x");
+    let guard = api.server.guard().get("/open", whose, in_org()).get("/hidden", whose, in_org().hide_organization());
+    let app = guard.get("/org", whose, organization(header("x-org")).scope("x")).into_router().unwrap();
+    let (member, global) = (api.member_token("acme", "x"), api.token("x"));
+    let of_org = api.organization_token("acme", "x");
+    let ask = async |path: &str, token: &str, named: &[&'static str]| {
+        let mut request = request("GET", path, Some(token));
+        for id in named {
+            request.headers_mut().append("x-org", HeaderValue::from_static(id));
+        }
+        api.send(&app, request).await
+    };
+    let mut hidden = Vec::new();
+    for (path, token, named, cause) in [
+        ("/open", &member, &[][..], NOT_NAMED),
+        ("/open", &member, &["acme", "globex"], NOT_NAMED),
+        ("/open", &member, &["globex"], OTHER),
+        ("/open", &global, &["acme"], NONE_IN_TOKEN),
+        ("/open", &global, &[], NOT_NAMED),
+        ("/org", &of_org, &[], NOT_NAMED),
+        ("/org", &of_org, &["globex"], OTHER),
+    ] {
+        let answer = ask(path, token, named).await;
+        is_wrong_organization(&answer);
+        assert_eq!(answer.json()["detail"], cause, "{path} {named:?}");
+        assert!(!answer.body.contains("acme") && !answer.body.contains("globex"), "{}", answer.body);
+        if path == "/open" {
+            hidden.push(seen(&ask("/hidden", token, named).await));
+        }
+    }
+    assert!(hidden.iter().all(|other| *other == hidden[0] && other.0 == 404), "{hidden:?}");
 }
 
 #[tokio::test]

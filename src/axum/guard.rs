@@ -145,8 +145,24 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self.check_handler::<H>("fallback").set_fallback(Endpoint::Public(Box::new(any(handler))))
     }
 
-    /// One more policy for every route of this guard, added before or after, also of those merged and nested into it.
-    /// Public routes stay public.
+    /// Adds a policy to every route of this guard: those added before or after, and those merged and nested into it before or
+    /// after. (axum's `layer` reaches only what was there before.) Public routes stay public.
+    ///
+    /// A guard can state the model once, and its routes add scopes:
+    ///
+    /// ```
+    /// use orgate::policy::{path, resource, scope};
+    /// # use orgate::{Guard, ResourceServer};
+    /// # fn main() -> Result<(), orgate::ConfigError> {
+    /// # let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
+    /// let guard: Guard = server
+    ///     .guard()
+    ///     .require(resource().in_organization(path("org")))
+    ///     .get("/orgs/{org}/orders", async || "orders", scope("read:orders"));
+    /// # let _: axum::Router = guard.into_router()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn require(mut self, policy: Policy) -> Self {
         self.require.push(policy);
         self

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, post};
 use http::StatusCode;
+use http::request::Parts;
 
-use crate::logto::webhooks::Webhooks;
-use crate::logto::webhooks::{MAX_BODY_BYTES, WebhookError};
+use crate::logto::webhooks::{MAX_BODY_BYTES, WebhookError, Webhooks};
+use crate::server::IssuerHandle;
 
 /// Logto waits ten seconds for an answer.
 const READ_LIMIT: Duration = Duration::from_secs(10);
@@ -21,7 +23,8 @@ const MOST_AHEAD: usize = 64 * 1024;
 impl Webhooks {
     /// Returns the route's endpoint: `POST` only, one mebibyte at most, answered when the event has been applied.
     ///
-    /// It is public, since the signature is what a delivery has to show. Without one the body is not read.
+    /// It is public, since the signature is what a delivery has to show. Without one the body is not read. Rejected deliveries
+    /// are answered as other requests are, with the body of [`Builder::rejection_body`](crate::server::Builder::rejection_body).
     ///
     /// ```
     /// use orgate::ResourceServer;
@@ -41,20 +44,29 @@ impl Webhooks {
     }
 }
 
-async fn deliver(webhooks: &Webhooks, request: Request<Body>) -> StatusCode {
+async fn deliver(webhooks: &Webhooks, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let delivery = match webhooks.begin(&head) {
-        Ok(delivery) => delivery,
-        Err(error) => return refuse(None, &error),
-    };
-    let issuer = delivery.handle().issuer().to_owned();
-    let Ok(read) = tokio::time::timeout(READ_LIMIT, read(body)).await else { return StatusCode::REQUEST_TIMEOUT };
+    match accept(webhooks, &head, body).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err((handle, error)) => {
+            let issuer = handle.as_ref().map(IssuerHandle::issuer);
+            tracing::warn!(target: "orgate", issuer, %error, "webhook rejected");
+            webhooks.reject(handle.as_ref(), error, &head).into_response().map(Body::from)
+        }
+    }
+}
+
+/// Whether the event was applied, or why not and for which entry it was.
+async fn accept(webhooks: &Webhooks, head: &Parts, body: Body) -> Result<(), (Option<IssuerHandle>, WebhookError)> {
+    let delivery = webhooks.begin_for(head)?;
+    let handle = delivery.handle().clone();
+    let read = tokio::time::timeout(READ_LIMIT, read(body)).await.unwrap_or(Err(WebhookError::TimedOut));
     match read.and_then(|body| delivery.finish(&body)) {
         Ok(event) => {
-            tracing::debug!(target: "orgate", issuer, event = event.name(), "webhook");
-            StatusCode::OK
+            tracing::debug!(target: "orgate", issuer = handle.issuer(), event = event.name(), "webhook");
+            Ok(())
         }
-        Err(error) => refuse(Some(&issuer), &error),
+        Err(error) => Err((Some(handle), error)),
     }
 }
 
@@ -74,15 +86,4 @@ async fn read(mut body: Body) -> Result<Bytes, WebhookError> {
         read.extend_from_slice(&data);
     }
     Ok(read.into())
-}
-
-fn refuse(issuer: Option<&str>, error: &WebhookError) -> StatusCode {
-    tracing::warn!(target: "orgate", issuer, %error, "webhook rejected");
-    match error {
-        WebhookError::MissingSignature | WebhookError::WrongSignature => StatusCode::UNAUTHORIZED,
-        WebhookError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        WebhookError::UnknownRecipient => StatusCode::NOT_FOUND,
-        WebhookError::Removed => StatusCode::GONE,
-        WebhookError::Interrupted | WebhookError::Unreadable(_) => StatusCode::BAD_REQUEST,
-    }
 }

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use super::about::About;
 use super::apply::Changes;
 use super::change::Change;
+use super::driver::Driver;
 use super::fact::{Fact, Facts};
 use super::journal::Known;
 use super::log::{Log, Update, Updates};
@@ -135,14 +136,19 @@ impl Changes {
         let following = &self.following;
         let Some(log) = &following.log else { return };
         let is_early = nanoseconds(self.clock.now().monotonic) < following.not_before.load(Ordering::Acquire);
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if is_early || following.is_started.swap(true, Ordering::AcqRel) {
             return;
         }
         let mut end = End { server: Arc::downgrade(self), is_final: false };
         let loading = Loading::begin(following);
+        let driver = match Driver::find() {
+            Ok(driver) => driver,
+            Err(error) => return tracing::error!(target: "orgate", %error, "the change log cannot be followed"),
+        };
+        let entered = driver.enter();
         let mut updates = log.follow(Arc::new(Held(Arc::downgrade(self))));
         end.is_final = !self.take_in_at_once(&mut *updates);
+        drop(entered);
         drop(loading);
         if following.bound().is_none() {
             following.current_until.store(u64::MAX, Ordering::Release);
@@ -150,7 +156,7 @@ impl Changes {
         if end.is_final {
             return;
         }
-        let task = runtime.spawn(async move {
+        let task = driver.drive(async move {
             while let Some(update) = updates.next().await {
                 let Some(server) = end.server.upgrade() else { return };
                 server.take_in(update);
@@ -158,9 +164,13 @@ impl Changes {
             end.finish();
             tracing::warn!(target: "orgate", "the change log ended");
         });
-        let task = task.abort_handle();
-        if let Some(lost) = lock(&following.task).replace(task) {
-            lost.abort();
+        match task {
+            Ok(task) => {
+                if let Some(lost) = lock(&following.task).replace(task) {
+                    lost.abort();
+                }
+            }
+            Err(error) => tracing::error!(target: "orgate", %error, "the change log cannot be followed"),
         }
     }
 

@@ -12,6 +12,7 @@ mod about;
 mod apply;
 #[allow(clippy::module_inception, reason = "named after its one type")]
 mod change;
+mod driver;
 mod epoch;
 mod expected;
 mod fact;

@@ -137,7 +137,7 @@ impl IssuerRules {
     #[cfg(test)]
     pub(crate) fn for_tests(name: &str) -> Self {
         Self {
-            entry: EntryVersion::of(crate::token::IssuerId::unique()),
+            entry: EntryVersion::of(crate::token::IssuerId::for_tests(name)),
             called: EntryName::from(name),
             name: name.into(),
             issuers: vec!["https://issuer.example".into()],

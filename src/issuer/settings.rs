@@ -11,7 +11,7 @@ use crate::token::Introspection;
 
 /// One issuer entry: a key set with one or more `iss` values, and how its tokens are read.
 ///
-/// The defaults are Logto's. Made from the issuer's URL:
+/// The defaults are Logto's. Made from a tenant's endpoint by [`logto`](Self::logto), or from the issuer's URL:
 ///
 /// ```
 /// use orgate::issuer::Algorithm;
@@ -79,6 +79,22 @@ impl Issuer {
             permissions: None,
             introspection: None,
         }
+    }
+
+    /// The issuer of a Logto tenant, given by the tenant's endpoint: `https://tenant.logto.app` stands for the issuer
+    /// `https://tenant.logto.app/oidc`. A slash at the end, and the issuer itself in place of the endpoint, mean the same.
+    ///
+    /// ```
+    /// use orgate::{Issuer, ResourceServer};
+    ///
+    /// let issuer = Issuer::logto("https://tenant.logto.app").name("customers");
+    /// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
+    /// assert_eq!(server.issuer("customers")?.issuer(), "https://tenant.logto.app/oidc");
+    /// # Ok::<(), orgate::ConfigError>(())
+    /// ```
+    pub fn logto(endpoint: impl AsRef<str>) -> Self {
+        let endpoint = endpoint.as_ref().trim_end_matches('/');
+        Self::new(format!("{}/oidc", endpoint.strip_suffix("/oidc").unwrap_or(endpoint)))
     }
 
     /// The name that policies, logs and [`Subject`](crate::token::Subject) use. Default: the URL.

@@ -19,7 +19,8 @@ pub use source::{RequestSource, any_organization, custom, header, path, subdomai
 /// under [`Policy::about`](crate::Policy::about), the one that the request names and that the token does not.
 ///
 /// [`provenance`](Self::provenance) tells the two apart. An id means something only together with the issuer entry it came
-/// from: equality and hash are over both. `Display` is the id.
+/// from: equality and hash are over both. `Display` is the id; where the server has several entries, the [issuer](Self::issuer), a
+/// space and the id. [`key`](Self::key) is what to key data by.
 #[derive(Clone, Debug)]
 pub struct Organization {
     id: ScopedId,
@@ -108,6 +109,11 @@ impl Organization {
 
 impl fmt::Display for Organization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.id.entry.has_others() {
+            // No white space is in an `iss`, so the two parts can be told apart.
+            f.write_str(self.issuer())?;
+            f.write_str(" ")?;
+        }
         self.id.fmt(f)
     }
 }

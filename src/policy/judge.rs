@@ -13,7 +13,7 @@ use crate::decision::DecisionView;
 use crate::engine::Stop;
 use crate::organization::{Organization, RequestSource, Requested};
 use crate::permissions::PermissionDrift;
-use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::rejection::{Rejection, RejectionKind, Remediation, WrongOrganization};
 use crate::scoped::ScopedId;
 use crate::token::AccessToken;
 
@@ -154,16 +154,17 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
         }
         Some(Model::Member { indicator, source, acting_allowed }) => {
             judge_resource(indicator.as_deref(), token)?;
-            let wrong = |remediation, detail: String| {
-                let denial = Rejection::new(RejectionKind::WrongOrganization, remediation, detail);
+            let wrong = |cause, remediation, detail: String| {
+                let denial = Rejection::wrong_organization(cause, remediation, detail);
                 Refusal::from(denial.with_scopes(compiled.clause.required_scopes(), Vec::new()))
             };
-            let requested = source
-                .value(scene.request, sources)?
-                .ok_or_else(|| wrong(Remediation::None, format!("the request names no organization ({source})")))?;
+            let requested = source.value(scene.request, sources)?.ok_or_else(|| {
+                let detail = format!("the request names no organization ({source})");
+                wrong(WrongOrganization::NotNamed, Remediation::None, detail)
+            })?;
             if token.organization_claim().is_some_and(|claimed| *claimed != *requested) {
                 let detail = format!("the request's organization ({source}) is not the token's");
-                return Err(wrong(Remediation::OrganizationToken, detail));
+                return Err(wrong(WrongOrganization::Other, Remediation::OrganizationToken, detail));
             }
             if !acting_allowed && token.actors().next().is_some() {
                 return Err(denied("an actor uses the token, and the policy does not say acting_allowed()").into());
@@ -204,13 +205,15 @@ fn same_organization<'t>(
     source: &RequestSource,
 ) -> Result<&'t ScopedId, Rejection> {
     let of_token = of_token.filter(|organization| !organization.id.is_empty());
-    let detail = match (requested, of_token) {
+    let (cause, detail) = match (requested, of_token) {
         (Requested::Same | Requested::OfToken, Some(organization)) => return Ok(organization),
-        (Requested::Unclear, _) => format!("the request names no organization ({source})"),
-        (_, None) => "the token is for no organization".to_owned(),
-        _ => format!("the request's organization ({source}) is not the token's"),
+        (Requested::Unclear, _) => {
+            (WrongOrganization::NotNamed, format!("the request names no organization ({source})"))
+        }
+        (_, None) => (WrongOrganization::NoneInToken, "the token is for no organization".to_owned()),
+        _ => (WrongOrganization::Other, format!("the request's organization ({source}) is not the token's")),
     };
-    Err(Rejection::new(RejectionKind::WrongOrganization, Remediation::OrganizationToken, detail))
+    Err(Rejection::wrong_organization(cause, Remediation::OrganizationToken, detail))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::permissions::{
     Answer, Conversations, Difference, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
     PermissionQuery, Permissions, Presented, Source, SourceError, Topic, Waited, WantedPermissions,
 };
-use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::rejection::{Rejection, RejectionKind, Remediation, WrongOrganization};
 use crate::time::Now;
 use crate::token::{AccessToken, NumericDate};
 
@@ -118,7 +118,7 @@ pub(super) fn judge(
     if member_of.is_some() && snapshot.permissions.may_act() && token.organization_claim().is_none() {
         if !held.may_act() {
             let detail = "the subject is not a member of the request's organization, or not through this client";
-            let denial = Rejection::new(RejectionKind::WrongOrganization, Remediation::None, detail);
+            let denial = Rejection::wrong_organization(WrongOrganization::Other, Remediation::None, detail);
             return Err(denial.with_scopes(clause.required_scopes(), Vec::new()).into());
         }
         if in_token {

@@ -27,7 +27,7 @@ pub(super) enum Model {
 pub(super) enum IssuerRule {
     Any,
     Named(Arc<str>),
-    /// The one entry there was when the policy was compiled, whatever it is called later, or another one of its name.
+    /// The one entry there was when the policy was compiled, whatever it is called later, and no other one of its name.
     Only(Arc<str>, IssuerId),
 }
 
@@ -37,7 +37,7 @@ impl IssuerRule {
         match self {
             Self::Any => true,
             Self::Named(name) => *token.issuer_name() == **name,
-            Self::Only(name, id) => token.entry().issuer == *id || *token.issuer_name() == **name,
+            Self::Only(_, id) => token.entry().issuer == *id,
         }
     }
 }

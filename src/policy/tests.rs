@@ -250,7 +250,7 @@ impl World {
         let of = |id: &str| ScopedId::new(&self.issuer.into(), id);
         let audience = self.audience.map_or_else(|| API.to_owned(), |id| format!("{ORGANIZATION_URN}{id}"));
         let verified = Verified {
-            entry: crate::token::EntryVersion::of(crate::token::IssuerId::unique()),
+            entry: crate::token::EntryVersion::of(crate::token::IssuerId::for_tests("main")),
             issuer: "https://issuer.example".into(),
             subject: Subject::new(self.issuer.into(), "subject".into(), self.kind),
             resources: Arc::from([API.into()]),

@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 
-/// The kind of a rejection, grouped by fault: the caller (400, 401, 403, 404), this server (500), an issuer or
-/// another source that cannot be reached (503).
+/// The kind of a rejection, grouped by fault: the caller (400, 401, 403, 404; for a webhook also 408, 410, 413), this server
+/// (500), an issuer or another source that cannot be reached (503).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionKind {
@@ -43,6 +43,18 @@ pub enum RejectionKind {
     Unavailable,
     /// 500: server misconfiguration.
     Misconfigured,
+    /// 401: the signature of a webhook is missing or wrong.
+    WebhookSignature,
+    /// 400: the body of a webhook broke off or cannot be read.
+    WebhookBody,
+    /// 413: the body of a webhook is too large.
+    WebhookTooLarge,
+    /// 408: the body of a webhook did not arrive in time.
+    WebhookTimeout,
+    /// 404: a webhook is for no issuer entry of this server.
+    WebhookRecipient,
+    /// 410: the issuer entry of a webhook was removed.
+    WebhookGone,
 }
 
 impl RejectionKind {
@@ -68,6 +80,12 @@ impl RejectionKind {
             Self::Hidden => "hidden",
             Self::Unavailable => "unavailable",
             Self::Misconfigured => "misconfigured",
+            Self::WebhookSignature => "webhook_signature",
+            Self::WebhookBody => "webhook_body",
+            Self::WebhookTooLarge => "webhook_too_large",
+            Self::WebhookTimeout => "webhook_timeout",
+            Self::WebhookRecipient => "webhook_recipient",
+            Self::WebhookGone => "webhook_gone",
         }
     }
 
@@ -75,7 +93,7 @@ impl RejectionKind {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::InvalidRequest | Self::WebhookBody => StatusCode::BAD_REQUEST,
             Self::MissingToken
             | Self::ExpiredToken
             | Self::RevokedToken
@@ -85,11 +103,15 @@ impl RejectionKind {
             | Self::KeyUnresolved
             | Self::OutdatedToken
             | Self::InvalidProof
-            | Self::UseNonce => StatusCode::UNAUTHORIZED,
+            | Self::UseNonce
+            | Self::WebhookSignature => StatusCode::UNAUTHORIZED,
             Self::WrongModel | Self::WrongOrganization | Self::InsufficientScope | Self::Denied => {
                 StatusCode::FORBIDDEN
             }
-            Self::Hidden => StatusCode::NOT_FOUND,
+            Self::Hidden | Self::WebhookRecipient => StatusCode::NOT_FOUND,
+            Self::WebhookTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::WebhookGone => StatusCode::GONE,
+            Self::WebhookTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -110,8 +132,24 @@ impl RejectionKind {
             Self::InvalidProof => Some(ErrorCode::InvalidDpopProof),
             Self::UseNonce => Some(ErrorCode::UseDpopNonce),
             Self::WrongModel | Self::WrongOrganization | Self::InsufficientScope => Some(ErrorCode::InsufficientScope),
-            Self::MissingToken | Self::Denied | Self::Hidden | Self::Unavailable | Self::Misconfigured => None,
+            Self::MissingToken
+            | Self::Denied
+            | Self::Hidden
+            | Self::Unavailable
+            | Self::Misconfigured
+            | Self::WebhookSignature
+            | Self::WebhookBody
+            | Self::WebhookTooLarge
+            | Self::WebhookTimeout
+            | Self::WebhookRecipient
+            | Self::WebhookGone => None,
         }
+    }
+
+    /// Whether requests of this kind can be answered with a challenge: a new token may help.
+    pub(crate) const fn has_challenge(self) -> bool {
+        matches!(self.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            && !matches!(self, Self::WebhookSignature | Self::WebhookBody)
     }
 
     /// Returns the fixed sentence for the client. It contains nothing that came with the request, and no `=`.
@@ -136,6 +174,12 @@ impl RejectionKind {
             Self::Hidden => "The resource was not found.",
             Self::Unavailable => "The request cannot be authorized at the moment. Try again later.",
             Self::Misconfigured => "The server is not configured correctly.",
+            Self::WebhookSignature => "The webhook has no valid signature.",
+            Self::WebhookBody => "The body of the webhook is incomplete or cannot be read.",
+            Self::WebhookTooLarge => "The body of the webhook is too large.",
+            Self::WebhookTimeout => "The body of the webhook did not arrive in time.",
+            Self::WebhookRecipient => "The webhook is for no issuer of this server.",
+            Self::WebhookGone => "The issuer of the webhook was removed from this server.",
         }
     }
 }
@@ -224,7 +268,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [RejectionKind; 18] = [
+    const KINDS: [RejectionKind; 24] = [
         RejectionKind::MissingToken,
         RejectionKind::InvalidRequest,
         RejectionKind::ExpiredToken,
@@ -243,6 +287,12 @@ mod tests {
         RejectionKind::Hidden,
         RejectionKind::Unavailable,
         RejectionKind::Misconfigured,
+        RejectionKind::WebhookSignature,
+        RejectionKind::WebhookBody,
+        RejectionKind::WebhookTooLarge,
+        RejectionKind::WebhookTimeout,
+        RejectionKind::WebhookRecipient,
+        RejectionKind::WebhookGone,
     ];
 
     #[test]

@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::metadata::Documents;
 use super::quotable::Quotable;
-use crate::rejection::{ErrorCode, Rejection, RejectionKind};
+use crate::rejection::{ErrorCode, Rejection};
 use crate::scope::Scope;
 
 /// What all challenges of one server have in common.
@@ -69,19 +69,17 @@ impl ChallengeSettings {
     /// Adds the challenges to a rejection: one value for each scheme that this server takes, the one that was tried first.
     /// Only that one says what was wrong (RFC 9449 section 7.2).
     pub(crate) fn challenge(&self, rejection: Rejection, wanted: &Wanted, request: &Parts) -> Rejection {
-        let challenges = match rejection.kind() {
-            RejectionKind::Hidden | RejectionKind::Unavailable | RejectionKind::Misconfigured => Vec::new(),
-            _ => {
-                let indicators = || wanted.indicators.iter().map(|indicator| &**indicator);
-                let of_document = || self.documents.as_ref()?.url(indicators(), request);
-                let said = Said {
-                    rejection: &rejection,
-                    scopes: wanted.scopes(&rejection),
-                    resource_metadata: self.resource_metadata.as_ref().or_else(of_document),
-                };
-                self.challenges(&said).into_iter().filter_map(Challenge::into_header_value).collect()
-            }
+        if !rejection.kind().has_challenge() {
+            return rejection;
+        }
+        let indicators = || wanted.indicators.iter().map(|indicator| &**indicator);
+        let of_document = || self.documents.as_ref()?.url(indicators(), request);
+        let said = Said {
+            rejection: &rejection,
+            scopes: wanted.scopes(&rejection),
+            resource_metadata: self.resource_metadata.as_ref().or_else(of_document),
         };
+        let challenges = self.challenges(&said).into_iter().filter_map(Challenge::into_header_value).collect();
         rejection.with_challenges(challenges)
     }
 
@@ -122,7 +120,7 @@ impl ChallengeSettings {
             challenge = challenge.with("resource_metadata", Value::Text(url));
         }
         if error.is_some() {
-            challenge = challenge.with("error_description", Value::Fixed(kind.description()));
+            challenge = challenge.with("error_description", Value::Fixed(said.rejection.description()));
         }
         challenge.with("realm", Value::Text(&self.realm))
     }
@@ -181,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rejection::Remediation;
+    use crate::rejection::{RejectionKind, Remediation};
 
     fn settings(realm: &str) -> ChallengeSettings {
         ChallengeSettings {

@@ -68,7 +68,7 @@ impl RejectionBody {
         let problem = Problem {
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
-            detail: kind.description(),
+            detail: rejection.description(),
             error: kind.error().map(ErrorCode::as_str),
             remediation: rejection.remediation().as_str(),
             required_scopes: rejection.required_scopes().iter().map(Scope::as_str).collect(),
@@ -166,8 +166,10 @@ fn is_grpc(request: &Parts) -> bool {
 fn grpc(rejection: &Rejection) -> Response<Bytes> {
     let code = match rejection.status() {
         StatusCode::BAD_REQUEST => 3,
-        StatusCode::NOT_FOUND => 5,
+        StatusCode::REQUEST_TIMEOUT => 4,
+        StatusCode::NOT_FOUND | StatusCode::GONE => 5,
         StatusCode::FORBIDDEN => 7,
+        StatusCode::PAYLOAD_TOO_LARGE => 8,
         StatusCode::SERVICE_UNAVAILABLE => 14,
         StatusCode::UNAUTHORIZED => 16,
         _ => 13,
@@ -177,7 +179,7 @@ fn grpc(rejection: &Rejection) -> Response<Bytes> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_STATUS, HeaderValue::from(code));
     // The fixed sentences are printable ASCII without `%`: nothing to encode.
-    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(rejection.kind().description()));
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(rejection.description()));
     response
 }
 

@@ -21,18 +21,17 @@ use super::check::{check_range, check_resource};
 use super::entry::EntrySettings;
 use crate::change::{Changes, Follower, Log, Parts};
 use crate::decision::Decider;
-use crate::engine::Live;
-use crate::engine::{Observer, Observers, Permits, State};
+use crate::engine::{Live, Observer, Observers, Permits, State};
 use crate::error::ConfigError;
 use crate::http::HttpClient;
 use crate::http::url::PlainHttp;
 use crate::issuer::Issuer;
 use crate::issuer::keys::{Changes as Settled, KeyEvent, RefreshSettings, Watcher};
 use crate::issuer::{Lasting, ORGANIZATION_URN, Profile, TrustedIssuers};
-use crate::permissions::Conversations;
-use crate::permissions::LivePermissions;
+use crate::permissions::{Conversations, LivePermissions};
 use crate::rejection::Rejection;
 use crate::respond::{RejectionBody, Responder, ShapeBody};
+use crate::scoped::Others;
 use crate::time::{Clock, SystemClock};
 use crate::token::binding::BindingSettings;
 use crate::token::verify::VerifiedTokens;
@@ -132,9 +131,9 @@ impl Builder {
     /// Shapes the body of every refusal. It is given the rejection and the request's headers; status and headers of the
     /// answer, the challenge among them, are set afterwards and cannot be changed.
     ///
-    /// On a route that hides its organization every denial looks the same to the hook, too.
-    /// A gRPC call has no body to shape: the hook is not asked. What an extractor refuses on its own, a fault of the wiring,
-    /// does not pass here: it is a plain problem body with 500.
+    /// Rejections by extractors, an `Authorizer` and webhook endpoints are shaped too. Hidden organizations look the same to the
+    /// hook, too, and a gRPC call has no body. The 404 and 405 of a router are no rejections: the page of
+    /// [`Guard`](crate::Guard) shows how they get the same body.
     ///
     /// ```
     /// use orgate::respond::RejectionBody;
@@ -145,7 +144,7 @@ impl Builder {
     /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
     ///     .rejection_body(|rejection, _request| {
     ///         RejectionBody::json(&json!({
-    ///             "message": rejection.kind().description(),
+    ///             "message": rejection.description(),
     ///             "hint": rejection.remediation().as_str(),
     ///         }))
     ///     })
@@ -250,6 +249,7 @@ impl Builder {
             max_issuers: self.limits.max_issuers,
             clock: self.clock.clone(),
             client: self.client,
+            has_others: Others::default(),
         };
         let entries = self.issuers.iter().try_fold(TrustedIssuers::default(), |entries, issuer| {
             let entry = settings.entry(issuer, IssuerId::unique(), Lasting::default())?;

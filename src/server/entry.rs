@@ -11,7 +11,7 @@ use crate::issuer::keys::{Compromised, Document, KeyRules, KeySet, KeySource, Ke
 use crate::issuer::{Dated, Issuer, IssuerClock, Keys, Lasting};
 use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
 use crate::permissions::Source;
-use crate::scoped::EntryName;
+use crate::scoped::{EntryName, Others};
 use crate::signature::Algorithm;
 use crate::time::Clock;
 use crate::token::introspect::Introspector;
@@ -26,6 +26,7 @@ pub(super) struct EntrySettings {
     pub(super) max_issuers: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) client: HttpClient,
+    pub(super) has_others: Others,
 }
 
 impl EntrySettings {
@@ -66,7 +67,11 @@ impl EntrySettings {
                 entry.rules.issuers, self.max_issuers
             )));
         }
-        entries.with(entry)
+        let more = entries.with(entry)?;
+        if more.iter().len() > 1 {
+            self.has_others.note();
+        }
+        Ok(more)
     }
 
     /// The entry with other settings: its identity, and what has changed at its issuer, stay.
@@ -134,7 +139,7 @@ impl EntrySettings {
         let name: Arc<str> = name.into();
         Ok(IssuerRules {
             entry,
-            called: EntryName::new(&name, issuers.first().unwrap_or(&name)),
+            called: EntryName::new(&name, issuers.first().unwrap_or(&name), self.has_others.clone()),
             name,
             issuers,
             resources: resources.iter().map(|resource| Arc::from(resource.as_str())).collect(),

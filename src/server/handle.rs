@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::ResourceServer;
-use crate::change::{About, Change};
+use crate::change::{About, Change, Effect};
 use crate::error::ConfigError;
 use crate::issuer::keys::{self, KeySetStatus, RefreshError};
 use crate::issuer::{Issuer, TrustedIssuer};
@@ -74,10 +74,11 @@ impl IssuerHandle {
     ///
     /// # Errors
     ///
-    /// Returns [`IssuerRemoved`] if the entry was removed.
-    pub fn revoke(&self, about: About) -> Result<SystemTime, IssuerRemoved> {
+    /// Returns a [`ChangeError`] if no token is issued for what it is about (the organization template, API permissions), or
+    /// the entry was removed.
+    pub fn revoke(&self, about: About) -> Result<SystemTime, ChangeError> {
         let until = self.server.state.changes.hand_reaches();
-        self.apply_all([Change::not_before(self.iss.clone(), about, until)])?;
+        self.apply_change(&Change::not_before(self.iss.clone(), about, until))?;
         Ok(until)
     }
 
@@ -105,10 +106,14 @@ impl IssuerHandle {
     ///
     /// # Errors
     ///
-    /// Returns a [`ChangeError`] if the change is of another issuer, or the entry was removed.
+    /// Returns a [`ChangeError`] if the change is of another issuer, or the entry was removed; also if it is no edit and has no
+    /// effect, as a suspension of the organization template would have none.
     pub fn apply_change(&self, change: &Change) -> Result<(), ChangeError> {
         if change.issuer() != &*self.iss {
             return Err(ChangeError::other(&self.iss, change.issuer()));
+        }
+        if change.effect() != Effect::Edited && change.fact().is_none() {
+            return Err(ChangeError::WithoutEffect { about: change.about().clone(), effect: change.effect() });
         }
         Ok(self.apply_all([change.clone()])?)
     }
@@ -173,7 +178,8 @@ impl IssuerHandle {
     /// Removes the entry: its tokens are rejected from the next request on, and all that was known of it is forgotten, what
     /// was revoked and suspended included.
     ///
-    /// Policies bind names: an entry that is added later under the same name takes its place in them.
+    /// An entry that is added later under the same name takes its place in policies that say
+    /// [`issued_by`](crate::policy::issued_by) that name, and nowhere else.
     ///
     /// # Errors
     ///
@@ -238,6 +244,14 @@ pub enum ChangeError {
         /// The issuer that was named.
         found: Arc<str>,
     },
+    /// The change would neither reject nor restore anything.
+    #[non_exhaustive]
+    WithoutEffect {
+        /// What it is about.
+        about: About,
+        /// What it would do.
+        effect: Effect,
+    },
 }
 
 impl ChangeError {
@@ -257,6 +271,9 @@ impl fmt::Display for ChangeError {
         match self {
             Self::Removed(removed) => removed.fmt(f),
             Self::OtherIssuer { expected, found } => write!(f, "expected issuer {expected:?}, found {found:?}"),
+            Self::WithoutEffect { about, effect } => {
+                write!(f, "{effect:?} has no effect on {about:?}: no token is issued for it")
+            }
         }
     }
 }

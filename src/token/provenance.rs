@@ -24,6 +24,13 @@ impl IssuerId {
     pub(crate) fn unique() -> Self {
         Self(unique())
     }
+
+    /// The same for the same name, and far from all others.
+    #[cfg(test)]
+    pub(crate) fn for_tests(name: &str) -> Self {
+        use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+        Self(BuildHasherDefault::<DefaultHasher>::default().hash_one(name) | 1 << 63)
+    }
 }
 
 /// One issuer entry with the settings that it had at some time. An update makes another version of it.

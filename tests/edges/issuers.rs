@@ -1,12 +1,13 @@
 //! Several issuers, and entries that come and go.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{Request, StatusCode};
-use orgate::change::About;
+use orgate::change::{About, Change, Effect};
 use orgate::policy::{any_issuer, path, resource};
+use orgate::server::ChangeError;
 use orgate::testing::{TestClock, TestIssuer};
 use orgate::{AccessToken, Guard, Issuer, Organization, ResourceServer};
 use tower::ServiceExt as _;
@@ -94,4 +95,80 @@ async fn a_revocation_until_now_reaches_tokens_of_a_clock_that_is_ahead() {
     clock.advance(Duration::from_secs(2));
     server.issuer("main").unwrap().revoke(About::client("mobile-app")).unwrap();
     assert_eq!(get(&app, "/", &stolen).await, StatusCode::UNAUTHORIZED);
+}
+
+/// What a policy says is bound when it is made: a name where it says one, else the entry itself.
+#[tokio::test]
+async fn a_policy_without_an_issuer_follows_its_entry_and_not_the_name() {
+    let clock = TestClock::new(START);
+    let (first, second) = (issuer_at(&clock).await, issuer_at(&clock).await);
+    let entry = |issuer: &TestIssuer, name: &str| Issuer::new(issuer.url()).name(name);
+    let server = ResourceServer::builder(entry(&first, "customers"), API).clock(clock).build().unwrap();
+    let guard = server.guard().get("/silent", async || "", resource());
+    let guard = guard.get("/named", async || "", resource().issued_by("customers"));
+    let app: Router = guard.get("/any", async || "", resource().any_issuer()).into_router().unwrap();
+    let (old, new) = (first.resource_token(API).mint(), second.resource_token(API).mint());
+    let statuses = async |token: &str| {
+        let paths = ["/silent", "/named", "/any"];
+        let mut statuses = Vec::new();
+        for path in paths {
+            statuses.push(get(&app, path, token).await.as_u16());
+        }
+        statuses
+    };
+    assert_eq!(statuses(&old).await, [200, 200, 200]);
+
+    let handle = server.issuer("customers").unwrap();
+    handle.update(entry(&first, "renamed")).unwrap();
+    assert_eq!(statuses(&old).await, [200, 403, 200], "the entry, whatever it is called");
+    let added = server.add_issuer(entry(&second, "customers")).unwrap();
+    assert_eq!(statuses(&new).await, [403, 200, 200], "another entry of the former name");
+    assert_eq!(statuses(&old).await, [200, 403, 200]);
+
+    added.remove().unwrap();
+    handle.update(entry(&first, "customers")).unwrap();
+    assert_eq!(statuses(&old).await, [200, 200, 200]);
+    handle.remove().unwrap();
+    server.add_issuer(entry(&second, "customers")).unwrap();
+    assert_eq!(statuses(&new).await, [403, 200, 200], "a successor is another entry");
+}
+
+#[tokio::test]
+async fn a_revocation_that_would_reject_no_token_is_an_error() {
+    let issuer = TestIssuer::start().await;
+    let server = ResourceServer::builder(Issuer::new(issuer.url()).name("main"), API).build().unwrap();
+    let handle = server.issuer("main").unwrap();
+    for about in [About::OrganizationTemplate, About::ApiPermissions] {
+        let error = handle.revoke(about.clone()).unwrap_err();
+        assert!(matches!(error, ChangeError::WithoutEffect { .. }), "{error}");
+        for effect in [Effect::NotBefore, Effect::Suspended, Effect::Restored, Effect::Deleted] {
+            let change = Change::new(issuer.url(), about.clone(), effect, SystemTime::now());
+            assert!(handle.apply_change(&change).is_err(), "{about:?} {effect:?}");
+        }
+        handle.apply_change(&Change::edited(issuer.url(), about, SystemTime::now())).unwrap();
+    }
+    let restored = Change::new(issuer.url(), About::client("app"), Effect::Restored, SystemTime::now());
+    assert!(handle.apply_change(&restored).is_err(), "only a subject can be restored");
+    handle.revoke(About::Everyone).unwrap();
+}
+
+/// Whoever prints an organization into a key or a log line does not mix two of them up.
+#[tokio::test]
+async fn an_organization_is_printed_with_its_issuer_where_there_are_several() {
+    let clock = TestClock::new(START);
+    let (first, second) = (issuer_at(&clock).await, issuer_at(&clock).await);
+    let server = ResourceServer::builder(Issuer::new(first.url()).name("first"), API).clock(clock).build().unwrap();
+    let policy = resource().in_organization(path("org")).any_issuer();
+    let app: Router =
+        server.guard().get("/{org}", async |org: Organization| org.to_string(), policy).into_router().unwrap();
+    let printed = async |issuer: &TestIssuer| {
+        let token = issuer.organization_resource_token(API, "acme").mint();
+        let answer = send(&app, "/acme", &format!("Bearer {token}")).await;
+        String::from_utf8(to_bytes(answer.into_body(), 1000).await.unwrap().to_vec()).unwrap()
+    };
+    assert_eq!(printed(&first).await, "acme");
+    server.add_issuer(Issuer::new(second.url()).name("second")).unwrap();
+    for issuer in [&first, &second] {
+        assert_eq!(printed(issuer).await, format!("{} acme", issuer.url()));
+    }
 }

@@ -1,14 +1,17 @@
 //! Routers in routers: what is guarded, what is public, and what no path reaches.
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::routing::{MethodFilter, get};
-use http::Request;
+use axum::{Json, Router};
+use http::{Request, StatusCode};
 use orgate::policy::resource;
+use orgate::respond::RejectionBody;
 use orgate::testing::TestIssuer;
+use orgate::{Issuer, ResourceServer};
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::support::local;
+use crate::support::{API, local};
 
 /// Method, path, status without a token.
 const EXPECTED: &[(&str, &str, u16)] = &[
@@ -72,4 +75,34 @@ async fn only_what_was_declared_public_is_reached_without_a_token() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The two answers that are axum's, in the shape of the rest of the API.
+#[tokio::test]
+async fn an_unknown_path_and_a_wrong_method_can_have_the_body_of_every_rejection() {
+    let envelope = |code: &str| json!({ "code": code });
+    let issuer = TestIssuer::start().await;
+    let server = ResourceServer::builder(Issuer::new(issuer.url()).jwks_json(issuer.jwks_json()), API)
+        .rejection_body(move |rejection, _| RejectionBody::json(&envelope(rejection.kind().as_str())))
+        .build()
+        .unwrap();
+    let guard = server.guard().get("/a", async || "", resource()).get("/b/{id}", async || "", resource());
+    let guard = guard.public_fallback(async move || (StatusCode::NOT_FOUND, Json(envelope("not_found"))));
+    let app: Router = guard
+        .into_router()
+        .unwrap()
+        .method_not_allowed_fallback(async move || (StatusCode::METHOD_NOT_ALLOWED, Json(envelope("wrong_method"))));
+    for (method, path, status, code, allow) in [
+        ("GET", "/a", 401, "missing_token", None),
+        ("GET", "/nowhere", 404, "not_found", None),
+        ("DELETE", "/a", 405, "wrong_method", Some("GET,HEAD")),
+        ("POST", "/b/1", 405, "wrong_method", Some("GET,HEAD")),
+    ] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+        assert_eq!(answer.headers().get("allow").map(|allow| allow.to_str().unwrap()), allow, "{method} {path}");
+        let body = to_bytes(answer.into_body(), 1000).await.unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), envelope(code), "{method} {path}");
+    }
 }

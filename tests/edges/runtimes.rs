@@ -1,9 +1,16 @@
 //! One server in a static, and runtimes that come and go around it: the way of `#[tokio::test]`.
 
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
 
-use orgate::ResourceServer;
+use http::StatusCode;
+use orgate::change::{About, Change, Facts, Log, LogError, Update, Updates};
+use orgate::future::BoxFuture;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
+use orgate::{Issuer, ResourceServer};
+use tokio::sync::mpsc;
 
 use crate::support::{API, api, get, last_error};
 
@@ -67,4 +74,60 @@ fn a_runtime_that_stands_still_holds_no_request_up() {
         assert_eq!(status, 200, "round {round}");
         kept.push(runtime);
     }
+}
+
+/// What other processes append arrives through a channel. It has no bound: nothing else would tell that it is not followed.
+struct Elsewhere(Mutex<Option<mpsc::UnboundedReceiver<Change>>>);
+
+struct Arriving(mpsc::UnboundedReceiver<Change>);
+
+impl Log for Elsewhere {
+    fn append<'a>(&'a self, _: &'a [Change]) -> BoxFuture<'a, Result<(), LogError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn follow(&self, _: Arc<dyn Facts>) -> Box<dyn Updates> {
+        Box::new(Arriving(self.0.lock().unwrap().take().unwrap()))
+    }
+}
+
+impl Updates for Arriving {
+    fn next(&mut self) -> BoxFuture<'_, Option<Update>> {
+        Box::pin(async {
+            let change = self.0.recv().await;
+            // A timer, as a log has that asks from time to time.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            change.map(Update::Change)
+        })
+    }
+}
+
+/// Drives a request that waits for nothing, as any other executor could.
+fn without_runtime(request: impl Future<Output = StatusCode>) -> StatusCode {
+    match pin!(request).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(status) => status,
+        Poll::Pending => panic!("the request waits"),
+    }
+}
+
+#[test]
+fn a_log_is_followed_where_no_runtime_judges_requests() {
+    let issuer = issuer_elsewhere();
+    let (send, receive) = mpsc::unbounded_channel();
+    let entry = Issuer::new(issuer.url()).jwks_json(issuer.jwks_json());
+    let log = Elsewhere(Mutex::new(Some(receive)));
+    let server = ResourceServer::builder(entry, API).change_log(log).build().unwrap();
+    let (app, token) = (api(&server), issuer.resource_token(API).mint());
+    assert_eq!(without_runtime(get(&app, "/", &token)), 200);
+    assert!(server.change_log().unwrap().is_current);
+    let until = SystemTime::now() + Duration::from_secs(30);
+    send.send(Change::not_before(issuer.url(), About::Everyone, until)).unwrap();
+    for _ in 0..2000 {
+        if without_runtime(get(&app, "/", &token)) == 401 {
+            drop(server);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("the change did not arrive");
 }

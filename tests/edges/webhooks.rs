@@ -7,13 +7,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use orgate::logto::webhooks::{SigningKeys, Webhooks};
 use orgate::permit::{Permit, PermitBridge};
 use orgate::policy::resource;
+use orgate::respond::RejectionBody;
 use orgate::testing::{TestClock, TestIssuer, TestPermit, TestTenant};
 use orgate::time::Clock as _;
-use orgate::{Issuer, ResourceServer};
+use orgate::{Issuer, Rejection, ResourceServer};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower::ServiceExt as _;
@@ -130,7 +131,9 @@ async fn a_removed_issuers_hook_has_no_say_about_its_successor() {
     let server = ResourceServer::builder(entry, API).clock(clock).build().unwrap();
     let handle = server.issuer("customers").unwrap();
     let hooks = handle.webhooks(signing_keys(&tenant));
-    let guard = server.guard().get("/", async || "", resource()).public("/hook", hooks.endpoint());
+    // A policy that says no issuer means the removed entry only.
+    let policy = resource().issued_by("customers");
+    let guard = server.guard().get("/", async || "", policy).public("/hook", hooks.endpoint());
     let app: Router = guard.into_router().unwrap();
     handle.remove().unwrap();
     server.add_issuer(Issuer::new(new.url()).name("customers")).unwrap();
@@ -178,4 +181,96 @@ async fn a_body_that_breaks_off_is_not_called_too_large() {
         _ = connection.read_to_string(&mut answer).await;
         assert!(!answer.starts_with("HTTP/1.1 413"), "{rest:?}: {:?}", answer.lines().next());
     }
+}
+
+/// Answers of a hook, rejected for the reason in the body, in the shape of the rest of the API.
+async fn rejected(app: &Router, request: Request<Body>) -> (u16, String, serde_json::Value) {
+    let answer = app.clone().oneshot(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let headers = answer.headers().clone();
+    assert_eq!(headers["cache-control"], "no-store");
+    assert!(!headers.contains_key("www-authenticate"), "no token would help: {headers:?}");
+    let kind = headers["content-type"].to_str().unwrap().to_owned();
+    let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+    (status, kind, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn rejected_deliveries_have_the_body_of_every_rejection() {
+    let (tenant, clock) = (TestTenant::start().await, TestClock::new(START));
+    let issuer = issuer_at(&clock).await;
+    let build = |shaped: bool| {
+        let builder = ResourceServer::builder(Issuer::new(issuer.url()).name("main"), API).clock(clock.clone());
+        let shape = |rejection: &Rejection, _: &HeaderMap| {
+            RejectionBody::json(&json!({ "code": rejection.kind().as_str(), "message": rejection.description() }))
+        };
+        if shaped { builder.rejection_body(shape) } else { builder }.build().unwrap()
+    };
+    let routes = |server: &ResourceServer| -> Router {
+        let (handle, own) = (server.issuer("main").unwrap(), server.clone());
+        let keys = signing_keys(&tenant);
+        let (resolved, none) = (keys.clone(), Webhooks::resolve(|_| None));
+        let found = Webhooks::resolve(move |_| Some((own.issuer("main").ok()?, resolved.clone())));
+        let guard = server.guard().public("/hook", handle.webhooks(keys).endpoint()).public("/found", found.endpoint());
+        guard.public("/none", none.rejections_of(server).endpoint()).into_router().unwrap()
+    };
+    let signed = |path: &str, body: &str| {
+        let (headers, body) = tenant.sign_delivery(body.to_owned()).into_parts();
+        let mut request = Request::post(path).body(Body::from(body)).unwrap();
+        *request.headers_mut() = headers;
+        request
+    };
+    let with = |path: &str, signature: &str, body: Body| {
+        Request::post(path).header("logto-signature-sha-256", signature).body(body).unwrap()
+    };
+    let large = || Body::from(vec![b' '; 1024 * 1024 + 1]);
+    let broken = || Body::from_stream(futures_util::stream::iter([Ok("{"), Err(std::io::Error::other("gone"))]));
+    let zeros = "0".repeat(64);
+    let (plain, shaped) = (build(false), build(true));
+    for (is_shaped, server) in [(false, &plain), (true, &shaped)] {
+        let app = routes(server);
+        for (request, status, code) in [
+            (Request::post("/hook").body(Body::empty()).unwrap(), 401, "webhook_signature"),
+            (Request::post("/found").body(Body::empty()).unwrap(), 401, "webhook_signature"),
+            (with("/hook", &zeros, Body::from("{}")), 401, "webhook_signature"),
+            (with("/hook", &zeros, large()), 413, "webhook_too_large"),
+            (with("/hook", &zeros, broken()), 400, "webhook_body"),
+            (signed("/hook", "[]"), 400, "webhook_body"),
+            (signed("/none", "{}"), 404, "webhook_recipient"),
+        ] {
+            let path = request.uri().path().to_owned();
+            let (found, kind, body) = rejected(&app, request).await;
+            assert_eq!(found, status, "{path} {code}: {body}");
+            if is_shaped {
+                assert_eq!((kind.as_str(), &body["code"]), ("application/json", &json!(code)), "{path} {code}");
+                assert!(body["message"].as_str().unwrap().ends_with('.'));
+            } else {
+                assert_eq!((kind.as_str(), &body["status"]), ("application/problem+json", &json!(status)), "{path}");
+            }
+        }
+        server.issuer("main").unwrap().remove().unwrap();
+        let (status, _, body) = rejected(&app, signed("/hook", "{}")).await;
+        assert_eq!((status, body["code"] == "webhook_gone"), (410, is_shaped), "{body}");
+    }
+}
+
+/// Ten seconds, which Logto would wait too.
+#[tokio::test]
+async fn a_delivery_that_never_ends_is_rejected_in_the_same_shape() {
+    let server = ResourceServer::builder("https://tenant.logto.app/oidc", API).build().unwrap();
+    let hooks = server.issuers()[0].webhooks(SigningKeys::new(["key"]).unwrap());
+    let app: Router = server.guard().public("/hook", hooks.endpoint()).into_router().unwrap();
+    let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+    let request = Request::post("/hook").header("logto-signature-sha-256", "0".repeat(64)).body(body).unwrap();
+    let (status, _, body) = rejected(&app, request).await;
+    assert_eq!((status, &body["remediation"]), (408, &json!("retry")));
+}
+
+/// gRPC's form, where a hook is called as a gRPC service is.
+#[tokio::test]
+async fn a_rejected_delivery_over_grpc_is_trailers_only() {
+    let world = World::new().await;
+    let request = Request::post("/hook").version(http::Version::HTTP_2).header("content-type", "application/grpc");
+    let answer = hook(&world.server).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["grpc-status"]), (200, &http::HeaderValue::from(16)));
 }

@@ -127,6 +127,9 @@ impl Origin {
                 break;
             }
         }
+        if refused.len() == 2 && !issuer.ends_with("/oidc") {
+            refused.push("if this is Logto, its issuer ends with /oidc (Issuer::logto)".to_owned());
+        }
         Err(refused.join("; "))
     }
 
@@ -134,7 +137,9 @@ impl Origin {
         let metadata = Object::document(document)?;
         let stated = metadata.string("issuer").map_err(|error| error.to_string())?;
         if stated.as_deref() != Some(issuer) {
-            return Err(format!("its issuer is {stated:?}, not {issuer:?} (RFC 8414 section 3.3)"));
+            let slash = |stated: &str| stated.trim_end_matches('/') == issuer.trim_end_matches('/');
+            let hint = if stated.as_deref().is_some_and(slash) { "; they differ by a slash at the end" } else { "" };
+            return Err(format!("its issuer is {stated:?}, not {issuer:?} (RFC 8414 section 3.3){hint}"));
         }
         let stated = metadata.string("jwks_uri").map_err(|error| error.to_string())?.ok_or("there is no jwks_uri")?;
         // A remote issuer must not point at this machine: plain http on loopback is for issuers that are there themselves.

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 
 use super::changes::taking_away;
 use super::delivery::Delivery;
 use super::event::Event;
 use super::signing::SigningKeys;
 use super::verify::{Signature, WebhookError};
+use crate::ResourceServer;
+use crate::rejection::Rejection;
+use crate::respond::Wanted;
 use crate::server::{IssuerHandle, IssuerRemoved};
 
 /// How old an event may be when it is received. One that is older may be a replay: it only takes away.
@@ -27,7 +31,7 @@ impl IssuerHandle {
     /// Once the entry was removed, deliveries are answered with 410, whatever entry has its name then.
     pub fn webhooks(&self, keys: SigningKeys) -> Webhooks {
         let handle = self.clone();
-        Webhooks::resolve(move |_| Some((handle.clone(), keys.clone())))
+        Webhooks::resolve(move |_| Some((handle.clone(), keys.clone()))).rejections_of(self.server())
     }
 
     /// Applies a verified event: rejects what it takes away, and forgets what it makes untrue.
@@ -62,6 +66,7 @@ pub struct Webhooks {
     resolve: Resolve,
     on_event: Vec<OnEvent>,
     stale: Arc<AtomicU64>,
+    rejects_as: Option<ResourceServer>,
 }
 
 impl Webhooks {
@@ -84,7 +89,15 @@ impl Webhooks {
     /// }
     /// ```
     pub fn resolve(resolve: impl Fn(&Parts) -> Option<(IssuerHandle, SigningKeys)> + Send + Sync + 'static) -> Self {
-        Self { resolve: Arc::new(resolve), on_event: Vec::new(), stale: Arc::default() }
+        Self { resolve: Arc::new(resolve), on_event: Vec::new(), stale: Arc::default(), rejects_as: None }
+    }
+
+    /// Answers a delivery that is for no entry with the body of this server's rejections
+    /// ([`Builder::rejection_body`](crate::server::Builder::rejection_body)). Those of an entry always have the body of the
+    /// entry's server.
+    pub fn rejections_of(mut self, server: &ResourceServer) -> Self {
+        self.rejects_as = Some(server.clone());
+        self
     }
 
     /// Calls `tell` with each verified event, after it was applied: those that mean nothing to this crate too, and none that
@@ -101,13 +114,37 @@ impl Webhooks {
     /// Returns a [`WebhookError`] if it is for no entry, or for one that was removed, and if the signature is not there
     /// exactly once.
     pub fn begin(&self, request: &Parts) -> Result<Delivery<'_>, WebhookError> {
-        let (handle, keys) = (self.resolve)(request).ok_or(WebhookError::UnknownRecipient)?;
+        self.begin_for(request).map_err(|(_, error)| error)
+    }
+
+    /// As [`begin`](Self::begin); an error goes with the handle of the entry that the delivery is for.
+    pub(crate) fn begin_for(&self, request: &Parts) -> Result<Delivery<'_>, (Option<IssuerHandle>, WebhookError)> {
+        let Some((handle, keys)) = (self.resolve)(request) else {
+            return Err((None, WebhookError::UnknownRecipient));
+        };
         if handle.is_removed() {
-            tracing::warn!(target: "orgate", issuer = handle.issuer(), "a webhook for an issuer entry that was removed");
-            return Err(WebhookError::Removed);
+            return Err((Some(handle), WebhookError::Removed));
         }
-        let signature = Signature::read(&request.headers)?;
-        Ok(Delivery::new(self, handle, keys, signature))
+        match Signature::read(&request.headers) {
+            Ok(signature) => Ok(Delivery::new(self, handle, keys, signature)),
+            Err(error) => Err((Some(handle), error)),
+        }
+    }
+
+    /// Returns the response to a delivery that was not accepted, with the body of the server's other rejections: of the server
+    /// whose handle made this, or of [`rejections_of`](Self::rejections_of). For frameworks other than axum.
+    #[must_use]
+    pub fn response(&self, error: WebhookError, request: &Parts) -> Response<Bytes> {
+        self.reject(None, error, request).into_response()
+    }
+
+    /// The rejection of a delivery, in the form that the rest of the API uses.
+    pub(crate) fn reject(&self, handle: Option<&IssuerHandle>, error: WebhookError, request: &Parts) -> Rejection {
+        let rejection = error.rejection();
+        match handle.map(IssuerHandle::server).or(self.rejects_as.as_ref()) {
+            Some(server) => server.state.responder.complete(rejection, &Wanted::default(), request),
+            None => rejection,
+        }
     }
 
     /// Verifies a whole delivery, applies it, and calls [`on_event`](Self::on_event): [`begin`](Self::begin) and

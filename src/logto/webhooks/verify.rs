@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::event::Event;
 use super::signing::SigningKeys;
+use crate::rejection::{Rejection, RejectionKind, Remediation};
 
 /// The largest body that is looked at, in bytes: 1 MiB. A handler stops reading there.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -25,6 +26,8 @@ pub enum WebhookError {
     BodyTooLarge,
     /// The body broke off before its end: answer 400.
     Interrupted,
+    /// The body did not arrive in time: answer 408.
+    TimedOut,
     /// There is no issuer entry that such a delivery is for: answer 404.
     UnknownRecipient,
     /// The issuer entry that the webhooks were for was removed: answer 410.
@@ -43,10 +46,33 @@ impl WebhookError {
             Self::WrongSignature => "wrong_signature",
             Self::BodyTooLarge => "body_too_large",
             Self::Interrupted => "interrupted",
+            Self::TimedOut => "timed_out",
             Self::UnknownRecipient => "unknown_recipient",
             Self::Removed => "removed",
             Self::Unreadable(_) => "unreadable",
         }
+    }
+
+    /// Returns the kind of the rejection: the status to answer with, and the sentence for the sender.
+    #[must_use]
+    pub const fn kind(&self) -> RejectionKind {
+        match self {
+            Self::MissingSignature | Self::WrongSignature => RejectionKind::WebhookSignature,
+            Self::BodyTooLarge => RejectionKind::WebhookTooLarge,
+            Self::Interrupted | Self::Unreadable(_) => RejectionKind::WebhookBody,
+            Self::TimedOut => RejectionKind::WebhookTimeout,
+            Self::UnknownRecipient => RejectionKind::WebhookRecipient,
+            Self::Removed => RejectionKind::WebhookGone,
+        }
+    }
+
+    pub(super) fn rejection(&self) -> Rejection {
+        let remediation = match self {
+            Self::UnknownRecipient | Self::Removed => Remediation::None,
+            Self::Interrupted | Self::TimedOut => Remediation::Retry,
+            _ => Remediation::FixRequest,
+        };
+        Rejection::new(self.kind(), remediation, self.to_string())
     }
 }
 
@@ -57,6 +83,7 @@ impl fmt::Display for WebhookError {
             Self::WrongSignature => f.write_str("the signature of the webhook is wrong"),
             Self::BodyTooLarge => write!(f, "the body of the webhook has more than {MAX_BODY_BYTES} bytes"),
             Self::Interrupted => f.write_str("the body of the webhook broke off"),
+            Self::TimedOut => f.write_str("the body of the webhook did not arrive in time"),
             Self::UnknownRecipient => f.write_str("the webhook is for no issuer entry of this server"),
             Self::Removed => f.write_str("the issuer entry of the webhook was removed"),
             Self::Unreadable(why) => write!(f, "the body of the webhook cannot be read: {why}"),

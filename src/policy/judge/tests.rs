@@ -43,7 +43,7 @@ fn minted(token: &Token) -> AccessToken {
     AccessToken::mint(
         Verified {
             issuer: "https://issuer.example".into(),
-            entry: crate::token::EntryVersion::of(crate::token::IssuerId::unique()),
+            entry: crate::token::EntryVersion::of(crate::token::IssuerId::for_tests("main")),
             subject: Subject::new("main".into(), "subject".into(), token.kind),
             resources: token.own.iter().map(|own| (*own).into()).collect(),
             client_id: None,

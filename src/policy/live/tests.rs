@@ -67,7 +67,7 @@ impl Of {
         let issued_at = NumericDate::new(NOON.saturating_sub(Duration::from_secs(before)).as_secs_f64());
         let verified = Verified {
             issuer: "https://issuer.example".into(),
-            entry: crate::token::EntryVersion::of(crate::token::IssuerId::unique()),
+            entry: crate::token::EntryVersion::of(crate::token::IssuerId::for_tests("main")),
             subject: Subject::new("main".into(), "u1".into(), kind),
             resources: Arc::from([API.into()]),
             client_id: Some("web".into()),

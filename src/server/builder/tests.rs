@@ -48,6 +48,40 @@ fn resource_indicators_are_absolute_uris() {
 }
 
 #[test]
+fn mistaken_logto_issuers_are_config_errors() {
+    for bad in ["https://tenant.logto.app", "https://tenant.logto.app/", "https://tenant.logto.app/oidc/"] {
+        let error = error(ResourceServer::builder(bad, API));
+        assert!(error.contains(&format!("{bad:?}")) && error.contains("Issuer::logto"), "{error}");
+        assert!(ResourceServer::builder(Issuer::logto(bad), API).build().is_ok(), "{bad}");
+        assert!(ResourceServer::builder(Issuer::new(ISSUER).alias(bad), API).build().is_err(), "{bad} as an alias");
+    }
+    for swapped in
+        [ISSUER, "https://tenant.logto.app", "https://auth.example.com/oidc", "https://auth.example.com/oidc/"]
+    {
+        let error = error(ResourceServer::builder(API, swapped));
+        assert!(error.contains(&format!("{swapped:?}")) && error.contains("first argument"), "{error}");
+    }
+    // The indicator of Logto's Management API.
+    assert!(ResourceServer::builder(ISSUER, "https://tenant.logto.app/api").build().is_ok());
+}
+
+#[test]
+fn logto_preset_makes_the_issuer_of_an_endpoint() {
+    for (endpoint, issuer) in [
+        ("https://tenant.logto.app", ISSUER),
+        ("https://tenant.logto.app/", ISSUER),
+        (ISSUER, ISSUER),
+        ("https://tenant.logto.app/oidc/", ISSUER),
+        ("http://localhost:3001", "http://localhost:3001/oidc"),
+        ("https://auth.example.com/logto/", "https://auth.example.com/logto/oidc"),
+    ] {
+        let server = ResourceServer::builder(Issuer::logto(endpoint).name("main"), API).build().unwrap();
+        assert_eq!(server.issuer("main").unwrap().issuer(), issuer, "{endpoint}");
+    }
+    assert!(error(ResourceServer::builder(Issuer::logto(""), API)).contains("\"/oidc\""));
+}
+
+#[test]
 fn numbers_have_bounds() {
     let builder = || ResourceServer::builder(ISSUER, API);
     assert!(error(builder().leeway(Duration::from_secs(301))).contains("301"));
