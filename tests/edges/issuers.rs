@@ -137,17 +137,17 @@ async fn a_policy_without_an_issuer_follows_its_entry_and_not_the_name() {
 async fn a_revocation_that_would_reject_no_token_is_an_error() {
     let issuer = TestIssuer::start().await;
     let server = ResourceServer::builder(Issuer::new(issuer.url()).name("main"), API).build().unwrap();
-    let handle = server.issuer("main").unwrap();
+    let (handle, at) = (server.issuer("main").unwrap(), SystemTime::UNIX_EPOCH + START);
     for about in [About::OrganizationTemplate, About::ApiPermissions] {
         let error = handle.revoke(about.clone()).unwrap_err();
         assert!(matches!(error, ChangeError::WithoutEffect { .. }), "{error}");
         for effect in [Effect::NotBefore, Effect::Suspended, Effect::Restored, Effect::Deleted] {
-            let change = Change::new(issuer.url(), about.clone(), effect, SystemTime::now());
+            let change = Change::new(issuer.url(), about.clone(), effect, at);
             assert!(handle.apply_change(&change).is_err(), "{about:?} {effect:?}");
         }
-        handle.apply_change(&Change::edited(issuer.url(), about, SystemTime::now())).unwrap();
+        handle.apply_change(&Change::edited(issuer.url(), about, at)).unwrap();
     }
-    let restored = Change::new(issuer.url(), About::client("app"), Effect::Restored, SystemTime::now());
+    let restored = Change::new(issuer.url(), About::client("app"), Effect::Restored, at);
     assert!(handle.apply_change(&restored).is_err(), "only a subject can be restored");
     handle.revoke(About::Everyone).unwrap();
 }

@@ -9,6 +9,7 @@ use http::StatusCode;
 use orgate::change::{About, Change, Facts, Log, LogError, Update, Updates};
 use orgate::future::BoxFuture;
 use orgate::testing::{Endpoint, Fault, TestIssuer};
+use orgate::time::Clock as _;
 use orgate::{Issuer, ResourceServer};
 use tokio::sync::mpsc;
 
@@ -116,11 +117,11 @@ fn a_log_is_followed_where_no_runtime_judges_requests() {
     let (send, receive) = mpsc::unbounded_channel();
     let entry = Issuer::new(issuer.url()).jwks_json(issuer.jwks_json());
     let log = Elsewhere(Mutex::new(Some(receive)));
-    let server = ResourceServer::builder(entry, API).change_log(log).build().unwrap();
+    let server = ResourceServer::builder(entry, API).clock(issuer.clock()).change_log(log).build().unwrap();
     let (app, token) = (api(&server), issuer.resource_token(API).mint());
     assert_eq!(without_runtime(get(&app, "/", &token)), 200);
     assert!(server.change_log().unwrap().is_current);
-    let until = SystemTime::now() + Duration::from_secs(30);
+    let until = SystemTime::UNIX_EPOCH + issuer.clock().now().unix + Duration::from_secs(30);
     send.send(Change::not_before(issuer.url(), About::Everyone, until)).unwrap();
     for _ in 0..2000 {
         if without_runtime(get(&app, "/", &token)) == 401 {
