@@ -24,3 +24,7 @@ pub mod issuers {
     #[doc = include_str!("../docs/guide/issuers/zitadel.md")]
     pub mod zitadel {}
 }
+
+/// Records, metrics, traces and alerts: what a server shows about its decisions.
+#[doc = include_str!("../docs/guide/observability.md")]
+pub mod observability {}

@@ -26,6 +26,9 @@ mod json;
 mod lock;
 #[cfg(feature = "logto")]
 pub mod logto;
+mod meter;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod name;
 pub mod observe;
 pub mod organization;
@@ -45,6 +48,7 @@ pub mod testing;
 pub mod time;
 pub mod token;
 pub mod tower;
+pub mod trace;
 
 #[cfg(feature = "axum")]
 pub use axum::{Claims, Guard};

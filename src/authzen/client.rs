@@ -230,6 +230,10 @@ impl DecisionPoint for AuthZen {
     fn decide_all<'a>(&'a self, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>> {
         Box::pin(self.evaluate_all(requests, Semantic::ExecuteAll))
     }
+
+    fn calls_waiting(&self) -> usize {
+        self.0.remote.waiting()
+    }
 }
 
 impl fmt::Debug for AuthZen {

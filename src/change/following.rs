@@ -33,6 +33,8 @@ pub(super) struct Following {
     log: Option<Arc<dyn Log>>,
     /// Monotonic, in nanoseconds. All that the request path reads of a log.
     current_until: AtomicU64,
+    /// When it was last known to be current, likewise; zero before.
+    current_at: AtomicU64,
     is_started: AtomicBool,
     /// What the log can say at once is being taken in.
     is_loading: AtomicBool,
@@ -50,6 +52,7 @@ impl Following {
         Self {
             current_until: AtomicU64::new(if log.is_some() { 0 } else { u64::MAX }),
             log,
+            current_at: AtomicU64::new(0),
             is_started: AtomicBool::new(false),
             is_loading: AtomicBool::new(false),
             not_before: AtomicU64::new(0),
@@ -109,6 +112,12 @@ impl Changes {
     pub(crate) fn currency(&self) -> (bool, u64) {
         let is_current = self.following.is_current(self.clock.now());
         (is_current, self.following.behind.load(Ordering::Relaxed))
+    }
+
+    /// How long ago the log was known to have been delivered whole; `None` before it was.
+    pub(crate) fn lag(&self) -> Option<Duration> {
+        let at = self.following.current_at.load(Ordering::Relaxed);
+        (at > 0).then(|| self.clock.now().monotonic.saturating_sub(Duration::from_nanos(at)))
     }
 
     /// Waits until requests are judged: two seconds at most. `false` if they are not by then.
@@ -198,6 +207,7 @@ impl Changes {
                 let bound = self.following.bound().map_or(Duration::MAX, super::Staleness::bound);
                 let until = nanoseconds(as_of.saturating_add(bound));
                 self.following.current_until.fetch_max(until, Ordering::AcqRel);
+                self.following.current_at.fetch_max(nanoseconds(as_of).max(1), Ordering::Relaxed);
                 self.following.current.send_replace(());
             }
         }

@@ -13,6 +13,7 @@ use super::point::one_for_each;
 use super::{Decision, DecisionError, DecisionRequest};
 use crate::change::Epoch;
 use crate::flight::{Panicked, SingleFlight, Unfinished, has_runtime};
+use crate::meter::CallOutcome;
 
 /// A call that takes longer is given up.
 const LONGEST_CALL: Duration = Duration::from_secs(10);
@@ -113,11 +114,16 @@ impl Decider {
     /// A call that belongs to its caller.
     async fn call(&self, requests: &[DecisionRequest], manner: Manner) -> Result<Answer, DecisionError> {
         let begun = self.begin();
+        let call = self.measure();
         let decisions = match requests {
-            [only] if !manner.is_batch => vec![self.point().decide(only).await?],
-            _ => one_for_each(self.point().decide_all(requests).await?, requests.len())?,
+            [only] if !manner.is_batch => self.point().decide(only).await.map(|decision| vec![decision]),
+            _ => {
+                let decisions = self.point().decide_all(requests).await;
+                decisions.and_then(|decisions| one_for_each(decisions, requests.len()))
+            }
         };
-        Ok(Answer { decisions, begun })
+        call.end(CallOutcome::from(&decisions));
+        Ok(Answer { decisions: decisions?, begun })
     }
 
     fn is_young(&self, answer: &Answer, manner: Manner) -> bool {

@@ -1,21 +1,19 @@
 //! A decision point with a memory: what a route asks.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::asking::{Asking, Manner};
-use super::cache::{CacheTimes, DecisionCache, LONGEST};
+use super::cache::{CacheTimes, DecisionCache};
 use super::key::RequestKey;
 use super::{Decision, DecisionError, DecisionPoint, DecisionRequest, KnownIssuers};
 use crate::change::{About, Epoch, InvalidationsByName, Question as Asked};
-use crate::error::ConfigError;
-use crate::time::{Clock, SystemClock};
+use crate::meter::{Call, Instead, Measured, Meter};
+use crate::time::Clock;
 
 const LIMIT: Duration = Duration::from_secs(2);
-const DEFAULT_ENTRIES: u64 = 10_000;
-const MAX_ENTRIES: u64 = 1_000_000;
 /// How often a question is asked whose answers keep being overtaken by invalidations.
 pub(super) const ATTEMPTS: usize = 3;
 
@@ -44,29 +42,21 @@ pub(super) const ATTEMPTS: usize = 3;
 /// # Ok::<(), orgate::ConfigError>(())
 /// ```
 #[derive(Clone)]
-pub struct Decider(Arc<Inner>);
+pub struct Decider(pub(super) Arc<Inner>);
 
-struct Inner {
-    point: Box<dyn DecisionPoint>,
-    times: CacheTimes,
-    clock: Arc<dyn Clock>,
-    cache: DecisionCache,
-    marks: InvalidationsByName,
-    asking: Asking,
-    allowed_on_error: AtomicU64,
+pub(super) struct Inner {
+    pub(super) point: Box<dyn DecisionPoint>,
+    pub(super) times: CacheTimes,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) cache: DecisionCache,
+    pub(super) marks: InvalidationsByName,
+    pub(super) asking: Asking,
+    pub(super) allowed_on_error: AtomicU64,
+    /// Of the first server that was built with it.
+    pub(super) meter: OnceLock<Meter>,
 }
 
 impl Decider {
-    /// The settings, to change before [`DeciderBuilder::build`].
-    pub fn builder(point: impl DecisionPoint) -> DeciderBuilder {
-        DeciderBuilder {
-            point: Box::new(point),
-            times: CacheTimes::default(),
-            max_entries: DEFAULT_ENTRIES,
-            clock: Arc::new(SystemClock::new()),
-        }
-    }
-
     /// Decides one request; remembers as the settings say.
     ///
     /// # Errors
@@ -123,6 +113,19 @@ impl Decider {
 
     pub(crate) fn count_allowed_on_error(&self) {
         self.0.allowed_on_error.fetch_add(1, Ordering::Relaxed);
+        if let Some(meter) = self.0.meter.get() {
+            meter.note(|to| to.without_answer(Instead::AllowedOnError));
+        }
+    }
+
+    pub(crate) fn measured_by(&self, meter: &Meter) {
+        _ = self.0.meter.set(meter.clone());
+    }
+
+    /// Begins to measure a call of the point.
+    pub(super) fn measure(&self) -> Measured {
+        let nowhere = Meter::default();
+        self.0.meter.get().unwrap_or(&nowhere).begin(Call::DecisionPoint, None, &self.0.clock)
     }
 
     /// Decides several requests, at most [`MAX_BATCH`](super::MAX_BATCH), and answers in their order. What is remembered is not asked for;
@@ -181,7 +184,7 @@ impl Decider {
         self.0.cache.get(question.key.as_ref()?, times, now, |begun| self.counts(question.request, begun))
     }
 
-    pub(super) fn point(&self) -> &dyn DecisionPoint {
+    pub(crate) fn point(&self) -> &dyn DecisionPoint {
         &*self.0.point
     }
 
@@ -255,65 +258,5 @@ pub(super) fn overtaken() -> DecisionError {
 impl fmt::Debug for Decider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decider").field("times", &self.0.times).finish_non_exhaustive()
-    }
-}
-
-/// The settings of a [`Decider`].
-#[must_use]
-pub struct DeciderBuilder {
-    point: Box<dyn DecisionPoint>,
-    times: CacheTimes,
-    max_entries: u64,
-    clock: Arc<dyn Clock>,
-}
-
-impl DeciderBuilder {
-    /// For how long decisions are remembered. Default: ten seconds for an allow, five for a denial; five minutes at most.
-    pub const fn remember(mut self, times: CacheTimes) -> Self {
-        self.times = times;
-        self
-    }
-
-    /// The most decisions that are remembered. Default: 10 000; a million at most. A request of more than 4 KiB is not
-    /// remembered.
-    pub const fn max_entries(mut self, most: u64) -> Self {
-        self.max_entries = most;
-        self
-    }
-
-    /// Where the time comes from. Default: the system's clocks.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Checks the settings. Does no I/O.
-    ///
-    /// # Errors
-    ///
-    /// The setting that must not run, with its value.
-    pub fn build(self) -> Result<Decider, ConfigError> {
-        if self.times.allow.max(self.times.deny) > LONGEST {
-            return Err(ConfigError::new(format_args!("remember {:?}: more than {LONGEST:?}", self.times)));
-        }
-        if self.max_entries > MAX_ENTRIES {
-            return Err(ConfigError::new(format_args!("max_entries {}: more than {MAX_ENTRIES}", self.max_entries)));
-        }
-        let (cache, marks) = (DecisionCache::new(self.max_entries), InvalidationsByName::default());
-        Ok(Decider(Arc::new(Inner {
-            point: self.point,
-            times: self.times,
-            clock: self.clock,
-            cache,
-            marks,
-            asking: Asking::default(),
-            allowed_on_error: AtomicU64::new(0),
-        })))
-    }
-}
-
-impl fmt::Debug for DeciderBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeciderBuilder").field("times", &self.times).finish_non_exhaustive()
     }
 }

@@ -23,6 +23,7 @@
 
 mod asking;
 mod batch;
+mod builder;
 mod cache;
 mod decider;
 mod error;
@@ -37,10 +38,11 @@ mod request;
 mod tests;
 mod wanted;
 
+pub use builder::DeciderBuilder;
 pub use cache::CacheTimes;
+pub use decider::Decider;
 #[cfg(feature = "axum")]
 pub(crate) use decider::in_time;
-pub use decider::{Decider, DeciderBuilder};
 pub use error::DecisionError;
 pub use issuers::KnownIssuers;
 pub use key::RequestKey;

@@ -43,6 +43,11 @@ pub trait DecisionPoint: Send + Sync + 'static {
     fn known_issuers(&self) -> KnownIssuers {
         KnownIssuers::all()
     }
+
+    /// Returns how many calls wait for their turn in this process: for [`Usage`](crate::server::Usage). The default is none.
+    fn calls_waiting(&self) -> usize {
+        0
+    }
 }
 
 impl<P: DecisionPoint + ?Sized> DecisionPoint for Arc<P> {
@@ -56,6 +61,10 @@ impl<P: DecisionPoint + ?Sized> DecisionPoint for Arc<P> {
 
     fn known_issuers(&self) -> KnownIssuers {
         (**self).known_issuers()
+    }
+
+    fn calls_waiting(&self) -> usize {
+        (**self).calls_waiting()
     }
 }
 

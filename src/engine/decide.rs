@@ -107,14 +107,20 @@ pub(super) fn authenticate(
         return Ok(token);
     }
     let issuers = state.entries.load();
-    let permit = || permit.take().or_else(|| state.permits.try_acquire());
     let text = credentials.token()?;
     if let Some(outcome) = introspected(text, &issuers, *now, evidence) {
+        evidence.is_checked = true;
         return outcome;
     }
+    let mut is_checked = false;
+    let permit = || {
+        is_checked = true;
+        permit.take().or_else(|| state.permits.try_acquire())
+    };
     let mut failed = evidence.take_failed_keys();
     let verified =
         jwt::verify(text, &issuers, *now, jwt::Search { awaited: evidence.key(), failed: &mut failed }, permit);
+    evidence.is_checked |= is_checked;
     if !failed.is_empty() {
         evidence.gather().failed = failed;
     }

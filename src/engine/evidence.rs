@@ -21,6 +21,8 @@ pub(crate) struct Evidence {
     /// The token, once it is verified: a later decision does not verify it again.
     pub(super) token: Option<AccessToken>,
     pub(super) is_cached: bool,
+    /// A signature was checked for it, or the issuer was asked.
+    pub(super) is_checked: bool,
     /// When the request arrived, in the order of fetches and changes.
     pub(super) arrival: Option<Epoch>,
     gathered: Option<Box<Gathered>>,

@@ -18,7 +18,9 @@ mod record;
 mod requirement;
 mod resolve;
 mod sender;
+mod span;
 mod state;
+mod tally;
 mod verify;
 
 pub use grant::Grant;
@@ -33,4 +35,5 @@ pub use requirement::Requirement;
 pub(crate) use requirement::{Begun, Pending};
 pub(crate) use sender::NextNonce;
 pub(crate) use state::{Live, State};
+pub(crate) use tally::{Tallies, Tally};
 pub(crate) use verify::verify;

@@ -11,6 +11,7 @@ use super::evidence::Evidence;
 use super::grant::Grant;
 use super::record::{Outcome, Record, TokenCache};
 use super::requirement::Requirement;
+use super::tally::{Tallies, Tally};
 use crate::organization::matched_path;
 use crate::rejection::Rejection;
 use crate::time::Now;
@@ -42,11 +43,14 @@ pub trait Observer: Send + Sync + 'static {
 
 /// The observers of one server.
 #[derive(Clone, Default)]
-pub(crate) struct Observers(Vec<Arc<dyn Observer>>);
+pub(crate) struct Observers {
+    all: Vec<Arc<dyn Observer>>,
+    pub(crate) tallies: Option<Arc<dyn Tallies>>,
+}
 
 impl Observers {
     pub(crate) fn add(&mut self, observer: impl Observer) {
-        self.0.push(Arc::new(observer));
+        self.all.push(Arc::new(observer));
     }
 
     /// Tells everybody. Costs next to nothing where nobody listens.
@@ -59,7 +63,10 @@ impl Observers {
         evidence: &Evidence,
         started: &Now,
     ) {
-        if !self.0.is_empty() || is_logged(outcome.err()) {
+        if let Some(tally) = requirement.tally() {
+            count(tally, requirement, outcome.err(), request, evidence, started);
+        }
+        if !self.all.is_empty() || is_logged(outcome.err()) {
             self.tell_all(&record(requirement, outcome, request, evidence, started));
         }
     }
@@ -67,11 +74,30 @@ impl Observers {
     #[cold]
     fn tell_all(&self, record: &Record<'_>) {
         log(record);
-        for observer in &self.0 {
+        for observer in &self.all {
             if catch_unwind(AssertUnwindSafe(|| observer.decided(record))).is_err() {
                 tracing::error!(target: "orgate", "an observer panicked");
             }
         }
+    }
+}
+
+fn count(
+    tally: &dyn Tally,
+    requirement: &Requirement,
+    rejection: Option<&Rejection>,
+    request: &Parts,
+    evidence: &Evidence,
+    started: &Now,
+) {
+    let waits = evidence.waits();
+    let is_verified = evidence.is_cached || evidence.is_checked;
+    let cached = if evidence.is_cached { TokenCache::Hit } else { TokenCache::Miss };
+    let kind = rejection.map(Rejection::kind);
+    tally.decided(matched_path(request), kind, "none", is_verified.then_some(cached));
+    if evidence.is_checked || !waits.is_empty() {
+        let took = requirement.state().clock.now().monotonic.saturating_sub(started.monotonic);
+        tally.took(Outcome::of(rejection), took, waits);
     }
 }
 
@@ -136,6 +162,6 @@ fn log(record: &Record<'_>) {
 
 impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Observers").field(&self.0.len()).finish()
+        f.debug_tuple("Observers").field(&self.all.len()).finish()
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct PermitSettings {
 #[derive(Debug)]
 pub(crate) struct Permits {
     free: Arc<Semaphore>,
+    at_once: usize,
     waiting: AtomicUsize,
     queue: usize,
     wait: Duration,
@@ -34,7 +35,13 @@ pub(crate) type Permit = OwnedSemaphorePermit;
 impl Permits {
     pub(crate) fn new(settings: PermitSettings) -> Self {
         let PermitSettings { at_once, queue, wait } = settings;
-        Self { free: Arc::new(Semaphore::new(at_once)), waiting: AtomicUsize::new(0), queue, wait }
+        Self { free: Arc::new(Semaphore::new(at_once)), at_once, waiting: AtomicUsize::new(0), queue, wait }
+    }
+
+    /// How many signatures are checked now, and how many requests wait to have one checked.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let running = self.at_once.saturating_sub(self.free.available_permits());
+        (running, self.waiting.load(Ordering::Relaxed).min(self.queue))
     }
 
     /// A permit, if one is free.

@@ -109,11 +109,7 @@ impl<'a> Record<'a> {
     /// Returns how the request was decided.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        match self.rejection {
-            None => Outcome::Allow,
-            Some(rejection) if rejection.status().is_server_error() => Outcome::Undecided,
-            Some(_) => Outcome::Deny,
-        }
+        Outcome::of(self.rejection)
     }
 
     /// Returns the rejection; `None` if the request passed.
@@ -239,6 +235,14 @@ impl WaitedFor {
 }
 
 impl Outcome {
+    pub(super) fn of(rejection: Option<&Rejection>) -> Self {
+        match rejection {
+            None => Self::Allow,
+            Some(rejection) if rejection.status().is_server_error() => Self::Undecided,
+            Some(_) => Self::Deny,
+        }
+    }
+
     /// Returns the stable name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
+use tracing::Instrument;
 
 use super::decide::decide;
 use super::evidence::Evidence;
@@ -14,12 +15,15 @@ use super::need::{Need, Stop};
 use super::recheck::recheck;
 use super::resolve::until_settled;
 use super::sender::NextNonce;
+use super::span;
 use super::state::State;
+use super::tally::Tally;
 use crate::policy::{CompiledPolicy, Description};
 use crate::rejection::Rejection;
 use crate::respond::Wanted;
 use crate::time::Now;
 use crate::token::bearer::tries_proof;
+use crate::trace::{TraceContext, carry};
 
 /// A policy that one server requires: decides requests, whatever brought them. Made by
 /// [`ResourceServer::requirement`](crate::ResourceServer::requirement).
@@ -36,6 +40,7 @@ struct Inner {
     policy: Arc<str>,
     /// What challenges ask for.
     wanted: Wanted,
+    tally: Option<Box<dyn Tally>>,
 }
 
 /// The first decision about a request.
@@ -57,7 +62,8 @@ pub(crate) struct Pending {
 impl Requirement {
     pub(crate) fn new(state: Arc<State>, rules: CompiledPolicy, wanted: Wanted) -> Self {
         let policy = rules.text().into();
-        Self(Arc::new(Inner { state, rules, policy, wanted }))
+        let tally = state.observers.tallies.as_ref().map(|tallies| tallies.of_requirement());
+        Self(Arc::new(Inner { state, rules, policy, wanted, tally }))
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -72,6 +78,10 @@ impl Requirement {
     #[must_use]
     pub fn policy(&self) -> &str {
         &self.0.policy
+    }
+
+    pub(super) fn tally(&self) -> Option<&dyn Tally> {
+        self.0.tally.as_deref()
     }
 
     pub(super) fn shared_policy(&self) -> &Arc<str> {
@@ -134,6 +144,14 @@ impl Requirement {
 
     /// Waits for what is missing, and decides.
     pub(crate) async fn settle(&self, request: &mut Parts, pending: Pending) -> Result<(), Rejection> {
+        let (span, context) = (span::deciding(self, request), TraceContext::of(&request.headers));
+        let settling = self.settle_pending(request, pending);
+        let outcome = carry(context, settling).instrument(span.clone()).await;
+        span::conclude(&span, outcome.as_ref().err());
+        outcome
+    }
+
+    async fn settle_pending(&self, request: &mut Parts, pending: Pending) -> Result<(), Rejection> {
         let Pending { need, mut evidence, started } = pending;
         let decide = |evidence: &mut Evidence, now: &Now| decide(self, request, evidence, now);
         match until_settled(&self.0.state, &mut evidence, Some(need), decide).await {

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use super::evidence::Evidence;
 use super::need::{Need, Question, Stop};
 use super::record::{Wait, WaitedFor};
 use super::sender::unrecorded;
+use super::span;
 use super::state::State;
 use crate::permissions::{Waited, WantedPermissions};
 use crate::rejection::Rejection;
 use crate::time::Now;
+use crate::trace::carry;
 
 /// More waits than any request needs.
 const MOST_WAITS: usize = 16;
@@ -51,8 +55,10 @@ pub(super) async fn until_settled<T>(
 /// Waits for what is missing, and notes how long that took.
 async fn obtain(state: &State, evidence: &mut Evidence, need: Need) -> Result<(), Rejection> {
     let what = WaitedFor::of(&need);
+    let span = span::waiting(&need);
+    let context = span.in_scope(|| state.trace.context());
     let began = state.clock.now().monotonic;
-    let outcome = fetch(state, evidence, need).await;
+    let outcome = carry(context, fetch(state, evidence, need)).instrument(span).await;
     let took = state.clock.now().monotonic.saturating_sub(began);
     evidence.gather().waits.push(Wait::new(what, took));
     outcome
@@ -68,7 +74,10 @@ async fn fetch(state: &State, evidence: &mut Evidence, need: Need) -> Result<(),
             let outcome = missing.issuer.keys.resolve(missing.sought(), Some(missing.arrival)).await;
             evidence.gather().key = Some(missing.awaited(outcome)?);
         }
-        Need::Permit => evidence.gather().permit = Some(state.permits.acquire().await?),
+        Need::Permit => {
+            let permit = state.permits.acquire().await;
+            evidence.gather().permit = Some(permit.inspect_err(|_| state.meter.note(|to| to.verification_refused()))?);
+        }
         Need::Introspection(Question { introspector, token, issuer }) => {
             evidence.gather().answer = Some(introspector.ask(&token, &issuer).await);
         }

@@ -11,12 +11,14 @@ use super::permits::Permits;
 use crate::change::Changes;
 use crate::decision::Decider;
 use crate::issuer::TrustedIssuers;
+use crate::meter::Meter;
 use crate::permissions::{Conversations, LivePermissions};
 use crate::respond::Responder;
 use crate::scope::ScopeTexts;
 use crate::time::Clock;
 use crate::token::binding::Bindings;
 use crate::token::verify::VerifiedTokens;
+use crate::trace::Hook;
 
 pub(crate) struct State {
     /// Read on every request; replaced as a whole when an issuer comes or goes.
@@ -34,6 +36,8 @@ pub(crate) struct State {
     pub(crate) responder: Responder,
     pub(crate) scopes: ScopeTexts,
     pub(crate) observers: Observers,
+    pub(crate) meter: Meter,
+    pub(crate) trace: Hook,
 }
 
 /// What live policies rest on.

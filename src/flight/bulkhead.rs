@@ -45,6 +45,12 @@ impl Bulkhead {
         Self { slots: slots.max(1), queue, state: Mutex::default() }
     }
 
+    /// How many slots are taken, and how many wait for one.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.taken, state.waiting.len())
+    }
+
     /// Takes a slot, if one is free for this subject.
     pub(crate) fn try_enter(self: &Arc<Self>, who: Option<&Arc<str>>) -> Option<Slot> {
         let mut state = self.lock();

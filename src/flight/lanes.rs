@@ -29,6 +29,11 @@ impl Lanes {
         Self { slots, queue, each: Mutex::default() }
     }
 
+    /// How many wait, all tenants together.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.each).values().map(|bulkhead| bulkhead.load().1).sum()
+    }
+
     pub(crate) fn of(&self, lane: Option<&Lane>) -> Arc<Bulkhead> {
         let mut each = lock(&self.each);
         if each.len() > MANY {

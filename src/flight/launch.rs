@@ -9,6 +9,8 @@ use std::task::Poll;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use crate::trace::carry;
+
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End<T> {
@@ -34,11 +36,12 @@ pub(super) fn launch<T: Send + 'static>(
     let landing = Landing { land: Some(land), of: PhantomData };
     // Without a runtime the landing is dropped here, and says so.
     let runtime = Handle::try_current().ok()?;
-    let task = runtime.spawn(async move {
+    // The caller's trace goes along: what was started for it is part of it, whoever else waits.
+    let task = runtime.spawn(carry(None, async move {
         let mut landing = landing;
         let end = caught(work).await;
         landing.land(end);
-    });
+    }));
     Some(task.abort_handle())
 }
 

@@ -8,6 +8,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Request, Response};
 
 use super::{Fetch, FetchError};
+use crate::trace;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -20,6 +21,9 @@ pub(crate) async fn send(
     most_bytes: usize,
 ) -> Result<Response<Bytes>, FetchError> {
     request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+    if let Some(context) = trace::current() {
+        context.add_to(request.headers_mut());
+    }
     let (mut head, body) = fetch.fetch(request, most_bytes).await?.into_parts();
     if body.len() > most_bytes {
         return Err(FetchError::too_large(most_bytes));

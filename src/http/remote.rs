@@ -46,6 +46,11 @@ impl Remote {
         Self { fetch, lanes: Lanes::new(most, most.saturating_mul(QUEUE)), deadline }
     }
 
+    /// How many calls wait for a slot.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lanes.waiting()
+    }
+
     /// Returns a response of whatever status, within the deadline. A second call is made after a failed connection, a 5xx, or
     /// a 429 that asks for little patience: whatever is sent through here may arrive twice.
     pub(crate) async fn call(

@@ -12,6 +12,7 @@ use super::store::{Cell, LivePermissions, Source};
 use crate::change::Epoch;
 use crate::flight::End;
 use crate::issuer::keys::jitter;
+use crate::meter::{Call, CallOutcome, Measured};
 
 /// The source must have answered by then.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -45,24 +46,33 @@ pub(super) fn start(
         }
         let Ok(Ok(_slot)) = timeout(MOST_QUEUING, source.slots.enter(Some(&query.subject))).await else {
             // A limit of this process: the source was not asked.
+            fetch.not_called();
             return Err(SourceError::new("too many questions to the source wait already").not_asked());
         };
-        fetch.begin()?;
+        let call = fetch.begin()?;
         let late = |_| SourceError::new(format!("no answer within {} s", DEADLINE.as_secs()));
-        timeout(DEADLINE, source.ask.permissions(&query)).await.map_err(late)?
+        let outcome = timeout(DEADLINE, source.ask.permissions(&query)).await.map_err(late)?;
+        call.end(CallOutcome::from(&outcome));
+        outcome
     };
     cell.flight.start(work, move |end| landing.land(end));
 }
 
 impl Fetch {
     /// From here on the source is asked.
-    fn begin(&self) -> Result<(), SourceError> {
+    fn begin(&self) -> Result<Measured, SourceError> {
         let (Some(store), Some(cell)) = (self.store.upgrade(), self.cell.upgrade()) else {
             return Err(SourceError::new("the server is gone").not_asked());
         };
         store.counts.fetches.fetch_add(1, Ordering::Relaxed);
         cell.lock().begin(self.flight, Epoch::next(), store.clock.now());
-        Ok(())
+        Ok(store.meter.begin(Call::PermissionSource, Some(&self.issuer), &store.clock))
+    }
+
+    fn not_called(&self) {
+        if let Some(store) = self.store.upgrade() {
+            store.meter.note(|to| to.not_called(Call::PermissionSource, Some(&self.issuer)));
+        }
     }
 
     fn land(&self, end: End<Result<Permissions, SourceError>>) {

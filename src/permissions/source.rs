@@ -49,6 +49,11 @@ pub trait PermissionSource: Send + Sync + 'static {
     /// it. It is called while a change is applied, so it must not block or apply changes itself; a panic in it is caught. By default
     /// nothing is kept.
     fn invalidate(&self) {}
+
+    /// Returns how many calls its own limit allows now: for [`Usage`](crate::server::Usage). By default it has no limit.
+    fn calls_left(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Whose permissions, and for what.

@@ -10,6 +10,7 @@ use super::source::{PermissionQuery, PermissionSource, SourceError};
 use crate::change::{Epoch, Invalidations};
 use crate::flight::{Bulkhead, Flight, NO_RUNTIME, Unfinished};
 use crate::lock::lock;
+use crate::meter::Meter;
 use crate::time::Clock;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -32,7 +33,7 @@ pub(crate) struct Source {
     pub(crate) id: SourceId,
     invalidations: Arc<Invalidations>,
     /// Its own: a source that hangs keeps no other one waiting.
-    pub(super) slots: Arc<Bulkhead>,
+    pub(crate) slots: Arc<Bulkhead>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +50,7 @@ pub(crate) struct LivePermissions {
     slots: Cache<Key, Arc<Cell>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(crate) counts: Counts,
+    pub(crate) meter: Meter,
 }
 
 /// What has happened so far, since the server was built.
@@ -121,7 +123,12 @@ impl LivePermissions {
                 .build(),
             clock,
             counts: Counts::default(),
+            meter: Meter::default(),
         }
+    }
+
+    pub(crate) fn measured_by(self, meter: Meter) -> Self {
+        Self { meter, ..self }
     }
 
     /// Now, in the order of fetches and changes: what begins later is greater.

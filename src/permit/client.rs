@@ -94,6 +94,10 @@ impl DecisionPoint for Permit {
     fn known_issuers(&self) -> KnownIssuers {
         self.0.issuer.as_deref().map_or_else(KnownIssuers::single, KnownIssuers::named)
     }
+
+    fn calls_waiting(&self) -> usize {
+        self.0.checks.waiting()
+    }
 }
 
 impl fmt::Debug for Permit {

@@ -13,6 +13,7 @@ use super::refusal::{denied, missing_scopes};
 use crate::change::Changes;
 use crate::change::Epoch;
 use crate::engine::{Need, Stop};
+use crate::meter::Instead;
 use crate::organization::Organization;
 use crate::permissions::{
     Answer, Conversations, Difference, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
@@ -256,12 +257,14 @@ fn without_answer(
                     changes.judge_in(token, organization.id(), view.now)?;
                 }
                 counts.stale.fetch_add(1, Ordering::Relaxed);
+                view.permissions.meter.note(|to| to.without_answer(Instead::StalePermissions));
                 tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
                 return Ok(PermissionDrift::between(token, &held));
             }
         }
         Some(OnError::TokenOnly) if !matches!(clause.model, Some(Model::Member { .. })) => {
             counts.token_only.fetch_add(1, Ordering::Relaxed);
+            view.permissions.meter.note(|to| to.without_answer(Instead::TokenOnly));
             tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "the token alone decides");
             return if clause.holds(|scope| token.has_scope(scope)) {
                 Ok(PermissionDrift::default())

@@ -5,6 +5,7 @@ mod binding;
 mod client;
 mod limits;
 mod sources;
+mod watching;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,13 +22,14 @@ use super::check::{check_range, check_resource};
 use super::entry::EntrySettings;
 use crate::change::{Changes, Follower, Log, Parts};
 use crate::decision::Decider;
-use crate::engine::{Live, Observer, Observers, Permits, State};
+use crate::engine::{Live, Observers, Permits, State};
 use crate::error::ConfigError;
 use crate::http::HttpClient;
 use crate::http::url::PlainHttp;
 use crate::issuer::Issuer;
-use crate::issuer::keys::{Changes as Settled, KeyEvent, RefreshSettings, Watcher};
+use crate::issuer::keys::{Changes as Settled, RefreshSettings, Watcher};
 use crate::issuer::{Lasting, ORGANIZATION_URN, Profile, TrustedIssuers};
+use crate::meter::Meter;
 use crate::permissions::{Conversations, LivePermissions};
 use crate::rejection::Rejection;
 use crate::respond::{RejectionBody, Responder, ShapeBody};
@@ -36,6 +38,7 @@ use crate::time::{Clock, SystemClock};
 use crate::token::binding::BindingSettings;
 use crate::token::verify::VerifiedTokens;
 use crate::token::{Introspection, IssuerId};
+use crate::trace::Hook;
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
@@ -73,7 +76,9 @@ pub struct Builder {
     allow_http: bool,
     watcher: Option<Watcher>,
     grpc: bool,
-    observers: Observers,
+    pub(crate) observers: Observers,
+    pub(crate) meter: Meter,
+    trace: Hook,
     introspection: Option<Introspection>,
     bindings: BindingSettings,
 }
@@ -96,6 +101,8 @@ impl Builder {
             watcher: None,
             grpc: true,
             observers: Observers::default(),
+            meter: Meter::default(),
+            trace: Hook::default(),
             introspection: None,
             bindings: BindingSettings::default(),
         }
@@ -171,35 +178,6 @@ impl Builder {
         self
     }
 
-    /// Adds an observer: it is told of every decision, public routes excepted.
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observers.add(observer);
-        self
-    }
-
-    /// Is told what happens to key sets: the name of the issuer entry, and the event.
-    ///
-    /// It is called from requests and from fetches, outside every lock, and must not block. A panic in it is caught. What it
-    /// holds lives as long as the server does, so it should not hold a clone of the server.
-    ///
-    /// ```
-    /// use orgate::ResourceServer;
-    /// use orgate::issuer::keys::KeyEvent;
-    ///
-    /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
-    ///     .on_key_event(|issuer, event| match event {
-    ///         KeyEvent::Failed { reason, .. } => eprintln!("keys of {issuer} were not refreshed: {reason}"),
-    ///         KeyEvent::StaleServed { age, .. } => eprintln!("stale keys of {issuer} serve, age {age:?}"),
-    ///         _ => {}
-    ///     })
-    ///     .build()?;
-    /// # Ok::<(), orgate::ConfigError>(())
-    /// ```
-    pub fn on_key_event(mut self, watcher: impl Fn(&str, &KeyEvent) + Send + Sync + 'static) -> Self {
-        self.watcher = Some(Arc::new(watcher));
-        self
-    }
-
     /// Where the time comes from. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -244,6 +222,7 @@ impl Builder {
                 stale_for: self.serve_stale_keys_for,
                 watcher: self.watcher,
                 changes: Settled::default(),
+                meter: self.meter.clone(),
             },
             allow_http: self.allow_http,
             max_issuers: self.limits.max_issuers,
@@ -258,6 +237,7 @@ impl Builder {
         if let Some(decider) = &self.decider {
             let names: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
             decider.known_issuers().check(&names)?;
+            decider.measured_by(&self.meter);
         }
         let entries = Arc::new(ArcSwap::from_pointee(entries));
         let changes = Changes::new(Parts {
@@ -275,7 +255,10 @@ impl Builder {
             changes: Arc::new(changes),
             decider: self.decider,
             live: Live {
-                permissions: Arc::new(LivePermissions::new(self.limits.live_permissions, self.clock.clone())),
+                permissions: Arc::new(
+                    LivePermissions::new(self.limits.live_permissions, self.clock.clone())
+                        .measured_by(self.meter.clone()),
+                ),
                 conversations: Conversations::new(),
             },
             clock: self.clock,
@@ -286,6 +269,8 @@ impl Builder {
             responder: Responder { challenge, shape_body: self.rejection_body, grpc: self.grpc },
             scopes,
             observers: self.observers,
+            meter: self.meter,
+            trace: self.trace,
         };
         Ok(ResourceServer { state: Arc::new(state), settings: Arc::new(settings) })
     }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::ResourceServer;
 use crate::change::RevocationCounts;
@@ -19,6 +20,8 @@ pub struct LogStatus {
     pub pending: usize,
     /// Attempts to keep changes that failed.
     pub failures: u64,
+    /// How long ago the log was last known to have been delivered whole; `None` before it was.
+    pub lag: Option<Duration>,
 }
 
 impl ResourceServer {
@@ -33,7 +36,7 @@ impl ResourceServer {
     pub fn change_log(&self) -> Option<LogStatus> {
         let (pending, failures) = self.state.changes.journal()?.status();
         let (is_current, behind) = self.state.changes.currency();
-        Some(LogStatus { is_current, behind, pending, failures })
+        Some(LogStatus { is_current, behind, pending, failures, lag: self.state.changes.lag() })
     }
 
     /// Waits until every change that was applied here is kept by the [change log](super::Builder::change_log): before a

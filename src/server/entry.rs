@@ -233,7 +233,7 @@ impl EntrySettings {
         ask.check()?;
         let endpoint = check_url("introspection endpoint", &ask.endpoint, self.allow_http)?;
         let fetch = self.dated(self.client.fetcher(&endpoint)?, rules, seen);
-        Ok(Arc::new(Introspector::new(ask, fetch, self.clock.clone())))
+        Ok(Arc::new(Introspector::new(ask, fetch, self.clock.clone(), self.life.meter.clone())))
     }
 }
 

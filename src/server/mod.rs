@@ -6,6 +6,7 @@ mod check;
 mod entry;
 mod handle;
 mod metadata;
+mod usage;
 
 use std::fmt;
 use std::future::Future;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub use builder::Builder;
 pub use changes::LogStatus;
 pub use handle::{ChangeError, IssuerHandle, IssuerRemoved};
+pub use usage::{CallUsage, Usage};
 
 use crate::engine::{self, Requirement, State};
 use crate::error::ConfigError;

@@ -16,7 +16,7 @@ use source::{Source, crate_sources};
 
 /// The floors of the house, from the ground up. A module uses its own floor and those below.
 const FLOORS: [&[&str]; 13] = [
-    &["error", "future", "json", "lock", "name", "scope", "scoped", "signature", "time"],
+    &["error", "future", "json", "lock", "meter", "name", "scope", "scoped", "signature", "time", "trace"],
     &["flight", "guide", "http"],
     &["rejection"],
     &["respond"],
@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 13] = [
     &["policy"],
     &["engine", "route"],
     &["observe", "server", "tower"],
-    &["authzen", "logto", "permit"],
+    &["authzen", "logto", "metrics", "permit"],
     &["axum", "testing"],
 ];
 

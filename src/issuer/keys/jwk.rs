@@ -112,6 +112,10 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The set without these keys. Tokens that name them are refused; asking the issuer again would not help.
     pub(crate) fn without(&self, is_refused: impl Fn(&Thumbprint) -> bool) -> Self {
         let mut kept = Self { keys: Vec::new(), unusable: self.unusable.clone(), tries_keys: self.tries_keys };

@@ -56,6 +56,7 @@ impl KeyStore {
             state: KeySetState::Fixed,
             age: None,
             key_ids: kids.unwrap_or_default(),
+            key_count: current.as_ref().map_or(0, |current| current.document.set.len()),
             last_error: None,
             next_refresh: None,
             is_fetching: false,
@@ -70,6 +71,7 @@ impl KeyStore {
             status.last_error.clone_from(&lock(&fetching.last_error));
             if view.state == KeySetState::Empty {
                 status.key_ids.clear();
+                status.key_count = 0;
             }
         }
         status

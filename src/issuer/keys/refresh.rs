@@ -15,6 +15,7 @@ use super::jwk::KeySet;
 use super::state::{Emptied, FlightId, KeyState, Note};
 use crate::flight::{End, Flight};
 use crate::lock::lock;
+use crate::meter::{Call, CallOutcome, Meter};
 use crate::time::Clock;
 
 /// What all clones of a store share.
@@ -32,6 +33,7 @@ pub(super) struct Fetching {
     pub(super) origin: Arc<Origin>,
     watcher: Option<Watcher>,
     pub(super) changes: Changes,
+    pub(super) meter: Meter,
 }
 
 /// The set in use.
@@ -66,6 +68,7 @@ impl Shared {
             origin: Arc::new(origin),
             watcher: life.watcher.clone(),
             changes: life.changes.clone(),
+            meter: life.meter.clone(),
         };
         let seed = seed.map(|seed| Arc::new(Current { document: Arc::new(seed), unquestioned_until: Duration::ZERO }));
         Self { current: ArcSwapOption::new(seed), clock, fetching: Some(fetching) }
@@ -76,20 +79,33 @@ impl Shared {
         let origin = fetching.origin.clone();
         let held = self.current.load().as_ref().and_then(|current| current.document.version.clone());
         let store = Arc::downgrade(self);
+        let call = fetching.meter.begin(Call::KeySet, Some(&origin.name), &self.clock);
         fetching.flight.start(async move { origin.fetch(held).await }, move |end| {
             let Some(store) = store.upgrade() else { return };
             if let Some(fetching) = &store.fetching {
-                store.land(fetching, flight, end);
+                match store.land(fetching, flight, end) {
+                    Some(outcome) => call.end(outcome),
+                    None => drop(call),
+                }
             }
         });
     }
 
-    pub(super) fn land(&self, fetching: &Fetching, flight: FlightId, end: End<Result<Fetched, String>>) {
+    /// Returns how the fetch ended, if it is known.
+    pub(super) fn land(
+        &self,
+        fetching: &Fetching,
+        flight: FlightId,
+        end: End<Result<Fetched, String>>,
+    ) -> Option<CallOutcome> {
         let outcome = match end {
             End::Done(outcome) => outcome,
             End::Panicked => Err("the HTTP client panicked".to_owned()),
             // Nothing is known about the issuer: whoever waits, or comes next, starts another.
-            End::Lost => return lock(&fetching.state).lost(flight),
+            End::Lost => {
+                lock(&fetching.state).lost(flight);
+                return None;
+            }
         };
         let now = self.clock.now().monotonic;
         let landed = self.take_in(fetching, flight, outcome, now);
@@ -98,6 +114,11 @@ impl Shared {
         for event in &landed.events {
             fetching.tell(event);
         }
+        landed.events.iter().find_map(|event| match event {
+            KeyEvent::Fetched { .. } => Some(CallOutcome::Answered),
+            KeyEvent::Failed { .. } => Some(CallOutcome::Failed),
+            _ => None,
+        })
     }
 
     /// Everything that happens under the lock, where nobody else's code runs. Nothing, if it is not the fetch in flight.
@@ -230,6 +251,7 @@ pub(crate) struct RefreshSettings {
     pub(crate) stale_for: Duration,
     pub(crate) watcher: Option<Watcher>,
     pub(crate) changes: Changes,
+    pub(crate) meter: Meter,
 }
 
 impl Fetching {
@@ -241,6 +263,7 @@ impl Fetching {
             }
             KeyEvent::StaleServed { age } => {
                 tracing::warn!(target: "orgate", issuer, age_s = age.map(|age| age.as_secs()), "stale keys serve");
+                self.meter.note(|to| to.stale_keys_served(issuer));
             }
             KeyEvent::Fetched { added, removed, kept } => {
                 tracing::debug!(target: "orgate", issuer, ?added, ?removed, ?kept, "key set refreshed");

@@ -10,6 +10,7 @@ pub struct KeySetStatus {
     pub(super) state: KeySetState,
     pub(super) age: Option<Duration>,
     pub(super) key_ids: Vec<String>,
+    pub(super) key_count: usize,
     pub(super) last_error: Option<String>,
     pub(super) next_refresh: Option<Duration>,
     pub(super) is_fetching: bool,
@@ -77,6 +78,12 @@ impl KeySetStatus {
     #[must_use]
     pub fn key_ids(&self) -> &[String] {
         &self.key_ids
+    }
+
+    /// How many usable keys there are, those without a `kid` included.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.key_count
     }
 
     /// Why the last fetch failed; `None` after one that did not. It may hold URLs: it is for operators.

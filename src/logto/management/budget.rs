@@ -115,6 +115,13 @@ impl Budget {
         WINDOW.saturating_mul(windows.saturating_add(1))
     }
 
+    /// How many calls nobody has begun or was granted; none while the tenant wants no more.
+    pub(super) fn left(&mut self, now: Duration) -> usize {
+        self.forget(now);
+        let left = self.most.saturating_sub(self.begun.len() + self.granted);
+        if self.check_open(now).is_ok() { left } else { 0 }
+    }
+
     /// A part of all calls that is left to look-ups that begin.
     pub(super) const fn spare(&self) -> usize {
         self.most / 4

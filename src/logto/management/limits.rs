@@ -60,6 +60,11 @@ impl Limits {
         Ok(Allowance { limits: self, snapshot, left: AtomicUsize::new(calls), asked: AtomicU64::new(0) })
     }
 
+    /// How many calls may begin now.
+    pub(super) fn calls_left(&self) -> usize {
+        self.budget().left(self.clock.now().monotonic)
+    }
+
     /// The tenant has had enough.
     pub(super) fn close_for(&self, time: Duration) {
         let now = self.clock.now().monotonic;

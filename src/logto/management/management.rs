@@ -45,6 +45,11 @@ impl PermissionSource for LogtoManagement {
     fn invalidate(&self) {
         self.api.shared.forget(&self.api.order);
     }
+
+    /// Returns how many calls may begin now within the limit of ten seconds.
+    fn calls_left(&self) -> Option<usize> {
+        Some(self.api.transport.limits.calls_left())
+    }
 }
 
 impl fmt::Debug for LogtoManagement {

@@ -9,6 +9,9 @@ use super::signing::SigningKeys;
 use super::verify::{Signature, WebhookError};
 use crate::server::IssuerHandle;
 
+/// The event of a delivery that was not believed: nothing of it is read.
+pub(super) const UNREAD: &str = "unread";
+
 /// A delivery whose head says whom it is for and holds a signature. Made by [`Webhooks::begin`].
 #[must_use]
 pub struct Delivery<'a> {
@@ -16,6 +19,14 @@ pub struct Delivery<'a> {
     handle: IssuerHandle,
     keys: SigningKeys,
     signature: Signature,
+}
+
+/// Counts a delivery for an entry that is known.
+pub(super) fn count(of: &IssuerHandle, event: &'static str, outcome: &'static str) {
+    of.server().state.meter.note(|to| match of.name() {
+        Ok(name) => to.webhook(&name, event, outcome),
+        Err(_) => to.webhook(of.issuer(), event, outcome),
+    });
 }
 
 impl<'a> Delivery<'a> {
@@ -32,6 +43,15 @@ impl<'a> Delivery<'a> {
     ///
     /// As [`verify`](super::verify); nothing has happened then.
     pub fn finish(self, raw_body: &[u8]) -> Result<Event, WebhookError> {
+        let outcome = self.apply(raw_body);
+        match &outcome {
+            Ok((event, is_stale)) => self.count(event.kind().as_str(), if *is_stale { "stale" } else { "applied" }),
+            Err(error) => self.count(UNREAD, error.as_str()),
+        }
+        outcome.map(|(event, _)| event)
+    }
+
+    fn apply(&self, raw_body: &[u8]) -> Result<(Event, bool), WebhookError> {
         let event = self.signature.verify(raw_body, &self.keys)?;
         let now = SystemTime::UNIX_EPOCH + self.handle.server().state.clock.now().unix;
         let age = now.duration_since(event.created_at()).unwrap_or_default();
@@ -44,7 +64,16 @@ impl<'a> Delivery<'a> {
         } else {
             self.webhooks.tell(&event);
         }
-        Ok(event)
+        Ok((event, is_stale))
+    }
+
+    /// Counts a delivery whose body did not arrive.
+    pub(crate) fn broke_off(&self, outcome: &'static str) {
+        self.count(UNREAD, outcome);
+    }
+
+    fn count(&self, event: &'static str, outcome: &'static str) {
+        count(&self.handle, event, outcome);
     }
 
     /// Returns the handle of the issuer entry that the delivery is for.

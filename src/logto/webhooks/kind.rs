@@ -130,6 +130,33 @@ impl EventKind {
     }
 }
 
+impl EventKind {
+    /// Returns a stable name out of a closed set, for metrics: Logto's, without what happened to a role or a permission.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::PostRegister => "PostRegister",
+            Self::PostSignIn => "PostSignIn",
+            Self::PostResetPassword => "PostResetPassword",
+            Self::IdentifierLockout => "Identifier.Lockout",
+            Self::UserCreated => "User.Created",
+            Self::UserDataUpdated => "User.Data.Updated",
+            Self::UserDeleted { .. } => "User.Deleted",
+            Self::UserSuspensionUpdated { .. } => "User.SuspensionStatus.Updated",
+            Self::OrganizationCreated => "Organization.Created",
+            Self::OrganizationDataUpdated { .. } => "Organization.Data.Updated",
+            Self::OrganizationDeleted { .. } => "Organization.Deleted",
+            Self::OrganizationMembershipUpdated(_) => "Organization.Membership.Updated",
+            Self::OrganizationUserRolesUpdated { .. } => "Organization.UserRoles.Updated",
+            Self::OrganizationRole(_) => "OrganizationRole",
+            Self::OrganizationScope(_) => "OrganizationScope",
+            Self::Role(_) => "Role",
+            Self::Scope(_) => "Scope",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl Change {
     fn named(name: &str) -> Self {
         match name {

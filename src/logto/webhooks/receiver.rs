@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 
 use super::changes::taking_away;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, UNREAD, count};
 use super::event::Event;
 use super::signing::SigningKeys;
 use super::verify::{Signature, WebhookError};
@@ -123,11 +123,15 @@ impl Webhooks {
             return Err((None, WebhookError::UnknownRecipient));
         };
         if handle.is_removed() {
+            count(&handle, UNREAD, WebhookError::Removed.as_str());
             return Err((Some(handle), WebhookError::Removed));
         }
         match Signature::read(&request.headers) {
             Ok(signature) => Ok(Delivery::new(self, handle, keys, signature)),
-            Err(error) => Err((Some(handle), error)),
+            Err(error) => {
+                count(&handle, UNREAD, error.as_str());
+                Err((Some(handle), error))
+            }
         }
     }
 

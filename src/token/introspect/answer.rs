@@ -76,6 +76,11 @@ impl Answer {
         Self { outcome, entry: Arc::downgrade(entry), asked, ends: now.monotonic.saturating_add(keep) }
     }
 
+    /// Whether the issuer did not answer the question.
+    pub(super) fn is_failure(&self) -> bool {
+        self.outcome.as_ref().is_err_and(|rejection| rejection.kind() == RejectionKind::Unavailable)
+    }
+
     /// What it takes of memory, in bytes, about.
     pub(super) fn weight(&self) -> u32 {
         let token = self.outcome.as_ref().map_or(0, |token| 2 * token.payload().len());

@@ -16,6 +16,7 @@ use crate::change::Epoch;
 use crate::flight::{Bulkhead, Full, NO_RUNTIME, Panicked, SingleFlight, Unfinished};
 use crate::http::{Fetch, send};
 use crate::issuer::TrustedIssuer;
+use crate::meter::{Call, CallOutcome, Measured, Meter};
 use crate::signature;
 use crate::time::Clock;
 
@@ -40,11 +41,12 @@ pub(crate) struct Introspector {
     answers: Cache<Digest, Arc<Answer>>,
     /// By token, and by the entry whose rules it is judged by.
     flights: SingleFlight<(Digest, usize), Arc<Answer>>,
-    slots: Arc<Bulkhead>,
+    pub(crate) slots: Arc<Bulkhead>,
+    meter: Meter,
 }
 
 impl Introspector {
-    pub(crate) fn new(settings: Introspection, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(settings: Introspection, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>, meter: Meter) -> Self {
         let answers = Cache::builder()
             .weigher(|_, answer: &Arc<Answer>| answer.weight())
             .max_capacity(MOST_BYTES)
@@ -58,6 +60,7 @@ impl Introspector {
             fetch,
             clock,
             answers,
+            meter,
         }
     }
 
@@ -101,20 +104,34 @@ impl Introspector {
         let asked_at = (Epoch::next(), self.clock.now());
         let outcome = match self.request(token) {
             Err(error) => Err(error.to_string()),
-            Ok(request) => self.send(request).await,
+            Ok(request) => self.send(request, &entry.rules.name).await,
         };
         match outcome {
-            Ok(response) => Answer::of(&response, entry, &self.settings, digest, asked_at),
+            Ok((response, call)) => {
+                let answer = Answer::of(&response, entry, &self.settings, digest, asked_at);
+                call.end(if answer.is_failure() { CallOutcome::Failed } else { CallOutcome::Answered });
+                answer
+            }
             // It counts from now on: two seconds may have passed in vain.
             Err(detail) => Answer::failed(entry, &detail, self.clock.now()),
         }
     }
 
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+    async fn send(&self, request: Request<Bytes>, issuer: &Arc<str>) -> Result<(Response<Bytes>, Measured), String> {
         let answered = async {
             let slot = self.slots.enter(None).await;
-            let _slot = slot.map_err(|Full| "too many questions wait already")?;
-            send(&*self.fetch, request, MAX_ANSWER_BYTES).await.map_err(|error| error.to_string())
+            let _slot = slot.map_err(|Full| {
+                self.meter.note(|to| to.not_called(Call::Introspection, Some(issuer)));
+                "too many questions wait already"
+            })?;
+            let call = self.meter.begin(Call::Introspection, Some(issuer), &self.clock);
+            match send(&*self.fetch, request, MAX_ANSWER_BYTES).await {
+                Ok(response) => Ok((response, call)),
+                Err(error) => {
+                    call.end(CallOutcome::Failed);
+                    Err(error.to_string())
+                }
+            }
         };
         let answered = tokio::time::timeout(DEADLINE, answered).await;
         answered.unwrap_or_else(|_| Err(format!("no answer within {} s", DEADLINE.as_secs())))

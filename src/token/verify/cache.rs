@@ -114,6 +114,11 @@ impl VerifiedTokens {
         }
     }
 
+    /// How many tokens are held, and what they weigh in bytes.
+    pub(crate) fn load(&self) -> (usize, u64) {
+        self.cache.as_ref().map_or((0, 0), |cache| (cache.len(), cache.weight()))
+    }
+
     pub(crate) fn insert(&self, token: &AccessToken) {
         let (Some(cache), Some((jws, _))) = (&self.cache, token.jws()) else { return };
         if weight(token) <= LARGEST {

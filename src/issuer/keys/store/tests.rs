@@ -12,6 +12,7 @@ use crate::http::{Fetch, FetchError};
 use crate::issuer::keys::discovery::KeySource;
 use crate::issuer::keys::jwk::KeyRules;
 use crate::issuer::keys::{Changes, Compromised};
+use crate::meter::Meter;
 use crate::time::SystemClock;
 
 /// Every document has one key more than the one before: `kid` 0, then 0 and 1, and so on.
@@ -44,7 +45,12 @@ fn store() -> KeyStore {
         allow_http: false,
         compromised: Compromised::default(),
     };
-    let life = RefreshSettings { stale_for: Duration::ZERO, watcher: None, changes: Changes::default() };
+    let life = RefreshSettings {
+        stale_for: Duration::ZERO,
+        watcher: None,
+        changes: Changes::default(),
+        meter: Meter::default(),
+    };
     KeyStore::fetching(origin, &life, Arc::new(SystemClock::new()), None)
 }
 

@@ -1,0 +1,26 @@
+//! Who counts decisions: cheaper than an observer, since no record is made for it.
+
+use std::time::Duration;
+
+use super::record::{Outcome, TokenCache, Wait};
+use crate::rejection::RejectionKind;
+
+/// Makes a [`Tally`] for each requirement of a server.
+pub(crate) trait Tallies: Send + Sync {
+    fn of_requirement(&self) -> Box<dyn Tally>;
+}
+
+/// Counts the decisions of one requirement. It is called on every request, a known token included.
+pub(crate) trait Tally: Send + Sync {
+    /// `route` is the template of the route, never the path.
+    fn decided(
+        &self,
+        route: Option<&str>,
+        kind: Option<RejectionKind>,
+        shadow: &'static str,
+        token: Option<TokenCache>,
+    );
+
+    /// A decision that checked a signature or waited.
+    fn took(&self, outcome: Outcome, took: Duration, waits: &[Wait]);
+}

@@ -1,0 +1,131 @@
+//! Counts decisions. The handles of a requirement are made once, so a known token costs a look-up and two additions.
+
+use std::array;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ::metrics::{Counter, Histogram};
+use arc_swap::ArcSwap;
+
+use super::register::{counter, histogram};
+use super::table::{CACHE_HITS, CACHE_MISSES, DECISION_DURATION, DECISIONS, WAIT_DURATION};
+use crate::engine::{Outcome, Tallies, Tally, TokenCache, Wait};
+use crate::rejection::RejectionKind;
+
+/// The route of requests that no router matched.
+const UNMATCHED: &str = "none";
+/// The route of all others, where one requirement is used on more routes than that.
+const OTHER: &str = "other";
+const MAX_ROUTES: usize = 1000;
+
+/// A rejection of any kind, or none.
+const KINDS: usize = 32;
+
+/// What the requirements of a server share.
+#[derive(Default)]
+pub(super) struct Decisions(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    hits: OnceLock<Counter>,
+    misses: OnceLock<Counter>,
+    durations: [OnceLock<Histogram>; 3],
+}
+
+struct RequirementTally {
+    shared: Arc<Shared>,
+    /// Most requirements are used on one route.
+    first: OnceLock<RouteTally>,
+    others: ArcSwap<HashMap<Box<str>, Arc<RouteTally>>>,
+}
+
+struct RouteTally {
+    route: Box<str>,
+    /// Without a shadow policy, which is usual.
+    plain: [OnceLock<Counter>; KINDS],
+}
+
+impl Tallies for Decisions {
+    fn of_requirement(&self) -> Box<dyn Tally> {
+        Box::new(RequirementTally { shared: self.0.clone(), first: OnceLock::new(), others: ArcSwap::default() })
+    }
+}
+
+impl Tally for RequirementTally {
+    fn decided(
+        &self,
+        route: Option<&str>,
+        kind: Option<RejectionKind>,
+        shadow: &'static str,
+        token: Option<TokenCache>,
+    ) {
+        let route = route.unwrap_or(UNMATCHED);
+        let first = self.first.get_or_init(|| RouteTally::new(route));
+        if *first.route == *route {
+            first.count(kind, shadow);
+        } else {
+            self.other(route).count(kind, shadow);
+        }
+        match token {
+            Some(TokenCache::Hit) => self.shared.hits.get_or_init(|| counter(&CACHE_HITS, &[])).increment(1),
+            Some(TokenCache::Miss) => self.shared.misses.get_or_init(|| counter(&CACHE_MISSES, &[])).increment(1),
+            None => {}
+        }
+    }
+
+    fn took(&self, outcome: Outcome, took: Duration, waits: &[Wait]) {
+        if let Some(duration) = self.shared.durations.get(outcome as usize) {
+            duration.get_or_init(|| histogram(&DECISION_DURATION, &[outcome.as_str()])).record(took);
+        }
+        for wait in waits {
+            histogram(&WAIT_DURATION, &[wait.what().as_str()]).record(wait.took());
+        }
+    }
+}
+
+impl RequirementTally {
+    /// The tally of a route that is not the first.
+    fn other(&self, route: &str) -> Arc<RouteTally> {
+        if let Some(known) = self.others.load().get(route) {
+            return known.clone();
+        }
+        let new = Arc::new(RouteTally::new(route));
+        let rest = Arc::new(RouteTally::new(OTHER));
+        self.others.rcu(|others| {
+            let mut others = HashMap::clone(others);
+            if others.len() < MAX_ROUTES {
+                others.entry(route.into()).or_insert_with(|| new.clone());
+            } else {
+                others.entry(OTHER.into()).or_insert_with(|| rest.clone());
+            }
+            others
+        });
+        let others = self.others.load();
+        others.get(route).or_else(|| others.get(OTHER)).cloned().unwrap_or(rest)
+    }
+}
+
+impl RouteTally {
+    fn new(route: &str) -> Self {
+        Self { route: route.into(), plain: array::from_fn(|_| OnceLock::new()) }
+    }
+
+    fn count(&self, kind: Option<RejectionKind>, shadow: &'static str) {
+        let register = || {
+            let status = kind.map(RejectionKind::status);
+            let outcome = match status {
+                None => Outcome::Allow,
+                Some(status) if status.is_server_error() => Outcome::Undecided,
+                Some(_) => Outcome::Deny,
+            };
+            let kind = kind.map_or("none", RejectionKind::as_str);
+            counter(&DECISIONS, &[&self.route, outcome.as_str(), kind, shadow])
+        };
+        let cell = self.plain.get(kind.map_or(0, |kind| 1 + kind as usize));
+        match cell.filter(|_| shadow == "none") {
+            Some(cell) => cell.get_or_init(register).increment(1),
+            None => register().increment(1),
+        }
+    }
+}
