@@ -26,6 +26,7 @@ mod json;
 mod lock;
 #[cfg(feature = "logto")]
 pub mod logto;
+#[cfg_attr(not(all(feature = "logto", feature = "metrics")), allow(dead_code))]
 mod meter;
 #[cfg(feature = "metrics")]
 pub mod metrics;

@@ -47,6 +47,18 @@ pub(crate) enum Instead {
     AllowedOnError,
 }
 
+impl Instead {
+    pub(crate) const ALL: [Self; 3] = [Self::StalePermissions, Self::TokenOnly, Self::AllowedOnError];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::StalePermissions => "stale_permissions",
+            Self::TokenOnly => "token_only",
+            Self::AllowedOnError => "allowed_on_error",
+        }
+    }
+}
+
 /// The sink of one server, if it has one. A cheap clone.
 #[derive(Clone, Default)]
 pub(crate) struct Meter(pub(crate) Option<Arc<dyn Sink>>);

@@ -20,7 +20,7 @@ mod resolve;
 mod sender;
 mod span;
 mod state;
-mod tally;
+pub(crate) mod tally;
 mod verify;
 
 pub use grant::Grant;
@@ -35,5 +35,4 @@ pub use requirement::Requirement;
 pub(crate) use requirement::{Begun, Pending};
 pub(crate) use sender::NextNonce;
 pub(crate) use state::{Live, State};
-pub(crate) use tally::{Tallies, Tally};
 pub(crate) use verify::verify;

@@ -10,7 +10,8 @@ use arc_swap::ArcSwap;
 
 use super::register::{counter, histogram};
 use super::table::{CACHE_HITS, CACHE_MISSES, DECISION_DURATION, DECISIONS, WAIT_DURATION};
-use crate::engine::{Outcome, Tallies, Tally, TokenCache, Wait};
+use crate::engine::tally::{Tallies, Tally};
+use crate::engine::{Outcome, TokenCache, Wait};
 use crate::rejection::RejectionKind;
 
 /// The route of requests that no router matched.
@@ -87,45 +88,46 @@ impl Tally for RequirementTally {
 impl RequirementTally {
     /// The tally of a route that is not the first.
     fn other(&self, route: &str) -> Arc<RouteTally> {
-        if let Some(known) = self.others.load().get(route) {
+        let others = self.others.load();
+        let route = if others.contains_key(route) || others.len() < MAX_ROUTES { route } else { OTHER };
+        if let Some(known) = others.get(route) {
             return known.clone();
         }
         let new = Arc::new(RouteTally::new(route));
-        let rest = Arc::new(RouteTally::new(OTHER));
         self.others.rcu(|others| {
             let mut others = HashMap::clone(others);
-            if others.len() < MAX_ROUTES {
-                others.entry(route.into()).or_insert_with(|| new.clone());
-            } else {
-                others.entry(OTHER.into()).or_insert_with(|| rest.clone());
-            }
+            others.entry(route.into()).or_insert_with(|| new.clone());
             others
         });
-        let others = self.others.load();
-        others.get(route).or_else(|| others.get(OTHER)).cloned().unwrap_or(rest)
+        self.others.load().get(route).cloned().unwrap_or(new)
     }
 }
 
 impl RouteTally {
     fn new(route: &str) -> Self {
-        Self { route: route.into(), plain: array::from_fn(|_| OnceLock::new()) }
+        let new = Self { route: route.into(), plain: array::from_fn(|_| OnceLock::new()) };
+        // What alerts look at begins with zero: where a counter begins with one, no query sees that it grew.
+        for kind in [None, Some(RejectionKind::Unavailable), Some(RejectionKind::Misconfigured)] {
+            new.register(kind, "none").increment(0);
+        }
+        new
     }
 
     fn count(&self, kind: Option<RejectionKind>, shadow: &'static str) {
-        let register = || {
-            let status = kind.map(RejectionKind::status);
-            let outcome = match status {
-                None => Outcome::Allow,
-                Some(status) if status.is_server_error() => Outcome::Undecided,
-                Some(_) => Outcome::Deny,
-            };
-            let kind = kind.map_or("none", RejectionKind::as_str);
-            counter(&DECISIONS, &[&self.route, outcome.as_str(), kind, shadow])
-        };
         let cell = self.plain.get(kind.map_or(0, |kind| 1 + kind as usize));
         match cell.filter(|_| shadow == "none") {
-            Some(cell) => cell.get_or_init(register).increment(1),
-            None => register().increment(1),
+            Some(cell) => cell.get_or_init(|| self.register(kind, shadow)).increment(1),
+            None => self.register(kind, shadow).increment(1),
         }
+    }
+
+    fn register(&self, kind: Option<RejectionKind>, shadow: &'static str) -> Counter {
+        let outcome = match kind.map(RejectionKind::status) {
+            None => Outcome::Allow,
+            Some(status) if status.is_server_error() => Outcome::Undecided,
+            Some(_) => Outcome::Deny,
+        };
+        let kind = kind.map_or("none", RejectionKind::as_str);
+        counter(&DECISIONS, &[&self.route, outcome.as_str(), kind, shadow])
     }
 }

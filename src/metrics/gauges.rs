@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use ::metrics::IntoF64;
-
-use super::register::gauge;
+use super::register::{counter, gauge};
 use super::table::{
-    CACHE_BYTES, CACHE_ENTRIES, CHECKS_RUNNING, CHECKS_WAITING, INTROSPECTION_WAITING, KEY_AGE, KEYS, LOG_LAG,
-    LOG_PENDING, Metric, POINT_WAITING, REVOCATION_ROWS, SOURCE_LEFT, SOURCE_WAITING, SUSPENSIONS, WEAKENED,
+    CACHE_BYTES, CACHE_ENTRIES, CHECKS_REFUSED, CHECKS_RUNNING, CHECKS_WAITING, INTROSPECTION_WAITING, KEY_AGE,
+    KEY_FETCHES, KEYS, LOG_LAG, LOG_PENDING, Metric, POINT_WAITING, REVOCATION_ROWS, SOURCE_LEFT, SOURCE_WAITING,
+    STALE_KEYS, SUSPENSIONS, UNKNOWN_KIDS, WEAKENED, WITHOUT_ANSWER,
 };
 use crate::ResourceServer;
+use crate::meter::Instead;
 use crate::server::CallUsage;
 
 impl ResourceServer {
@@ -50,10 +50,22 @@ impl ResourceServer {
 
     fn update_keys(&self) {
         for status in self.keys() {
-            set(&KEYS, &[status.issuer_name()], status.key_count());
+            let issuer = status.issuer_name();
+            set(&KEYS, &[issuer], status.key_count());
             if let Some(age) = status.age() {
-                gauge(&KEY_AGE, &[status.issuer_name()]).set(age);
+                gauge(&KEY_AGE, &[issuer]).set(age);
             }
+            // They begin with zero: where a counter begins with one, no query sees that it grew.
+            for metric in [&STALE_KEYS, &UNKNOWN_KIDS] {
+                counter(metric, &[issuer]).increment(0);
+            }
+            for outcome in ["answered", "failed"] {
+                counter(&KEY_FETCHES, &[issuer, outcome]).increment(0);
+            }
+        }
+        counter(&CHECKS_REFUSED, &[]).increment(0);
+        for by in Instead::ALL {
+            counter(&WITHOUT_ANSWER, &[by.as_str()]).increment(0);
         }
     }
 }
@@ -67,5 +79,5 @@ fn calls(metric: &Metric, of: &[CallUsage]) {
 fn set(metric: &Metric, labels: &[&str], value: impl TryInto<u64>) {
     #[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
     let value = value.try_into().unwrap_or(u64::MAX) as f64;
-    gauge(metric, labels).set(value.into_f64());
+    gauge(metric, labels).set(value);
 }

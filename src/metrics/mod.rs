@@ -37,3 +37,6 @@ mod register;
 mod table;
 
 pub use table::{ALL, DURATION_BUCKETS, Metric, MetricKind};
+
+#[cfg(test)]
+mod tests;

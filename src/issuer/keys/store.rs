@@ -57,9 +57,16 @@ impl KeyStore {
         (has_keys || !had_keys).then(|| Self(Arc::new(Shared::fixed(Document { set, ..document }, clock))))
     }
 
-    /// The key for a token's header, if it can be told without waiting.
+    /// The key for a token's header, if it can be told without waiting. A fetch that must be waited for is started by
+    /// [`resolve`](Self::resolve), in the trace of whoever waits.
     pub(crate) fn lookup(&self, sought: Sought<'_>, arrival: Option<Arrival>, now: Duration) -> Lookup {
-        self.ask(sought, arrival, now)
+        self.step(sought, arrival, now, |state, need| match state.ask(need, now) {
+            Advice::Fetch(flight) if has_runtime() => {
+                state.lost(flight);
+                Advice::Wait
+            }
+            advice => advice,
+        })
     }
 
     /// Until when [`lookup`](Self::lookup) would let a token rest on this very key if nothing changes; `None` if that cannot be told
@@ -115,6 +122,16 @@ impl KeyStore {
     }
 
     fn ask(&self, sought: Sought<'_>, arrival: Option<Arrival>, now: Duration) -> Lookup {
+        self.step(sought, arrival, now, |state, need| state.ask(need, now))
+    }
+
+    fn step(
+        &self,
+        sought: Sought<'_>,
+        arrival: Option<Arrival>,
+        now: Duration,
+        ask: impl FnOnce(&mut KeyState, Need<'_>) -> Advice,
+    ) -> Lookup {
         if let Some(current) = self.0.current.load().as_ref().filter(|current| now < current.unquestioned_until) {
             match current.document.set.select(sought) {
                 Selection::Key(key) => return Lookup::Key(key.clone()),
@@ -127,8 +144,7 @@ impl KeyStore {
         if let Some(flight) = overdue {
             self.0.land(fetching, flight, End::Lost);
         }
-        let (advice, arrival, answer) =
-            self.consult(fetching, sought, arrival, now, |state, need| state.ask(need, now));
+        let (advice, arrival, answer) = self.consult(fetching, sought, arrival, now, ask);
         match advice {
             Advice::Wait => return Lookup::Wait(arrival),
             Advice::Fetch(flight) => {

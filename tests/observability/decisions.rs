@@ -1,0 +1,162 @@
+//! Decisions as metrics.
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::any;
+use http::{Method, Request};
+use orgate::policy::resource;
+use tower::ServiceExt as _;
+
+use crate::scrape::{Prometheus, recorded};
+use crate::web::{Api, RESOURCE, request};
+
+const DECISIONS: &str = "orgate_decisions_total";
+
+fn app(api: &Api) -> Router {
+    let guard = api.server.guard();
+    let guard = guard.get("/orders/{id}", async || "order", resource().scope("read:orders"));
+    guard.any("/users", async || "users", resource().scope("read:users")).into_router().unwrap()
+}
+
+fn counted(prometheus: &Prometheus) -> Vec<(Vec<String>, f64)> {
+    prometheus.all(DECISIONS).into_iter().filter(|(_, count)| *count > 0.0).collect()
+}
+
+fn line(route: &str, outcome: &str, kind: &str, count: f64) -> (Vec<String>, f64) {
+    ([route, outcome, kind, "none"].map(str::to_owned).into(), count)
+}
+
+#[test]
+fn decisions_are_counted_by_route_outcome_and_kind() {
+    recorded(async |prometheus| {
+        let api = Api::configured(orgate::server::Builder::metrics).await;
+        let app = app(&api);
+        let token = api.token("read:orders");
+        for (target, token, status) in [
+            ("/orders/7", Some(&token), 200),
+            ("/orders/7", Some(&token), 200),
+            ("/orders/8", Some(&token), 200),
+            ("/users", Some(&token), 403),
+            ("/users", Some(&token), 403),
+            ("/users", None, 401),
+            ("/nothing/here", Some(&token), 404),
+        ] {
+            assert_eq!(api.ask(&app, "GET", target, token.map(String::as_str)).await.status, status, "{target}");
+        }
+        let forged = api.issuer.resource_token(RESOURCE).forged().mint();
+        assert_eq!(api.ask(&app, "GET", "/orders/7", Some(&forged)).await.status, 401);
+        assert_eq!(
+            counted(&prometheus),
+            [
+                line("/orders/{id}", "allow", "none", 3.0),
+                line("/orders/{id}", "deny", "invalid_token", 1.0),
+                line("/users", "deny", "insufficient_scope", 2.0),
+                line("/users", "deny", "missing_token", 1.0),
+            ]
+        );
+        // The first request verified the token, the forged one was checked, and the others knew theirs.
+        assert_eq!(prometheus.value("orgate_token_cache_misses_total", &[]), 2.0);
+        assert_eq!(prometheus.value("orgate_token_cache_hits_total", &[]), 4.0);
+        // Those that checked a signature or waited for keys, and no others.
+        let took = |outcome| prometheus.value("orgate_decision_duration_seconds_count", &[("outcome", outcome)]);
+        assert_eq!((took("allow"), took("deny"), took("undecided")), (1.0, 1.0, 0.0));
+        assert_eq!(prometheus.value("orgate_wait_duration_seconds_count", &[("for", "key")]), 1.0);
+    });
+}
+
+#[test]
+fn undecided_request_is_neither_allowed_nor_denied() {
+    recorded(async |prometheus| {
+        let api = Api::configured(orgate::server::Builder::metrics).await;
+        api.issuer.take_down();
+        assert_eq!(api.ask(&app(&api), "GET", "/orders/7", Some(&api.token("read:orders"))).await.status, 503);
+        assert_eq!(counted(&prometheus), [line("/orders/{id}", "undecided", "unavailable", 1.0)]);
+    });
+}
+
+#[test]
+fn nothing_that_a_caller_sends_becomes_a_label() {
+    recorded(async |prometheus| {
+        let api = Api::configured(orgate::server::Builder::metrics).await;
+        let app = app(&api);
+        // A layer around a router sees paths that no route matches.
+        let layered = Router::new().route("/known", any(async || "known"));
+        let layered = layered.layer(api.server.require(resource()).unwrap());
+        let token = api.issuer.resource_token(RESOURCE).subject("label-of-a-caller").scope("label-of-a-caller").mint();
+        for number in 0..40 {
+            let target = format!("/orders/label-of-a-caller-{number}?label-of-a-caller");
+            assert_eq!(api.ask(&app, "GET", &target, Some(&token)).await.status, 403);
+            let mut odd = request("GET", "/users", Some(&token));
+            *odd.method_mut() = Method::from_bytes(format!("LABEL-OF-A-CALLER-{number}").as_bytes()).unwrap();
+            assert_eq!(app.clone().oneshot(odd).await.unwrap().status(), 403);
+            let unmatched = request("GET", &format!("/label-of-a-caller-{number}"), Some(&token));
+            assert_eq!(layered.clone().oneshot(unmatched).await.unwrap().status(), 404);
+            let unknown =
+                api.issuer.resource_token(RESOURCE).issuer(format!("https://label-of-a-caller-{number}")).mint();
+            assert_eq!(api.ask(&app, "GET", "/users", Some(&unknown)).await.status, 401);
+        }
+        api.server.update_metrics();
+        assert!(!prometheus.text().to_lowercase().contains("label-of-a-caller"), "{}", prometheus.text());
+        assert_eq!(
+            counted(&prometheus),
+            [
+                line("/orders/{id}", "deny", "insufficient_scope", 40.0),
+                line("/users", "deny", "insufficient_scope", 40.0),
+                line("/users", "deny", "invalid_token", 40.0),
+                line("none", "allow", "none", 40.0),
+            ]
+        );
+    });
+}
+
+#[test]
+fn one_requirement_on_more_routes_than_are_kept_apart_counts_the_rest_as_others() {
+    recorded(async |prometheus| {
+        let api = Api::configured(orgate::server::Builder::metrics).await;
+        let requirement = api.server.requirement(resource()).unwrap();
+        for number in 0..1100 {
+            let (mut parts, ()) = Request::new(()).into_parts();
+            let params = orgate::organization::PathParams::default().route(format!("/route/{number}"));
+            parts.extensions.insert(params);
+            assert!(requirement.authorize(&mut parts).await.is_err());
+        }
+        let counted = counted(&prometheus);
+        // The first, those that are kept apart, and the others.
+        assert_eq!(counted.len(), 1 + 1000 + 1);
+        assert!(counted.contains(&line("other", "deny", "missing_token", 99.0)), "{:?}", counted.last());
+    });
+}
+
+#[test]
+fn server_without_metrics_records_nothing() {
+    recorded(async |prometheus| {
+        let api = Api::start().await;
+        assert_eq!(api.ask(&app(&api), "GET", "/orders/7", Some(&api.token("read:orders"))).await.status, 200);
+        api.server.update_metrics();
+        assert_eq!(prometheus.samples(), []);
+    });
+}
+
+#[test]
+fn handles_are_registered_with_the_recorder_of_their_first_use() {
+    recorded(async |prometheus| {
+        let api = Api::configured(orgate::server::Builder::metrics).await;
+        let app = app(&api);
+        // Built with one recorder, used with another.
+        recorded_elsewhere(&app, &api.token("read:orders"));
+        assert_eq!(counted(&prometheus), []);
+        assert!(app.clone().oneshot(Request::get("/users").body(Body::empty()).unwrap()).await.is_ok());
+        assert_eq!(counted(&prometheus), [line("/users", "deny", "missing_token", 1.0)]);
+    });
+}
+
+fn recorded_elsewhere(app: &Router, token: &str) {
+    let (app, request) = (app.clone(), request("GET", "/orders/7", Some(token)));
+    let there = std::thread::spawn(move || {
+        recorded(async |prometheus| {
+            assert!(app.oneshot(request).await.is_ok());
+            counted(&prometheus).len()
+        })
+    });
+    assert_eq!(there.join().unwrap(), 1);
+}
