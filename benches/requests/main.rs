@@ -14,6 +14,7 @@
 mod by_hand;
 mod case;
 mod many;
+mod observed;
 mod requests;
 mod rounds;
 mod rows;
@@ -91,6 +92,7 @@ fn requests(table: &Table, effort: Effort) {
     let refusals = rows::refusals(&mut rounds, &es384, &tokens);
     let policies = rows::policies(&mut rounds, &es384);
     let routes = many::routes(&mut rounds, &es384);
+    let observed = observed::Observed::add(&mut rounds, &es384, &tokens);
 
     let measured = rounds.run(effort.rounds);
     table.section("A token that is known, beside the handler alone (64 tokens, ES384)");
@@ -123,6 +125,7 @@ fn requests(table: &Table, effort: Effort) {
         let more = row.allocations.saturating_sub(alone.allocations);
         table.aimed(name, beyond, Some(more), "0.2 µs", beyond < 200.0);
     }
+    observed.print(table, &measured);
     table.section("Routes");
     let [bare_routes, hit_routes] = routes;
     bare_routes.print(table, &measured, "bare handler, 1,000 routes in turn");

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use tracing::Instrument;
 
 use crate::AccessToken;
 use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resource, denied_by, in_time, undecided};
 use crate::engine::Grant;
-use crate::organization::matched_route;
+use crate::organization::{PathParams, matched_route};
 use crate::rejection::Rejection;
+use crate::trace::{TraceContext, carry};
 
 /// Asks the server's decision point about what the handler found.
 ///
@@ -35,7 +37,7 @@ pub struct Authorizer {
     grant: Grant,
     decider: Decider,
     token: AccessToken,
-    /// Without its extensions: what the request said, for questions and for the form of a rejection.
+    /// What the request said, for questions and for the form of a rejection; of its extensions, only the route.
     request: Arc<Parts>,
     route: Option<Arc<str>>,
 }
@@ -56,7 +58,7 @@ impl Authorizer {
     ///
     /// As [`check`](Self::check).
     pub async fn check_request(&self, request: &DecisionRequest) -> Result<(), Rejection> {
-        let decision = in_time(self.decider.decide(request)).await.map_err(|error| self.undecided(&error))?;
+        let decision = self.asked(self.decider.decide(request)).await?;
         if decision.is_allowed() { Ok(()) } else { Err(self.refuse(denied_by(&decision))) }
     }
 
@@ -71,7 +73,7 @@ impl Authorizer {
         resources: impl IntoIterator<Item = Resource>,
     ) -> Result<Vec<bool>, Rejection> {
         let requests: Vec<_> = resources.into_iter().map(|resource| self.request(action, resource)).collect();
-        let decisions = in_time(self.decider.decide_all(&requests)).await.map_err(|error| self.undecided(&error))?;
+        let decisions = self.asked(self.decider.decide_all(&requests)).await?;
         Ok(decisions.iter().map(Decision::is_allowed).collect())
     }
 
@@ -88,8 +90,13 @@ impl Authorizer {
         }
     }
 
-    fn undecided(&self, error: &DecisionError) -> Rejection {
-        self.refuse(undecided(error))
+    /// Waits for the decision point, in the trace of the request.
+    async fn asked<T>(&self, deciding: impl Future<Output = Result<T, DecisionError>>) -> Result<T, Rejection> {
+        let span = tracing::info_span!(target: "orgate", "orgate.decision_point");
+        let hook = &self.grant.requirement().state().trace;
+        let context = span.in_scope(|| hook.context()).or_else(|| TraceContext::of(&self.request.headers));
+        let asked = carry(context, in_time(deciding)).instrument(span).await;
+        asked.map_err(|error| self.refuse(undecided(&error)))
     }
 
     fn refuse(&self, rejection: Rejection) -> Rejection {
@@ -115,12 +122,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Authorizer {
         request.method = parts.method.clone();
         request.version = parts.version;
         request.headers = parts.headers.clone();
+        let route = matched_route(parts);
+        if let Some(route) = &route {
+            request.extensions.insert(PathParams::default().route(route.clone()));
+        }
         Ok(Self {
             grant: grant.clone(),
             decider: decider.clone(),
             token: token.clone(),
             request: Arc::new(request),
-            route: matched_route(parts),
+            route,
         })
     }
 }

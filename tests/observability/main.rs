@@ -7,6 +7,7 @@
 mod web;
 
 mod calls;
+mod corpus;
 mod decisions;
 mod doubles;
 mod gauges;

@@ -11,7 +11,8 @@ use opentelemetry::trace::{SpanId, TracerProvider as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use orgate::authzen::AuthZen;
-use orgate::decision::Decider;
+use orgate::axum::Authorizer;
+use orgate::decision::{Decider, Resource};
 use orgate::future::BoxFuture;
 use orgate::http::HttpClient;
 use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
@@ -22,6 +23,7 @@ use orgate::trace::TraceContext;
 use orgate::{Issuer, ResourceServer};
 use serde_json::json;
 use tower::ServiceExt as _;
+use tracing::subscriber::DefaultGuard;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -57,15 +59,27 @@ fn took(span: &SpanData) -> Duration {
 
 /// Runs a scenario on this thread, whose spans are kept.
 pub(crate) fn traced<T>(scenario: impl AsyncFnOnce(&Spans) -> T) -> T {
+    let (exporter, _guard) = listening();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(scenario(&Spans(exporter)))
+}
+
+/// Runs a scenario in the runtime of its caller. Returns all spans and events of this crate that were recorded meanwhile.
+pub(crate) async fn traced_within(scenario: impl AsyncFnOnce()) -> String {
+    let (exporter, _guard) = listening();
+    scenario().await;
+    format!("{:#?}", exporter.get_finished_spans().unwrap())
+}
+
+fn listening() -> (InMemorySpanExporter, DefaultGuard) {
     // While nobody listens elsewhere, a span that is entered there first would be switched off for all threads.
     static EVERYWHERE: Once = Once::new();
     EVERYWHERE.call_once(|| _ = tracing::subscriber::set_global_default(tracing_subscriber::registry()));
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("orgate"));
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(scenario(&Spans(exporter)))
+    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    (exporter, guard)
 }
 
 /// Says yes after a while.
@@ -279,4 +293,21 @@ async fn hook_that_panics_or_knows_nothing_leaves_the_context_of_the_request() {
         assert_eq!(app.oneshot(with_context("opaque", PARENT)).await.unwrap().status(), 401);
         assert_eq!(context_of(&endpoint.headers()[0])[0], Some(PARENT));
     }
+}
+
+#[test]
+fn question_of_a_handler_has_a_span_and_carries_the_context() {
+    traced(async |spans| {
+        let pdp = TestPdp::start().await;
+        pdp.judge(|_| false);
+        let decider = Decider::builder(AuthZen::builder(pdp.url()).build().unwrap()).build().unwrap();
+        let api = Api::configured(|builder| builder.decision_point(decider)).await;
+        let handler = async |decide: Authorizer| decide.check("read", Resource::new("order", "7")).await;
+        let app = api.server.guard().get("/", handler, resource()).into_router().unwrap();
+        let token = api.token("a");
+        assert_eq!(app.oneshot(with_context(&token, PARENT)).await.unwrap().status(), 403);
+        assert_eq!(spans.named("orgate.decision_point").parent_span_id, SpanId::INVALID, "no other span is open");
+        assert!(!pdp.calls().is_empty());
+        assert!(pdp.calls().iter().all(|call| call.header("traceparent") == Some(PARENT)));
+    });
 }

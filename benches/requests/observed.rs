@@ -1,0 +1,42 @@
+//! What it costs to be watched: the same hit with nobody listening, with metrics, and with a log of decisions.
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use orgate::metrics::DURATION_BUCKETS;
+use orgate::observe::JsonLines;
+
+use crate::case::Case;
+use crate::rounds::{Measured, Rounds};
+use crate::table::Table;
+use crate::{BATCH, Line, guarded, load};
+
+/// Rows of one round, the first of which nobody watches.
+pub(crate) struct Observed {
+    off: Line,
+    watched: Vec<(&'static str, Line, f64)>,
+}
+
+impl Observed {
+    pub(crate) fn add(rounds: &mut Rounds<'_>, case: &Case, tokens: &[String]) -> Self {
+        let recorder = PrometheusBuilder::new().set_buckets(&DURATION_BUCKETS).expect("buckets");
+        recorder.install_recorder().expect("the only recorder");
+        let server = |builder: orgate::server::Builder| builder.build().expect("a server");
+        let mut line = |server| Line::add(rounds, &load(guarded(&server), "/products", tokens), BATCH);
+        let off = line(case.server());
+        let metrics = line(server(case.builder().metrics()));
+        let lines = JsonLines::builder().writer(std::io::sink());
+        let json_lines = line(server(case.builder().observer(lines)));
+        Self { off, watched: vec![("metrics", metrics, 60.0), ("JSON lines", json_lines, 500.0)] }
+    }
+
+    pub(crate) fn print(&self, table: &Table, measured: &Measured) {
+        table.section("A hit that is watched (time beyond the same without, and its ratio)");
+        self.off.print(table, measured, "off");
+        for (name, line, most) in &self.watched {
+            let beyond = measured.beyond(line.row, self.off.row);
+            let more = line.allocations.saturating_sub(self.off.allocations);
+            table.aimed(name, beyond, Some(more), &format!("{:.2} µs", most / 1000.0), beyond <= *most);
+            let ratio = measured.compare(line.row, self.off.row, |watched, off| watched / off);
+            table.line("  times off", &format!("{ratio:.3}"), None, None);
+        }
+    }
+}
