@@ -160,7 +160,7 @@ pub(crate) async fn webhooks(prometheus: &Prometheus) -> ResourceServer {
     let server = ResourceServer::builder(entry, RESOURCE).clock(tenant.issuer().clock()).metrics().build().unwrap();
     let webhooks = server.issuer("tenant").unwrap().webhooks(SigningKeys::new([tenant.signing_key()]).unwrap());
     tenant.add_user("alice");
-    tenant.take_deliveries();
+    _ = tenant.take_deliveries();
     tenant.suspend("alice");
     let deliveries = tenant.take_deliveries();
     for delivery in &deliveries {
