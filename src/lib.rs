@@ -17,6 +17,7 @@ pub mod change;
 pub mod decision;
 pub mod engine;
 mod error;
+pub mod explain;
 mod flight;
 pub mod future;
 pub mod guide;

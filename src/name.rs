@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The words of the grammar. A name that is one of them is written as a string.
-const KEYWORDS: [&str; 47] = [
+const KEYWORDS: [&str; 48] = [
     "about",
     "acting",
     "all",
@@ -48,6 +48,7 @@ const KEYWORDS: [&str; 47] = [
     "resource",
     "scope",
     "sender-constrained",
+    "shadow",
     "stale",
     "subdomain",
     "token",

@@ -37,6 +37,7 @@ struct Reason {
     detail: Cow<'static, str>,
     issuer: Option<Arc<str>>,
     kid: Option<Box<str>>,
+    clause: Option<Arc<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
     challenges: Vec<HeaderValue>,
     nonce: Option<HeaderValue>,
@@ -67,6 +68,7 @@ impl Rejection {
             detail: detail.into(),
             issuer: None,
             kid: None,
+            clause: None,
             source: None,
             challenges: Vec::new(),
             nonce: None,
@@ -125,10 +127,21 @@ impl Rejection {
         self
     }
 
+    /// The clause of the policy that came nearest, as it is printed. For records only.
+    pub(crate) fn by_clause(mut self, clause: &Arc<str>) -> Self {
+        self.0.clause = Some(clause.clone());
+        self
+    }
+
+    pub(crate) fn clause(&self) -> Option<&Arc<str>> {
+        self.0.clause.as_ref()
+    }
+
     /// The same denial, for a route that hides its organizations: nothing is left that could tell two of them apart.
     pub(crate) fn into_hidden(self) -> Self {
         let mut hidden = Self::new(RejectionKind::Hidden, Remediation::None, self.0.detail);
         hidden.0.issuer = self.0.issuer;
+        hidden.0.clause = self.0.clause;
         hidden
     }
 

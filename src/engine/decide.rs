@@ -3,13 +3,14 @@
 use http::HeaderMap;
 use http::request::Parts;
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Reached};
 use super::grant::Grant;
 use super::need::{Need, Question, Stop};
 use super::requirement::Requirement;
 use super::sender::{Confirmed, confirm, record};
 use super::state::State;
 use crate::decision::DecisionView;
+use crate::explain::{StepName, shown};
 use crate::issuer::TrustedIssuers;
 use crate::organization::matched_route;
 use crate::policy::{CompiledPolicy, Granted, LiveView, View};
@@ -29,6 +30,8 @@ pub(super) fn decide(
     evidence: &mut Evidence,
     now: &Now,
 ) -> Result<Grant, Stop> {
+    evidence.reached = Reached::Token;
+    evidence.steps.restart();
     let outer = request.extensions.remove::<Grant>();
     let outcome = decide_inside(requirement, outer.as_ref(), request, evidence, now);
     if let (Err(Stop::Need(_)), Some(outer)) = (&outcome, outer) {
@@ -46,17 +49,24 @@ fn decide_inside(
 ) -> Result<Grant, Stop> {
     let state = requirement.state();
     let takes_proofs = state.bindings.proofs.is_some();
+    evidence.steps.at(StepName::Credentials, || expected_credentials(state.max_token_bytes, takes_proofs));
     let Some(credentials) = bearer::find(&mut request.headers, state.max_token_bytes, takes_proofs)? else {
-        return without_token(requirement, &request.headers);
+        return without_token(requirement, &request.headers, evidence);
     };
     let scheme = credentials.scheme();
+    evidence.steps.found(|| format!("{scheme:?} and {} bytes", credentials.as_bytes().len()));
     let token = authenticate(state, credentials, evidence, now)?;
     let outer = outer.and_then(|outer| outer.sender_of(state, &token));
-    let confirmed = judge_changes(state, &token, now)
-        .map_err(Stop::from)
-        .and_then(|()| confirm((&state.bindings, &state.permits), (scheme, &token), outer, request, evidence, now));
+    evidence.steps.at(StepName::Revocation, || "no change at the issuer that ends the token".to_owned());
+    let confirmed = judge_changes(state, &token, now).map_err(Stop::from).and_then(|()| {
+        evidence.steps.at(StepName::Sender, || expected_sender(&token));
+        confirm((&state.bindings, &state.permits), (scheme, &token), outer, request, evidence, now)
+    });
+    let is_dry = evidence.is_explained() || requirement.rules().is_shadow_only();
     let granted = confirmed.and_then(|confirmed| {
-        let granted = judge(state, requirement.rules(), &token, request, evidence, now).and_then(|granted| {
+        evidence.reached = Reached::Policy;
+        let granted = judge(state, requirement.rules(), &token, request, evidence, now, is_dry).and_then(|granted| {
+            evidence.reached = Reached::Proof;
             Ok((granted, record(&state.bindings, &confirmed, token.subject(), request, evidence, now)?))
         });
         if let (Err(Stop::Need(_)), Confirmed::ByProof(proven)) = (&granted, confirmed) {
@@ -66,7 +76,7 @@ fn decide_inside(
     });
     match granted {
         Ok((granted, sender)) => {
-            if let Some(decider) = state.decider.as_ref().filter(|_| granted.without_decision) {
+            if let Some(decider) = state.decider.as_ref().filter(|_| granted.without_decision && !is_dry) {
                 decider.count_allowed_on_error();
             }
             Ok(Grant::new(requirement, token, granted, sender))
@@ -78,11 +88,39 @@ fn decide_inside(
     }
 }
 
-fn without_token(requirement: &Requirement, headers: &HeaderMap) -> Result<Grant, Stop> {
+fn expected_credentials(max_bytes: usize, takes_proofs: bool) -> String {
+    let scheme = if takes_proofs { "Bearer or DPoP" } else { "Bearer" };
+    format!("one Authorization header: {scheme} and one token of at most {max_bytes} bytes")
+}
+
+fn expected_sender(token: &AccessToken) -> String {
+    let confirmation = token.confirmation();
+    let to_key = confirmation.is_some_and(|confirmation| confirmation.key().is_some());
+    let to_certificate = confirmation.is_some_and(|confirmation| confirmation.certificate().is_some());
+    match (to_key, to_certificate) {
+        (false, false) => "anybody, since the token is bound to nothing, if the server allows that",
+        (true, false) => "a proof that the sender holds the key that the token is bound to",
+        (false, true) => "the client certificate that the token is bound to",
+        (true, true) => "the client certificate and a proof of the key that the token is bound to",
+    }
+    .to_owned()
+}
+
+fn without_token(
+    requirement: &Requirement,
+    headers: &HeaderMap,
+    evidence: &mut Evidence,
+) -> Result<Grant, Stop> {
     if requirement.rules().is_optional() {
+        evidence.steps.found(|| "no token, and the policy is optional".to_owned());
         return Ok(Grant::anonymous(requirement));
     }
     Err(bearer::missing(headers).into())
+}
+
+/// What a request gets that passes because nothing is enforced: neither token nor organization.
+pub(super) fn let_pass(requirement: &Requirement) -> Grant {
+    Grant::anonymous(requirement)
 }
 
 /// Verifies a token: known from before, by the issuer's answer if it is opaque, or by its signature.
@@ -92,7 +130,9 @@ pub(super) fn authenticate(
     evidence: &mut Evidence,
     now: &Now,
 ) -> Result<AccessToken, Stop> {
-    if let Some(token) = &evidence.token {
+    // An explanation shows how a token is verified: it is verified each time.
+    let is_explained = evidence.is_explained();
+    if let Some(token) = evidence.token.as_ref().filter(|_| !is_explained) {
         if still_trusted(state, token, *now)? {
             return Ok(token.clone());
         }
@@ -101,6 +141,7 @@ pub(super) fn authenticate(
     let mut permit = evidence.take_permit();
     // A key that was waited for must be put to use.
     if evidence.key().is_none()
+        && !is_explained
         && let Some(token) = state.verified.get(credentials.as_bytes(), &state.entries, now)?
     {
         evidence.is_cached = true;
@@ -117,15 +158,18 @@ pub(super) fn authenticate(
         is_checked = true;
         permit.take().or_else(|| state.permits.try_acquire())
     };
-    let mut failed = evidence.take_failed_keys();
-    let verified =
-        jwt::verify(text, &issuers, *now, jwt::Search { awaited: evidence.key(), failed: &mut failed }, permit);
+    let (mut failed, mut steps) = (evidence.take_failed_keys(), std::mem::take(&mut evidence.steps));
+    let search = jwt::Search { awaited: evidence.key(), failed: &mut failed, steps: &mut steps };
+    let verified = jwt::verify(text, &issuers, *now, search, permit);
     evidence.is_checked |= is_checked;
+    evidence.steps = steps;
     if !failed.is_empty() {
         evidence.gather().failed = failed;
     }
     let token = verified?;
-    state.verified.insert(&token);
+    if !is_explained {
+        state.verified.insert(&token);
+    }
     Ok(token)
 }
 
@@ -134,10 +178,13 @@ fn introspected(
     token: &str,
     issuers: &TrustedIssuers,
     now: Now,
-    evidence: &Evidence,
+    evidence: &mut Evidence,
 ) -> Option<Result<AccessToken, Stop>> {
     let issuer = issuers.introspecting().filter(|_| !token.contains('.'))?;
     let introspector = issuer.introspector.as_ref()?;
+    evidence.steps.at(StepName::Introspection, || {
+        format!("the issuer {} says that the opaque token is active and valid here", shown(&issuer.rules.name))
+    });
     let answer = evidence.gathered().and_then(|gathered| gathered.answer.as_ref());
     // What has changed since the issuer was asked is asked again.
     Some(match answer.filter(|answer| answer.is_true(issuer)) {
@@ -168,18 +215,19 @@ pub(super) fn judge_changes(state: &State, token: &AccessToken, now: &Now) -> Re
     state.changes.judge(token, *now)
 }
 
-/// Judges a policy by what is at hand.
-fn judge(
+/// Judges a policy by what is at hand. `is_dry`: nothing comes of it, and it is not counted.
+pub(super) fn judge(
     state: &State,
     rules: &CompiledPolicy,
     token: &AccessToken,
     request: &mut Parts,
     evidence: &mut Evidence,
     now: &Now,
+    is_dry: bool,
 ) -> Result<Granted, Stop> {
     let issuers = rules.is_live().then(|| state.entries.load());
     let arrival = issuers.as_ref().map(|_| *evidence.arrival.get_or_insert_with(|| state.live.permissions.arrival()));
-    let (gathered, memory) = evidence.at_hand();
+    let (gathered, memory, steps) = evidence.at_hand();
     let mut view = View {
         live: issuers.as_ref().zip(arrival).map(|(issuers, arrival)| {
             let issuer = issuers.trusted(token.issuer()).map(|(_, issuer)| issuer);
@@ -201,6 +249,8 @@ fn judge(
             route: rules.asks_decisions().then(|| matched_route(request)).flatten(),
         },
         memory,
+        steps,
+        is_dry,
     };
     rules.judge(token, request, &mut view)
 }

@@ -6,6 +6,7 @@ use super::permits::Permit;
 use super::record::Wait;
 use crate::change::Epoch;
 use crate::decision::Decided;
+use crate::explain::Steps;
 use crate::permissions::Waited;
 use crate::policy::CheckMemory;
 use crate::signature::VerifyingKey;
@@ -28,6 +29,23 @@ pub(crate) struct Evidence {
     gathered: Option<Box<Gathered>>,
     /// What the application's code said: it runs once.
     memory: CheckMemory,
+    /// How far the last decision came.
+    pub(super) reached: Reached,
+    /// Takes down each step, where somebody wants to see them. Nothing comes of such a decision: it uses no proof, moves no
+    /// conversation and counts nowhere.
+    pub(super) steps: Steps,
+}
+
+/// How far a decision came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// The policy was not asked.
+    #[default]
+    Token,
+    /// The policy was asked.
+    Policy,
+    /// The policy is met.
+    Proof,
 }
 
 /// What was waited for.
@@ -53,9 +71,18 @@ impl Evidence {
         self.gathered.as_deref()
     }
 
+    /// Of a decision that only shows how it is made.
+    pub(super) fn explained() -> Self {
+        Self { steps: Steps::on(), ..Self::default() }
+    }
+
+    pub(super) const fn is_explained(&self) -> bool {
+        self.steps.is_on()
+    }
+
     /// What a policy is judged by.
-    pub(super) fn at_hand(&mut self) -> (Option<&Gathered>, &mut CheckMemory) {
-        (self.gathered.as_deref(), &mut self.memory)
+    pub(super) fn at_hand(&mut self) -> (Option<&Gathered>, &mut CheckMemory, &mut Steps) {
+        (self.gathered.as_deref(), &mut self.memory, &mut self.steps)
     }
 
     pub(super) fn gather(&mut self) -> &mut Gathered {

@@ -78,6 +78,10 @@ impl Grant {
     /// token pass.
     #[must_use]
     pub fn clause(&self) -> Option<&str> {
+        self.shared_clause().map(|clause| &**clause)
+    }
+
+    pub(super) fn shared_clause(&self) -> Option<&Arc<str>> {
         self.requirement.rules().clause_text(self.clause?)
     }
 

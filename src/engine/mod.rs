@@ -5,12 +5,15 @@
 //! judged. It decides at one instant, from what is at hand: what is missing is obtained by `resolve`, kept as evidence, and
 //! the decision is made again.
 
+mod agreement;
 mod decide;
 mod evidence;
+mod explain;
 mod grant;
 mod metadata;
 mod need;
 mod observe;
+mod outcome;
 mod owned_record;
 mod permits;
 mod recheck;
@@ -18,11 +21,14 @@ mod record;
 mod requirement;
 mod resolve;
 mod sender;
+mod shadow;
 mod span;
 mod state;
 pub(crate) mod tally;
 mod verify;
 
+pub(crate) use agreement::Agreements;
+pub use agreement::{Agreement, ShadowCounts, ShadowRecord};
 pub use grant::Grant;
 pub(crate) use grant::next_nonce;
 pub(crate) use need::{MissingKey, Need, Stop};
@@ -30,7 +36,8 @@ pub use observe::Observer;
 pub(crate) use observe::Observers;
 pub(crate) use owned_record::OwnedRecord;
 pub(crate) use permits::{PermitSettings, Permits};
-pub use record::{Outcome, Record, TokenCache, Wait, WaitedFor};
+pub use outcome::Outcome;
+pub use record::{Record, TokenCache, Wait, WaitedFor};
 pub use requirement::Requirement;
 pub(crate) use requirement::{Begun, Pending};
 pub(crate) use sender::NextNonce;

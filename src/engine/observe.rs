@@ -7,9 +7,11 @@ use std::time::SystemTime;
 
 use http::request::Parts;
 
+use super::agreement::ShadowRecord;
 use super::evidence::Evidence;
 use super::grant::Grant;
-use super::record::{Outcome, Record, TokenCache};
+use super::outcome::Outcome;
+use super::record::{Record, TokenCache};
 use super::requirement::Requirement;
 use super::tally::{Tallies, Tally};
 use crate::organization::matched_path;
@@ -41,6 +43,14 @@ pub trait Observer: Send + Sync + 'static {
     fn decided(&self, record: &Record<'_>);
 }
 
+/// What was decided. Neither grant nor rejection: nothing is enforced, and the policy is not met.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Decided<'a> {
+    pub(super) grant: Option<&'a Grant>,
+    pub(super) rejection: Option<&'a Rejection>,
+    pub(super) shadow: Option<ShadowRecord<'a>>,
+}
+
 /// The observers of one server.
 #[derive(Clone, Default)]
 pub(crate) struct Observers {
@@ -58,16 +68,16 @@ impl Observers {
     pub(super) fn tell(
         &self,
         requirement: &Requirement,
-        outcome: Result<&Grant, &Rejection>,
+        decided: Decided<'_>,
         request: &Parts,
         evidence: &Evidence,
         started: &Now,
     ) {
         if let Some(tally) = requirement.tally() {
-            count(tally, requirement, outcome.err(), request, evidence, started);
+            count(tally, requirement, decided, request, evidence, started);
         }
-        if !self.all.is_empty() || is_logged(outcome.err()) {
-            self.tell_all(&record(requirement, outcome, request, evidence, started));
+        if !self.all.is_empty() || is_logged(decided.rejection) {
+            self.tell_all(&record(requirement, decided, request, evidence, started));
         }
     }
 
@@ -85,7 +95,7 @@ impl Observers {
 fn count(
     tally: &dyn Tally,
     requirement: &Requirement,
-    rejection: Option<&Rejection>,
+    Decided { rejection, shadow, .. }: Decided<'_>,
     request: &Parts,
     evidence: &Evidence,
     started: &Now,
@@ -94,7 +104,8 @@ fn count(
     let is_verified = evidence.is_cached || evidence.is_checked;
     let cached = if evidence.is_cached { TokenCache::Hit } else { TokenCache::Miss };
     let kind = rejection.map(Rejection::kind);
-    tally.decided(matched_path(request), kind, "none", is_verified.then_some(cached));
+    let shadow = shadow.map_or("none", |shadow| shadow.agreement().as_str());
+    tally.decided(matched_path(request), kind, shadow, is_verified.then_some(cached));
     if evidence.is_checked || !waits.is_empty() {
         let took = requirement.state().clock.now().monotonic.saturating_sub(started.monotonic);
         tally.took(Outcome::of(rejection), took, waits);
@@ -103,12 +114,12 @@ fn count(
 
 fn record<'a>(
     requirement: &'a Requirement,
-    outcome: Result<&'a Grant, &'a Rejection>,
+    decided: Decided<'a>,
     request: &'a Parts,
     evidence: &'a Evidence,
     started: &Now,
 ) -> Record<'a> {
-    let grant = outcome.ok();
+    let Decided { grant, rejection, shadow } = decided;
     let token = grant.and_then(Grant::token).or(evidence.token.as_ref());
     let cached = if evidence.is_cached { TokenCache::Hit } else { TokenCache::Miss };
     Record {
@@ -117,11 +128,13 @@ fn record<'a>(
         method: &request.method,
         route: matched_path(request),
         policy: requirement.shared_policy(),
-        rejection: outcome.err(),
+        rejection,
         token,
         organization: grant.and_then(Grant::organization),
         token_cache: token.map(|_| cached),
         waits: evidence.waits(),
+        clause: grant.and_then(Grant::shared_clause).or_else(|| rejection.and_then(Rejection::clause)),
+        shadow,
     }
 }
 
@@ -148,6 +161,7 @@ fn log(record: &Record<'_>) {
                 issuer = record.issuer_name(),
                 kid = record.rejection().and_then(Rejection::kid).map(tracing::field::debug),
                 detail = record.detail(),
+                shadow = record.shadow().map(|shadow| shadow.agreement().as_str()),
                 source = record.rejection().and_then(std::error::Error::source).map(tracing::field::display),
                 $message
             )

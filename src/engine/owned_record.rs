@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Method;
 
+use super::agreement::{Agreement, ShadowRecord, Verdict};
 use super::record::{Record, TokenCache, Wait};
 use crate::organization::Organization;
 use crate::rejection::Rejection;
@@ -22,6 +23,14 @@ pub(crate) struct OwnedRecord {
     organization: Option<Organization>,
     token_cache: Option<TokenCache>,
     waits: Box<[Wait]>,
+    clause: Option<Arc<str>>,
+    shadow: Option<Box<OwnedShadow>>,
+}
+
+struct OwnedShadow {
+    policy: Arc<str>,
+    verdict: Verdict,
+    agreement: Agreement,
 }
 
 impl Record<'_> {
@@ -37,7 +46,21 @@ impl Record<'_> {
             organization: self.organization.cloned(),
             token_cache: self.token_cache,
             waits: self.waits.into(),
+            clause: self.clause.cloned(),
+            shadow: self.shadow.map(ShadowRecord::to_owned_shadow).map(Box::new),
         }
+    }
+}
+
+impl ShadowRecord<'_> {
+    fn to_owned_shadow(self) -> OwnedShadow {
+        OwnedShadow { policy: self.policy.clone(), verdict: self.verdict.clone(), agreement: self.agreement }
+    }
+}
+
+impl OwnedShadow {
+    fn borrow(&self) -> ShadowRecord<'_> {
+        ShadowRecord { policy: &self.policy, verdict: &self.verdict, agreement: self.agreement }
     }
 }
 
@@ -54,6 +77,8 @@ impl OwnedRecord {
             organization: self.organization.as_ref(),
             token_cache: self.token_cache,
             waits: &self.waits,
+            clause: self.clause.as_ref(),
+            shadow: self.shadow.as_ref().map(|shadow| shadow.borrow()),
         }
     }
 }

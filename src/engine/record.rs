@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode};
 
+use super::agreement::ShadowRecord;
 use super::need::Need;
+use super::outcome::Outcome;
 use crate::organization::Organization;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
@@ -26,18 +28,8 @@ pub struct Record<'a> {
     pub(super) organization: Option<&'a Organization>,
     pub(super) token_cache: Option<TokenCache>,
     pub(super) waits: &'a [Wait],
-}
-
-/// How a request was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The request passed.
-    Allow,
-    /// The request was rejected: 400, 401, 403 or 404.
-    Deny,
-    /// The request could not be decided: 500 or 503.
-    Undecided,
+    pub(super) clause: Option<&'a Arc<str>>,
+    pub(super) shadow: Option<ShadowRecord<'a>>,
 }
 
 /// Whether a token was known from before.
@@ -142,6 +134,22 @@ impl<'a> Record<'a> {
         self.rejection.map(Rejection::detail)
     }
 
+    /// Returns the clause of the policy that passed or came nearest, as it is printed; `None` where no clause was judged.
+    ///
+    /// The nearest clause is the one whose rejection is said: one that could not be decided, then one that lacks a scope, one
+    /// whose token is outdated, one for another organization, one for another kind of token, and any other; among equals the
+    /// one whose remediation is easiest (`refresh`, `request_scope`, `reconsent`), then the leftmost.
+    #[must_use]
+    pub fn clause(&self) -> Option<&'a str> {
+        self.clause.map(|clause| &**clause)
+    }
+
+    /// Returns what a policy says that is judged and not enforced; `None` if there is none.
+    #[must_use]
+    pub fn shadow(&self) -> Option<ShadowRecord<'a>> {
+        self.shadow
+    }
+
     /// Returns the scopes that the token lacks.
     #[must_use]
     pub fn missing_scopes(&self) -> &'a [Scope] {
@@ -230,26 +238,6 @@ impl WaitedFor {
             Self::Permissions => "permissions",
             Self::Decision => "decision",
             Self::Proof => "proof",
-        }
-    }
-}
-
-impl Outcome {
-    pub(super) fn of(rejection: Option<&Rejection>) -> Self {
-        match rejection {
-            None => Self::Allow,
-            Some(rejection) if rejection.status().is_server_error() => Self::Undecided,
-            Some(_) => Self::Deny,
-        }
-    }
-
-    /// Returns the stable name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-            Self::Undecided => "undecided",
         }
     }
 }

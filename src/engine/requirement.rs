@@ -8,10 +8,12 @@ use http::Response;
 use http::request::Parts;
 use tracing::Instrument;
 
-use super::decide::decide;
+use super::agreement::{Agreement, ShadowRecord, Verdict};
+use super::decide::{decide, let_pass};
 use super::evidence::Evidence;
 use super::grant::Grant;
 use super::need::{Need, Stop};
+use super::observe::Decided;
 use super::recheck::recheck;
 use super::resolve::until_settled;
 use super::sender::NextNonce;
@@ -41,6 +43,8 @@ struct Inner {
     /// What challenges ask for.
     wanted: Wanted,
     tally: Option<Box<dyn Tally>>,
+    /// The policy that is judged and not enforced, if there is one.
+    shadow: Option<Arc<str>>,
 }
 
 /// The first decision about a request.
@@ -54,16 +58,31 @@ pub(crate) enum Begun {
 
 /// A request that could not be decided at once.
 pub(crate) struct Pending {
-    need: Need,
-    evidence: Evidence,
-    started: Now,
+    pub(super) waiting: Waiting,
+    pub(super) evidence: Evidence,
+    pub(super) started: Now,
+}
+
+/// What a request waits for.
+pub(super) enum Waiting {
+    Decision(Need),
+    /// It is decided, and what is judged beside it lacks something.
+    Shadow(Box<(Result<Grant, Rejection>, Need)>),
+}
+
+impl Begun {
+    pub(super) fn waits(waiting: Waiting, evidence: Evidence, started: Now) -> Self {
+        Self::Waits(Box::new(Pending { waiting, evidence, started }))
+    }
 }
 
 impl Requirement {
     pub(crate) fn new(state: Arc<State>, rules: CompiledPolicy, wanted: Wanted) -> Self {
-        let policy = rules.text().into();
+        let policy: Arc<str> = rules.text().into();
+        let beside = rules.shadow().map(|shadow| shadow.text().into());
+        let shadow = beside.or_else(|| rules.is_shadow_only().then(|| policy.clone()));
         let tally = state.observers.tallies.as_ref().map(|tallies| tallies.of_requirement());
-        Self(Arc::new(Inner { state, rules, policy, wanted, tally }))
+        Self(Arc::new(Inner { state, rules, policy, wanted, tally, shadow }))
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -104,7 +123,9 @@ impl Requirement {
     /// ([`Builder::max_wait`](crate::server::Builder::max_wait)).
     ///
     /// The token is read from `Authorization`, which is marked as sensitive. A request that passes has the [`Grant`] in its
-    /// extensions too, in place of any other. For `path(..)` in the policy, insert
+    /// extensions too, in place of any other; where nothing is enforced
+    /// ([`dangerous_shadow_only`](crate::Policy::dangerous_shadow_only)) and the policy is not met, it has none, and the grant
+    /// that is returned is empty. For `path(..)` in the policy, insert
     /// [`PathParams`](crate::organization::PathParams) into the extensions first.
     ///
     /// # Errors
@@ -118,8 +139,11 @@ impl Requirement {
             Begun::Waits(pending) => self.settle(request, *pending).await,
         };
         outcome?;
-        let grant = request.extensions.get::<Grant>().cloned();
-        grant.ok_or_else(|| Rejection::misconfigured("a request that passed without a grant"))
+        match request.extensions.get::<Grant>() {
+            Some(grant) => Ok(grant.clone()),
+            None if self.0.rules.is_shadow_only() => Ok(let_pass(self)),
+            None => Err(Rejection::misconfigured("a request that passed without a grant")),
+        }
     }
 
     /// Returns the response to a rejected request: status, challenge, problem body, or gRPC's form for a gRPC call.
@@ -131,14 +155,15 @@ impl Requirement {
     /// Decides, as far as that is possible at once.
     pub(crate) fn begin(&self, request: &mut Parts) -> Begun {
         let (started, mut evidence) = (self.0.state.clock.now(), Evidence::default());
+        if self.0.shadow.is_some() {
+            return self.begin_with_shadow(request, evidence, started);
+        }
         match decide(self, request, &mut evidence, &started) {
-            Ok(grant) => {
-                let nonce = grant.sender().nonce().clone();
-                self.granted(grant, request, &evidence, &started);
-                Begun::Granted(nonce)
+            Ok(grant) => Begun::Granted(self.granted(grant, None, request, &evidence, &started)),
+            Err(Stop::Reject(rejection)) => {
+                Begun::Rejected(self.rejected(rejection, None, request, &evidence, &started))
             }
-            Err(Stop::Reject(rejection)) => Begun::Rejected(self.rejected(rejection, request, &evidence, &started)),
-            Err(Stop::Need(need)) => Begun::Waits(Box::new(Pending { need, evidence, started })),
+            Err(Stop::Need(need)) => Begun::waits(Waiting::Decision(need), evidence, started),
         }
     }
 
@@ -152,48 +177,126 @@ impl Requirement {
     }
 
     async fn settle_pending(&self, request: &mut Parts, pending: Pending) -> Result<(), Rejection> {
-        let Pending { need, mut evidence, started } = pending;
-        let decide = |evidence: &mut Evidence, now: &Now| decide(self, request, evidence, now);
-        match until_settled(&self.0.state, &mut evidence, Some(need), decide).await {
-            Ok(grant) => {
-                self.granted(grant, request, &evidence, &started);
-                Ok(())
+        if self.0.rules.is_shadow_only() {
+            self.settle_shadow_only(request, pending).await;
+            return Ok(());
+        }
+        let Pending { waiting, mut evidence, started } = pending;
+        let (outcome, need) = match waiting {
+            Waiting::Decision(need) => {
+                let decide = |evidence: &mut Evidence, now: &Now| decide(self, request, evidence, now);
+                (until_settled(&self.0.state, &mut evidence, Some(need), decide).await, None)
             }
-            Err(rejection) => {
-                // An outer layer's, if the wait itself failed.
-                request.extensions.remove::<Grant>();
-                Err(self.rejected(rejection, request, &evidence, &started))
-            }
+            Waiting::Shadow(waiting) => (waiting.0, Some(waiting.1)),
+        };
+        // An outer layer's, if the wait itself failed.
+        request.extensions.remove::<Grant>();
+        let verdict = match &self.0.shadow {
+            Some(_) => self.settle_shadow(&outcome, need, request, &mut evidence).await,
+            None => None,
+        };
+        match self.finish(outcome, verdict.as_ref(), request, &evidence, &started) {
+            Begun::Rejected(rejection) => Err(rejection),
+            _ => Ok(()),
         }
     }
 
     /// Whether what the request was granted a while ago still stands. If not, it is to be decided anew.
     pub(crate) fn still_grants(&self, request: &Parts) -> bool {
         let now = self.0.state.clock.now();
-        request.extensions.get::<Grant>().is_some_and(|grant| recheck(self, grant, &now).is_ok())
+        match request.extensions.get::<Grant>() {
+            Some(grant) => recheck(self, grant, &now).is_ok(),
+            // Nothing was granted, and nothing is enforced.
+            None => self.0.rules.is_shadow_only(),
+        }
     }
 
     /// A rejection of a request that this requirement granted before, found by what came after: logged, and in the form that
     /// the rest of the API uses.
     #[cfg(feature = "axum")]
     pub(crate) fn refuse(&self, rejection: Rejection, request: &Parts) -> Rejection {
-        self.rejected(rejection, request, &Evidence::default(), &self.0.state.clock.now())
+        self.rejected(rejection, None, request, &Evidence::default(), &self.0.state.clock.now())
     }
 
-    fn granted(&self, grant: Grant, request: &mut Parts, evidence: &Evidence, started: &Now) {
-        self.0.state.observers.tell(self, Ok(&grant), request, evidence, started);
+    /// The policy that is judged and not enforced, as it is printed.
+    pub(super) fn shadow_policy(&self) -> &str {
+        self.0.shadow.as_deref().unwrap_or_default()
+    }
+
+    /// What was decided, told to everybody who wants to know.
+    pub(super) fn finish(
+        &self,
+        outcome: Result<Grant, Rejection>,
+        verdict: Option<&Verdict>,
+        request: &mut Parts,
+        evidence: &Evidence,
+        started: &Now,
+    ) -> Begun {
+        let shadow = verdict.and_then(|verdict| self.beside(outcome.as_ref().err(), verdict));
+        match outcome {
+            Ok(grant) => Begun::Granted(self.granted(grant, shadow, request, evidence, started)),
+            Err(rejection) => Begun::Rejected(self.rejected(rejection, shadow, request, evidence, started)),
+        }
+    }
+
+    /// Lets a request pass whatever the policy says: only one that meets it is granted anything.
+    pub(super) fn let_pass(
+        &self,
+        outcome: Result<Grant, Rejection>,
+        request: &mut Parts,
+        evidence: &Evidence,
+        started: &Now,
+    ) -> Begun {
+        request.extensions.remove::<Grant>();
+        let (grant, verdict) = match outcome {
+            Ok(grant) => {
+                let clause = grant.shared_clause().cloned();
+                (Some(grant), Verdict::allow(clause))
+            }
+            Err(rejection) => (None, rejection.into()),
+        };
+        let shadow = self.beside(None, &verdict);
+        let Some(grant) = grant else {
+            let decided = Decided { shadow, ..Decided::default() };
+            self.0.state.observers.tell(self, decided, request, evidence, started);
+            return Begun::Granted(NextNonce::default());
+        };
+        Begun::Granted(self.granted(grant, shadow, request, evidence, started))
+    }
+
+    /// What is judged and not enforced, beside what was decided. It is counted.
+    fn beside<'a>(&'a self, rejection: Option<&Rejection>, verdict: &'a Verdict) -> Option<ShadowRecord<'a>> {
+        let agreement = Agreement::between(rejection, verdict.rejection.as_ref());
+        self.0.state.agreements.count(agreement);
+        self.0.shadow.as_ref().map(|policy| ShadowRecord { policy, verdict, agreement })
+    }
+
+    fn granted(
+        &self,
+        grant: Grant,
+        shadow: Option<ShadowRecord<'_>>,
+        request: &mut Parts,
+        evidence: &Evidence,
+        started: &Now,
+    ) -> NextNonce {
+        let nonce = grant.sender().nonce().clone();
+        let decided = Decided { grant: Some(&grant), rejection: None, shadow };
+        self.0.state.observers.tell(self, decided, request, evidence, started);
         request.extensions.insert(grant);
+        nonce
     }
 
     /// The rejection, complete: what follows only has to send it.
-    pub(crate) fn rejected(
+    fn rejected(
         &self,
         rejection: Rejection,
+        shadow: Option<ShadowRecord<'_>>,
         request: &Parts,
         evidence: &Evidence,
         started: &Now,
     ) -> Rejection {
-        self.0.state.observers.tell(self, Err(&rejection), request, evidence, started);
+        let decided = Decided { grant: None, rejection: Some(&rejection), shadow };
+        self.0.state.observers.tell(self, decided, request, evidence, started);
         self.complete(rejection, request)
     }
 

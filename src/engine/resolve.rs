@@ -21,12 +21,23 @@ const MOST_WAITS: usize = 16;
 /// When to try again, where nothing says otherwise.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// Decides until the outcome is settled, by the deadline of a request.
+pub(super) async fn until_settled<T>(
+    state: &State,
+    evidence: &mut Evidence,
+    need: Option<Need>,
+    decide: impl FnMut(&mut Evidence, &Now) -> Result<T, Stop>,
+) -> Result<T, Rejection> {
+    settle_within(state, state.max_wait, evidence, need, decide).await
+}
+
 /// Decides until the outcome is settled. `need` is what the first decision lacked, if it was made already.
 ///
 /// Each wait has a limit of its own, their number is bounded, and all of them together end at the deadline: 503, whatever
 /// the policy says about errors.
-pub(super) async fn until_settled<T>(
+pub(super) async fn settle_within<T>(
     state: &State,
+    limit: Duration,
     evidence: &mut Evidence,
     mut need: Option<Need>,
     mut decide: impl FnMut(&mut Evidence, &Now) -> Result<T, Stop>,
@@ -48,8 +59,8 @@ pub(super) async fn until_settled<T>(
     if tokio::runtime::Handle::try_current().is_err() {
         return settling.await;
     }
-    let late = || Rejection::unavailable(RETRY_AFTER, format!("not decided within {:?}", state.max_wait));
-    tokio::time::timeout(state.max_wait, settling).await.unwrap_or_else(|_| Err(late()))
+    let late = || Rejection::unavailable(RETRY_AFTER, format!("not decided within {limit:?}"));
+    tokio::time::timeout(limit, settling).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Waits for what is missing, and notes how long that took.

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use super::evidence::Evidence;
 use super::need::{Need, Stop};
 use super::permits::Permits;
+use crate::explain::StepName;
 use crate::organization::original_path;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::respond::DPOP_NONCE;
@@ -113,7 +114,10 @@ pub(super) fn record(
         (Confirmed::ByProof(proven), Some(proofs)) => (proven, proofs),
         (Confirmed::ByProof(_), None) => return Err(unchecked("DPoP is not configured")),
     };
-    if !evidence.is_proof_shared() {
+    if evidence.is_explained() {
+        evidence.steps.at(StepName::Proof, || "a proof that was not used before".to_owned());
+        proofs.preview(proven, subject, &request.headers, now).map_err(unrecorded)?;
+    } else if !evidence.is_proof_shared() {
         let unshared = proofs.record(proven, subject, &request.headers, now).map_err(unrecorded)?;
         if let Some(unshared) = unshared {
             return Err(Need::Proof(Box::new(unshared)).into());

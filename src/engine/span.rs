@@ -5,7 +5,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::need::Need;
-use super::record::Outcome;
+use super::outcome::Outcome;
 use super::requirement::Requirement;
 use crate::organization::matched_path;
 use crate::rejection::Rejection;

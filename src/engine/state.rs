@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::agreement::Agreements;
 use super::observe::Observers;
 use super::permits::Permits;
 use crate::change::Changes;
@@ -32,6 +33,9 @@ pub(crate) struct State {
     pub(crate) max_token_bytes: usize,
     /// How long all waits of a request may take together.
     pub(crate) max_wait: Duration,
+    /// How long a request may wait for what is judged and not enforced.
+    pub(crate) shadow_wait: Duration,
+    pub(crate) agreements: Agreements,
     pub(crate) bindings: Bindings,
     pub(crate) responder: Responder,
     pub(crate) scopes: ScopeTexts,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::record::{Outcome, TokenCache, Wait};
+use super::outcome::Outcome;
+use super::record::{TokenCache, Wait};
 use crate::rejection::RejectionKind;
 
 /// Makes a [`Tally`] for each requirement of a server.

@@ -31,9 +31,11 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// | `outcome` | `allow`, `deny` or `undecided` |
 /// | `method`, `route`, `policy` | the request's method, the route's template, the policy as it is printed |
 /// | `status`, `kind`, `remediation`, `detail`, `missing_scopes` | of a rejection |
+/// | `clause` | the clause of the policy that passed or came nearest |
 /// | `issuer`, `client`, `organization`, `subject_kind` | of the token, once it is verified |
 /// | `subject` | as [`SubjectForm`] says: absent by default |
 /// | `token_cache` | `hit` or `miss` |
+/// | `shadow` | what a policy says that is judged and not enforced: `policy`, `agreement` (`same`, `would_allow`, `would_deny`, `would_differ`, `undecided`), `outcome`, and for a rejection `kind`, `remediation`, `detail`, `clause`, `missing_scopes` |
 /// | `waits` | what was waited for, and for how many microseconds: `[{"for": "key", "us": 12000}]` |
 ///
 /// Fields that do not apply are absent. No line holds a token.

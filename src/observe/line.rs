@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::subject::SubjectForm;
-use crate::engine::OwnedRecord;
+use crate::engine::{OwnedRecord, ShadowRecord};
 use crate::token::SubjectKind;
 
 /// The fields of a line. Their names are stable; fields that do not apply are absent.
@@ -27,6 +27,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    clause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject_kind: Option<&'static str>,
@@ -42,6 +44,26 @@ struct Line<'a> {
     token_cache: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waits: Vec<Waited>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<Shadow<'a>>,
+}
+
+/// What a policy says that is judged and not enforced.
+#[derive(Serialize)]
+struct Shadow<'a> {
+    policy: &'a str,
+    agreement: &'static str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remediation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_scopes: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -64,6 +86,7 @@ pub(super) fn write(record: &OwnedRecord, form: &SubjectForm) -> serde_json::Res
         kind: record.kind().map(crate::rejection::RejectionKind::as_str),
         remediation: record.remediation().map(crate::rejection::Remediation::as_str),
         detail: record.detail(),
+        clause: record.clause(),
         issuer: record.issuer_name(),
         subject_kind: record.subject_kind().map(SubjectKind::as_str),
         subject: record.subject().and_then(|subject| form.of(subject)),
@@ -76,8 +99,24 @@ pub(super) fn write(record: &OwnedRecord, form: &SubjectForm) -> serde_json::Res
             .iter()
             .map(|wait| Waited { r#for: wait.what().as_str(), us: microseconds(wait.took()) })
             .collect(),
+        shadow: record.shadow().map(Shadow::from),
     };
     serde_json::to_vec(&line)
+}
+
+impl<'a> From<ShadowRecord<'a>> for Shadow<'a> {
+    fn from(shadow: ShadowRecord<'a>) -> Self {
+        Self {
+            policy: shadow.policy(),
+            agreement: shadow.agreement().as_str(),
+            outcome: shadow.outcome().as_str(),
+            kind: shadow.kind().map(crate::rejection::RejectionKind::as_str),
+            remediation: shadow.remediation().map(crate::rejection::Remediation::as_str),
+            detail: shadow.detail(),
+            clause: shadow.clause(),
+            missing_scopes: shadow.missing_scopes().iter().map(crate::scope::Scope::as_str).collect(),
+        }
+    }
 }
 
 fn microseconds(duration: Duration) -> u64 {

@@ -100,7 +100,7 @@ pub(crate) struct Answer {
 }
 
 /// The answers about one topic.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Conversation {
     /// Whether the subject holds what is required, by the source.
     holds: bool,
@@ -111,7 +111,7 @@ pub(super) struct Conversation {
     told: Vec<Told>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Position {
     step: Remediation,
     /// When this step was first said, and when the conversation began, by our clock.
@@ -120,7 +120,7 @@ struct Position {
     counted: u8,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Told {
     /// The first half of the token's digest.
     token: [u8; 16],

@@ -114,6 +114,23 @@ impl Conversations {
         answer
     }
 
+    /// What this token would be told now. Nothing comes of it.
+    pub(crate) fn preview(
+        &self,
+        topic: &Topic<'_>,
+        token: Presented,
+        difference: Difference,
+        holds: bool,
+        moment: Moment,
+    ) -> Answer {
+        let held = self.0.get(&(topic.source, topic.subject.clone()));
+        let known = held.and_then(|held| {
+            let talks = held.lock();
+            talks.iter().find(|talk| talk.is_about(topic)).map(|talk| talk.conversation.clone())
+        });
+        known.unwrap_or_default().answer(token, difference, holds, moment)
+    }
+
     /// What the source says where no step is to be taken.
     pub(crate) fn see(&self, topic: &Topic<'_>, holds: bool) {
         if let Some(held) = self.0.get(&(topic.source, topic.subject.clone())) {
@@ -193,6 +210,22 @@ mod tests {
         assert_eq!(tell(&topic, 7), Remediation::None);
         conversations.see(&topic, true);
         assert_eq!(tell(&topic, 7), Remediation::Refresh);
+    }
+
+    #[test]
+    fn preview_says_what_would_be_told_and_takes_no_step() {
+        let (ids, conversations) = (Ids::new(), Conversations::new());
+        let topic = ids.topic();
+        let preview = |number| conversations.preview(&topic, token(number), Difference::Lost, false, now());
+        for number in 0..6 {
+            for _ in 0..3 {
+                let foreseen = preview(number);
+                assert_eq!(foreseen, preview(number));
+            }
+            let foreseen = preview(number);
+            assert_eq!(conversations.answer(&topic, token(number), Difference::Lost, false, now()), foreseen);
+        }
+        assert_eq!(preview(9).step, Remediation::None);
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl Clause {
         })
     }
 
+    /// Its scopes, as they are printed.
+    pub(super) fn scopes_text(&self) -> String {
+        self.scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    }
+
     /// Every scope that this clause names, once.
     pub(super) fn required_scopes(&self) -> Vec<Scope> {
         let mut required: Vec<Scope> = Vec::new();

@@ -29,6 +29,15 @@ pub(crate) struct CompiledPolicy {
     pub(super) clauses: Box<[CompiledClause]>,
     policy: Policy,
     text: String,
+    shadow: Option<Box<Self>>,
+}
+
+/// What a policy and its shadow have in common: code of the application that both name runs once for a request.
+#[derive(Default)]
+struct Numbers {
+    checks: Vec<Check>,
+    labels: BTreeSet<String>,
+    models: Vec<String>,
 }
 
 /// One clause, as it is judged.
@@ -47,16 +56,32 @@ impl CompiledPolicy {
     /// # Errors
     ///
     /// The policy's own fault, or one that shows only beside this server's issuers.
-    pub(crate) fn compile(mut policy: Policy, entries: &[&IssuerRules]) -> Result<Self, ConfigError> {
+    pub(crate) fn compile(policy: Policy, entries: &[&IssuerRules]) -> Result<Self, ConfigError> {
+        Self::numbered(policy, entries, &mut Numbers::default())
+    }
+
+    fn numbered(mut policy: Policy, entries: &[&IssuerRules], numbers: &mut Numbers) -> Result<Self, ConfigError> {
         if let Some(fault) = policy.fault.take() {
             return Err(fault.at(format_args!("policy ({policy})")));
         }
         let text = policy.to_string();
-        let clauses = compile(&policy, &text, entries).map_err(|fault| {
+        let clauses = compile(&policy, &text, entries, numbers).map_err(|fault| {
             let shown: String = text.chars().take(MAX_TEXT).collect();
             fault.at(format_args!("policy ({shown})"))
         })?;
-        Ok(Self { clauses, policy, text })
+        let shadow = policy.beside().cloned().map(|other| Self::numbered(other, entries, numbers));
+        let shadow = shadow.transpose().map_err(|fault| fault.at("shadow"))?.map(Box::new);
+        Ok(Self { clauses, policy, text, shadow })
+    }
+
+    /// The policy that is judged beside this one.
+    pub(crate) fn shadow(&self) -> Option<&Self> {
+        self.shadow.as_deref()
+    }
+
+    /// Whether nothing is enforced.
+    pub(crate) fn is_shadow_only(&self) -> bool {
+        self.policy.is_shadow_only()
     }
 
     pub(crate) fn is_optional(&self) -> bool {
@@ -73,19 +98,22 @@ impl CompiledPolicy {
     }
 
     /// A clause as it is printed.
-    pub(crate) fn clause_text(&self, index: usize) -> Option<&str> {
-        self.clauses.get(index).map(|clause| &*clause.text)
+    pub(crate) fn clause_text(&self, index: usize) -> Option<&Arc<str>> {
+        self.clauses.get(index).map(|clause| &clause.text)
     }
 
     /// The policy as data, with the clauses as they are judged beside this server's issuers.
     pub(crate) fn describe(&self) -> Description {
-        describe(&self.policy, self.clauses.iter().map(|compiled| &compiled.clause))
+        let mut description = describe(&self.policy, self.clauses.iter().map(|compiled| &compiled.clause));
+        description.shadow = self.shadow().map(|shadow| Box::new(shadow.describe()));
+        description
     }
 
     /// The path parameters that every route with this policy must have.
     #[cfg(feature = "axum")]
     pub(crate) fn path_parameters(&self) -> impl Iterator<Item = &str> {
-        let sources = self.clauses.iter().flat_map(|compiled| sources(&compiled.clause));
+        let clauses = self.clauses.iter().chain(self.shadow().into_iter().flat_map(|shadow| &shadow.clauses));
+        let sources = clauses.flat_map(|compiled| sources(&compiled.clause));
         sources.filter_map(RequestSource::path_parameter)
     }
 
@@ -132,7 +160,12 @@ impl CompiledPolicy {
     }
 }
 
-fn compile(policy: &Policy, text: &str, entries: &[&IssuerRules]) -> Result<Box<[CompiledClause]>, ConfigError> {
+fn compile(
+    policy: &Policy,
+    text: &str,
+    entries: &[&IssuerRules],
+    numbers: &mut Numbers,
+) -> Result<Box<[CompiledClause]>, ConfigError> {
     if text.len() > MAX_TEXT {
         return Err(ConfigError::new(format_args!("a policy of more than {MAX_TEXT} bytes")));
     }
@@ -145,20 +178,14 @@ fn compile(policy: &Policy, text: &str, entries: &[&IssuerRules]) -> Result<Box<
         }
     }
     fit::check_decisions(&clauses, MAX_DECISIONS)?;
-    number_checks(&mut clauses)?;
+    numbers.number_checks(&mut clauses)?;
     if policy.hidden && clauses.iter().all(|clause| clause.model.as_ref().and_then(Model::source).is_none()) {
         return Err(ConfigError::new("hide_organization, but no clause has an organization"));
     }
-    let models: Vec<String> = clauses.iter().map(printed_model).collect();
-    let number = |clause: &Clause| {
-        let model = printed_model(clause);
-        // At most as many as there are clauses.
-        models.iter().position(|known| *known == model).and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX)
-    };
     let compiled = clauses.iter().map(|clause| CompiledClause {
         text: clause.to_string().into(),
         early: clause.conditions.iter().filter(|condition| condition.is_before_scopes()).count(),
-        model: number(clause),
+        model: numbers.number_model(clause),
         clause: clause.clone(),
     });
     Ok(compiled.collect())
@@ -177,25 +204,36 @@ pub(super) fn sources(clause: &Clause) -> impl Iterator<Item = &RequestSource> {
     of_model.into_iter().chain(of_decisions.flatten())
 }
 
-/// Gives each written check a number of its own, and counts the closures of sources too.
-fn number_checks(clauses: &mut [Clause]) -> Result<(), ConfigError> {
-    let labels: BTreeSet<String> =
-        clauses.iter().flat_map(sources).filter(|source| source.is_custom()).map(ToString::to_string).collect();
-    let mut known: Vec<Check> = Vec::new();
-    for condition in clauses.iter_mut().flat_map(|clause| &mut clause.conditions) {
-        let Condition::Checks(checks) = condition else { continue };
-        for check in &mut checks.0 {
-            let index = known.iter().position(|other| other.is_same(check)).unwrap_or_else(|| {
-                known.push(check.clone());
-                known.len() - 1
-            });
-            check.index = u8::try_from(index).unwrap_or(u8::MAX);
+impl Numbers {
+    fn number_model(&mut self, clause: &Clause) -> u8 {
+        let model = printed_model(clause);
+        let index = self.models.iter().position(|known| *known == model).unwrap_or_else(|| {
+            self.models.push(model);
+            self.models.len() - 1
+        });
+        // At most as many as there are clauses.
+        u8::try_from(index).unwrap_or(u8::MAX)
+    }
+
+    /// Gives each written check a number of its own, and counts the closures of sources too.
+    fn number_checks(&mut self, clauses: &mut [Clause]) -> Result<(), ConfigError> {
+        let custom = clauses.iter().flat_map(sources).filter(|source| source.is_custom());
+        self.labels.extend(custom.map(ToString::to_string));
+        for condition in clauses.iter_mut().flat_map(|clause| &mut clause.conditions) {
+            let Condition::Checks(checks) = condition else { continue };
+            for check in &mut checks.0 {
+                let index = self.checks.iter().position(|other| other.is_same(check)).unwrap_or_else(|| {
+                    self.checks.push(check.clone());
+                    self.checks.len() - 1
+                });
+                check.index = u8::try_from(index).unwrap_or(u8::MAX);
+            }
         }
+        if self.checks.len() + self.labels.len() > MAX_USER_CODE {
+            return Err(ConfigError::new(format_args!("more than {MAX_USER_CODE} checks and closures of sources")));
+        }
+        Ok(())
     }
-    if known.len() + labels.len() > MAX_USER_CODE {
-        return Err(ConfigError::new(format_args!("more than {MAX_USER_CODE} checks and closures of sources")));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -18,6 +18,12 @@ pub struct Description {
     pub optional: bool,
     /// Whether rejections that depend on the organization are one and the same 404.
     pub hidden: bool,
+    /// Whether nothing is enforced: the policy is only judged and recorded. Absent if it is enforced.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shadow_only: bool,
+    /// The policy that is judged beside this one, and not enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Box<Self>>,
     /// What is wrong with the policy. A faulty policy has no clauses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,

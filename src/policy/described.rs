@@ -37,6 +37,8 @@ pub(super) fn describe<'a>(policy: &Policy, clauses: impl Iterator<Item = &'a Cl
         text: policy.to_string(),
         optional: policy.optional,
         hidden: policy.hidden,
+        shadow_only: policy.is_shadow_only(),
+        shadow: policy.beside().map(|other| Box::new(other.describe())),
         fault: policy.fault.as_ref().map(ToString::to_string),
         written: Written::from(&policy.tree),
         clauses: clauses.map(ClauseDescription::from).collect(),

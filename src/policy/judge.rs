@@ -6,11 +6,13 @@ use super::compiled::{CompiledClause, CompiledPolicy};
 use super::live::LiveView;
 use super::memory::CheckMemory;
 use super::model::Model;
-use super::nearest::{DISAGREED, nearness, settle};
+use super::nearest::{DISAGREED, nearness, rejection, settle};
 use super::refusal::{Refusal, denied};
 use super::scene::Scene;
+use super::scopes::{MOST_SHOWN, found_scopes};
 use crate::decision::DecisionView;
 use crate::engine::Stop;
+use crate::explain::{StepName, Steps, shown};
 use crate::organization::{Organization, RequestSource, Requested};
 use crate::permissions::PermissionDrift;
 use crate::rejection::{Rejection, RejectionKind, Remediation, WrongOrganization};
@@ -34,6 +36,10 @@ pub(crate) struct View<'a> {
     pub(crate) decisions: DecisionView<'a>,
     /// What the application's code said about this request before.
     pub(crate) memory: &'a mut CheckMemory,
+    /// Takes down each step, where somebody wants to see them.
+    pub(crate) steps: &'a mut Steps,
+    /// Nothing comes of the judgement: it is not counted, and no conversation goes on.
+    pub(crate) is_dry: bool,
 }
 
 impl CompiledPolicy {
@@ -41,10 +47,17 @@ impl CompiledPolicy {
     pub(crate) fn judge(&self, token: &AccessToken, request: &mut Parts, view: &mut View<'_>) -> Result<Granted, Stop> {
         let mut nearest: Option<((u8, u8), &CompiledClause, Refusal)> = None;
         for (index, clause) in self.clauses.iter().enumerate() {
+            view.steps.clause(&clause.text);
             let refusal = match judge(clause, token, request, view) {
-                Ok(granted) => return Ok(Granted { clause: index, ..granted }),
+                Ok(granted) => {
+                    view.steps.end_clause(Ok(()));
+                    return Ok(Granted { clause: index, ..granted });
+                }
                 Err(refusal) => refusal,
             };
+            if view.steps.is_on() {
+                view.steps.end_clause(Err(rejection(&refusal, clause, token).as_ref()));
+            }
             let near = match &refusal {
                 Refusal::Said(Stop::Reject(denial)) if denial.kind() != RejectionKind::Misconfigured => {
                     nearness(denial.kind(), denial.remediation())
@@ -78,8 +91,12 @@ fn judge(
     view: &mut View<'_>,
 ) -> Result<Granted, Refusal> {
     let clause = &compiled.clause;
-    if clause.issuer.as_ref().is_some_and(|issuer| !issuer.accepts(token)) {
-        return Err(Refusal::Issuer);
+    if let Some(issuer) = &clause.issuer {
+        view.steps.at(StepName::Issuer, || issuer.to_string());
+        view.steps.found(|| format!("the token is of {}", shown(token.issuer_name())));
+        if !issuer.accepts(token) {
+            return Err(Refusal::Issuer);
+        }
     }
     let mut scene = Scene {
         token,
@@ -87,13 +104,15 @@ fn judge(
         organization: None,
         decisions: &view.decisions,
         memory: view.memory,
+        steps: view.steps,
+        is_dry: view.is_dry,
         model: compiled.model,
         without_decision: false,
     };
     scene.organization = judge_model(compiled, &mut scene)?;
     let (early, late) = clause.conditions.split_at_checked(compiled.early).unwrap_or_default();
     early.iter().try_for_each(|condition| condition.judge(&mut scene))?;
-    let drift = judge_scopes(compiled, &scene, view.live.as_ref())?;
+    let drift = judge_scopes(compiled, &mut scene, view.live.as_ref())?;
     late.iter().try_for_each(|condition| condition.judge(&mut scene))?;
     let Scene { organization, without_decision, .. } = scene;
     Ok(Granted { organization, drift, without_decision, clause: 0 })
@@ -102,7 +121,7 @@ fn judge(
 /// By the token alone, or beside what its subject holds now.
 fn judge_scopes(
     compiled: &CompiledClause,
-    scene: &Scene<'_, '_>,
+    scene: &mut Scene<'_, '_>,
     live: Option<&LiveView<'_>>,
 ) -> Result<Option<PermissionDrift>, Refusal> {
     let clause = &compiled.clause;
@@ -110,15 +129,18 @@ fn judge_scopes(
         let Some(live) = live else {
             return Err(Rejection::misconfigured("live permissions, and nothing to ask for them").into());
         };
-        let organization = scene.organization.as_ref();
-        return super::live::judge(clause, &compiled.text, scene.token, organization, live).map(Some);
+        return super::live::judge(compiled, scene, live).map(Some);
+    }
+    if !clause.scopes.is_empty() {
+        scene.steps.at(StepName::Scopes, || clause.scopes_text());
+        scene.steps.found(|| found_scopes(scene.token.scopes()));
     }
     if clause.holds(|scope| scene.token.has_scope(scope)) { Ok(None) } else { Err(Refusal::Lacks) }
 }
 
 /// The organization that the request is about, where the model has one.
 fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<Option<Organization>, Refusal> {
-    let (token, sources) = (scene.token, &mut *scene.memory);
+    let token = scene.token;
     let same_organization = |requested, id, source| {
         let same = same_organization(requested, id, source).map(|id| Some(Organization::verified(id)));
         same.map_err(|denial| denial.with_scopes(compiled.clause.required_scopes(), Vec::new()).into())
@@ -127,7 +149,7 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
         None => Err(Rejection::misconfigured("a clause without a model").into()),
         Some(Model::Authenticated) => Ok(None),
         Some(Model::Resource { indicator, about }) => {
-            judge_resource(indicator.as_deref(), token)?;
+            judge_resource(indicator.as_deref(), scene)?;
             if token.organization_claim().is_some() {
                 return Err(Refusal::Audience(
                     Remediation::ResourceToken,
@@ -135,16 +157,20 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
                 ));
             }
             let Some(source) = about else { return Ok(None) };
-            match source.value(scene.request, sources)? {
+            match requested(source, scene)? {
                 Some(id) => Ok(Some(Organization::vouched(ScopedId::new(token.subject().entry(), &id)))),
                 None => Err(denied(format!("the request names no organization ({source})")).into()),
             }
         }
         Some(Model::Organization(source)) => {
             let id = token.audience_organization();
-            let requested = source.compare(scene.request, sources, id.map_or("", |organization| &organization.id))?;
+            let requested = compare(source, scene, id.map_or("", |organization| &organization.id))?;
+            at_audience(scene, || "one organization, and no organization in a claim".to_owned());
             match id {
-                Some(id) if token.organization_claim().is_none() => same_organization(requested, Some(id), source),
+                Some(id) if token.organization_claim().is_none() => {
+                    at_organization(source, scene, Some(&id.id));
+                    same_organization(requested, Some(id), source)
+                }
                 Some(_) => Err(Refusal::Audience(
                     Remediation::OrganizationToken,
                     "an organization token that names an organization in a claim too",
@@ -153,12 +179,12 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
             }
         }
         Some(Model::Member { indicator, source, acting_allowed }) => {
-            judge_resource(indicator.as_deref(), token)?;
+            judge_resource(indicator.as_deref(), scene)?;
             let wrong = |cause, remediation, detail: String| {
                 let denial = Rejection::wrong_organization(cause, remediation, detail);
                 Refusal::from(denial.with_scopes(compiled.clause.required_scopes(), Vec::new()))
             };
-            let requested = source.value(scene.request, sources)?.ok_or_else(|| {
+            let requested = requested(source, scene)?.ok_or_else(|| {
                 let detail = format!("the request names no organization ({source})");
                 wrong(WrongOrganization::NotNamed, Remediation::None, detail)
             })?;
@@ -172,18 +198,65 @@ fn judge_model(compiled: &CompiledClause, scene: &mut Scene<'_, '_>) -> Result<O
             Ok(Some(Organization::of_member(ScopedId::new(token.subject().entry(), &requested))))
         }
         Some(Model::ResourceInOrganization(indicator, source)) => {
-            let claimed = token.organization_claim().unwrap_or_default();
-            let requested = source.compare(scene.request, sources, claimed)?;
-            judge_resource(indicator.as_deref(), token)?;
+            let claimed = token.organization_claim();
+            let requested = compare(source, scene, claimed.unwrap_or_default())?;
+            judge_resource(indicator.as_deref(), scene)?;
+            at_organization(source, scene, claimed);
             same_organization(requested, token.claimed_organization(), source)
         }
     }
 }
 
+/// What the request names.
+fn requested(source: &RequestSource, scene: &mut Scene<'_, '_>) -> Result<Option<String>, Rejection> {
+    scene.steps.at(StepName::Organization, || format!("an organization in the request ({source})"));
+    let requested = source.value(scene.request, scene.memory)?;
+    scene.steps.found(|| names(requested.as_deref(), scene.token.organization_claim()));
+    Ok(requested)
+}
+
+/// What the request names, beside what the token is for. It is read first: what the layer cannot read is nobody's fault but
+/// the server's.
+fn compare(source: &RequestSource, scene: &mut Scene<'_, '_>, id: &str) -> Result<Requested, Rejection> {
+    scene.steps.at(StepName::Organization, || format!("the request can be read for its organization ({source})"));
+    source.compare(scene.request, scene.memory, id)
+}
+
+fn at_organization(source: &RequestSource, scene: &mut Scene<'_, '_>, of_token: Option<&str>) {
+    if scene.steps.is_on() {
+        scene.steps.at(StepName::Organization, || match source.is_any() {
+            true => "an organization of the token".to_owned(),
+            false => format!("the organization of the request ({source}) is the token's"),
+        });
+        let requested = source.value(scene.request, scene.memory).ok().flatten();
+        scene.steps.found(|| names(requested.as_deref(), of_token));
+    }
+}
+
+fn names(requested: Option<&str>, of_token: Option<&str>) -> String {
+    let or_none = |id: Option<&str>| id.map_or_else(|| "none".to_owned(), shown);
+    format!("the request names {}, the token is for {}", or_none(requested), or_none(of_token))
+}
+
+fn at_audience(scene: &mut Scene<'_, '_>, expected: impl FnOnce() -> String) {
+    let token = scene.token;
+    scene.steps.at(StepName::Audience, expected);
+    scene.steps.found(|| {
+        let audience: Vec<String> = token.audience().take(MOST_SHOWN).map(shown).collect();
+        let claimed = token.organization_claim().map(|id| format!(", organization claim {}", shown(id)));
+        format!("aud [{}]{}", audience.join(" "), claimed.unwrap_or_default())
+    });
+}
+
 /// The indicator is among the audience and one that the token's issuer may speak for, and no organization stands beside it:
 /// the scopes would belong to either.
-fn judge_resource(indicator: Option<&str>, token: &AccessToken) -> Result<(), Refusal> {
+fn judge_resource(indicator: Option<&str>, scene: &mut Scene<'_, '_>) -> Result<(), Refusal> {
+    let token = scene.token;
     let own = token.resources().iter().find(|own| indicator.is_none_or(|indicator| *indicator == ***own));
+    at_audience(scene, || {
+        let resource = own.map(|own| &**own).or(indicator).map_or_else(|| "a resource".to_owned(), shown);
+        format!("{resource}, and no organization beside it")
+    });
     let Some(own) = own else {
         return Err(Refusal::Audience(
             Remediation::ResourceToken,

@@ -6,13 +6,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::clause::Clause;
+use super::compiled::CompiledClause;
 use super::freshness::{Freshness as FreshnessRule, OnError};
 use super::model::Model;
-use super::refusal::Refusal;
-use super::refusal::{denied, missing_scopes};
+use super::refusal::{Refusal, denied, missing_scopes};
+use super::scene::Scene;
+use super::scopes::found_scopes;
 use crate::change::Changes;
 use crate::change::Epoch;
 use crate::engine::{Need, Stop};
+use crate::explain::StepName;
 use crate::meter::Instead;
 use crate::organization::Organization;
 use crate::permissions::{
@@ -61,14 +64,17 @@ impl FreshnessRule {
     }
 }
 
-/// Judges one clause whose other conditions hold. `requirement` is its printed form.
+/// Judges one clause whose other conditions hold.
 pub(super) fn judge(
-    clause: &Clause,
-    requirement: &Arc<str>,
-    token: &AccessToken,
-    organization: Option<&Organization>,
+    compiled: &CompiledClause,
+    scene: &mut Scene<'_, '_>,
     view: &LiveView<'_>,
 ) -> Result<PermissionDrift, Refusal> {
+    let (clause, requirement, token) = (&compiled.clause, &compiled.text, scene.token);
+    scene.steps.at(StepName::Permissions, || expected(clause));
+    scene.steps.found(|| format!("the token has {}", found_scopes(token.scopes())));
+    let Scene { organization, steps, is_dry, .. } = scene;
+    let (organization, is_dry) = (organization.as_ref(), *is_dry);
     let Some(source) = view.source else {
         let name = token.issuer_name();
         return Err(Rejection::misconfigured(format!(
@@ -87,7 +93,7 @@ pub(super) fn judge(
     let snapshot = match waited.map(|waited| &waited.outcome) {
         // Another clause, that asks for less, may have waited for it.
         Some(Ok(snapshot)) if view.permissions.serves(source, &query, snapshot, need) => snapshot.clone(),
-        Some(Err(error)) => return without_answer(clause, token, organization, view, source, &query, error),
+        Some(Err(error)) => return without_answer(clause, scene, view, source, &query, error),
         _ => match view.permissions.known(source, &query, need, rule.soft(&query)) {
             Some(snapshot) => snapshot,
             None => return wanted(need),
@@ -95,6 +101,10 @@ pub(super) fn judge(
     };
     let (held, member_of) = held_where(clause, &snapshot.permissions, organization);
     let held = &*held;
+    steps.found(|| {
+        let held = if held.may_act() { found_scopes(held.scopes()) } else { "nothing: it may not act".to_owned() };
+        format!("the token has {}, the subject holds {held}", found_scopes(token.scopes()))
+    });
     // Only members learn that the organization was deleted, or its tokens revoked.
     if let (Some(id), true, Some(changes)) = (member_of, held.may_act(), view.changes) {
         changes.judge_in(token, id, view.now)?;
@@ -107,7 +117,9 @@ pub(super) fn judge(
         requirement,
     };
     if passes(clause, token, held) {
-        view.conversations.see(&topic, true);
+        if !is_dry {
+            view.conversations.see(&topic, true);
+        }
         return Ok(PermissionDrift::between(token, held));
     }
     let issued_at = token.times().issued_at.map(NumericDate::seconds);
@@ -136,15 +148,26 @@ pub(super) fn judge(
             Difference::gained(query.subject_kind(), in_organization)
         }
         (false, false) => {
-            view.conversations.see(&topic, in_source);
+            if !is_dry {
+                view.conversations.see(&topic, in_source);
+            }
             return Err(lacks(clause, token, Remediation::None, "neither the token nor its subject holds it").into());
         }
     };
     let presented = Presented { digest: token.digest(), issued_at, expires_at: token.times().expires_at.seconds() };
     let moment = Moment { now: view.now, lead: view.lead };
+    if is_dry {
+        let answer = view.conversations.preview(&topic, presented, difference, in_source, moment);
+        return Err(refusal(clause, token, difference, answer.step));
+    }
     let answer = view.conversations.answer(&topic, presented, difference, in_source, moment);
     advise(&topic, token.issuer_name(), difference, answer);
     Err(refusal(clause, token, difference, answer.step))
+}
+
+fn expected(clause: &Clause) -> String {
+    let scopes = if clause.scopes.is_empty() { "no scope".to_owned() } else { clause.scopes_text() };
+    format!("{scopes}, of the token and held now ({})", clause.freshness)
 }
 
 /// What the subject holds where the request is about, and that organization, if it is one of its memberships.
@@ -237,14 +260,14 @@ fn lacks(clause: &Clause, token: &AccessToken, step: Remediation, detail: &'stat
 /// What the clause says for the case that the source does not answer.
 fn without_answer(
     clause: &Clause,
-    token: &AccessToken,
-    organization: Option<&Organization>,
+    scene: &Scene<'_, '_>,
     view: &LiveView<'_>,
     source: &Source,
     query: &PermissionQuery,
     error: &SourceError,
 ) -> Result<PermissionDrift, Refusal> {
-    let counts = &view.permissions.counts;
+    let counts = Some(&view.permissions.counts).filter(|_| !scene.is_dry);
+    let (token, organization) = (scene.token, scene.organization.as_ref());
     // A limit of ours opens no way: whoever reaches it would have the permission back.
     match clause.freshness.on_error.filter(|_| error.was_asked()) {
         Some(OnError::Stale(age)) => {
@@ -256,16 +279,20 @@ fn without_answer(
                 {
                     changes.judge_in(token, organization.id(), view.now)?;
                 }
-                counts.stale.fetch_add(1, Ordering::Relaxed);
-                view.permissions.meter.note(|to| to.without_answer(Instead::StalePermissions));
-                tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
+                if let Some(counts) = counts {
+                    counts.stale.fetch_add(1, Ordering::Relaxed);
+                    view.permissions.meter.note(|to| to.without_answer(Instead::StalePermissions));
+                    tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
+                }
                 return Ok(PermissionDrift::between(token, &held));
             }
         }
         Some(OnError::TokenOnly) if !matches!(clause.model, Some(Model::Member { .. })) => {
-            counts.token_only.fetch_add(1, Ordering::Relaxed);
-            view.permissions.meter.note(|to| to.without_answer(Instead::TokenOnly));
-            tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "the token alone decides");
+            if let Some(counts) = counts {
+                counts.token_only.fetch_add(1, Ordering::Relaxed);
+                view.permissions.meter.note(|to| to.without_answer(Instead::TokenOnly));
+                tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "the token alone decides");
+            }
             return if clause.holds(|scope| token.has_scope(scope)) {
                 Ok(PermissionDrift::default())
             } else {

@@ -47,6 +47,7 @@ mod parse;
 mod refusal;
 mod scene;
 mod scopes;
+mod shadow;
 mod tree;
 mod value;
 mod words;

@@ -8,26 +8,37 @@ use crate::token::AccessToken;
 
 /// The rejection, or what is missing: said only once no clause has passed.
 pub(super) fn settle(refusal: Refusal, compiled: &CompiledClause, token: &AccessToken) -> Stop {
+    let denial = match refusal {
+        Refusal::Said(Stop::Need(need)) => return need.into(),
+        Refusal::Said(Stop::Reject(denial)) => denial,
+        refusal => rejection(&refusal, compiled, token).unwrap_or_else(|| denied("a clause is not met")),
+    };
+    denial.by_clause(&compiled.text).into()
+}
+
+/// What a clause says by which a request is not granted; `None` if that is not known yet.
+pub(super) fn rejection(refusal: &Refusal, compiled: &CompiledClause, token: &AccessToken) -> Option<Rejection> {
     let clause = &compiled.clause;
     let required = || clause.required_scopes();
-    match refusal {
-        Refusal::Said(said) => said,
-        Refusal::Disagreed => denied("the issuer and the source of live permissions disagree").into(),
+    Some(match refusal {
+        Refusal::Said(Stop::Need(_)) => return None,
+        Refusal::Said(Stop::Reject(denial)) => denial.clone(),
+        Refusal::Disagreed => denied("the issuer and the source of live permissions disagree"),
         Refusal::Issuer => {
             let issuer = clause.issuer.as_ref().map(ToString::to_string).unwrap_or_default();
-            denied(format!("the route takes tokens {issuer}")).into()
+            denied(format!("the route takes tokens {issuer}"))
         }
-        Refusal::Kind => denied(format!("the subject is a {:?}", token.subject().kind())).into(),
+        Refusal::Kind => denied(format!("the subject is a {:?}", token.subject().kind())),
         Refusal::Audience(remediation, detail) => {
-            let denial = Rejection::new(RejectionKind::WrongModel, remediation, detail);
-            denial.with_scopes(required(), Vec::new()).into()
+            let denial = Rejection::new(RejectionKind::WrongModel, *remediation, *detail);
+            denial.with_scopes(required(), Vec::new())
         }
         Refusal::Lacks => {
             let missing = missing_scopes(&clause.scopes, token);
             let (kind, detail) = (RejectionKind::InsufficientScope, format!("lacks {missing:?}"));
-            Rejection::new(kind, Remediation::RequestScope, detail).with_scopes(required(), missing).into()
+            Rejection::new(kind, Remediation::RequestScope, detail).with_scopes(required(), missing)
         }
-    }
+    })
 }
 
 /// A 403 with `none`, however it is written: else two models would send a client to and fro.

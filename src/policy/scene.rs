@@ -4,6 +4,7 @@ use http::request::Parts;
 
 use super::memory::CheckMemory;
 use crate::decision::DecisionView;
+use crate::explain::Steps;
 use crate::organization::Organization;
 use crate::token::AccessToken;
 
@@ -14,6 +15,9 @@ pub(super) struct Scene<'s, 'v> {
     pub(super) organization: Option<Organization>,
     pub(super) decisions: &'s DecisionView<'v>,
     pub(super) memory: &'s mut CheckMemory,
+    pub(super) steps: &'s mut Steps,
+    /// Nothing comes of the judgement: it is not counted, and no conversation goes on.
+    pub(super) is_dry: bool,
     /// Which of the policy's models it is.
     pub(super) model: u8,
     pub(super) without_decision: bool,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::ConfigError;
+use crate::explain::shown;
 use crate::name::Name;
 use crate::scope::Scope;
 
@@ -35,6 +36,14 @@ impl ScopeRule {
             Self::All(scopes) | Self::Any(scopes) => scopes,
         }
     }
+}
+
+/// More scopes or audiences than a reader would look through.
+pub(super) const MOST_SHOWN: usize = 64;
+
+/// Scopes that were found, for an explanation.
+pub(super) fn found_scopes<'a>(scopes: impl Iterator<Item = &'a str>) -> String {
+    format!("[{}]", scopes.take(MOST_SHOWN).map(shown).collect::<Vec<_>>().join(" "))
 }
 
 pub(super) fn written<'a>(is_any: bool, names: impl Iterator<Item = Name<'a>>) -> String {

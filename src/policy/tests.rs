@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::decision::{CacheTimes, DecisionView};
 use crate::engine::Stop;
+use crate::explain::Steps;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::organization::PathParams;
 use crate::scope::ScopeList;
@@ -403,7 +404,7 @@ fn judged(policy: Policy, world: &World) -> Option<Result<Option<String>, String
     entries[1].issuers = vec!["https://staff.example".into()];
     let policy = CompiledPolicy::compile(policy, &entries.iter().collect::<Vec<_>>()).ok()?;
     let decisions = DecisionView { decider: None, decided: &[], route: None };
-    let mut view = View { live: None, decisions, memory: &mut CheckMemory::default() };
+    let mut view = View { live: None, decisions, memory: &mut CheckMemory::default(), steps: &mut Steps::default(), is_dry: false };
     let outcome = policy.judge(&world.token(), &mut world.request(), &mut view);
     Some(match outcome {
         Ok(granted) => Ok(granted.organization.map(|organization| organization.id().to_owned())),

@@ -5,6 +5,7 @@ use std::fmt;
 use super::clause::Clause;
 use super::condition::Condition;
 use super::model::Model;
+use super::shadow::{self, Shadow};
 use super::tree::{MAX_DEPTH, Node, Word};
 use crate::error::ConfigError;
 use crate::name::Quoted;
@@ -21,12 +22,13 @@ pub struct Policy {
     pub(super) tree: Node,
     pub(super) optional: bool,
     pub(super) hidden: bool,
+    pub(super) shadow: Option<Shadow>,
     pub(super) fault: Option<ConfigError>,
 }
 
 impl Policy {
     pub(super) fn of(word: Word) -> Self {
-        Self { tree: Node::Word(word), optional: false, hidden: false, fault: None }
+        Self { tree: Node::Word(word), optional: false, hidden: false, shadow: None, fault: None }
     }
 
     /// A word that could not be made, as it was written.
@@ -51,21 +53,23 @@ impl Policy {
     /// one clause, or a contradiction, are a [`ConfigError`].
     ///
     /// Whether the result is optional is said by the side that has the model.
-    pub fn and(self, other: Self) -> Self {
+    pub fn and(mut self, mut other: Self) -> Self {
+        let shadow = shadow::joined(&mut self, &mut other, true, Self::and);
         let optional = match (self.has_model(), other.has_model()) {
             (true, false) => self.optional,
             (false, true) => other.optional,
             _ => self.optional && other.optional,
         };
-        self.joined(other, Node::and, optional)
+        self.joined(other, Node::and, optional).shadowed_by(shadow)
     }
 
     /// One of the two must hold; the leftmost clause that passes fixes the organization.
     ///
     /// The result is optional if one of them is.
-    pub fn or(self, other: Self) -> Self {
+    pub fn or(mut self, mut other: Self) -> Self {
+        let shadow = shadow::joined(&mut self, &mut other, false, Self::or);
         let optional = self.optional || other.optional;
-        self.joined(other, Node::or, optional)
+        self.joined(other, Node::or, optional).shadowed_by(shadow)
     }
 
     fn joined(self, other: Self, join: fn(Node, Node) -> Node, optional: bool) -> Self {
@@ -74,7 +78,7 @@ impl Policy {
             return self;
         }
         let hidden = self.hidden || other.hidden;
-        let joined = Self { tree: join(self.tree, other.tree), optional, hidden, fault: other.fault };
+        let joined = Self { tree: join(self.tree, other.tree), optional, hidden, shadow: None, fault: other.fault };
         if joined.tree.depth() <= MAX_DEPTH {
             return joined.checked();
         }
@@ -93,13 +97,16 @@ impl Policy {
 
     fn find_fault(&self) -> Result<(), ConfigError> {
         self.tree.clauses()?;
+        if let Some(other) = self.beside() {
+            other.find_fault().and_then(|()| other.fault.clone().map_or(Ok(()), Err)).map_err(|fault| fault.at("shadow"))?;
+        }
         self.check_names()
     }
 
     /// One name stands for one piece of code: the printed form would be ambiguous otherwise.
     fn check_names(&self) -> Result<(), ConfigError> {
         let (mut checks, mut sources) = (Vec::new(), Vec::new());
-        self.tree.words(&mut |word| match word {
+        self.all_words(&mut |word| match word {
             Word::Model(model) => sources.extend(model.any_source()),
             Word::Condition(Condition::Checks(more)) => checks.extend(&more.0),
             Word::Condition(Condition::Decisions(decisions)) => sources.extend(decisions.sources()),
@@ -126,7 +133,7 @@ impl Policy {
         self
     }
 
-    fn has_model(&self) -> bool {
+    pub(super) fn has_model(&self) -> bool {
         let mut has_model = false;
         self.tree.words(&mut |word| has_model |= matches!(word, Word::Model(_)));
         has_model
@@ -264,9 +271,11 @@ impl Policy {
 /// A faulty policy is marked, and no parser reads it.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_shadow_only() { "SHADOW ONLY " } else { "" })?;
         f.write_str(if self.optional { "optional " } else { "" })?;
         f.write_str(if self.hidden { "hidden " } else { "" })?;
         self.tree.fmt(f)?;
+        self.beside().map_or(Ok(()), |other| write!(f, " shadow ({other})"))?;
         f.write_str(if self.fault.is_some() { " [faulty]" } else { "" })
     }
 }

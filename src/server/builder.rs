@@ -22,7 +22,7 @@ use super::check::{check_range, check_resource};
 use super::entry::EntrySettings;
 use crate::change::{Changes, Follower, Log, Parts};
 use crate::decision::Decider;
-use crate::engine::{Live, Observers, Permits, State};
+use crate::engine::{Agreements, Live, Observers, Permits, State};
 use crate::error::ConfigError;
 use crate::http::HttpClient;
 use crate::http::url::PlainHttp;
@@ -265,6 +265,8 @@ impl Builder {
             entries,
             max_token_bytes: self.limits.max_token_bytes,
             max_wait: self.limits.max_wait,
+            shadow_wait: self.limits.shadow_wait,
+            agreements: Agreements::default(),
             bindings,
             responder: Responder { challenge, shape_body: self.rejection_body, grpc: self.grpc },
             scopes,

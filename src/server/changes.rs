@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::ResourceServer;
 use crate::change::RevocationCounts;
+use crate::engine::ShadowCounts;
 use crate::permissions::LiveCounts;
 
 /// Where a server stands with its [change log](super::Builder::change_log).
@@ -60,5 +61,12 @@ impl ResourceServer {
             stale: counts.stale.load(Ordering::Relaxed),
             token_only: counts.token_only.load(Ordering::Relaxed),
         }
+    }
+
+    /// Returns how often policies that are judged and not enforced agreed with the decisions that were made:
+    /// [`Policy::shadow`](crate::Policy::shadow).
+    #[must_use]
+    pub fn shadow_counts(&self) -> ShadowCounts {
+        self.state.agreements.read()
     }
 }

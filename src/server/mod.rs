@@ -100,7 +100,8 @@ impl ResourceServer {
         let entries = self.state.entries.load();
         let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
         let rules = CompiledPolicy::compile(policy, &known)?;
-        if rules.asks_decisions() && self.state.decider.is_none() {
+        let asks_decisions = rules.asks_decisions() || rules.shadow().is_some_and(CompiledPolicy::asks_decisions);
+        if asks_decisions && self.state.decider.is_none() {
             return Err(ConfigError::new(format_args!(
                 "policy ({}): the server has no decision point: see Builder::decision_point",
                 rules.text()

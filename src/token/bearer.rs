@@ -141,6 +141,11 @@ pub(crate) fn missing(headers: &HeaderMap) -> Rejection {
     Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, detail)
 }
 
+/// Whether a rejection says that there were none.
+pub(crate) fn is_missing(rejection: &Rejection) -> bool {
+    rejection.kind() == RejectionKind::MissingToken
+}
+
 fn other_credentials(value: &[u8]) -> Cow<'static, str> {
     let mut words = value.splitn(2, |&byte| byte == b' ');
     let first = words.next().unwrap_or_default();

@@ -51,6 +51,16 @@ impl Rule for Bound {
         }
         Ok(())
     }
+
+    fn found(&self, scene: &Scene<'_, '_>) -> Option<String> {
+        let confirmation = scene.token.confirmation();
+        let to_key = confirmation.is_some_and(|confirmation| confirmation.key().is_some());
+        let to_certificate = confirmation.is_some_and(|confirmation| confirmation.certificate().is_some());
+        Some(match (to_key, to_certificate) {
+            (false, false) => "the token is bound to nothing".to_owned(),
+            _ => format!("the token is {}", Self { to_key, to_certificate }),
+        })
+    }
 }
 
 impl fmt::Display for Bound {

@@ -7,7 +7,8 @@ use super::rule::{Rule, Stage, joined};
 use super::value::ClaimValue;
 use crate::error::ConfigError;
 use crate::json::Object;
-use crate::name::Name;
+use crate::explain::shown;
+use crate::name::{Name, Quoted};
 use crate::policy::describe::ConditionDescription;
 use crate::policy::parse::{ParseError, Reader};
 use crate::policy::refusal::{Refusal, denied};
@@ -106,6 +107,22 @@ impl Rule for Claims {
             None => Ok(()),
             Some(rule) => Err(denied(format!("claim {:?} does not have a required value", rule.name)).into()),
         }
+    }
+
+    fn found(&self, scene: &Scene<'_, '_>) -> Option<String> {
+        let payload = scene.token.payload();
+        let claims = Object::parse(&payload).ok()?;
+        let subject = Quoted(scene.token.subject().id()).to_string();
+        let each = self.0.iter().map(|rule| {
+            let value = match claims.raw(&rule.name) {
+                None => "absent".to_owned(),
+                // A policy may compare anything with the subject; an explanation does not name it.
+                Some(value) if value.contains(&subject) => "a value with the subject".to_owned(),
+                Some(value) => shown(value),
+            };
+            format!("{} is {value}", Name(&rule.name))
+        });
+        Some(each.collect::<Vec<_>>().join(", "))
     }
 }
 

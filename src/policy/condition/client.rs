@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::rule::{Rule, Stage};
 use crate::error::ConfigError;
+use crate::explain::shown;
 use crate::name::Name;
 use crate::policy::describe::ConditionDescription;
 use crate::policy::parse::{ParseError, Reader};
@@ -63,6 +64,10 @@ impl Rule for Clients {
             Some(client) if self.0.iter().any(|id| **id == *client) => Ok(()),
             _ => Err(denied(format!("the token's client is none of {:?}", self.0)).into()),
         }
+    }
+
+    fn found(&self, scene: &Scene<'_, '_>) -> Option<String> {
+        Some(scene.token.client_id().map_or_else(|| "the token names no client".to_owned(), shown))
     }
 }
 

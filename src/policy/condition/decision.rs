@@ -122,7 +122,7 @@ impl Rule for Decisions {
             let wanted = WantedDecisions::new(decider.clone(), wanted);
             return Err(Refusal::Said(Need::Decisions(Box::new(wanted)).into()));
         }
-        if let Some(error) = without {
+        if let Some(error) = without.filter(|_| !scene.is_dry) {
             tracing::warn!(target: "orgate", %error, "allowed without a decision");
             scene.without_decision = true;
         }

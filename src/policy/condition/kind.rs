@@ -42,6 +42,10 @@ impl Rule for Kind {
     fn judge(&self, scene: &mut Scene<'_, '_>) -> Result<(), Refusal> {
         if scene.token.subject().kind() == self.0 { Ok(()) } else { Err(Refusal::Kind) }
     }
+
+    fn found(&self, scene: &Scene<'_, '_>) -> Option<String> {
+        Some(format!("the subject is {}", scene.token.subject().kind().as_str()))
+    }
 }
 
 impl fmt::Display for Kind {

@@ -71,6 +71,13 @@ impl Condition {
     }
 
     pub(super) fn judge(&self, scene: &mut Scene<'_, '_>) -> Result<(), Refusal> {
+        if scene.steps.is_on() {
+            let found = each!(self, rule => rule.found(scene));
+            scene.steps.at(self.stage().step(), || self.to_string());
+            if let Some(found) = found {
+                scene.steps.found(|| found);
+            }
+        }
         each!(self, rule => rule.judge(scene))
     }
 

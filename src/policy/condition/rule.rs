@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::ConfigError;
+use crate::explain::StepName;
 use crate::policy::describe::ConditionDescription;
 use crate::policy::parse::{ParseError, Reader};
 use crate::policy::refusal::Refusal;
@@ -19,6 +20,20 @@ pub(in crate::policy) enum Stage {
     Scopes,
     Checks,
     Decisions,
+}
+
+impl Stage {
+    pub(super) const fn step(self) -> StepName {
+        match self {
+            Self::Kind => StepName::SubjectKind,
+            Self::Bound => StepName::Bound,
+            Self::Clients => StepName::Client,
+            Self::Claims => StepName::Claim,
+            Self::Scopes => StepName::Scopes,
+            Self::Checks => StepName::Check,
+            Self::Decisions => StepName::Decision,
+        }
+    }
 }
 
 /// What a condition can do.
@@ -38,6 +53,11 @@ pub(in crate::policy) trait Rule: Sized + fmt::Display {
     fn describe(&self, into: &mut Vec<ConditionDescription>);
 
     fn judge(&self, scene: &mut Scene<'_, '_>) -> Result<(), Refusal>;
+
+    /// What the token or the request has, where that can be told before the condition is judged.
+    fn found(&self, _: &Scene<'_, '_>) -> Option<String> {
+        None
+    }
 }
 
 /// Several of one kind.

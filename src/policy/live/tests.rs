@@ -10,6 +10,7 @@ use super::super::{
 };
 use super::*;
 use crate::decision::DecisionView;
+use crate::explain::Steps;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::permissions::PermissionSource;
 use crate::policy::{CheckMemory, Granted, View};
@@ -128,7 +129,7 @@ impl Server {
             changes: None,
         };
         let decisions = DecisionView { decider: None, decided: &[], route: None };
-        let mut view = View { live: Some(live), decisions, memory: &mut CheckMemory::default() };
+        let mut view = View { live: Some(live), decisions, memory: &mut CheckMemory::default(), steps: &mut Steps::default(), is_dry: false };
         rules.judge(token, &mut Request::new(()).into_parts().0, &mut view)
     }
 

@@ -6,15 +6,42 @@ use super::source::source;
 use crate::organization::any_organization;
 use crate::policy::condition::Condition;
 use crate::policy::freshness::{Freshness, OnError};
+use crate::policy::shadow::Shadow;
 use crate::policy::tree::{MAX_DEPTH, Node, Word};
 use crate::policy::value::Policy;
 use crate::policy::words::{
     any_issuer, authenticated, fresh_within, issued_by, live, organization, resource, resource_at, scope_list,
 };
 
-/// `optional`, `hidden`, then what must hold.
+/// Whether anything is enforced, what must hold, and what is judged beside it.
 pub(super) fn policy(reader: &mut Reader<'_>) -> Result<Policy, ParseError> {
     let start = reader.mark();
+    let is_shadow_only = reader.take("SHADOW");
+    if is_shadow_only {
+        reader.expect("ONLY")?;
+    }
+    let mut policy = enforced(reader)?;
+    if is_shadow_only {
+        policy = policy.checked().dangerous_shadow_only();
+    } else if reader.take("shadow") {
+        reader.expect_symbol('(')?;
+        policy.shadow = Some(Shadow::Beside(Box::new(enforced(reader)?)));
+        reader.expect_symbol(')')?;
+    }
+    if *reader.peek() != Token::End {
+        return Err(reader.expected("`and`, `or` or the end"));
+    }
+    // A fault of the last token would pass for the end.
+    reader.finish()?;
+    let mut policy = policy.checked();
+    match policy.fault.take() {
+        Some(fault) => Err(reader.contradiction(start, fault)),
+        None => Ok(policy),
+    }
+}
+
+/// `optional`, `hidden`, then what must hold.
+fn enforced(reader: &mut Reader<'_>) -> Result<Policy, ParseError> {
     let (mut optional, mut hidden) = (false, false);
     loop {
         if !optional && reader.take("optional") {
@@ -26,16 +53,7 @@ pub(super) fn policy(reader: &mut Reader<'_>) -> Result<Policy, ParseError> {
         }
     }
     let tree = any(reader, 0)?;
-    if *reader.peek() != Token::End {
-        return Err(reader.expected("`and`, `or` or the end"));
-    }
-    // A fault of the last token would pass for the end.
-    reader.finish()?;
-    let policy = Policy { tree, optional, hidden, fault: None }.checked();
-    match policy.fault {
-        Some(fault) => Err(reader.contradiction(start, fault)),
-        None => Ok(policy),
-    }
+    Ok(Policy { tree, optional, hidden, shadow: None, fault: None })
 }
 
 fn any(reader: &mut Reader<'_>, depth: usize) -> Result<Node, ParseError> {

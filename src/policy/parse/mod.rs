@@ -19,8 +19,8 @@ use crate::organization::custom;
 
 /// Reads policies from text, with the application's own code under names.
 ///
-/// The text is what `Display` prints. `and` binds tighter than `or`, parentheses group, and `optional` and `hidden` stand in
-/// front of everything:
+/// The text is what `Display` prints. `and` binds tighter than `or`, parentheses group, `optional` and `hidden` stand in front
+/// of everything, and `shadow (..)` or `SHADOW ONLY` frame a whole policy:
 ///
 /// | text | word |
 /// |---|---|
@@ -40,6 +40,8 @@ use crate::organization::custom;
 /// | `freshness [stale 60s]` | [`stale_if_error(..)`](Policy::stale_if_error) for what the policy is combined with |
 /// | `check "own profile"` | [`check(..)`](super::check) |
 /// | `decide read document from path {id} [allow on error] [keep 10s 5s]` | [`decide(..)`](super::decide) |
+/// | `resource shadow (resource and user)` | [`shadow(resource().user())`](Policy::shadow) |
+/// | `SHADOW ONLY resource` | [`dangerous_shadow_only()`](Policy::dangerous_shadow_only) |
 ///
 /// A name is bare if it matches `[A-Za-z0-9_][A-Za-z0-9_.:/@*~-]*` and is no word of the grammar, else a JSON string.
 /// Strings in claims, and the names of checks and closures, are always quoted. A duration is an integer and `ns`, `us`, `ms`

@@ -17,6 +17,8 @@ const DEFAULT_PERMIT_WAIT: Duration = Duration::from_millis(20);
 const MAX_PERMIT_WAIT: Duration = Duration::from_secs(10);
 const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(5);
 const MAX_MAX_WAIT: Duration = Duration::from_secs(60);
+const DEFAULT_SHADOW_WAIT: Duration = Duration::from_millis(250);
+const MAX_SHADOW_WAIT: Duration = Duration::from_secs(5);
 const MAX_CHECKS: usize = 4096;
 
 const DEFAULT_LIVE_PERMISSIONS: u64 = 10_000;
@@ -27,6 +29,7 @@ pub(super) struct Limits {
     pub(super) token_cache_bytes: u64,
     pub(super) permits: PermitSettings,
     pub(super) max_wait: Duration,
+    pub(super) shadow_wait: Duration,
     pub(super) max_issuers: usize,
     pub(super) live_permissions: u64,
     pub(super) revocations: Bounds,
@@ -39,6 +42,7 @@ impl Default for Limits {
             token_cache_bytes: DEFAULT_CACHE_BYTES,
             permits: PermitSettings { at_once: half_the_cores(), queue: DEFAULT_QUEUE, wait: DEFAULT_PERMIT_WAIT },
             max_wait: DEFAULT_MAX_WAIT,
+            shadow_wait: DEFAULT_SHADOW_WAIT,
             max_issuers: DEFAULT_MAX_ISSUERS,
             live_permissions: DEFAULT_LIVE_PERMISSIONS,
             revocations: Bounds::default(),
@@ -55,6 +59,7 @@ impl Limits {
         check_count("max_token_bytes", self.max_token_bytes, MAX_TOKEN_BYTES)?;
         check_count("max_concurrent_verifications", self.permits.at_once, MAX_CHECKS)?;
         check_range("max_wait", self.max_wait, MAX_MAX_WAIT)?;
+        check_range("shadow_wait", self.shadow_wait, MAX_SHADOW_WAIT)?;
         check_range("verification_queue", self.permits.wait, MAX_PERMIT_WAIT)
     }
 }
@@ -102,6 +107,14 @@ impl Builder {
     /// whatever the policy says about errors. Default: 5 s; one minute at most.
     pub fn max_wait(mut self, limit: Duration) -> Self {
         self.limits.max_wait = limit;
+        self
+    }
+
+    /// Sets how long a request may wait for what a policy needs that is judged and not enforced
+    /// ([`Policy::shadow`](crate::Policy::shadow), [`Policy::dangerous_shadow_only`](crate::Policy::dangerous_shadow_only)).
+    /// Beyond that it is undecided. Default: 250 ms; five seconds at most. With zero it never waits.
+    pub fn shadow_wait(mut self, limit: Duration) -> Self {
+        self.limits.shadow_wait = limit;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::explain::{StepName, Steps, shown};
 use crate::json::{JsonError, Object, Text};
 use crate::rejection::Rejection;
 use crate::rejection::{RejectionKind, Remediation};
@@ -32,17 +33,33 @@ pub(super) fn judge(
     times: Times,
     rules: &IssuerRules,
     now: Now,
+    steps: &mut Steps,
 ) -> Result<Verified, Rejection> {
+    steps.found(|| times::shown(&times, now));
     times::judge(&times, rules.leeway, now)?;
+    steps.at(StepName::Subject, || match rules.profile {
+        Profile::Rfc9068 => "`sub`, `client_id` and `iat`, as RFC 9068 requires".to_owned(),
+        Profile::UntypedJwt => "`sub`, and nothing that marks another kind of JWT".to_owned(),
+    });
     let subject = subject(claims)?;
     let by_whom = match rules.profile {
         Profile::Rfc9068 => by_rfc9068(claims, &subject, &times, rules)?,
         Profile::UntypedJwt => untyped(claims, &subject, rules)?,
     };
+    steps.found(|| {
+        let client = by_whom.0.as_deref().map_or_else(|| "none".to_owned(), shown);
+        format!("a subject of the kind {}, client {client}", by_whom.1.as_str())
+    });
+    steps.at(StepName::Audience, || {
+        let organizations = if rules.organization_tokens { " or an organization" } else { "" };
+        format!("one of {}{organizations}", Several(&rules.resources))
+    });
     let audience = match &by_whom.0 {
         Some(client) if !claims.has("aud") && !rules.client_audience.is_empty() => of_client(client, rules)?,
         _ => audience(claims, rules)?,
     };
+    steps.found(|| Several(&audience).to_string());
+    steps.at(StepName::Claims, || "scopes, organization, `cnf` and `act` in the form that the issuer entry says".to_owned());
     verified(claims, issuer, times, rules, audience, subject.into(), by_whom)
 }
 

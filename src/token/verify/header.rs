@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::explain::shown;
 use crate::json::{JsonError, Object};
 use crate::rejection::Rejection;
 use crate::signature::Algorithm;
@@ -37,6 +38,12 @@ impl<'a> UnverifiedHeader<'a> {
             Rejection::invalid_token(detail)
         })?;
         Ok(Self { algorithm, kid: object.string("kid").map_err(wrong)?, typ: object.string("typ").map_err(wrong)? })
+    }
+
+    /// For an explanation.
+    pub(super) fn shown(&self) -> String {
+        let or_none = |text: &Option<Cow<'_, str>>| text.as_deref().map_or_else(|| "none".to_owned(), shown);
+        format!("alg {}, typ {}, kid {}", self.algorithm, or_none(&self.typ), or_none(&self.kid))
     }
 
     /// Whether `typ` is this, in any case, with or without the `application/` that RFC 7515 section 4.1.9 lets it drop.

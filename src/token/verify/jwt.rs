@@ -8,6 +8,7 @@ use super::reverify;
 use super::segments::Segments;
 use super::times;
 use crate::engine::{MissingKey, Need, Stop};
+use crate::explain::{StepName, Steps, shown};
 use crate::issuer::Profile;
 use crate::issuer::keys::{Arrival, KeyRefusal, Lookup, Sought};
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
@@ -33,6 +34,8 @@ pub(crate) struct Search<'a> {
     pub(crate) awaited: Option<&'a AwaitedKey>,
     /// Keys that did not verify the token.
     pub(crate) failed: &'a mut Vec<Arc<VerifyingKey>>,
+    /// Takes down each step, where somebody wants to see them.
+    pub(crate) steps: &'a mut Steps,
 }
 
 /// Verifies a token: shape, header, issuer, profile, end, key, signature, claims.
@@ -45,28 +48,41 @@ pub(crate) fn verify<P>(
     search: Search<'_>,
     permit: impl FnMut() -> Option<P>,
 ) -> Result<AccessToken, Stop> {
+    let Search { awaited, failed, steps } = search;
+    steps.at(StepName::Form, || "a signed JWT: three parts in base64url".to_owned());
     let segments = Segments::decode(token)?;
+    steps.at(StepName::Header, || "a JSON object with the name of an asymmetric algorithm, and no `crit`".to_owned());
     let header = UnverifiedHeader::read(segments.header())?;
+    steps.found(|| header.shown());
+    steps.at(StepName::Issuer, || expected_issuers(entries));
     let unverified =
         Object::parse(segments.payload()).map_err(|error| Rejection::invalid_token(format!("payload: {error}")))?;
 
     let (issuer, entry) = trusted_entry(&unverified, entries)?;
     let rules = &entry.rules;
+    steps.found(|| format!("{}, of the entry {}", shown(issuer), shown(&rules.name)));
     let about = |rejection: Rejection| rejection.about(&rules.name, header.kid.as_deref());
+    steps.at(StepName::Algorithm, || expected_algorithms(&rules.algorithms));
+    steps.found(|| header.algorithm.to_string());
     if !rules.algorithms.contains(&header.algorithm) {
         let allowed: Vec<&str> = rules.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
         let detail = format!("alg {} is not allowed for this issuer, which signs with {allowed:?}", header.algorithm);
         return Err(about(Rejection::invalid_token(detail)).into());
     }
+    steps.at(StepName::Type, || expected_type(rules.profile).to_owned());
     check_type(&header, rules.profile).map_err(about)?;
     let times = times::read(&unverified);
+    steps.at(StepName::Times, || times::expected(rules.leeway, ", before the signature is checked"));
+    steps.found(|| times.as_ref().map_or_else(|_| "unreadable".to_owned(), |times| times::shown(times, now)));
     if let Ok(times) = &times {
         times::judge_unverified_end(times, rules.leeway, now).map_err(about)?;
     }
 
+    let search = Search { awaited, failed, steps: &mut *steps };
     let key = verifying_key(entry, &header, &segments, search, permit, now)?;
 
-    let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now)).map_err(about)?;
+    steps.at(StepName::Times, || times::expected(rules.leeway, ""));
+    let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now, steps)).map_err(about)?;
     if let Some(issued_at) = judged.times.issued_at {
         entry.clock.see_token(issued_at.seconds(), now);
     }
@@ -88,6 +104,37 @@ fn trusted_entry<'a>(
         let (received, near) = (Received(&stated), difference(&stated, trusted()));
         Rejection::invalid_token(format!("iss (unverified) is {received}, expected one of {:?}{near}", shown()))
     })
+}
+
+fn expected_issuers(entries: &TrustedIssuers) -> String {
+    const MOST: usize = 5;
+    let issuers = entries.iter().flat_map(|entry| &entry.rules.issuers);
+    format!("one of [{}]", issuers.take(MOST).map(|issuer| shown(issuer)).collect::<Vec<_>>().join(" "))
+}
+
+fn expected_algorithms(algorithms: &[Algorithm]) -> String {
+    format!("one of [{}]", algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" "))
+}
+
+fn expected_type(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Rfc9068 => "at+jwt",
+        Profile::UntypedJwt => "JWT, at+jwt or none",
+    }
+}
+
+fn expected_key(header: &UnverifiedHeader<'_>) -> String {
+    match &header.kid {
+        Some(kid) => format!("a key of the issuer with the kid {}", shown(kid)),
+        None => "the one key of the issuer that fits, since the token names none".to_owned(),
+    }
+}
+
+/// Where the keys of the entry stand.
+fn key_set(entry: &TrustedIssuer) -> String {
+    let status = entry.keys.status(&entry.rules.name);
+    let age = status.age().map_or_else(|| "of no known age".to_owned(), |age| format!("fetched {} s ago", age.as_secs()));
+    format!("in the key set of {}, which is {} and {age}", shown(&entry.rules.name), status.state().as_str())
 }
 
 /// RFC 9068 section 4, RFC 8725 section 3.11: what kind of JWT this is, by its own word.
@@ -117,19 +164,22 @@ fn verifying_key<P>(
     mut permit: impl FnMut() -> Option<P>,
     now: Now,
 ) -> Result<Arc<VerifyingKey>, Stop> {
-    let Search { awaited, failed } = search;
+    let Search { awaited, failed, steps } = search;
     let awaited = awaited.filter(|awaited| Arc::ptr_eq(&awaited.entry, entry));
     let rejected =
         |detail: String| Stop::from(Rejection::invalid_token(detail).about(&entry.rules.name, header.kid.as_deref()));
     let has_failed = |key: &Arc<VerifyingKey>, failed: &[_]| failed.iter().any(|failed| Arc::ptr_eq(failed, key));
     loop {
+        steps.at(StepName::Key, || expected_key(header));
         let key = match awaited {
             Some(awaited) if !has_failed(&awaited.key, failed) => awaited.key.clone(),
             _ => find_key(entry, header, failed, awaited.map(|awaited| awaited.arrival), now)?,
         };
+        steps.found(|| key_set(entry));
         if key.algorithm() != header.algorithm {
             return Err(rejected(format!("alg {}, but the key is for {}", header.algorithm, key.algorithm())));
         }
+        steps.at(StepName::Signature, || format!("made with that key by {}", header.algorithm));
         // A key that was tried already is the one that the token names.
         if failed.len() >= MOST_FAILED || has_failed(&key, failed) {
             return Err(rejected("the signature is wrong".to_owned()));
@@ -143,6 +193,7 @@ fn verifying_key<P>(
         if !entry.rules.keys_without_kid {
             return Err(rejected("the signature is wrong".to_owned()));
         }
+        steps.found(|| "not made with that key: another one is tried".to_owned());
         failed.push(key);
     }
 }

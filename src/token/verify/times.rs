@@ -24,6 +24,22 @@ fn date(claims: &Object<'_>, name: &'static str) -> Result<Option<NumericDate>, 
     NumericDate::new(seconds).map(Some).ok_or_else(|| Rejection::invalid_token(format!("{name} is no date")))
 }
 
+/// What is expected of them, for an explanation.
+pub(super) fn expected(leeway: Duration, note: &str) -> String {
+    format!("`exp` ahead, `nbf` and `iat` past, with a leeway of {} s{note}", leeway.as_secs())
+}
+
+/// How far they are from now, for an explanation.
+pub(super) fn shown(times: &Times, now: Now) -> String {
+    let now = now.unix.as_secs_f64();
+    let one = |name: &str, date: Option<NumericDate>| {
+        let date = date?.seconds() - now;
+        Some(if date >= 0.0 { format!("{name} in {date:.0} s") } else { format!("{name} {:.0} s ago", -date) })
+    };
+    let all = [("exp", Some(times.expires_at)), ("nbf", times.not_before), ("iat", times.issued_at)];
+    all.into_iter().filter_map(|(name, date)| one(name, date)).collect::<Vec<_>>().join(", ")
+}
+
 /// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
 pub(crate) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
     judge_end(times, leeway, now)?;

@@ -102,21 +102,19 @@ impl Proofs {
                 Unshared { proof, mark, used }
             })
         };
-        match self.memory.record(proof, owner, mark, expires_at, now) {
-            Recorded::First => Ok(unshared()),
-            // The first question may have been refused by the shared memory, so this one asks it, too.
-            Recorded::Again(earlier) if mark.is_same_question(&earlier) => Ok(unshared()),
-            Recorded::Again(_) => Err(Unrecorded::Replayed("the proof was used before")),
-            Recorded::Unknown => Err(Unrecorded::Replayed(
-                "the proof is as old as proofs that were forgotten before the clock was set back",
-            )),
-            Recorded::ShareSpent => {
-                Err(Unrecorded::Unavailable("the subject's part of the memory of used proofs is full".into()))
-            }
-            Recorded::Full => {
-                Err(Unrecorded::Unavailable("the memory of used proofs is full: raise replay_capacity".into()))
-            }
-        }
+        recorded(self.memory.record(proof, owner, mark, expires_at, now), &mark).map(|()| unshared())
+    }
+
+    /// What [`record`](Self::record) would say. The proof stays unused, and replicas are not asked.
+    pub(crate) fn preview(
+        &self,
+        proven: &Proven,
+        owner: &impl Hash,
+        headers: &HeaderMap,
+        now: &Now,
+    ) -> Result<(), Unrecorded> {
+        let mark = Mark::new(self.asker(headers).unwrap_or_else(Asker::unknown), now);
+        recorded(self.memory.preview(&proven.proof, owner, proven.expires_at, now), &mark)
     }
 
     /// Records a proof in the shared memory. If that fails, this process forgets it, so that the client can send it again.
@@ -157,6 +155,25 @@ impl Proofs {
             let also = (algorithm == Algorithm::EdDsa).then_some("Ed25519");
             [Some(algorithm.as_str()), also].into_iter().flatten()
         })
+    }
+}
+
+/// What is made of a proof that is recorded.
+fn recorded(recorded: Recorded, mark: &Mark) -> Result<(), Unrecorded> {
+    match recorded {
+        Recorded::First => Ok(()),
+        // The first question may have been refused by the shared memory, so this one asks it, too.
+        Recorded::Again(earlier) if mark.is_same_question(&earlier) => Ok(()),
+        Recorded::Again(_) => Err(Unrecorded::Replayed("the proof was used before")),
+        Recorded::Unknown => Err(Unrecorded::Replayed(
+            "the proof is as old as proofs that were forgotten before the clock was set back",
+        )),
+        Recorded::ShareSpent => {
+            Err(Unrecorded::Unavailable("the subject's part of the memory of used proofs is full".into()))
+        }
+        Recorded::Full => {
+            Err(Unrecorded::Unavailable("the memory of used proofs is full: raise replay_capacity".into()))
+        }
     }
 }
 

@@ -74,10 +74,36 @@ impl ReplayMemory {
         let slice = (expires_at.as_secs() / SLICE).saturating_add(1);
         let mut table = self.table();
         table.clear_expired(present);
-        match table.seen.get(&proof) {
-            Some(seen) if seen.slice > present => return Recorded::Again(seen.mark),
-            Some(_) => table.remove(&proof),
-            None => {}
+        if let Some(seen) = table.seen.get(&proof)
+            && seen.slice <= present
+        {
+            table.remove(&proof);
+        }
+        let recorded = self.look(&table, &proof, owner, slice, present);
+        if recorded == Recorded::First {
+            table.insert(proof, Seen { mark, owner, slice });
+        }
+        recorded
+    }
+
+    /// What [`record`](Self::record) would say of it, without recording it.
+    pub(in super::super) fn preview(
+        &self,
+        proof: &ProofKey,
+        owner: &impl Hash,
+        expires_at: Duration,
+        now: &Now,
+    ) -> Recorded {
+        let (owner, present) = (self.hasher.hash_one(owner), now.unix.as_secs() / SLICE);
+        let slice = (expires_at.as_secs() / SLICE).saturating_add(1);
+        let mut table = self.table();
+        table.clear_expired(present);
+        self.look(&table, proof, owner, slice, present)
+    }
+
+    fn look(&self, table: &Table, proof: &ProofKey, owner: u64, slice: u64, present: u64) -> Recorded {
+        if let Some(seen) = table.seen.get(proof).filter(|seen| seen.slice > present) {
+            return Recorded::Again(seen.mark);
         }
         if slice <= table.forgotten {
             return Recorded::Unknown;
@@ -88,7 +114,6 @@ impl ReplayMemory {
         if table.held(present) >= self.capacity {
             return Recorded::Full;
         }
-        table.insert(proof, Seen { mark, owner, slice });
         Recorded::First
     }
 
