@@ -106,11 +106,7 @@ fn expected_sender(token: &AccessToken) -> String {
     .to_owned()
 }
 
-fn without_token(
-    requirement: &Requirement,
-    headers: &HeaderMap,
-    evidence: &mut Evidence,
-) -> Result<Grant, Stop> {
+fn without_token(requirement: &Requirement, headers: &HeaderMap, evidence: &mut Evidence) -> Result<Grant, Stop> {
     if requirement.rules().is_optional() {
         evidence.steps.found(|| "no token, and the policy is optional".to_owned());
         return Ok(Grant::anonymous(requirement));

@@ -76,9 +76,8 @@ impl Requirement {
                 Err(need) => need,
             },
         };
-        let judge = |evidence: &mut Evidence, now: &Now| {
-            self.judge_shadow(outcome, request, evidence, now).map_err(Stop::Need)
-        };
+        let judge =
+            |evidence: &mut Evidence, now: &Now| self.judge_shadow(outcome, request, evidence, now).map_err(Stop::Need);
         let limit = match self.shadow_limit() {
             Ok(limit) => limit,
             Err(rejection) => return Some(rejection.into()),

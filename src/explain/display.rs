@@ -23,7 +23,8 @@ impl fmt::Display for Explanation {
         writeln!(f, "\ntoken")?;
         self.steps.iter().try_for_each(|step| write_step(f, step))?;
         for clause in &self.clauses {
-            let nearest = if self.kind.is_some() && self.clause.as_ref() == Some(&clause.text) { " (nearest)" } else { "" };
+            let nearest =
+                if self.kind.is_some() && self.clause.as_ref() == Some(&clause.text) { " (nearest)" } else { "" };
             writeln!(f, "\nclause       {}: {}{nearest}", clause.text, clause.verdict)?;
             clause.steps.iter().try_for_each(|step| write_step(f, step))?;
         }

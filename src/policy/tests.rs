@@ -167,11 +167,28 @@ fn policy() -> BoxedStrategy<Policy> {
         .boxed()
 }
 
+/// With a shadow, in two of four cases; and with a condition that is added to both.
+fn framed() -> BoxedStrategy<Policy> {
+    (policy(), policy(), prop::option::of(word()), 0..4)
+        .prop_map(|(policy, other, more, frame)| {
+            let policy = match frame {
+                0 => policy.shadow(other),
+                1 => policy.dangerous_shadow_only(),
+                _ => policy,
+            };
+            match more {
+                Some(more) => policy.and(more),
+                None => policy,
+            }
+        })
+        .boxed()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn a_printed_policy_is_read_as_the_same(policy in policy()) {
+    fn a_printed_policy_is_read_as_the_same(policy in framed()) {
         let text = policy.to_string();
         if policy.fault.is_some() {
             prop_assert!(text.ends_with(" [faulty]"), "{}", text);
@@ -194,7 +211,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_with_words_exchanged_does_not_panic(policy in policy(), at in any::<prop::sample::Index>(), word in name()) {
+    fn a_text_with_words_exchanged_does_not_panic(policy in framed(), at in any::<prop::sample::Index>(), word in name()) {
         let text = policy.to_string();
         let mut words: Vec<&str> = text.split(' ').collect();
         let at = at.index(words.len());
@@ -204,6 +221,66 @@ proptest! {
             prop_assert_eq!(parser().parse(&read.to_string()).unwrap().describe(), read.describe());
         }
     }
+}
+
+#[test]
+fn what_is_added_to_a_policy_with_a_shadow_holds_for_both() {
+    let printed = |policy: Policy| policy.to_string();
+    let (a, b) = (|| resource().scope("a"), || resource().scope("b"));
+    for (policy, text) in [
+        (a().shadow(b()).user(), "resource and scope a and user shadow (resource and scope b and user)"),
+        (user().and(a().shadow(b())), "user and resource and scope a shadow (user and resource and scope b)"),
+        (
+            a().shadow(b()).or(machine().and(resource())),
+            "(resource and scope a) or (machine and resource) shadow ((resource and scope b) or (machine and resource))",
+        ),
+        (
+            user().shadow(machine()).and(a().shadow(b())),
+            "user and resource and scope a shadow (machine and resource and scope b)",
+        ),
+        (optional(a().shadow(b())), "optional resource and scope a shadow (resource and scope b)"),
+        (
+            a().shadow(optional(b())).user(),
+            "resource and scope a and user shadow (optional resource and scope b and user)",
+        ),
+        (a().dangerous_shadow_only().user(), "SHADOW ONLY resource and scope a and user"),
+        (user().and(optional(a()).dangerous_shadow_only()), "SHADOW ONLY optional user and resource and scope a"),
+        (
+            a().dangerous_shadow_only().or(b().dangerous_shadow_only()),
+            "SHADOW ONLY (resource and scope a) or (resource and scope b)",
+        ),
+    ] {
+        assert_eq!(printed(policy.clone()), text);
+        assert_eq!(text.parse::<Policy>().unwrap().describe(), policy.describe());
+    }
+}
+
+#[test]
+fn a_shadow_stands_in_parentheses_at_the_end() {
+    for (text, message) in [
+        ("resource shadow resource", "column 17: expected `(`, found `resource`"),
+        ("resource shadow (resource", "column 26: expected `)`, found the end"),
+        ("resource shadow (resource shadow (resource))", "column 27: expected `)`, found `shadow`"),
+        ("resource shadow (user and machine)", "column 1: shadow: (user) and (machine) contradict each other"),
+        (
+            "resource shadow (SHADOW ONLY resource)",
+            "column 18: expected a word of a policy, such as `resource`, `organization` or `scope`, found `SHADOW`",
+        ),
+        ("SHADOW resource", "column 8: expected `ONLY`, found `resource`"),
+        (
+            "SHADOW ONLY user",
+            "column 1: dangerous_shadow_only() belongs to a whole policy, which says what the token is for",
+        ),
+        ("SHADOW ONLY resource shadow (resource)", "column 22: expected `and`, `or` or the end, found `shadow`"),
+        (
+            "shadow only resource",
+            "column 1: expected a word of a policy, such as `resource`, `organization` or `scope`, found `shadow`",
+        ),
+    ] {
+        assert_eq!(text.parse::<Policy>().unwrap_err().to_string(), message, "{text}");
+    }
+    assert_eq!(resource().scope("shadow").to_string(), "resource and scope \"shadow\"");
+    assert_eq!(resource().scope("SHADOW").to_string(), "resource and scope SHADOW");
 }
 
 /// A token and a request, as far as policies look at them.
@@ -404,7 +481,13 @@ fn judged(policy: Policy, world: &World) -> Option<Result<Option<String>, String
     entries[1].issuers = vec!["https://staff.example".into()];
     let policy = CompiledPolicy::compile(policy, &entries.iter().collect::<Vec<_>>()).ok()?;
     let decisions = DecisionView { decider: None, decided: &[], route: None };
-    let mut view = View { live: None, decisions, memory: &mut CheckMemory::default(), steps: &mut Steps::default(), is_dry: false };
+    let mut view = View {
+        live: None,
+        decisions,
+        memory: &mut CheckMemory::default(),
+        steps: &mut Steps::default(),
+        is_dry: false,
+    };
     let outcome = policy.judge(&world.token(), &mut world.request(), &mut view);
     Some(match outcome {
         Ok(granted) => Ok(granted.organization.map(|organization| organization.id().to_owned())),

@@ -98,7 +98,10 @@ impl Policy {
     fn find_fault(&self) -> Result<(), ConfigError> {
         self.tree.clauses()?;
         if let Some(other) = self.beside() {
-            other.find_fault().and_then(|()| other.fault.clone().map_or(Ok(()), Err)).map_err(|fault| fault.at("shadow"))?;
+            other
+                .find_fault()
+                .and_then(|()| other.fault.clone().map_or(Ok(()), Err))
+                .map_err(|fault| fault.at("shadow"))?;
         }
         self.check_names()
     }

@@ -15,7 +15,7 @@ use crate::authorize::parts;
 use crate::web::{Answer, Api, request};
 
 #[derive(Clone, Debug)]
-enum Word {
+pub(crate) enum Word {
     Resource,
     Organization,
     Member,
@@ -24,7 +24,7 @@ enum Word {
 }
 
 #[derive(Clone, Debug)]
-struct Written {
+pub(crate) struct Written {
     models: Vec<(Word, Vec<&'static str>)>,
     user: bool,
     hidden: bool,
@@ -33,7 +33,11 @@ struct Written {
 }
 
 impl Written {
-    fn policy(&self) -> Policy {
+    pub(crate) fn without_check(&self) -> Self {
+        Self { check: None, ..self.clone() }
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
         let branch = |(word, scopes): &(Word, Vec<&str>)| {
             let model = match word {
                 Word::Resource => resource(),
@@ -62,7 +66,7 @@ impl Written {
     }
 }
 
-fn written() -> impl Strategy<Value = Written> {
+pub(crate) fn written() -> impl Strategy<Value = Written> {
     let word = select(vec![Word::Resource, Word::Organization, Word::Member, Word::ByHeader, Word::Authenticated]);
     let scopes = prop::collection::vec(select(vec!["a", "b", "c"]), 0..3);
     let models = prop::collection::vec((word, scopes), 1..4);
@@ -70,9 +74,9 @@ fn written() -> impl Strategy<Value = Written> {
         .prop_map(|(models, user, hidden, optional, check)| Written { models, user, hidden, optional, check })
 }
 
-const TOKENS: usize = 11;
+pub(crate) const TOKENS: usize = 11;
 
-fn tokens(api: &Api) -> [Option<String>; TOKENS] {
+pub(crate) fn tokens(api: &Api) -> [Option<String>; TOKENS] {
     let resource = api.issuer.resource_token(crate::web::RESOURCE);
     [
         None,

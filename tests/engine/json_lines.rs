@@ -57,6 +57,9 @@ async fn a_line_holds_what_was_decided_and_no_token() {
             assert!(waits[0].as_object_mut().unwrap().remove("us").unwrap().is_u64());
         }
         assert!(line.remove("issuer").unwrap().is_string());
+        // The clause as it is judged names the one issuer that there is.
+        let clause = line.remove("clause").unwrap();
+        assert!(clause.as_str().unwrap().starts_with("organization from path {org} and issued by http://"), "{clause}");
     }
     let policy = "organization from path {org} and scope invite";
     assert_eq!(

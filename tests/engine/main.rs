@@ -6,7 +6,13 @@
 mod web;
 
 mod authorize;
+mod corpus;
+mod explained;
 mod faces;
 mod json_lines;
+mod lines;
 mod records;
+mod rows;
+mod shadow;
+mod talks;
 mod waits;

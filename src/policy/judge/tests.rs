@@ -96,7 +96,11 @@ fn judged_again(
     memory: &mut CheckMemory,
 ) -> Result<Granted, Stop> {
     let decisions = DecisionView { decider: None, decided: &[], route: None };
-    policy.judge(token, request, &mut View { live: None, decisions, memory, steps: &mut Steps::default(), is_dry: false })
+    policy.judge(
+        token,
+        request,
+        &mut View { live: None, decisions, memory, steps: &mut Steps::default(), is_dry: false },
+    )
 }
 
 fn denial(stop: Stop) -> Rejection {

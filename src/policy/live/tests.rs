@@ -129,7 +129,13 @@ impl Server {
             changes: None,
         };
         let decisions = DecisionView { decider: None, decided: &[], route: None };
-        let mut view = View { live: Some(live), decisions, memory: &mut CheckMemory::default(), steps: &mut Steps::default(), is_dry: false };
+        let mut view = View {
+            live: Some(live),
+            decisions,
+            memory: &mut CheckMemory::default(),
+            steps: &mut Steps::default(),
+            is_dry: false,
+        };
         rules.judge(token, &mut Request::new(()).into_parts().0, &mut view)
     }
 

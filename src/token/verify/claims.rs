@@ -59,7 +59,9 @@ pub(super) fn judge(
         _ => audience(claims, rules)?,
     };
     steps.found(|| Several(&audience).to_string());
-    steps.at(StepName::Claims, || "scopes, organization, `cnf` and `act` in the form that the issuer entry says".to_owned());
+    steps.at(StepName::Claims, || {
+        "scopes, organization, `cnf` and `act` in the form that the issuer entry says".to_owned()
+    });
     verified(claims, issuer, times, rules, audience, subject.into(), by_whom)
 }
 

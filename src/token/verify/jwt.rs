@@ -133,7 +133,8 @@ fn expected_key(header: &UnverifiedHeader<'_>) -> String {
 /// Where the keys of the entry stand.
 fn key_set(entry: &TrustedIssuer) -> String {
     let status = entry.keys.status(&entry.rules.name);
-    let age = status.age().map_or_else(|| "of no known age".to_owned(), |age| format!("fetched {} s ago", age.as_secs()));
+    let age =
+        status.age().map_or_else(|| "of no known age".to_owned(), |age| format!("fetched {} s ago", age.as_secs()));
     format!("in the key set of {}, which is {} and {age}", shown(&entry.rules.name), status.state().as_str())
 }
 

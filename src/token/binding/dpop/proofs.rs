@@ -165,9 +165,9 @@ fn recorded(recorded: Recorded, mark: &Mark) -> Result<(), Unrecorded> {
         // The first question may have been refused by the shared memory, so this one asks it, too.
         Recorded::Again(earlier) if mark.is_same_question(&earlier) => Ok(()),
         Recorded::Again(_) => Err(Unrecorded::Replayed("the proof was used before")),
-        Recorded::Unknown => Err(Unrecorded::Replayed(
-            "the proof is as old as proofs that were forgotten before the clock was set back",
-        )),
+        Recorded::Unknown => {
+            Err(Unrecorded::Replayed("the proof is as old as proofs that were forgotten before the clock was set back"))
+        }
         Recorded::ShareSpent => {
             Err(Unrecorded::Unavailable("the subject's part of the memory of used proofs is full".into()))
         }

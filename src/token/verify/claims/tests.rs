@@ -27,7 +27,8 @@ fn base() -> Map<String, Value> {
 fn judge_json(json: &str, rules: &IssuerRules) -> Result<Verified, RejectionKind> {
     let object = Object::parse(json.as_bytes()).unwrap();
     let now = Now::new(Duration::from_secs_f64(NOW), Duration::ZERO);
-    let verified = times::read(&object).and_then(|times| judge(&object, &rules.issuers[0].clone(), times, rules, now, &mut Steps::default()));
+    let verified = times::read(&object)
+        .and_then(|times| judge(&object, &rules.issuers[0].clone(), times, rules, now, &mut Steps::default()));
     verified.map_err(|rejection| rejection.kind())
 }
 
@@ -343,7 +344,8 @@ fn a_changed_octet_never_panics_and_never_lengthens_a_life() {
             changed[at] = octet;
             let Ok(object) = Object::parse(&changed) else { continue };
             let judged = times::read(&object);
-            let judged = judged.and_then(|times| judge(&object, &rules.issuers[0].clone(), times, &rules, now, &mut Steps::default()));
+            let judged = judged
+                .and_then(|times| judge(&object, &rules.issuers[0].clone(), times, &rules, now, &mut Steps::default()));
             let Ok(verified) = judged else { continue };
             let claims: Map<String, Value> = serde_json::from_slice(&changed).unwrap();
             assert!(should_pass(&claims), "{claims:?}");
