@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 13] = [
     &["error", "future", "json", "lock", "meter", "name", "scope", "scoped", "signature", "time", "trace"],
     &["flight", "guide", "http"],
     &["rejection"],
-    &["respond"],
+    &["explain", "respond"],
     &["issuer"],
     &["token"],
     &["change", "organization", "permissions"],

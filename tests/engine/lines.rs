@@ -31,14 +31,19 @@ impl Lines {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Waits for so many lines, and takes them: whole, but for times and the issuer's address.
-    pub(crate) async fn take(&self, count: usize) -> Vec<Value> {
+    /// Waits for so many lines.
+    pub(crate) async fn wait_for(&self, count: usize) {
         for _ in 0..20_000 {
             if self.text().matches('\n').count() >= count {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Waits for so many lines, and takes them: whole, but for times and the issuer's address.
+    pub(crate) async fn take(&self, count: usize) -> Vec<Value> {
+        self.wait_for(count).await;
         let text = std::mem::take(&mut *self.0.lock().unwrap());
         let lines: Vec<Value> = String::from_utf8(text)
             .unwrap()

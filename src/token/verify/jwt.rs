@@ -14,7 +14,7 @@ use crate::issuer::keys::{Arrival, KeyRefusal, Lookup, Sought};
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::json::Object;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
-use crate::signature::VerifyingKey;
+use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
 use crate::token::AccessToken;
 use crate::token::received::{Received, difference};

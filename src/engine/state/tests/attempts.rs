@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::engine::{Need, Stop};
+use crate::explain::Steps;
 use crate::signature::VerifyingKey;
 use crate::token::AccessToken;
 use crate::token::verify::{Search, verify};
@@ -42,8 +43,9 @@ impl Keys {
     fn verify(&self, token: &str, failed: &mut Vec<Arc<VerifyingKey>>, permits: &mut u32) -> Result<AccessToken, Stop> {
         let layer = self.server.require(authenticated()).unwrap();
         let state = layer.requirement().state();
+        let search = Search { awaited: None, failed, steps: &mut Steps::default() };
         let permit = || permits.checked_sub(1).map(|left| *permits = left);
-        verify(token, &state.entries.load(), state.clock.now(), Search { awaited: None, failed }, permit)
+        verify(token, &state.entries.load(), state.clock.now(), search, permit)
     }
 }
 
