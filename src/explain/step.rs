@@ -152,7 +152,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-#[allow(clippy::ref_option, reason = "as serde calls it")]
+#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn kind<S: Serializer>(kind: &Option<RejectionKind>, serializer: S) -> Result<S::Ok, S::Error> {
     match kind {
         Some(kind) => serializer.serialize_str(kind.as_str()),

@@ -224,9 +224,12 @@ fn compare(source: &RequestSource, scene: &mut Scene<'_, '_>, id: &str) -> Resul
 
 fn at_organization(source: &RequestSource, scene: &mut Scene<'_, '_>, of_token: Option<&str>) {
     if scene.steps.is_on() {
-        scene.steps.at(StepName::Organization, || match source.is_any() {
-            true => "an organization of the token".to_owned(),
-            false => format!("the organization of the request ({source}) is the token's"),
+        scene.steps.at(StepName::Organization, || {
+            if source.is_any() {
+                "an organization of the token".to_owned()
+            } else {
+                format!("the organization of the request ({source}) is the token's")
+            }
         });
         let requested = source.value(scene.request, scene.memory).ok().flatten();
         scene.steps.found(|| names(requested.as_deref(), of_token));

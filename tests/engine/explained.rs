@@ -104,18 +104,18 @@ pub(crate) fn check_steps(explanation: &Explanation) -> Result<(), String> {
     Ok(())
 }
 
+/// Status, headers and body.
+pub(crate) type Sent = (u16, Vec<(String, String)>, String);
+
 /// What the layer sends, as an explanation shows it.
-pub(crate) async fn sent(
-    requirement: &Requirement,
-    mut request: Parts,
-) -> Option<(u16, Vec<(String, String)>, String)> {
+pub(crate) async fn sent(requirement: &Requirement, mut request: Parts) -> Option<Sent> {
     let rejection = requirement.authorize(&mut request).await.err()?;
     let (head, body) = requirement.response(rejection, &request).into_parts();
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     Some((head.status.as_u16(), headers.collect(), String::from_utf8(body.to_vec()).unwrap()))
 }
 
-pub(crate) fn shown(explanation: &Explanation) -> Option<(u16, Vec<(String, String)>, String)> {
+pub(crate) fn shown(explanation: &Explanation) -> Option<Sent> {
     let response = explanation.response.clone()?;
     Some((response.status, response.headers, response.body))
 }

@@ -29,8 +29,8 @@ impl Observer for Seen {
         let mut line = format!("{} {}", record.outcome().as_str(), kind(record.kind()));
         if let Some(shadow) = record.shadow() {
             self.1.lock().unwrap().push(shadow.detail().unwrap_or_default().to_owned());
-            line +=
-                &format!(" | {} {} {}", shadow.agreement().as_str(), shadow.outcome().as_str(), kind(shadow.kind()));
+            let (agreement, outcome) = (shadow.agreement().as_str(), shadow.outcome().as_str());
+            line = format!("{line} | {agreement} {outcome} {}", kind(shadow.kind()));
         }
         self.0.lock().unwrap().push(line);
     }

@@ -66,6 +66,7 @@ impl Talk {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "what a source says")]
 fn of(scopes: &[&str]) -> Result<Permissions, SourceError> {
     Ok(Permissions::of(scopes.iter().copied()))
 }
