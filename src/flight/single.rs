@@ -76,6 +76,14 @@ where
         }
     }
 
+    /// Starts the task for `key` if there is none, and waits for nothing.
+    pub(crate) fn start<F>(&self, key: &K, work: impl Fn() -> F)
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.current(key, work);
+    }
+
     /// The task for a key, started if there is none.
     fn current<F>(&self, key: &K, work: impl Fn() -> F) -> Arc<Ended<T>>
     where

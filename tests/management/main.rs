@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[path = "../web/log.rs"]
+mod log;
+
 mod budgets;
 mod calls;
 mod canned;

@@ -1,5 +1,6 @@
 //! The Management API, asked by one snapshot.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -25,33 +26,35 @@ const TOTAL_NUMBER: &str = "total-number";
 pub(super) struct Api {
     /// `{base}/api`.
     pub(super) url: String,
-    pub(super) transport: Transport,
-    pub(super) tokens: Tokens,
+    pub(super) transport: Arc<Transport>,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) order: Order,
     pub(super) shared: Shared,
     /// The Management API has answered a question.
     pub(super) has_answered: AtomicBool,
 }
 
-/// A snapshot in the making.
-pub(super) struct Asking<'a> {
-    pub(super) api: &'a Api,
+/// A snapshot in the making. What it shares with others may be asked for beyond its end.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) api: Arc<Api>,
     /// All that it rests on was asked for after that.
     pub(super) began: Moment,
-    pub(super) allowance: Allowance<'a>,
+    pub(super) allowance: Arc<Allowance>,
 }
 
 impl Api {
     /// Begins a snapshot that needs about so many calls.
-    pub(super) async fn begin(&self, calls: usize) -> Result<Asking<'_>, SourceError> {
+    pub(super) async fn begin(self: &Arc<Self>, calls: usize) -> Result<Asking, SourceError> {
         let began = self.order.next();
-        Ok(Asking { api: self, began, allowance: self.transport.limits.admit(calls).await? })
+        let allowance = Arc::new(self.transport.limits.admit(calls).await?);
+        Ok(Asking { api: self.clone(), began, allowance })
     }
 }
 
 impl Api {
     /// Asks for next to nothing, unless it has answered before: credentials, resource and permission are right.
-    pub(super) async fn probe(&self) -> Result<(), SourceError> {
+    pub(super) async fn probe(self: &Arc<Self>) -> Result<(), SourceError> {
         if self.has_answered.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -65,7 +68,7 @@ impl Api {
     }
 }
 
-impl Asking<'_> {
+impl Asking {
     /// One record; `None` if there is no such thing.
     pub(super) async fn record<T>(
         &self,
@@ -147,8 +150,8 @@ impl Asking<'_> {
 
     /// A token that the API refuses is renewed once. (Boxed by its callers: several of them are under way in one snapshot.)
     async fn get(&self, question: Question<'_>, query: &str) -> Result<Response<Bytes>, SourceError> {
-        let Api { tokens, transport, .. } = self.api;
-        let token = tokens.get(transport, &self.allowance).await?;
+        let tokens = &self.api.tokens;
+        let token = tokens.get(&self.allowance).await?;
         let answer = self.send(question, query, &token).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             tokens.served();
@@ -158,14 +161,14 @@ impl Asking<'_> {
             return Ok(answer);
         }
         tokens.refused(&token);
-        let token = tokens.get(transport, &self.allowance).await?;
+        let token = tokens.get(&self.allowance).await?;
         let answer = self.send(question, query, &token).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             let name = question.name();
             let error = SourceError::new(format!(
                 "{name}: status 401 for a new token: check management_resource, or self_hosted() for a server of your own"
             ));
-            tokens.fail(&token, error.clone(), transport);
+            tokens.fail(&token, error.clone());
             return Err(error);
         }
         tokens.served();

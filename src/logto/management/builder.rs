@@ -136,11 +136,13 @@ impl LogtoManagementBuilder {
         let base = base.trim_end_matches('/');
         let endpoint = format!("{base}/oidc/token");
         let endpoint = endpoint.parse().map_err(|_| wrong_base(&self.base_url, "not a URL"))?;
-        let limits = Limits::new(self.calls_in_flight, in_window, self.clock.clone());
+        let limits = Arc::new(Limits::new(self.calls_in_flight, in_window, self.clock.clone()));
+        let transport = Arc::new(Transport { fetch, limits, clock: self.clock });
+        let tokens = Tokens::new(transport.clone(), endpoint, &self.client_id, &self.client_secret, &resource);
         let api = Api {
             url: format!("{base}/api"),
-            tokens: Tokens::new(endpoint, &self.client_id, &self.client_secret, &resource),
-            transport: Transport { fetch, limits, clock: self.clock },
+            tokens: Arc::new(tokens),
+            transport,
             order: Order::default(),
             shared: Shared::default(),
             has_answered: AtomicBool::new(false),

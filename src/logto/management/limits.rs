@@ -32,11 +32,12 @@ pub(super) enum Need {
 }
 
 /// The calls that one snapshot may make. Those that it has not made when it is dropped are given back.
-pub(super) struct Allowance<'a> {
-    limits: &'a Limits,
+pub(super) struct Allowance {
+    limits: Arc<Limits>,
     snapshot: u64,
     left: AtomicUsize,
-    asked: AtomicU64,
+    /// Of the snapshot as a whole, so that each wait has a place of its own.
+    asked: Arc<AtomicU64>,
 }
 
 /// A call is in flight until this is dropped.
@@ -54,10 +55,10 @@ impl Limits {
     }
 
     /// Lets a snapshot begin that will need about so many calls.
-    pub(super) async fn admit(&self, calls: usize) -> Result<Allowance<'_>, SourceError> {
+    pub(super) async fn admit(self: &Arc<Self>, calls: usize) -> Result<Allowance, SourceError> {
         let snapshot = self.snapshots.fetch_add(1, Ordering::Relaxed);
         self.wait_for(Place { snapshot, number: 0 }, calls).await?;
-        Ok(Allowance { limits: self, snapshot, left: AtomicUsize::new(calls), asked: AtomicU64::new(0) })
+        Ok(Allowance { limits: self.clone(), snapshot, left: AtomicUsize::new(calls), asked: Arc::default() })
     }
 
     /// How many calls may begin now.
@@ -117,32 +118,41 @@ fn error(refusal: Refusal) -> SourceError {
     SourceError::new(why).retry_after(wait).not_asked()
 }
 
-impl<'a> Allowance<'a> {
-    pub(super) fn has_foreseen(&self) -> bool {
-        self.left.load(Ordering::Relaxed) > 0
+impl Allowance {
+    /// Sets one of the calls aside that were foreseen, for a task that may outlive the snapshot.
+    pub(super) fn foreseen(&self) -> Option<Arc<Self>> {
+        self.take(1).then(|| self.of_one())
     }
 
-    /// Whether there is one more call for what is shared, at once. One of those foreseen is left to what follows.
-    pub(super) fn may_ask(&self, need: Need) -> bool {
-        if self.left.load(Ordering::Relaxed) > 1 {
-            return true;
+    /// Sets one call aside for what is shared, if it can begin at once. One of those foreseen is left to what follows.
+    pub(super) fn reserve(&self, need: Need) -> Option<Arc<Self>> {
+        if self.take(2) {
+            return Some(self.of_one());
         }
         let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let mut budget = self.limits.budget();
         let spare = if need == Need::Refresh { budget.spare() } else { 0 };
         let place = Place { snapshot: self.snapshot, number };
         let is_granted = budget.take(place, spare, self.limits.clock.now().monotonic);
-        if is_granted {
-            self.left.fetch_add(1, Ordering::Relaxed);
-        }
-        is_granted
+        drop(budget);
+        is_granted.then(|| self.of_one())
+    }
+
+    /// Takes one of the calls that are left, if there are as many as `least`.
+    fn take(&self, least: usize) -> bool {
+        let take = |left: usize| if left >= least { left.checked_sub(1) } else { None };
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+
+    fn of_one(&self) -> Arc<Self> {
+        let (limits, asked) = (self.limits.clone(), self.asked.clone());
+        Arc::new(Self { limits, snapshot: self.snapshot, left: AtomicUsize::new(1), asked })
     }
 
     /// The turn for one call, which begins now. One that was not foreseen is asked for first.
-    pub(super) async fn turn(&self) -> Result<Turn<'a>, SourceError> {
-        let limits = self.limits;
-        let take = |left: usize| left.checked_sub(1);
-        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, SourceError> {
+        let limits = &*self.limits;
+        if !self.take(1) {
             let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
             limits.wait_for(Place { snapshot: self.snapshot, number }, 1).await?;
         }
@@ -155,9 +165,10 @@ impl<'a> Allowance<'a> {
     }
 }
 
-impl Drop for Allowance<'_> {
+impl Drop for Allowance {
     fn drop(&mut self) {
-        drop(Unused(self.limits, *self.left.get_mut()));
+        let left = *self.left.get_mut();
+        drop(Unused(&self.limits, left));
     }
 }
 
@@ -208,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_leaves_the_queue_stands_in_nobodys_way() {
-        let limits = Limits::new(16, 3, Arc::new(Still));
+        let limits = Arc::new(Limits::new(16, 3, Arc::new(Still)));
         let held = limits.admit(2).await.unwrap();
         assert!(timeout(Duration::from_millis(10), limits.admit(3)).await.is_err());
         let small = timeout(Duration::from_millis(10), limits.admit(1)).await;
@@ -218,8 +229,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn calls_that_are_set_aside_are_counted_before_they_begin() {
+        let limits = Arc::new(Limits::new(16, 6, Arc::new(Still)));
+        let snapshot = limits.admit(3).await.unwrap();
+        let reserved: Vec<_> = (0..10).map_while(|_| snapshot.reserve(Need::Missing)).collect();
+        // Two of those foreseen, and the three that nobody has.
+        assert_eq!(reserved.len(), 5);
+        assert!(snapshot.foreseen().is_some() && snapshot.foreseen().is_none());
+        drop((snapshot, reserved));
+        assert!(limits.admit(6).await.is_ok(), "what was not begun is given back");
+    }
+
+    #[tokio::test]
     async fn what_is_given_back_is_granted_at_once() {
-        let limits = Limits::new(16, 3, Arc::new(Still));
+        let limits = Arc::new(Limits::new(16, 3, Arc::new(Still)));
         let held = limits.admit(3).await.unwrap();
         let give_back = async {
             tokio::time::sleep(Duration::from_millis(10)).await;

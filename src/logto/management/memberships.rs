@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::future::try_join;
+
 use super::api::Asking;
 use super::question::Question;
 use super::records::{self, Membership, Party};
-use super::together::try_both;
 use crate::permissions::source::{Permissions, SourceError};
 
 /// In which organizations a client may act for a user.
@@ -28,7 +29,7 @@ impl Through {
     }
 }
 
-impl Asking<'_> {
+impl Asking {
     /// Anything but a clear yes is no: a client that cannot be classified reaches no organization, and one that requires
     /// MFA grants nothing to a user without.
     pub(super) async fn memberships_of_user(
@@ -39,7 +40,7 @@ impl Asking<'_> {
     ) -> Result<Permissions, SourceError> {
         let own = self.list(Question::UserOrganizations(user), records::membership);
         let global = self.list(Question::UserRoles(user), records::id);
-        let asked = try_both(self.may_act(user), try_both(try_both(own, global), self.through(user, client)));
+        let asked = try_join(self.may_act(user), try_join(try_join(own, global), self.through(user, client)));
         let (may_act, ((own, global), through)) = asked.await?;
         let (true, Some(mut own), Some(global)) = (may_act, own, global) else { return Ok(Permissions::none()) };
         own.retain(|membership| through.reaches(&membership.organization));

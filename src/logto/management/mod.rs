@@ -14,7 +14,6 @@ mod retry_after;
 mod roles;
 mod shared;
 mod snapshot;
-mod together;
 mod token;
 mod transport;
 

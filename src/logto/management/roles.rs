@@ -4,18 +4,19 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::api::Asking;
 use super::limits::Need;
 use super::question::Question;
 use super::records::{self, Template};
 use super::shared::{Answer, Pairs, Want};
-use super::together::try_all;
 use crate::permissions::source::SourceError;
 
 /// The calls of a look-up beside those for roles, as a rule.
 const OTHER_CALLS: usize = 5;
 
-impl Asking<'_> {
+impl Asking {
     /// The scopes of the organization itself that these of its roles hold.
     pub(super) async fn organization_scopes(&self, roles: &[String]) -> Result<Vec<String>, SourceError> {
         if roles.is_empty() {
@@ -51,7 +52,7 @@ impl Asking<'_> {
     pub(super) async fn global_scopes(&self, roles: &[String], indicator: &str) -> Result<Vec<String>, SourceError> {
         let want = self.want(roles.len());
         let known = Want { is_content: true, ..want };
-        let read = try_all(roles.iter().map(|role| self.role(role, known, Need::Missing))).await?;
+        let read = try_join_all(roles.iter().map(|role| self.role(role, known, Need::Missing))).await?;
         let missing = read.iter().filter(|answer| answer.is_none()).count();
         if missing > 0 {
             return Err(self.api.transport.limits.short_of(missing + OTHER_CALLS));
@@ -59,7 +60,7 @@ impl Asking<'_> {
         let mut oldest_first: Vec<(Option<Duration>, &String)> =
             roles.iter().map(|role| (self.api.shared.role(role).asked_at(), role)).collect();
         oldest_first.sort_unstable();
-        let current = try_all(oldest_first.iter().map(|(_, role)| self.role(role, want, Need::Refresh))).await?;
+        let current = try_join_all(oldest_first.iter().map(|(_, role)| self.role(role, want, Need::Refresh))).await?;
         if current.iter().any(Option::is_none) {
             return Err(self.api.transport.limits.short_of(OTHER_CALLS));
         }
@@ -68,34 +69,38 @@ impl Asking<'_> {
     }
 
     async fn template(&self) -> Result<Arc<Template>, SourceError> {
-        self.shared(&self.api.shared.template, async {
-            let roles = self.list(Question::OrganizationRoles, records::template_role).await?;
+        let ask = |asking: Self| async move {
+            let roles = asking.list(Question::OrganizationRoles, records::template_role).await?;
             Ok(roles.unwrap_or_default().into_iter().collect())
-        })
-        .await
+        };
+        self.shared(&self.api.shared.template, ask).await
     }
 
     async fn resources(&self) -> Result<Arc<Pairs>, SourceError> {
-        self.shared(&self.api.shared.resources, async {
-            Ok(self.list(Question::Resources, records::resource).await?.unwrap_or_default())
-        })
-        .await
+        let ask = |asking: Self| async move {
+            Ok(asking.list(Question::Resources, records::resource).await?.unwrap_or_default())
+        };
+        self.shared(&self.api.shared.resources, ask).await
     }
 
     /// A role that is gone meanwhile holds nothing.
     async fn role(&self, id: &str, want: Want, need: Need) -> Result<Option<Arc<Pairs>>, SourceError> {
-        let ask = async { Ok(self.list(Question::RoleScopes(id), records::role_scope).await?.unwrap_or_default()) };
+        let ask = |allowance| {
+            let (asking, id) = (Self { allowance, ..self.clone() }, id.to_owned());
+            async move { Ok(asking.list(Question::RoleScopes(&id), records::role_scope).await?.unwrap_or_default()) }
+        };
         let answer = self.api.shared.role(id);
-        answer.get(want, &self.api.order, || self.now(), || self.allowance.may_ask(need), ask).await
+        answer.get(want, &self.api.order, || self.now(), || self.allowance.reserve(need), ask).await
     }
 
-    async fn shared<T>(
-        &self,
-        answer: &Answer<T>,
-        ask: impl Future<Output = Result<T, SourceError>>,
-    ) -> Result<Arc<T>, SourceError> {
-        let may_ask = || self.allowance.has_foreseen() || self.allowance.may_ask(Need::Missing);
-        let found = answer.get(self.want(0), &self.api.order, || self.now(), may_ask, ask).await?;
+    async fn shared<T, F>(&self, answer: &Answer<T>, ask: impl Fn(Self) -> F) -> Result<Arc<T>, SourceError>
+    where
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<T, SourceError>> + Send + 'static,
+    {
+        let reserve = || self.allowance.foreseen().or_else(|| self.allowance.reserve(Need::Missing));
+        let ask = |allowance| ask(Self { allowance, ..self.clone() });
+        let found = answer.get(self.want(0), &self.api.order, || self.now(), reserve, ask).await?;
         found.ok_or_else(|| self.api.transport.limits.short_of(OTHER_CALLS))
     }
 

@@ -5,16 +5,23 @@
 //! that was read a while ago serves on, so that a look-up of more calls than a window has comes to an end.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::records::Template;
+use crate::flight::{NO_RUNTIME, Panicked, SingleFlight, Unfinished};
 use crate::lock::lock;
 use crate::permissions::source::SourceError;
 
+/// A list of many pages is read by then.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Longer than any task takes.
+const MOST_WAIT: Duration = Duration::from_secs(12);
+/// A snapshot waits for the task under way, which began before it, and for the next one. Others may be short of calls.
+const MOST_TASKS: usize = 16;
 /// More roles than that, and those known are forgotten: it costs calls and changes no answer.
 const MOST_ROLES: usize = 4096;
 
@@ -77,11 +84,10 @@ pub(super) struct Want {
     pub(super) is_content: bool,
 }
 
-/// What is known of the answer to one question.
+/// What is known of the answer to one question. It is asked by one task for all who want it.
 pub(super) struct Answer<T> {
-    last: Mutex<Last<T>>,
-    /// Whoever has the turn asks; the others wait for what comes of it.
-    turn: Semaphore,
+    last: Arc<Mutex<Last<T>>>,
+    asking: SingleFlight<(), ()>,
 }
 
 struct Last<T> {
@@ -93,36 +99,49 @@ struct Last<T> {
 
 type Outcome<T> = Result<Arc<T>, SourceError>;
 
-impl<T> Answer<T> {
-    /// The answer that is wanted: one asked for since the snapshot began, or `ask`'s. If `may_ask` says no, one that serves
-    /// on; `None` if there is none.
-    pub(super) async fn get(
+impl<T: Send + Sync + 'static> Answer<T> {
+    /// The answer that is wanted: one asked for since the snapshot began, or `ask`'s. If `reserve` has no call for that, one
+    /// that serves on; `None` if there is none.
+    pub(super) async fn get<R, F>(
         &self,
         want: Want,
         order: &Order,
         now: impl Fn() -> Duration,
-        may_ask: impl FnOnce() -> bool,
-        ask: impl Future<Output = Result<T, SourceError>>,
-    ) -> Result<Option<Arc<T>>, SourceError> {
+        reserve: impl Fn() -> Option<R>,
+        ask: impl Fn(R) -> F,
+    ) -> Result<Option<Arc<T>>, SourceError>
+    where
+        F: Future<Output = Result<T, SourceError>> + Send + 'static,
+    {
         let known = || self.current(want.began).or_else(|| self.kept(want).filter(|_| want.is_content).map(Ok));
-        if let Some(outcome) = known() {
-            return outcome.map(Some);
+        let is_short = AtomicBool::new(false);
+        let work = || {
+            let begun = reserve().map(|call| (order.next(), now(), ask(call)));
+            is_short.store(begun.is_none(), Ordering::Relaxed);
+            let last = self.last.clone();
+            async move {
+                if let Some((asked, at, ask)) = begun {
+                    let late = |_| Err(SourceError::new(format!("no answer within {LIMIT:?}")));
+                    let outcome = timeout(LIMIT, ask).await.unwrap_or_else(late).map(Arc::new);
+                    lock(&last).land(asked, at, outcome);
+                }
+            }
+        };
+        for _ in 0..MOST_TASKS {
+            if let Some(outcome) = known() {
+                return outcome.map(Some);
+            }
+            if is_short.load(Ordering::Relaxed) {
+                return Ok(self.kept(want));
+            }
+            match self.asking.join((), MOST_WAIT, work).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Panicked)) => return Err(SourceError::new("the HTTP client panicked")),
+                Err(Unfinished::NoRuntime) => return Err(SourceError::new(NO_RUNTIME).not_asked()),
+                Err(Unfinished::Late) => return Err(SourceError::new(format!("no answer within {MOST_WAIT:?}"))),
+            }
         }
-        let _turn = self.turn.acquire().await.map_err(SourceError::new)?;
-        if let Some(outcome) = known() {
-            return outcome.map(Some);
-        }
-        if !may_ask() {
-            return Ok(self.kept(want));
-        }
-        let (asked, at) = (order.next(), now());
-        let outcome = ask.await.map(Arc::new);
-        let mut last = lock(&self.last);
-        if let Ok(answer) = &outcome {
-            last.good = Some((asked, at, answer.clone()));
-        }
-        last.outcome = Some((asked, outcome.clone()));
-        outcome.map(Some)
+        known().transpose()
     }
 
     fn current(&self, began: Moment) -> Option<Outcome<T>> {
@@ -143,9 +162,19 @@ impl<T> Answer<T> {
     }
 }
 
+impl<T> Last<T> {
+    fn land(&mut self, asked: Moment, at: Duration, outcome: Outcome<T>) {
+        if let Ok(answer) = &outcome {
+            self.good = Some((asked, at, answer.clone()));
+        }
+        self.outcome = Some((asked, outcome));
+    }
+}
+
 impl<T> Default for Answer<T> {
     fn default() -> Self {
-        Self { last: Mutex::new(Last { outcome: None, good: None }), turn: Semaphore::new(1) }
+        let last = Last { outcome: None, good: None };
+        Self { last: Arc::new(Mutex::new(last)), asking: SingleFlight::default() }
     }
 }
 

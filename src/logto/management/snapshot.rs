@@ -2,15 +2,18 @@
 //!
 //! First what is the subject's own is asked for, each time, then what its roles hold.
 
+use std::sync::Arc;
+
+use futures_util::future::try_join;
+
 use super::api::{Api, Asking};
 use super::question::Question;
 use super::records;
-use super::together::try_both;
 use crate::permissions::source::{PermissionModel, PermissionQuery, Permissions, SourceError};
 use crate::token::SubjectKind;
 
 /// What the subject of a query holds now.
-pub(super) async fn permissions(api: &Api, query: &PermissionQuery) -> Result<Permissions, SourceError> {
+pub(super) async fn permissions(api: &Arc<Api>, query: &PermissionQuery) -> Result<Permissions, SourceError> {
     use PermissionModel::{Memberships, Organization, Resource, ResourceInOrganization};
     let id = query.subject_id();
     let is_user = match query.subject_kind() {
@@ -40,10 +43,10 @@ pub(super) async fn permissions(api: &Api, query: &PermissionQuery) -> Result<Pe
 }
 
 /// The models.
-impl Asking<'_> {
+impl Asking {
     async fn user_in_organization(&self, user: &str, organization: &str) -> Result<Permissions, SourceError> {
         let scopes = self.list(Question::OrganizationUserScopes(organization, user), records::name);
-        let (may_act, scopes) = try_both(self.may_act(user), scopes).await?;
+        let (may_act, scopes) = try_join(self.may_act(user), scopes).await?;
         let scopes = scopes.unwrap_or_default();
         if !may_act {
             return Ok(Permissions::none());
@@ -76,10 +79,10 @@ impl Asking<'_> {
             }
         };
         let global = self.list(Question::UserRoles(user), records::id);
-        let (may_act, (own, global)) = try_both(self.may_act(user), try_both(own, global)).await?;
+        let (may_act, (own, global)) = try_join(self.may_act(user), try_join(own, global)).await?;
         let (true, Some(own), Some(global)) = (may_act, own, global) else { return Ok(Permissions::none()) };
         let by_template = self.resource_scopes(&own, indicator);
-        let (mut scopes, by_roles) = try_both(by_template, self.global_scopes(&global, indicator)).await?;
+        let (mut scopes, by_roles) = try_join(by_template, self.global_scopes(&global, indicator)).await?;
         scopes.extend(by_roles);
         Ok(Permissions::of(scopes))
     }
@@ -105,7 +108,7 @@ impl Asking<'_> {
 }
 
 /// What is the subject's own.
-impl Asking<'_> {
+impl Asking {
     /// Whether a user exists and is not suspended.
     pub(super) async fn may_act(&self, user: &str) -> Result<bool, SourceError> {
         let suspended = self.record(Question::User(user), |body| records::is_suspended(body, user)).await?;

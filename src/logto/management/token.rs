@@ -1,17 +1,18 @@
-//! Asking for the access token: once for all who need one.
+//! Asking for the access token: by one task for all who need it.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
-use tokio::sync::Semaphore;
 
 use super::credential::{self, Advice, Credential, Granted, Token};
 use super::limits::Allowance;
 use super::transport::Transport;
+use crate::flight::{NO_RUNTIME, Panicked, SingleFlight, Unfinished};
 use crate::http::percent::encode;
 use crate::json::Object;
 use crate::lock::lock;
@@ -19,6 +20,10 @@ use crate::permissions::source::SourceError;
 
 const NAME: &str = "POST /oidc/token";
 const MOST_BYTES: usize = 64 * 1024;
+/// Longer than the task takes: it waits for its turn, and for the answer.
+const MOST_WAIT: Duration = Duration::from_secs(6);
+/// Tokens that end before they can be used.
+const MOST_TASKS: usize = 3;
 
 /// The client's credentials, and the token that they are good for.
 pub(super) struct Tokens {
@@ -28,12 +33,12 @@ pub(super) struct Tokens {
     authorization: HeaderValue,
     form: Bytes,
     credential: Mutex<Credential>,
-    /// Whoever has the turn asks; the others wait for what comes of it.
-    turn: Semaphore,
+    asking: SingleFlight<(), ()>,
+    transport: Arc<Transport>,
 }
 
 impl Tokens {
-    pub(super) fn new(endpoint: Uri, client_id: &str, secret: &str, resource: &str) -> Self {
+    pub(super) fn new(transport: Arc<Transport>, endpoint: Uri, client_id: &str, secret: &str, resource: &str) -> Self {
         // RFC 6749 section 2.3.1: both parts are form-encoded before they are joined.
         let pair = BASE64_STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret)));
         // Base64 stands in a header as it is.
@@ -46,39 +51,51 @@ impl Tokens {
             authorization,
             form: format!("grant_type=client_credentials&resource={}&scope=all", encode(resource)).into(),
             credential: Mutex::default(),
-            turn: Semaphore::new(1),
+            asking: SingleFlight::default(),
+            transport,
         }
     }
 
-    /// The token, asked for if need be.
-    pub(super) async fn get(&self, transport: &Transport, allowance: &Allowance<'_>) -> Result<Token, SourceError> {
-        let advice = self.credential().ask(transport.now().monotonic);
-        let _turn = match advice {
-            Advice::Use(token) => return Ok(token),
-            Advice::Failed(error) => return Err(error),
-            Advice::Renew(None) => self.turn.acquire().await.map_err(SourceError::new)?,
-            Advice::Renew(Some(held)) => match self.turn.try_acquire() {
-                Ok(turn) => turn,
-                Err(_) => return Ok(held),
-            },
-        };
-        let asked = transport.now().monotonic;
-        let advice = self.credential().ask(asked);
-        let held = match advice {
-            Advice::Use(token) => return Ok(token),
-            Advice::Failed(error) => return Err(error),
-            Advice::Renew(held) => held,
-        };
-        let outcome = self.fetch(transport, allowance).await;
-        let mut credential = self.credential();
-        if let (Err(error), Some(_)) = (&outcome, &held) {
-            tracing::warn!(target: "orgate", %error, "the Management API's token was not renewed, the old one serves on");
+    /// The token, asked for if need be, by one task for all who need it.
+    pub(super) async fn get(self: &Arc<Self>, allowance: &Arc<Allowance>) -> Result<Token, SourceError> {
+        let work = || self.renewal(allowance);
+        for _ in 0..MOST_TASKS {
+            let advice = self.credential().ask(self.transport.now().monotonic);
+            match advice {
+                Advice::Use(token) => return Ok(token),
+                Advice::Failed(error) => return Err(error),
+                Advice::Renew(Some(held)) => {
+                    self.asking.start(&(), work);
+                    return Ok(held);
+                }
+                Advice::Renew(None) => match self.asking.join((), MOST_WAIT, work).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(Panicked)) => return Err(SourceError::new(format!("{NAME}: the HTTP client panicked"))),
+                    Err(Unfinished::NoRuntime) => return Err(SourceError::new(NO_RUNTIME).not_asked()),
+                    Err(Unfinished::Late) => {
+                        return Err(SourceError::new(format!("{NAME}: no answer within {MOST_WAIT:?}")));
+                    }
+                },
+            }
         }
-        credential.land(outcome, asked, transport.now().monotonic);
-        match credential.ask(transport.now().monotonic) {
-            Advice::Use(token) | Advice::Renew(Some(token)) => Ok(token),
-            Advice::Failed(error) => Err(error),
-            Advice::Renew(None) => Err(SourceError::new(format!("{NAME}: a token that has ended"))),
+        Err(SourceError::new(format!("{NAME}: tokens that have ended")))
+    }
+
+    /// Asks for a token, unless that was done meanwhile.
+    fn renewal(self: &Arc<Self>, allowance: &Arc<Allowance>) -> impl Future<Output = ()> + Send + 'static {
+        let asked = self.transport.now().monotonic;
+        let held = match self.credential().ask(asked) {
+            Advice::Renew(held) => Some(held.is_some()),
+            Advice::Use(_) | Advice::Failed(_) => None,
+        };
+        let (tokens, allowance) = (self.clone(), allowance.clone());
+        async move {
+            let Some(is_held) = held else { return };
+            let outcome = tokens.fetch(&allowance).await;
+            if let (Err(error), true) = (&outcome, is_held) {
+                tracing::warn!(target: "orgate", %error, "the Management API's token was not renewed, the old one serves on");
+            }
+            tokens.credential().land(outcome, asked, tokens.transport.now().monotonic);
         }
     }
 
@@ -93,13 +110,13 @@ impl Tokens {
     }
 
     /// The API refuses tokens that were just granted.
-    pub(super) fn fail(&self, token: &Token, error: SourceError, transport: &Transport) {
+    pub(super) fn fail(&self, token: &Token, error: SourceError) {
         let mut credential = self.credential();
         credential.refused(token);
-        credential.fail(error, transport.now().monotonic);
+        credential.fail(error, self.transport.now().monotonic);
     }
 
-    async fn fetch(&self, transport: &Transport, allowance: &Allowance<'_>) -> Result<Granted, SourceError> {
+    async fn fetch(&self, allowance: &Allowance) -> Result<Granted, SourceError> {
         let mut request = Request::new(self.form.clone());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.endpoint.clone();
@@ -107,13 +124,13 @@ impl Tokens {
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = transport.send(allowance, request, NAME, MOST_BYTES).await?;
+        let answer = self.transport.send(allowance, request, NAME, MOST_BYTES).await?;
         match answer.status() {
             StatusCode::OK => credential::read(answer.body()).map_err(|why| SourceError::new(format!("{NAME}: {why}"))),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(SourceError::new(self.refusal(&answer)))
             }
-            _ => Err(transport.unexpected(NAME, &answer)),
+            _ => Err(self.transport.unexpected(NAME, &answer)),
         }
     }
 
@@ -156,10 +173,17 @@ impl fmt::Debug for Tokens {
 mod tests {
     use super::*;
 
+    fn transport() -> Arc<Transport> {
+        let clock: Arc<dyn crate::time::Clock> = Arc::new(crate::time::SystemClock::new());
+        let fetch = crate::http::HttpClient::new().fetcher(&Uri::from_static("https://tenant.example")).unwrap();
+        let limits = Arc::new(super::super::limits::Limits::new(1, 10, clock.clone()));
+        Arc::new(Transport { fetch, limits, clock })
+    }
+
     #[test]
     fn credentials_are_encoded_before_they_are_joined() {
         let endpoint = Uri::from_static("https://tenant.example/oidc/token");
-        let tokens = Tokens::new(endpoint, "a:b", "p+ä %", "https://default.logto.app/api");
+        let tokens = Tokens::new(transport(), endpoint, "a:b", "p+ä %", "https://default.logto.app/api");
         let header = tokens.authorization.to_str().unwrap().strip_prefix("Basic ").unwrap();
         assert_eq!(BASE64_STANDARD.decode(header).unwrap(), b"a%3Ab:p%2B%C3%A4%20%25");
         let form = "grant_type=client_credentials&resource=https%3A%2F%2Fdefault.logto.app%2Fapi&scope=all";

@@ -20,7 +20,7 @@ const DEFAULT_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) struct Transport {
     pub(super) fetch: Arc<dyn Fetch>,
-    pub(super) limits: Limits,
+    pub(super) limits: Arc<Limits>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -32,7 +32,7 @@ impl Transport {
     /// Sends a request when it is its turn, and reads the whole answer, whatever its status is. `name` is for messages.
     pub(super) async fn send(
         &self,
-        allowance: &Allowance<'_>,
+        allowance: &Allowance,
         request: Request<Bytes>,
         name: &str,
         most_bytes: usize,

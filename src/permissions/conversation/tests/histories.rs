@@ -82,8 +82,31 @@ fn ages(random: &mut Random, most: usize) -> (Vec<f64>, usize) {
     ([first].into_iter().chain(ages).collect(), young)
 }
 
+/// What happened in histories, so that none of it is missing from the test.
+#[derive(Debug, Default)]
+struct Seen {
+    answers: u32,
+    passes: u32,
+    nones: u32,
+    /// The most answers that counted in one conversation, by the kind of the permission.
+    counted: [u32; 3],
+    devices: usize,
+}
+
+impl Seen {
+    fn and(self, other: &Self) -> Self {
+        Self {
+            answers: self.answers + other.answers,
+            passes: self.passes + other.passes,
+            nones: self.nones + other.nones,
+            counted: std::array::from_fn(|kind| self.counted[kind].max(other.counted[kind])),
+            devices: self.devices.max(other.devices),
+        }
+    }
+}
+
 /// One history; what went wrong, if something did.
-fn live(seed: u64) -> Result<(), String> {
+fn live(seed: u64) -> Result<Seen, String> {
     let mut random = Random::new(seed);
     let kind = [Kind::OrganizationPermission, Kind::ApiScope, Kind::Machine][random.below(3)];
     let ahead = [0.0, 60.0, -60.0, random.up_to(120.0) - 60.0][random.below(4)];
@@ -115,6 +138,7 @@ fn live(seed: u64) -> Result<(), String> {
         life.renews_at = life.renews_at.max(life.asks_at + 0.01);
         lives.push(life);
     }
+    let mut seen = Seen { devices: lives.len(), ..Seen::default() };
     world.time = change;
     world.holds = !world.holds;
     if random.is(15) {
@@ -137,6 +161,10 @@ fn live(seed: u64) -> Result<(), String> {
             continue;
         }
         let verdict = world.show(&mut life.device);
+        seen.answers += 1;
+        seen.passes += u32::from(verdict == Verdict::Pass);
+        seen.nones += u32::from(verdict == Verdict::Told(Nothing));
+        seen.counted[kind as usize] = seen.counted[kind as usize].max(world.counted);
         if world.counted > 7 {
             return Err(format!("{} answers counted", world.counted));
         }
@@ -162,11 +190,20 @@ fn live(seed: u64) -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    Ok(seen)
 }
 
 #[test]
 fn none_is_said_only_when_nothing_helps_and_conversations_end() {
-    let wrong: Vec<_> = (0..histories()).filter_map(|seed| live(seed).err().map(|why| (seed, why))).collect();
+    let (mut seen, mut wrong) = (Seen::default(), Vec::new());
+    for seed in 0..histories() {
+        match live(seed) {
+            Ok(one) => seen = seen.and(&one),
+            Err(why) => wrong.push((seed, why)),
+        }
+    }
+    println!("{} histories: {seen:?}", histories());
     assert!(wrong.is_empty(), "{} histories, first: {:?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+    assert!(seen.passes > 0 && seen.nones > 0 && seen.devices == 20, "{seen:?}");
+    assert_eq!(seen.counted, [7, 4, 4], "a source that always disagrees takes every step");
 }
