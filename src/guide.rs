@@ -28,3 +28,7 @@ pub mod issuers {
 /// Records, metrics, traces and alerts: what a server shows about its decisions.
 #[doc = include_str!("../docs/guide/observability.md")]
 pub mod observability {}
+
+/// How soon a change at the issuer takes effect, and what clients are told.
+#[doc = include_str!("../docs/guide/permission-freshness.md")]
+pub mod permission_freshness {}
