@@ -75,7 +75,7 @@ async fn question_goes_on_when_the_snapshot_that_asked_it_is_dropped() {
         }
     };
     let began = order.next();
-    assert!(tokio::time::timeout(Duration::from_millis(10), since(&answer, began, &order, ask)).await.is_err());
+    assert!(timeout(Duration::from_millis(10), since(&answer, began, &order, ask)).await.is_err());
     go_on.notify_one();
     assert_eq!(*since(&answer, began, &order, ask).await.unwrap(), 7);
     assert_eq!(asked.load(Ordering::SeqCst), 1);
