@@ -39,7 +39,7 @@ struct Reason {
     kid: Option<Box<str>>,
     clause: Option<Arc<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
-    challenges: Vec<HeaderValue>,
+    challenges: Option<Arc<[HeaderValue]>>,
     nonce: Option<HeaderValue>,
     tried_proof: bool,
     answer: Option<RejectionAnswer>,
@@ -70,7 +70,7 @@ impl Rejection {
             kid: None,
             clause: None,
             source: None,
-            challenges: Vec::new(),
+            challenges: None,
             nonce: None,
             tried_proof: false,
             answer: None,
@@ -166,8 +166,8 @@ impl Rejection {
     }
 
     /// Adds the finished challenges, one value for each scheme.
-    pub(crate) fn with_challenges(mut self, challenges: Vec<HeaderValue>) -> Self {
-        self.0.challenges = challenges;
+    pub(crate) fn with_challenges(mut self, challenges: Arc<[HeaderValue]>) -> Self {
+        self.0.challenges = Some(challenges);
         self
     }
 
@@ -201,13 +201,13 @@ impl Rejection {
     /// challenge, and before the response is built.
     #[must_use]
     pub fn challenges(&self) -> &[HeaderValue] {
-        &self.0.challenges
+        self.0.challenges.as_deref().unwrap_or_default()
     }
 
     /// Returns all challenges as one list (RFC 9110 section 5.3), for a protocol that carries a single value.
     #[must_use]
     pub fn challenge_list(&self) -> Option<HeaderValue> {
-        match &*self.0.challenges {
+        match self.challenges() {
             [] => None,
             [only] => Some(only.clone()),
             several => {
@@ -222,6 +222,11 @@ impl Rejection {
     #[must_use]
     pub fn description(&self) -> &'static str {
         self.0.description.unwrap_or(self.0.kind.description())
+    }
+
+    /// Whether kind and remediation say all that the client is told.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.description.is_none() && self.0.required.is_empty() && self.0.missing.is_empty()
     }
 
     /// What the client can do about it.
@@ -294,9 +299,9 @@ mod tests {
         let rejection = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "x");
         assert_eq!((rejection.challenges().len(), rejection.challenge_list()), (0, None));
         let bearer = HeaderValue::from_static("Bearer realm=\"a\"");
-        let one = rejection.clone().with_challenges(vec![bearer.clone()]);
+        let one = rejection.clone().with_challenges([bearer.clone()].into());
         assert_eq!((one.challenges(), one.challenge_list()), (&[bearer.clone()][..], Some(bearer.clone())));
-        let two = rejection.with_challenges(vec![bearer, HeaderValue::from_static("DPoP algs=\"ES256\"")]);
+        let two = rejection.with_challenges([bearer, HeaderValue::from_static("DPoP algs=\"ES256\"")].into());
         assert_eq!(two.challenge_list().unwrap(), "Bearer realm=\"a\", DPoP algs=\"ES256\"");
     }
 

@@ -89,6 +89,7 @@ impl<F: Future<Output = Response>> Future for GuardedFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         match self.project() {
+            GuardedProjection::Handling { response, nonce } if nonce.is_none() => response.poll(cx),
             GuardedProjection::Handling { response, nonce } => response.poll(cx).map(|mut response| {
                 nonce.add_to(response.headers_mut());
                 response

@@ -108,7 +108,11 @@ impl Changes {
     /// Applies changes of one issuer entry: when this returns, the next request is judged by them. `None` if there is no such
     /// entry.
     pub(crate) fn apply(self: &Arc<Self>, issuer: IssuerId, changes: impl IntoIterator<Item = Change>) -> Option<()> {
-        let mut after = After::default();
+        let (mut after, changes) = (After::default(), Vec::from_iter(changes));
+        let entry = self.entries.load().get(issuer).cloned()?;
+        for change in &changes {
+            self.invalidate_source(&entry, change.about(), Some(self.reported(change)));
+        }
         let order = self.lock();
         let entry = self.entries.load().get(issuer).cloned()?;
         for change in changes {
@@ -122,6 +126,9 @@ impl Changes {
     /// Applies a change that arrived from the log.
     pub(super) fn receive(self: &Arc<Self>, change: Change) {
         let mut after = After::default();
+        if let Some(entry) = self.entry_of(change.shared_issuer()) {
+            self.invalidate_source(&entry, change.about(), Some(self.reported(&change)));
+        }
         let mut order = self.lock();
         if let Some(entry) = self.entry_of(change.shared_issuer()) {
             self.apply_one(&entry, change, false, &mut after);
@@ -143,6 +150,9 @@ impl Changes {
 
     /// Changes may have been missed: whatever was remembered is as good as nothing.
     pub(super) fn missed(&self) {
+        for entry in self.entries.load().iter() {
+            self.invalidate_source(entry, &About::Everything, None);
+        }
         let _order = self.lock();
         for entry in self.entries.load().iter() {
             self.invalidate(entry, &About::Everything, false, None);
@@ -156,7 +166,7 @@ impl Changes {
         if change.effect() == Effect::Restored && since_epoch(change.at()) > latest {
             return after.refused.push(entry.rules.name.clone());
         }
-        let changed = Reported::new(since_epoch(change.at()), now.unix);
+        let changed = self.reported(&change);
         let change = change.clamped(latest);
         let fact = change.fact();
         let recorded = fact.map(|fact| self.revocations.record(entry.id(), fact.key(), fact.rank(), now));
@@ -192,6 +202,23 @@ impl Changes {
         after.told.push((fact.issuer().into(), recorded));
     }
 
+    fn reported(&self, change: &Change) -> Reported {
+        Reported::new(since_epoch(change.at()), self.clock.now().unix)
+    }
+
+    /// Has the source of an entry drop what a change that concerns everybody makes stale. It comes before the mark, since
+    /// whoever asks from the mark on must get what is true now, and without a lock, since it is code of the application.
+    pub(super) fn invalidate_source(&self, entry: &TrustedIssuer, about: &About, changed: Option<Reported>) {
+        let Some(source) = entry.permissions.as_ref().filter(|_| about.is_wide()) else { return };
+        if !entry.lasting.invalidations.is_news(about, changed) {
+            return;
+        }
+        let dropped = catch_unwind(AssertUnwindSafe(|| source.ask.invalidate()));
+        if dropped.is_err() {
+            tracing::error!(target: "orgate", issuer = &*entry.rules.name, "a permission source panicked");
+        }
+    }
+
     /// Whatever was asked before serves no more, if that is news.
     pub(super) fn invalidate(
         &self,
@@ -200,16 +227,6 @@ impl Changes {
         refuses_more: bool,
         changed: Option<Reported>,
     ) {
-        // What a source remembers goes first: whoever asks it from the mark on must get what is true now.
-        if let Some(source) = entry.permissions.as_ref().filter(|_| about.is_wide())
-            && entry.lasting.invalidations.is_news(about, changed)
-        {
-            // Under the lock, since the mark must come after it: a panic in it must not end the change.
-            let dropped = catch_unwind(AssertUnwindSafe(|| source.ask.invalidate()));
-            if dropped.is_err() {
-                tracing::error!(target: "orgate", issuer = &*entry.rules.name, "a permission source panicked");
-            }
-        }
         let at = Epoch::next();
         let is_news = entry.lasting.invalidations.note(about, at, changed, self.clock.now().monotonic);
         if is_news || refuses_more {

@@ -60,6 +60,7 @@ impl Changes {
         old: &Arc<TrustedIssuer>,
         update: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
     ) -> Option<Result<(), ConfigError>> {
+        self.invalidate_source(old, &About::Everything, None);
         let _order = self.lock();
         let entries = self.entries.load();
         entries.get(old.id()).filter(|entry| entry.rules.entry == old.rules.entry)?;
@@ -78,6 +79,7 @@ impl Changes {
 
     /// Removes an entry, and all that was known of it. `None` if it is not there.
     pub(crate) fn remove(&self, id: IssuerId) -> Option<()> {
+        self.invalidate_source(self.entries.load().get(id)?, &About::Everything, None);
         let _order = self.lock();
         let entries = self.entries.load();
         let entry = entries.get(id).cloned()?;

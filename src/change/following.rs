@@ -64,8 +64,9 @@ impl Following {
     }
 
     fn is_current(&self, now: Now) -> bool {
+        let until = self.current_until.load(Ordering::Acquire);
         // Without a log, and for one without a bound, at any time.
-        nanoseconds(now.monotonic) < self.current_until.load(Ordering::Acquire)
+        until == u64::MAX || nanoseconds(now.monotonic) < until
     }
 
     fn bound(&self) -> Option<super::Staleness> {

@@ -7,7 +7,7 @@ use super::evidence::{Evidence, Reached};
 use super::grant::Grant;
 use super::need::{Need, Question, Stop};
 use super::requirement::Requirement;
-use super::sender::{Confirmed, confirm, record};
+use super::sender::{Confirmed, Sender, confirm, record};
 use super::state::State;
 use crate::decision::DecisionView;
 use crate::explain::{StepName, shown};
@@ -16,7 +16,7 @@ use crate::organization::matched_route;
 use crate::policy::{CompiledPolicy, Granted, LiveView, View};
 use crate::rejection::Rejection;
 use crate::time::Now;
-use crate::token::bearer::Credentials;
+use crate::token::bearer::{Credentials, Scheme};
 use crate::token::verify as jwt;
 use crate::token::{AccessToken, bearer};
 
@@ -56,25 +56,8 @@ fn decide_inside(
     let scheme = credentials.scheme();
     evidence.steps.found(|| format!("{scheme:?} and {} bytes", credentials.as_bytes().len()));
     let token = authenticate(state, credentials, evidence, now)?;
-    let outer = outer.and_then(|outer| outer.sender_of(state, &token));
-    evidence.steps.at(StepName::Revocation, || "no change at the issuer that ends the token".to_owned());
-    let confirmed = judge_changes(state, &token, now).map_err(Stop::from).and_then(|()| {
-        evidence.steps.at(StepName::Sender, || expected_sender(&token));
-        confirm((&state.bindings, &state.permits), (scheme, &token), outer, request, evidence, now)
-    });
     let is_dry = evidence.is_explained() || requirement.rules().is_shadow_only();
-    let granted = confirmed.and_then(|confirmed| {
-        evidence.reached = Reached::Policy;
-        let granted = judge(state, requirement.rules(), &token, request, evidence, now, is_dry).and_then(|granted| {
-            evidence.reached = Reached::Proof;
-            Ok((granted, record(&state.bindings, &confirmed, token.subject(), request, evidence, now)?))
-        });
-        if let (Err(Stop::Need(_)), Confirmed::ByProof(proven)) = (&granted, confirmed) {
-            evidence.gather().proven = Some(proven);
-        }
-        granted
-    });
-    match granted {
+    match authorize(requirement, outer, (scheme, &token), request, evidence, now, is_dry) {
         Ok((granted, sender)) => {
             if let Some(decider) = state.decider.as_ref().filter(|_| granted.without_decision && !is_dry) {
                 decider.count_allowed_on_error();
@@ -86,6 +69,34 @@ fn decide_inside(
             Err(stop)
         }
     }
+}
+
+/// Whether a verified token still counts, its sender is confirmed and the policy is met. A proof is recorded last.
+fn authorize(
+    requirement: &Requirement,
+    outer: Option<&Grant>,
+    (scheme, token): (Scheme, &AccessToken),
+    request: &mut Parts,
+    evidence: &mut Evidence,
+    now: &Now,
+    is_dry: bool,
+) -> Result<(Granted, Sender), Stop> {
+    let state = requirement.state();
+    evidence.steps.at(StepName::Revocation, || "no change at the issuer that ends the token".to_owned());
+    state.changes.judge(token, *now)?;
+    evidence.steps.at(StepName::Sender, || expected_sender(token));
+    let outer = outer.and_then(|outer| outer.sender_of(state, token));
+    let confirmed = confirm((&state.bindings, &state.permits), (scheme, token), outer, request, evidence, now)?;
+    evidence.reached = Reached::Policy;
+    let rules = requirement.rules();
+    let outcome = judge_policy(state, rules, token, request, evidence, now, is_dry).and_then(|granted| {
+        evidence.reached = Reached::Proof;
+        Ok((granted, record(&state.bindings, &confirmed, token.subject(), request, evidence, now)?))
+    });
+    if let (Err(Stop::Need(_)), Confirmed::ByProof(proven)) = (&outcome, confirmed) {
+        evidence.gather().proven = Some(proven);
+    }
+    outcome
 }
 
 fn expected_credentials(max_bytes: usize, takes_proofs: bool) -> String {
@@ -183,14 +194,11 @@ fn introspected(
     });
     let answer = evidence.gathered().and_then(|gathered| gathered.answer.as_ref());
     // What has changed since the issuer was asked is asked again.
-    Some(match answer.filter(|answer| answer.is_true(issuer)) {
-        Some(answer) => answer.token(issuer, now).map_err(Stop::Reject),
-        None => Err(Stop::from(Need::Introspection(Question {
-            introspector: introspector.clone(),
-            token: token.into(),
-            issuer: issuer.clone(),
-        }))),
-    })
+    if let Some(answer) = answer.filter(|answer| answer.is_true(issuer)) {
+        return Some(answer.token(issuer, now).map_err(Stop::Reject));
+    }
+    let question = Question { introspector: introspector.clone(), token: token.into(), issuer: issuer.clone() };
+    Some(Err(Need::Introspection(Box::new(question)).into()))
 }
 
 /// After a wait: the issuer may be gone, and the token's time over. `false` if the issuer's settings are others now.
@@ -206,13 +214,8 @@ pub(super) fn still_trusted(state: &State, token: &AccessToken, now: Now) -> Res
     Ok(true)
 }
 
-/// Whether changes at the issuer leave the token valid.
-pub(super) fn judge_changes(state: &State, token: &AccessToken, now: &Now) -> Result<(), Rejection> {
-    state.changes.judge(token, *now)
-}
-
 /// Judges a policy by what is at hand. `is_dry`: nothing comes of it, and it is not counted.
-pub(super) fn judge(
+pub(super) fn judge_policy(
     state: &State,
     rules: &CompiledPolicy,
     token: &AccessToken,

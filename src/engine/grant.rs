@@ -32,7 +32,7 @@ pub struct Grant {
     requirement: Requirement,
     token: Option<AccessToken>,
     organization: Option<Organization>,
-    drift: Option<PermissionDrift>,
+    drift: Option<Box<PermissionDrift>>,
     /// Which clause of the policy passed.
     clause: Option<usize>,
     sender: Sender,
@@ -88,7 +88,7 @@ impl Grant {
     /// Returns how the token differs from what its subject holds now; `None` on routes without live permissions.
     #[must_use]
     pub fn permission_drift(&self) -> Option<&PermissionDrift> {
-        self.drift.as_ref()
+        self.drift.as_deref()
     }
 
     /// Returns the nonce that the response should hold as `DPoP-Nonce`: the client's next proof needs a newer one. The Tower

@@ -19,14 +19,14 @@ pub(crate) enum Stop {
     Need(Need),
 }
 
-/// What a decision lacks.
+/// What a decision lacks. Small, since every decision returns room for it.
 pub(crate) enum Need {
     /// A key of an issuer.
-    Key(MissingKey),
+    Key(Box<MissingKey>),
     /// A permit to check a signature.
     Permit,
     /// What the issuer says of an opaque token.
-    Introspection(Question),
+    Introspection(Box<Question>),
     /// What a subject holds now.
     Permissions(Box<WantedPermissions>),
     /// What a decision point says: all questions of one clause.

@@ -1,6 +1,6 @@
 //! Whether what was granted still stands.
 
-use super::decide::{judge_changes, still_trusted};
+use super::decide::still_trusted;
 use super::grant::Grant;
 use super::need::Stop;
 use super::requirement::Requirement;
@@ -25,7 +25,7 @@ pub(crate) fn recheck(requirement: &Requirement, grant: &Grant, now: &Now) -> Re
         let detail = "the key or the issuer of the token is gone";
         return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
     }
-    judge_changes(state, token, now)?;
+    state.changes.judge(token, *now)?;
     let of_token = |organization: &&Organization| organization.provenance() == OrganizationProvenance::Token;
     match grant.organization().filter(of_token) {
         Some(organization) => Ok(state.changes.judge_in(token, organization.id(), *now)?),

@@ -89,7 +89,8 @@ async fn fetch(state: &State, evidence: &mut Evidence, need: Need) -> Result<(),
             let permit = state.permits.acquire().await;
             evidence.gather().permit = Some(permit.inspect_err(|_| state.meter.note(|to| to.verification_refused()))?);
         }
-        Need::Introspection(Question { introspector, token, issuer }) => {
+        Need::Introspection(question) => {
+            let Question { introspector, token, issuer } = *question;
             evidence.gather().answer = Some(introspector.ask(&token, &issuer).await);
         }
         Need::Permissions(wanted) => {

@@ -43,6 +43,10 @@ impl NextNonce {
         self.0.as_deref()
     }
 
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn add_to(&mut self, headers: &mut HeaderMap) {
         if let Some(nonce) = self.0.take() {
             headers.insert(DPOP_NONCE, *nonce);

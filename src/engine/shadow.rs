@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::request::Parts;
 
 use super::agreement::Verdict;
-use super::decide::{decide, judge};
+use super::decide::{decide, judge_policy};
 use super::evidence::{Evidence, Reached};
 use super::grant::Grant;
 use super::need::{Need, Stop};
@@ -141,7 +141,7 @@ fn judge_beside(
             Err(bearer::missing(&request.headers).into())
         };
     };
-    let granted = judge(requirement.state(), rules, &token, request, evidence, now, true)?;
+    let granted = judge_policy(requirement.state(), rules, &token, request, evidence, now, true)?;
     match outcome {
         // Both policies are met, and the proof is not accepted.
         Err(rejection) if evidence.reached == Reached::Proof => Err(rejection.clone().into()),

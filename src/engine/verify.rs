@@ -2,7 +2,7 @@
 
 use tracing::Instrument;
 
-use super::decide::{authenticate, judge_changes};
+use super::decide::authenticate;
 use super::evidence::Evidence;
 use super::need::Stop;
 use super::resolve::until_settled;
@@ -20,7 +20,7 @@ pub(crate) async fn verify(state: &State, token: &str) -> Result<AccessToken, Re
     let decide = |evidence: &mut Evidence, now: &Now| {
         let credentials = Credentials::of(token, state.max_token_bytes)?;
         let token = authenticate(state, credentials, evidence, now)?;
-        judge_changes(state, &token, now)?;
+        state.changes.judge(&token, *now)?;
         judge_without_request(token.confirmation())?;
         Ok(token)
     };

@@ -46,8 +46,8 @@ pub trait PermissionSource: Send + Sync + 'static {
     }
 
     /// What many subjects have in common has changed: roles, a template, permissions. A source that keeps any of that drops
-    /// it. It is called while a change is applied, so it must not block or apply changes itself; a panic in it is caught. By default
-    /// nothing is kept.
+    /// it. It is called before a change takes effect, and the change waits for it, so it must not block. No lock is held
+    /// meanwhile, and a panic in it is caught. By default nothing is kept.
     fn invalidate(&self) {}
 
     /// Returns how many calls its own limit allows now: for [`Usage`](crate::server::Usage). By default it has no limit.

@@ -29,6 +29,8 @@ pub(crate) struct CompiledPolicy {
     pub(super) clauses: Box<[CompiledClause]>,
     policy: Policy,
     text: String,
+    asks_decisions: bool,
+    is_live: bool,
     shadow: Option<Box<Self>>,
 }
 
@@ -71,7 +73,10 @@ impl CompiledPolicy {
         })?;
         let shadow = policy.beside().cloned().map(|other| Self::numbered(other, entries, numbers));
         let shadow = shadow.transpose().map_err(|fault| fault.at("shadow"))?.map(Box::new);
-        Ok(Self { clauses, policy, text, shadow })
+        let mut conditions = clauses.iter().flat_map(|compiled| &compiled.clause.conditions);
+        let asks_decisions = conditions.any(|condition| matches!(condition, Condition::Decisions(_)));
+        let is_live = clauses.iter().any(|compiled| compiled.clause.freshness.is_asked());
+        Ok(Self { clauses, policy, text, asks_decisions, is_live, shadow })
     }
 
     /// The policy that is judged beside this one.
@@ -150,13 +155,12 @@ impl CompiledPolicy {
 
     /// Whether a decision point is asked.
     pub(crate) fn asks_decisions(&self) -> bool {
-        let conditions = self.clauses.iter().flat_map(|compiled| &compiled.clause.conditions);
-        conditions.into_iter().any(|condition| matches!(condition, Condition::Decisions(_)))
+        self.asks_decisions
     }
 
     /// Whether permissions must be fresh.
     pub(crate) fn is_live(&self) -> bool {
-        self.clauses.iter().any(|compiled| compiled.clause.freshness.is_asked())
+        self.is_live
     }
 }
 

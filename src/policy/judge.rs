@@ -20,10 +20,10 @@ use crate::scoped::ScopedId;
 use crate::token::AccessToken;
 
 /// What a policy found that was passed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Granted {
     pub(crate) organization: Option<Organization>,
-    pub(crate) drift: Option<PermissionDrift>,
+    pub(crate) drift: Option<Box<PermissionDrift>>,
     /// The decision point could not be reached, and the policy says that this may pass.
     pub(crate) without_decision: bool,
     /// The clause that passed: see [`CompiledPolicy::clause_text`].
@@ -48,7 +48,7 @@ impl CompiledPolicy {
         let mut nearest: Option<((u8, u8), &CompiledClause, Refusal)> = None;
         for (index, clause) in self.clauses.iter().enumerate() {
             view.steps.clause(&clause.text);
-            let refusal = match judge(clause, token, request, view) {
+            let refusal = match judge_clause(clause, token, request, view) {
                 Ok(granted) => {
                     view.steps.end_clause(Ok(()));
                     return Ok(Granted { clause: index, ..granted });
@@ -84,7 +84,7 @@ impl CompiledPolicy {
 }
 
 /// One clause: whose token, for what, by whom, with which scopes; then the application's own checks and decisions.
-fn judge(
+fn judge_clause(
     compiled: &CompiledClause,
     token: &AccessToken,
     request: &mut Parts,
@@ -123,13 +123,13 @@ fn judge_scopes(
     compiled: &CompiledClause,
     scene: &mut Scene<'_, '_>,
     live: Option<&LiveView<'_>>,
-) -> Result<Option<PermissionDrift>, Refusal> {
+) -> Result<Option<Box<PermissionDrift>>, Refusal> {
     let clause = &compiled.clause;
     if clause.freshness.is_asked() {
         let Some(live) = live else {
             return Err(Rejection::misconfigured("live permissions, and nothing to ask for them").into());
         };
-        return super::live::judge(compiled, scene, live).map(Some);
+        return super::live::judge_permissions(compiled, scene, live).map(|drift| Some(Box::new(drift)));
     }
     if !clause.scopes.is_empty() {
         scene.steps.at(StepName::Scopes, || clause.scopes_text());

@@ -65,7 +65,7 @@ impl FreshnessRule {
 }
 
 /// Judges one clause whose other conditions hold.
-pub(super) fn judge(
+pub(super) fn judge_permissions(
     compiled: &CompiledClause,
     scene: &mut Scene<'_, '_>,
     view: &LiveView<'_>,

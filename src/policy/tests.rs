@@ -339,7 +339,7 @@ impl World {
             organization: self.claimed.map(of),
             audience_organization: self.audience.map(of),
             parties: crate::token::Parties::of(self.audience.into_iter().map(Into::into).collect(), Vec::new()),
-            confirmation: self.cnf.as_deref().map(|cnf| Confirmation::read(cnf).unwrap()),
+            confirmation: self.cnf.as_deref().map(|cnf| Box::new(Confirmation::read(cnf).unwrap())),
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         };
         let text = format!("e30.{}.", URL_SAFE_NO_PAD.encode(self.payload));

@@ -58,6 +58,9 @@ pub enum RejectionKind {
 }
 
 impl RejectionKind {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Misconfigured as usize + 1;
+
     /// Returns the stable name, for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -213,6 +216,9 @@ pub enum Remediation {
 }
 
 impl Remediation {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::None as usize + 1;
+
     /// Returns the word as it stands in the body.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

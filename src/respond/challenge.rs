@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::metadata::Documents;
 use super::quotable::Quotable;
+use super::written::Written;
 use crate::rejection::{ErrorCode, Rejection};
 use crate::scope::Scope;
 
@@ -30,7 +31,7 @@ pub(crate) struct ChallengeSettings {
 }
 
 /// What the challenges of one requirement say.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Wanted {
     /// What a token should hold: where there is none, or one that is not valid.
     pub(crate) scopes: Vec<Scope>,
@@ -38,6 +39,7 @@ pub(crate) struct Wanted {
     pub(crate) besides: Vec<Scope>,
     /// The resources that a token may be for, the first one first.
     pub(crate) indicators: Vec<Arc<str>>,
+    pub(crate) written: Written,
 }
 
 impl Wanted {
@@ -74,12 +76,11 @@ impl ChallengeSettings {
         }
         let indicators = || wanted.indicators.iter().map(|indicator| &**indicator);
         let of_document = || self.documents.as_ref()?.url(indicators(), request);
-        let said = Said {
-            rejection: &rejection,
-            scopes: wanted.scopes(&rejection),
-            resource_metadata: self.resource_metadata.as_ref().or_else(of_document),
-        };
-        let challenges = self.challenges(&said).into_iter().filter_map(Challenge::into_header_value).collect();
+        let resource_metadata = self.resource_metadata.as_ref().or_else(of_document);
+        let challenges = wanted.written.or_write(&rejection, resource_metadata, || {
+            let said = Said { rejection: &rejection, scopes: wanted.scopes(&rejection), resource_metadata };
+            self.challenges(&said).into_iter().filter_map(Challenge::into_header_value).collect()
+        });
         rejection.with_challenges(challenges)
     }
 
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn what_the_rest_of_the_service_needs_is_asked_for_too() {
         let scopes = |names: &[&str]| names.iter().map(|name| Scope::new(name).unwrap()).collect::<Vec<_>>();
-        let wanted = Wanted { scopes: scopes(&["b"]), besides: scopes(&["a", "b"]), indicators: Vec::new() };
+        let wanted = Wanted { scopes: scopes(&["b"]), besides: scopes(&["a", "b"]), ..Wanted::default() };
         let named = |kind, required: &[&str]| {
             wanted.scopes(&rejection(kind, required)).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         };
@@ -296,6 +297,33 @@ mod tests {
         assert_eq!(named(RejectionKind::MissingToken, &[]), "b a");
         for kind in [RejectionKind::InsufficientScope, RejectionKind::Denied, RejectionKind::InvalidRequest] {
             assert_eq!(named(kind, &[]), "", "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_once_is_not_taken_for_another_rejection() {
+        use RejectionKind as K;
+        let url = |text: &str| Some(Quotable::new("url", text).unwrap());
+        let settings = |metadata: Option<Quotable>| ChallengeSettings {
+            proof_algorithms: Some(Quotable::new("algs", "ES256").unwrap()),
+            resource_metadata: metadata,
+            ..settings("https://api.example.com")
+        };
+        let documents = [settings(None), settings(url("https://a.example")), settings(url("https://b.example"))];
+        let fresh = || Wanted { scopes: vec![Scope::new("x").unwrap()], ..Wanted::default() };
+        let (wanted, request) = (fresh(), http::Request::new(()).into_parts().0);
+        let kinds = [K::MissingToken, K::InvalidToken, K::ExpiredToken, K::InsufficientScope, K::WrongModel, K::Denied];
+        let scopes: [&[&str]; 3] = [&[], &["a"], &["b"]];
+        for _ in 0..2 {
+            for (kind, settings) in kinds.iter().flat_map(|kind| documents.iter().map(|settings| (*kind, settings))) {
+                for (scopes, tried) in scopes.iter().flat_map(|scopes| [(scopes, false), (scopes, true)]) {
+                    let challenge = |wanted: &Wanted| {
+                        let rejection = rejection(kind, scopes).tried_proof(tried);
+                        settings.challenge(rejection, wanted, &request).challenges().to_vec()
+                    };
+                    assert_eq!(challenge(&wanted), challenge(&fresh()), "{kind:?} {tried} {scopes:?}");
+                }
+            }
         }
     }
 

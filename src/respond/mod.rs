@@ -3,8 +3,10 @@
 mod challenge;
 mod metadata;
 mod plain;
+mod problem;
 mod quotable;
 mod response;
+mod written;
 
 pub(crate) use challenge::{ChallengeSettings, Wanted};
 pub use metadata::Metadata;

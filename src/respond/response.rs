@@ -10,9 +10,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 
-use crate::rejection::{ErrorCode, Rejection, RejectionAnswer};
-use crate::respond::{ChallengeSettings, Wanted};
-use crate::scope::Scope;
+use super::{ChallengeSettings, Wanted, problem};
+use crate::rejection::{Rejection, RejectionAnswer};
 
 pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -63,34 +62,8 @@ impl RejectionBody {
     /// RFC 9457 problem details, the default.
     #[must_use]
     pub fn problem(rejection: &Rejection) -> Self {
-        let kind = rejection.kind();
-        let status = kind.status();
-        let problem = Problem {
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            detail: rejection.description(),
-            error: kind.error().map(ErrorCode::as_str),
-            remediation: rejection.remediation().as_str(),
-            required_scopes: rejection.required_scopes().iter().map(Scope::as_str).collect(),
-            missing_scopes: rejection.missing_scopes().iter().map(Scope::as_str).collect(),
-        };
-        Self { content_type: HeaderValue::from_static("application/problem+json"), ..Self::json(&problem) }
+        Self::new(HeaderValue::from_static("application/problem+json"), problem::body(rejection))
     }
-}
-
-/// `type` is absent, which means `about:blank`: the title is the status phrase (RFC 9457 section 4.2.1).
-#[derive(Serialize)]
-struct Problem<'a> {
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-    remediation: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    required_scopes: Vec<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    missing_scopes: Vec<&'a str>,
 }
 
 impl Responder {

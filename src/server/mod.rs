@@ -114,7 +114,7 @@ impl ResourceServer {
             [] => self.settings.resources.first().map(|first| Arc::from(first.as_str())).into_iter().collect(),
             named => named.to_vec(),
         };
-        let wanted = Wanted { scopes: rules.first_scopes(), besides: Vec::new(), indicators };
+        let wanted = Wanted { scopes: rules.first_scopes(), indicators, ..Wanted::default() };
         Ok(Requirement::new(self.state.clone(), rules, wanted))
     }
 

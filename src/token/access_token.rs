@@ -174,7 +174,7 @@ impl AccessToken {
     }
 
     pub(crate) fn confirmation(&self) -> Option<&Confirmation> {
-        self.0.verified.confirmation.as_ref()
+        self.0.verified.confirmation.as_deref()
     }
 
     /// Whether both are one token.

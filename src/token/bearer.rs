@@ -36,10 +36,12 @@ pub(crate) fn find(
     let Some(value) = headers.get_mut(AUTHORIZATION) else { return Ok(None) };
     value.set_sensitive(true);
     let value = value.as_bytes();
-    let (scheme, rest) = match (after_scheme(value, BEARER), after_scheme(value, DPOP)) {
-        (Some(rest), _) => (Scheme::Bearer, rest),
-        (None, Some(rest)) if takes_proofs => (Scheme::Dpop, rest),
-        _ => return Ok(None),
+    let (scheme, rest) = if let Some(rest) = after_scheme(value, BEARER) {
+        (Scheme::Bearer, rest)
+    } else if let Some(rest) = after_scheme(value, DPOP).filter(|_| takes_proofs) {
+        (Scheme::Dpop, rest)
+    } else {
+        return Ok(None);
     };
     if rest.len() > max_bytes {
         let detail = format!("the credentials have {} bytes, more than max_token_bytes ({max_bytes})", rest.len());
@@ -167,7 +169,7 @@ fn malformed(detail: &'static str) -> Rejection {
 
 /// `BearerX` and `Bearer=x` are other schemes, not malformed Bearer credentials.
 fn continues_a_scheme(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~=".contains(&byte)
+    byte != b' ' && (byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~=".contains(&byte))
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`

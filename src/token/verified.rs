@@ -25,8 +25,8 @@ pub(crate) struct Verified {
     /// Absent for most tokens.
     pub(crate) parties: Option<Box<Parties>>,
     pub(crate) times: Times,
-    /// What its sender must prove to hold.
-    pub(crate) confirmation: Option<Confirmation>,
+    /// What its sender must prove to hold. Absent for most tokens.
+    pub(crate) confirmation: Option<Box<Confirmation>>,
 }
 
 /// Who else a token is about.

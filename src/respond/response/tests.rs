@@ -1,6 +1,7 @@
 use super::*;
 use crate::rejection::{RejectionKind, Remediation};
-use crate::respond::Quotable;
+use crate::respond::{Quotable, Written};
+use crate::scope::Scope;
 
 fn answers(shape_body: Option<ShapeBody>) -> Responder {
     let realm = Quotable::new("realm", "https://api.example.com").unwrap();

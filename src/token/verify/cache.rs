@@ -50,7 +50,8 @@ struct Whole<T>(T);
 
 type Key = Whole<Arc<[u8]>>;
 
-const HASHED: usize = 64;
+/// As many characters as hold 96 bits.
+const HASHED: usize = 16;
 
 impl<T: AsRef<[u8]>> Hash for Whole<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {

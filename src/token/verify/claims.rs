@@ -125,7 +125,7 @@ fn verified(
         audience,
         organization: organization.map(|text| ScopedId::new(&rules.called, &text.0)),
         times,
-        confirmation,
+        confirmation: confirmation.map(Box::new),
     })
 }
 

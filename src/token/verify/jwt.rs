@@ -216,7 +216,7 @@ fn find_key(
 
 impl From<MissingKey> for Stop {
     fn from(missing: MissingKey) -> Self {
-        Need::Key(missing).into()
+        Need::Key(Box::new(missing)).into()
     }
 }
 

@@ -22,14 +22,13 @@ impl<'t> Segments<'t> {
         let Some((header, payload)) = signing_input.split_once('.') else {
             return Err(Rejection::invalid_token("two parts instead of three"));
         };
-        match payload.bytes().filter(|&byte| byte == b'.').count() {
-            0 => {}
-            // RFC 7516 section 3.1. Issuers encrypt tokens that name no resource for themselves.
-            2 => {
+        if let Some((_, rest)) = payload.split_once('.') {
+            // RFC 7516 section 3.1: five parts. Issuers encrypt tokens that name no resource for themselves.
+            if rest.split('.').count() == 2 {
                 let detail = "an encrypted token (a JWE): only its issuer can read it";
                 return Err(Rejection::new(RejectionKind::OpaqueToken, Remediation::ResourceToken, detail));
             }
-            _ => return Err(Rejection::invalid_token("more than three parts: not a JWS in compact form")),
+            return Err(Rejection::invalid_token("more than three parts: not a JWS in compact form"));
         }
         let mut decoded = Vec::with_capacity(token.len());
         // Strict: no padding, no whitespace, no unused bits, so that one token has one spelling.

@@ -41,40 +41,66 @@ pub(super) fn shown(times: &Times, now: Now) -> String {
 }
 
 /// RFC 7519 section 4.1: now must be *before* `exp`, at or after `nbf`, and `iat` must not lie ahead.
+#[inline]
 pub(crate) fn judge(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    judge_end(times, leeway, now)?;
-    judge_begin(times, leeway, now)
+    let moment = Moment::new(leeway, now);
+    moment.judge_end(times, "")?;
+    moment.judge_begin(times)
 }
 
 pub(super) fn judge_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    expired(times, leeway, now, "").map_or(Ok(()), |detail| Err(expired_token(detail)))
+    Moment::new(leeway, now).judge_end(times, "")
 }
 
 pub(super) fn judge_begin(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    let (now, leeway) = (now.unix.as_secs_f64(), leeway.as_secs_f64());
-    for (name, date) in [("nbf", times.not_before), ("iat", times.issued_at)] {
-        let early = date.map_or(0.0, |date| date.seconds() - now);
-        if early > leeway {
-            return Err(Rejection::invalid_token(format!("{name} is {early:.0} s ahead, leeway {leeway} s")));
-        }
-    }
-    Ok(())
+    Moment::new(leeway, now).judge_begin(times)
 }
 
 /// The end alone, before anybody has verified it: what is refused here costs no signature check. Nothing else may rest on
 /// it.
 pub(super) fn judge_unverified_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
-    expired(times, leeway, now, ", unverified").map_or(Ok(()), |detail| Err(expired_token(detail)))
+    Moment::new(leeway, now).judge_end(times, ", unverified")
 }
 
-fn expired(times: &Times, leeway: Duration, now: Now, note: &str) -> Option<String> {
-    let late = now.unix.as_secs_f64() - times.expires_at.seconds();
-    // Written as whole numbers: a float takes longer than all of the rest.
-    let whole = |late| Duration::try_from_secs_f64(late).unwrap_or(Duration::MAX).as_secs();
-    (late >= leeway.as_secs_f64())
-        .then(|| format!("expired {} s ago, leeway {} s{note}", whole(late), leeway.as_secs()))
+/// Now, and how far clocks may be apart, in seconds.
+struct Moment {
+    now: f64,
+    leeway: f64,
 }
 
-fn expired_token(detail: String) -> Rejection {
-    Rejection::new(RejectionKind::ExpiredToken, Remediation::Refresh, detail)
+impl Moment {
+    #[inline]
+    fn new(leeway: Duration, now: Now) -> Self {
+        Self { now: now.unix.as_secs_f64(), leeway: leeway.as_secs_f64() }
+    }
+
+    #[inline]
+    fn judge_end(&self, times: &Times, note: &str) -> Result<(), Rejection> {
+        let late = self.now - times.expires_at.seconds();
+        if late < self.leeway { Ok(()) } else { Err(self.expired(late, note)) }
+    }
+
+    #[inline]
+    fn judge_begin(&self, times: &Times) -> Result<(), Rejection> {
+        for (name, date) in [("nbf", times.not_before), ("iat", times.issued_at)] {
+            let early = date.map_or(0.0, |date| date.seconds() - self.now);
+            if early > self.leeway {
+                return Err(self.too_early(name, early));
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn expired(&self, late: f64, note: &str) -> Rejection {
+        // Written as whole numbers: a float takes longer than all of the rest.
+        let whole = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).as_secs();
+        let detail = format!("expired {} s ago, leeway {} s{note}", whole(late), whole(self.leeway));
+        Rejection::new(RejectionKind::ExpiredToken, Remediation::Refresh, detail)
+    }
+
+    #[cold]
+    fn too_early(&self, name: &str, early: f64) -> Rejection {
+        Rejection::invalid_token(format!("{name} is {early:.0} s ahead, leeway {} s", self.leeway))
+    }
 }
