@@ -111,7 +111,7 @@ impl Changes {
         let (mut after, changes) = (After::default(), Vec::from_iter(changes));
         let entry = self.entries.load().get(issuer).cloned()?;
         for change in &changes {
-            self.invalidate_source(&entry, change.about(), Some(self.reported(change)));
+            invalidate_source(&entry, change.about(), Some(self.reported(change)));
         }
         let order = self.lock();
         let entry = self.entries.load().get(issuer).cloned()?;
@@ -127,7 +127,7 @@ impl Changes {
     pub(super) fn receive(self: &Arc<Self>, change: Change) {
         let mut after = After::default();
         if let Some(entry) = self.entry_of(change.shared_issuer()) {
-            self.invalidate_source(&entry, change.about(), Some(self.reported(&change)));
+            invalidate_source(&entry, change.about(), Some(self.reported(&change)));
         }
         let mut order = self.lock();
         if let Some(entry) = self.entry_of(change.shared_issuer()) {
@@ -151,7 +151,7 @@ impl Changes {
     /// Changes may have been missed: whatever was remembered is as good as nothing.
     pub(super) fn missed(&self) {
         for entry in self.entries.load().iter() {
-            self.invalidate_source(entry, &About::Everything, None);
+            invalidate_source(entry, &About::Everything, None);
         }
         let _order = self.lock();
         for entry in self.entries.load().iter() {
@@ -204,19 +204,6 @@ impl Changes {
 
     fn reported(&self, change: &Change) -> Reported {
         Reported::new(since_epoch(change.at()), self.clock.now().unix)
-    }
-
-    /// Has the source of an entry drop what a change that concerns everybody makes stale. It comes before the mark, since
-    /// whoever asks from the mark on must get what is true now, and without a lock, since it is code of the application.
-    pub(super) fn invalidate_source(&self, entry: &TrustedIssuer, about: &About, changed: Option<Reported>) {
-        let Some(source) = entry.permissions.as_ref().filter(|_| about.is_wide()) else { return };
-        if !entry.lasting.invalidations.is_news(about, changed) {
-            return;
-        }
-        let dropped = catch_unwind(AssertUnwindSafe(|| source.ask.invalidate()));
-        if dropped.is_err() {
-            tracing::error!(target: "orgate", issuer = &*entry.rules.name, "a permission source panicked");
-        }
     }
 
     /// Whatever was asked before serves no more, if that is news.
@@ -287,6 +274,19 @@ impl Changes {
     /// Until when a revocation by hand reaches: no token that the issuer has signed by now says to be younger.
     pub(crate) fn hand_reaches(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + self.clock.now().unix.saturating_add(self.leeway)
+    }
+}
+
+/// Has the source of an entry drop what a change that concerns everybody makes stale. It comes before the mark, since whoever
+/// asks from the mark on must get what is true now, and without a lock, since it is code of the application.
+pub(super) fn invalidate_source(entry: &TrustedIssuer, about: &About, changed: Option<Reported>) {
+    let Some(source) = entry.permissions.as_ref().filter(|_| about.is_wide()) else { return };
+    if !entry.lasting.invalidations.is_news(about, changed) {
+        return;
+    }
+    let dropped = catch_unwind(AssertUnwindSafe(|| source.ask.invalidate()));
+    if dropped.is_err() {
+        tracing::error!(target: "orgate", issuer = &*entry.rules.name, "a permission source panicked");
     }
 }
 

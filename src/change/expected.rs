@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::about::About;
-use super::apply::Changes;
+use super::apply::{Changes, invalidate_source};
 use super::fact::{FactKey, Rank};
 use crate::error::ConfigError;
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
@@ -60,7 +60,7 @@ impl Changes {
         old: &Arc<TrustedIssuer>,
         update: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
     ) -> Option<Result<(), ConfigError>> {
-        self.invalidate_source(old, &About::Everything, None);
+        invalidate_source(old, &About::Everything, None);
         let _order = self.lock();
         let entries = self.entries.load();
         entries.get(old.id()).filter(|entry| entry.rules.entry == old.rules.entry)?;
@@ -79,7 +79,7 @@ impl Changes {
 
     /// Removes an entry, and all that was known of it. `None` if it is not there.
     pub(crate) fn remove(&self, id: IssuerId) -> Option<()> {
-        self.invalidate_source(self.entries.load().get(id)?, &About::Everything, None);
+        invalidate_source(self.entries.load().get(id)?, &About::Everything, None);
         let _order = self.lock();
         let entries = self.entries.load();
         let entry = entries.get(id).cloned()?;

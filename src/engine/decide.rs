@@ -140,7 +140,7 @@ pub(super) fn authenticate(
     // An explanation shows how a token is verified: it is verified each time.
     let is_explained = evidence.is_explained();
     if let Some(token) = evidence.token.as_ref().filter(|_| !is_explained) {
-        if still_trusted(state, token, *now)? {
+        if still_trusted(state, token, *now)? && has_its_key(state, token, now).is_ok_and(|has| has) {
             return Ok(token.clone());
         }
         evidence.discard();
@@ -212,6 +212,11 @@ pub(super) fn still_trusted(state: &State, token: &AccessToken, now: Now) -> Res
     }
     jwt::judge_times(token.times(), issuer.rules.leeway, now)?;
     Ok(true)
+}
+
+/// Whether the issuer has the key that the token was verified with. An opaque token has none.
+pub(super) fn has_its_key(state: &State, token: &AccessToken, now: &Now) -> Result<bool, Stop> {
+    Ok(token.jws().is_none() || jwt::stands(token, &state.entries, state.verified.changes(), now)?)
 }
 
 /// Judges a policy by what is at hand. `is_dry`: nothing comes of it, and it is not counted.

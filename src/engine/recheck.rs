@@ -1,6 +1,6 @@
 //! Whether what was granted still stands.
 
-use super::decide::still_trusted;
+use super::decide::{has_its_key, still_trusted};
 use super::grant::Grant;
 use super::need::Stop;
 use super::requirement::Requirement;
@@ -8,7 +8,6 @@ use super::resolve::RETRY_AFTER;
 use crate::organization::{Organization, OrganizationProvenance};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
-use crate::token::verify;
 
 /// Judges times, changes, issuer entry and key of a granted token again.
 ///
@@ -21,7 +20,7 @@ pub(crate) fn recheck(requirement: &Requirement, grant: &Grant, now: &Now) -> Re
         // What the new settings say of it is known once it is verified anew.
         return Err(Rejection::unavailable(RETRY_AFTER, "the settings of the token's issuer have changed").into());
     }
-    if token.jws().is_some() && !verify::stands(token, &state.entries, state.verified.changes(), now)? {
+    if !has_its_key(state, token, now)? {
         let detail = "the key or the issuer of the token is gone";
         return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
     }

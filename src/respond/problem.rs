@@ -61,7 +61,9 @@ mod tests {
         let remediations = [Remediation::Refresh, Remediation::Retry, Remediation::None];
         let scopes: [&[&str]; 2] = [&[], &["a"]];
         for _ in 0..2 {
-            for (kind, remediation) in kinds.iter().flat_map(|kind| remediations.map(|remediation| (*kind, remediation))) {
+            for (kind, remediation) in
+                kinds.iter().flat_map(|kind| remediations.map(|remediation| (*kind, remediation)))
+            {
                 for scopes in scopes {
                     let scopes: Vec<Scope> = scopes.iter().map(|scope| Scope::new(scope).unwrap()).collect();
                     let rejection = Rejection::new(kind, remediation, "x").with_scopes(scopes.clone(), scopes.clone());

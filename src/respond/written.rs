@@ -10,10 +10,16 @@ use crate::rejection::{Rejection, RejectionKind};
 /// The values of the `WWW-Authenticate` fields of one response.
 pub(super) type Challenges = Arc<[HeaderValue]>;
 
-/// The challenges of one requirement, by the kind of the rejection and by whether the scheme `DPoP` was tried, each with the
-/// address of the metadata that it names.
+/// The challenges of one requirement, by the kind of the rejection and by whether the scheme `DPoP` was tried.
 #[derive(Debug, Default)]
-pub(crate) struct Written([[OnceLock<Box<(Option<Quotable>, Challenges)>>; 2]; RejectionKind::COUNT]);
+pub(crate) struct Written([[OnceLock<Box<Text>>; 2]; RejectionKind::COUNT]);
+
+#[derive(Debug)]
+struct Text {
+    /// The address of the metadata that it names.
+    address: Option<Quotable>,
+    challenges: Challenges,
+}
 
 impl Written {
     /// Returns what was written for a rejection like this one, or writes it.
@@ -27,7 +33,8 @@ impl Written {
         let Some(place) = row.and_then(|row| row.get(usize::from(rejection.has_tried_proof()))) else {
             return write();
         };
-        let (address, written) = &**place.get_or_init(|| Box::new((resource_metadata.cloned(), write())));
-        if address.as_ref() == resource_metadata { written.clone() } else { write() }
+        let first = || Box::new(Text { address: resource_metadata.cloned(), challenges: write() });
+        let text = place.get_or_init(first);
+        if text.address.as_ref() == resource_metadata { text.challenges.clone() } else { write() }
     }
 }

@@ -9,6 +9,7 @@ mod authorize;
 mod corpus;
 mod explained;
 mod faces;
+mod interleavings;
 mod json_lines;
 mod lines;
 mod records;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::rejection::{RejectionKind, Remediation};
-use crate::respond::{Quotable, Written};
+use crate::respond::Quotable;
 use crate::scope::Scope;
 
 fn answers(shape_body: Option<ShapeBody>) -> Responder {
