@@ -16,6 +16,7 @@ use orgate::future::BoxFuture;
 use orgate::logto::webhooks::{Event, SigningKeys, Webhooks};
 use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
 use orgate::policy::{any_issuer, organization, path, resource};
+use orgate::server::IssuerHandle;
 use orgate::testing::{TestIssuer, TestTenant};
 use orgate::time::Clock as _;
 use orgate::{Issuer, ResourceServer};
@@ -285,6 +286,37 @@ async fn organization_tokens_of_another_prefix() {
     assert!(ResourceServer::builder(overlapping, RESOURCE).build().is_err());
 }
 
+/// Once told of a change that concerns everybody, it applies one of its own.
+struct Applying(Arc<Mutex<Option<IssuerHandle>>>);
+
+impl PermissionSource for Applying {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        Box::pin(std::future::ready(Ok(Permissions::of(["read"]))))
+    }
+
+    fn invalidate(&self) {
+        let entry = self.0.lock().unwrap().take();
+        if let Some(entry) = entry {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+            entry.apply_change(&Change::suspended(entry.issuer(), "alice", at)).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn source_that_is_told_of_a_change_holds_no_lock_of_the_server() {
+    let (issuer, handle) = (TestIssuer::start().await, Arc::new(Mutex::new(None)));
+    let settings = Issuer::new(issuer.url()).permissions(Applying(handle.clone()));
+    let server = ResourceServer::builder(settings, RESOURCE).clock(issuer.clock()).build().unwrap();
+    let entry = server.issuer(issuer.url()).unwrap();
+    *handle.lock().unwrap() = Some(entry.clone());
+    let alice = issuer.resource_token(RESOURCE).subject("alice").mint();
+    assert_eq!(verdict(&server, &alice).await, "ok");
+    entry.apply_change(&Change::edited(entry.issuer(), About::ApiPermissions, now(&issuer))).unwrap();
+    assert!(handle.lock().unwrap().is_none(), "it was told");
+    assert_eq!(verdict(&server, &alice).await, "authenticate");
+}
+
 // --- logs ---
 
 /// A log as a file would be: lines of text, that survive the servers that wrote them.
@@ -437,7 +469,7 @@ async fn server_that_is_not_current_rejects_or_goes_on_as_the_log_says() {
 
 /// What is told while a question is on its way: asked again until it is asked later than the change.
 struct Told {
-    change: Mutex<Option<(orgate::server::IssuerHandle, Change)>>,
+    change: Mutex<Option<(IssuerHandle, Change)>>,
     calls: Mutex<u32>,
     holds: Mutex<bool>,
 }

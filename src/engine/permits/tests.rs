@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::task::Poll;
+use std::time::SystemTime;
 
 use futures_util::FutureExt as _;
 use http::header::RETRY_AFTER;
@@ -13,8 +14,10 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::*;
 use crate::ResourceServer;
+use crate::change::{About, Change};
 use crate::policy::{Policy, resource};
 use crate::testing::{TestIssuer, TokenBuilder};
+use crate::time::Clock as _;
 use crate::tower::RequireLayer;
 
 const API: &str = "https://api.example.com";
@@ -99,6 +102,7 @@ fn without_a_runtime_nobody_waits() {
 /// An API whose requests are sent one by one.
 struct Api {
     issuer: TestIssuer,
+    server: ResourceServer,
     layer: RequireLayer,
 }
 
@@ -109,7 +113,7 @@ impl Api {
         let builder = ResourceServer::builder(entry, API).clock(issuer.clock());
         let server = builder.max_concurrent_verifications(1).verification_queue(queue, wait).build().unwrap();
         let layer = server.require(policy).unwrap();
-        Self { issuer, layer }
+        Self { issuer, server, layer }
     }
 
     fn permits(&self) -> &Permits {
@@ -192,6 +196,40 @@ async fn a_panic_in_the_policy_keeps_nothing() {
         drop(held);
         assert!(AssertUnwindSafe(waiting).catch_unwind().await.is_err());
         assert_eq!(state(api.permits()), (1, 0));
+    }
+}
+
+/// The other waits: `tests/engine/interleavings`.
+#[tokio::test]
+async fn change_while_a_request_waits_for_a_permit_is_obeyed_by_it_and_by_the_next_one() {
+    let happens = |number: usize, api: &Api| {
+        let entry = api.server.issuer(api.issuer.url()).unwrap();
+        let (iss, at) = (entry.issuer().to_owned(), SystemTime::UNIX_EPOCH + api.issuer.clock().now().unix);
+        let change = match number {
+            0 => Change::suspended(iss, "user_1", at),
+            1 => Change::subject_deleted(iss, "user_1", at),
+            2 => Change::not_before(iss, About::subject("user_1"), at),
+            3 => Change::not_before(iss, About::client("app_1"), at),
+            4 => Change::not_before(iss, About::token("one"), at),
+            5 => Change::not_before(iss, About::Everyone, at),
+            6 => return entry.remove().unwrap(),
+            7 => {
+                let settings = crate::Issuer::new(api.issuer.url()).jwks_json(api.issuer.jwks_json());
+                return entry.update(settings.resource("https://other.example")).unwrap();
+            }
+            _ => return,
+        };
+        entry.apply_change(&change).unwrap();
+    };
+    for (number, expected) in (0..9).map(|number| (number, if number == 8 { PASSED } else { REFUSED })) {
+        let api = Api::start(8, LONG, resource()).await;
+        let token = api.issuer.resource_token(API).claim("jti", "one");
+        let held = api.permits().try_acquire().unwrap();
+        let mut waiting = Box::pin(api.send(&token));
+        begin(&mut waiting);
+        happens(number, &api);
+        drop(held);
+        assert_eq!((waiting.await, api.send(&token).await), (expected, expected), "{number}");
     }
 }
 
