@@ -249,9 +249,8 @@ impl Running {
 
     /// Its status. A fetch after a change that concerns everybody is put off a little, so that this may take half a second.
     pub(super) async fn ends(self, label: &str) -> u16 {
-        match tokio::time::timeout(Duration::from_secs(30), self.0).await {
-            Ok(Ok(status)) => status,
-            Err(_) => panic!("it never ended: {label}"),
-        }
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.0).await;
+        let Ok(Ok(status)) = ended else { panic!("it never ended: {label}") };
+        status
     }
 }
