@@ -26,6 +26,9 @@ pub mod issuers {
 }
 
 /// Records, metrics, traces and alerts: what a server shows about its decisions.
+///
+// Of two definitions of a link the first counts: here the picture is in the page, and in the repository it is a file.
+#[doc = concat!("[picture]: data:image/svg+xml;base64,", include_str!("../docs/guide/observability.svg.b64"), "\n\n")]
 #[doc = include_str!("../docs/guide/observability.md")]
 pub mod observability {}
 

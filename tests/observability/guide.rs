@@ -23,6 +23,13 @@ fn table_of_the_guide_is_the_table_of_the_code() {
 }
 
 #[test]
+fn picture_in_the_documentation_is_the_picture_of_the_guide() {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let picture = include_bytes!("../../docs/guide/observability.svg");
+    assert_eq!(include_str!("../../docs/guide/observability.svg.b64"), BASE64_STANDARD.encode(picture));
+}
+
+#[test]
 fn names_follow_the_conventions_of_prometheus() {
     let names: BTreeSet<&str> = ALL.iter().map(Metric::name).collect();
     assert_eq!(names.len(), ALL.len());
