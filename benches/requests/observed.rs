@@ -1,18 +1,20 @@
-//! What it costs to be watched: the same hit with nobody listening, with metrics, and with a log of decisions.
+//! What it costs to be watched: the same hit with nobody listening, with metrics, with a log of decisions, and with an equal
+//! policy judged beside the one that is enforced.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use orgate::metrics::DURATION_BUCKETS;
 use orgate::observe::JsonLines;
+use orgate::policy::resource;
 
 use crate::case::Case;
 use crate::rounds::{Measured, Rounds};
-use crate::table::Table;
+use crate::table::{Table, microseconds};
 use crate::{BATCH, Line, guarded, load};
 
 /// Rows of one round, the first of which nobody watches.
 pub(crate) struct Observed {
     off: Line,
-    watched: Vec<(&'static str, Line, f64)>,
+    watched: Vec<(&'static str, Line, Option<f64>)>,
 }
 
 impl Observed {
@@ -25,7 +27,17 @@ impl Observed {
         let metrics = line(server(case.builder().metrics()));
         let lines = JsonLines::builder().writer(std::io::sink());
         let json_lines = line(server(case.builder().observer(lines)));
-        Self { off, watched: vec![("metrics", metrics, 60.0), ("JSON lines", json_lines, 500.0)] }
+        let policy = || resource().scope("read:products");
+        let shadow = case.server().guard().get("/products", || async { "products" }, policy().shadow(policy()));
+        let shadow = Line::add(rounds, &load(shadow.into_router().expect("a router"), "/products", tokens), BATCH);
+        Self {
+            off,
+            watched: vec![
+                ("metrics", metrics, Some(60.0)),
+                ("JSON lines", json_lines, Some(500.0)),
+                ("shadow of an equal policy", shadow, None),
+            ],
+        }
     }
 
     pub(crate) fn print(&self, table: &Table, measured: &Measured) {
@@ -34,7 +46,10 @@ impl Observed {
         for (name, line, most) in &self.watched {
             let beyond = measured.beyond(line.row, self.off.row);
             let more = line.allocations.saturating_sub(self.off.allocations);
-            table.aimed(name, beyond, Some(more), &format!("{:.2} µs", most / 1000.0), beyond <= *most);
+            match most {
+                Some(most) => table.aimed(name, beyond, Some(more), &microseconds(*most), beyond <= *most),
+                None => table.time(name, beyond, Some(more)),
+            }
             let ratio = measured.compare(line.row, self.off.row, |watched, off| watched / off);
             table.line("  times off", &format!("{ratio:.3}"), None, None);
         }

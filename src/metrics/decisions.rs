@@ -23,6 +23,9 @@ const MAX_ROUTES: usize = 1000;
 /// A rejection of any kind, or none.
 const KINDS: usize = 32;
 
+/// What a shadow policy may say.
+const SHADOWS: [&str; 5] = ["same", "would_allow", "would_deny", "would_differ", "undecided"];
+
 /// What the requirements of a server share.
 #[derive(Default)]
 pub(super) struct Decisions(Arc<Shared>);
@@ -44,8 +47,12 @@ struct RequirementTally {
 struct RouteTally {
     route: Box<str>,
     /// Without a shadow policy, which is usual.
-    plain: [OnceLock<Counter>; KINDS],
+    plain: Cells,
+    beside: OnceLock<Box<[Cells; SHADOWS.len()]>>,
 }
+
+/// One for each kind of rejection, and the first for none.
+struct Cells([OnceLock<Counter>; KINDS]);
 
 impl Tallies for Decisions {
     fn of_requirement(&self) -> Box<dyn Tally> {
@@ -105,7 +112,7 @@ impl RequirementTally {
 
 impl RouteTally {
     fn new(route: &str) -> Self {
-        let new = Self { route: route.into(), plain: array::from_fn(|_| OnceLock::new()) };
+        let new = Self { route: route.into(), plain: Cells::new(), beside: OnceLock::new() };
         // What alerts look at begins with zero: where a counter begins with one, no query sees that it grew.
         for kind in [None, Some(RejectionKind::Unavailable), Some(RejectionKind::Misconfigured)] {
             new.register(kind, "none").increment(0);
@@ -114,8 +121,13 @@ impl RouteTally {
     }
 
     fn count(&self, kind: Option<RejectionKind>, shadow: &'static str) {
-        let cell = self.plain.get(kind.map_or(0, |kind| 1 + kind as usize));
-        match cell.filter(|_| shadow == "none") {
+        let cells = if shadow == "none" {
+            Some(&self.plain)
+        } else {
+            let beside = self.beside.get_or_init(|| Box::new(array::from_fn(|_| Cells::new())));
+            SHADOWS.iter().zip(beside.iter()).find(|(name, _)| **name == shadow).map(|(_, cells)| cells)
+        };
+        match cells.and_then(|cells| cells.0.get(kind.map_or(0, |kind| 1 + kind as usize))) {
             Some(cell) => cell.get_or_init(|| self.register(kind, shadow)).increment(1),
             None => self.register(kind, shadow).increment(1),
         }
@@ -129,5 +141,11 @@ impl RouteTally {
         };
         let kind = kind.map_or("none", RejectionKind::as_str);
         counter(&DECISIONS, &[&self.route, outcome.as_str(), kind, shadow])
+    }
+}
+
+impl Cells {
+    fn new() -> Self {
+        Self(array::from_fn(|_| OnceLock::new()))
     }
 }

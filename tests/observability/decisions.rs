@@ -65,6 +65,40 @@ fn decisions_are_counted_by_route_outcome_and_kind() {
 }
 
 #[test]
+fn what_a_shadow_policy_says_is_counted_with_the_decision_that_was_made() {
+    recorded(async |prometheus| {
+        let api = Api::configured(orgate::server::Builder::metrics).await;
+        let shadow = || resource().scope("b");
+        let guard = api.server.guard().get("/beside", async || "here", resource().scope("a").shadow(shadow()));
+        let guard = guard.get("/only", async || "here", shadow().dangerous_shadow_only());
+        let app = guard.into_router().unwrap();
+        for (target, scope, status) in [
+            ("/beside", "a b", 200),
+            ("/beside", "a", 200),
+            ("/beside", "a", 200),
+            ("/beside", "b", 403),
+            ("/only", "b", 200),
+            ("/only", "a", 200),
+        ] {
+            assert_eq!(api.ask(&app, "GET", target, Some(&api.token(scope))).await.status, status, "{target} {scope}");
+        }
+        let line = |route: &str, outcome: &str, kind: &str, shadow: &str, count: f64| {
+            ([route, outcome, kind, shadow].map(str::to_owned).to_vec(), count)
+        };
+        assert_eq!(
+            counted(&prometheus),
+            [
+                line("/beside", "allow", "none", "same", 1.0),
+                line("/beside", "allow", "none", "would_deny", 2.0),
+                line("/beside", "deny", "insufficient_scope", "would_allow", 1.0),
+                line("/only", "allow", "none", "same", 1.0),
+                line("/only", "allow", "none", "would_deny", 1.0),
+            ]
+        );
+    });
+}
+
+#[test]
 fn undecided_request_is_neither_allowed_nor_denied() {
     recorded(async |prometheus| {
         let api = Api::configured(orgate::server::Builder::metrics).await;
