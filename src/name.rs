@@ -152,6 +152,24 @@ pub(crate) fn parse_span(text: &str) -> Option<Duration> {
     Some(Duration::new(seconds, rest))
 }
 
+/// Gives a public enumeration stable names for its variants.
+macro_rules! stable_names {
+    ($type:ident { $($variant:ident => $name:literal,)+ }) => {
+        impl $type {
+            /// Returns the stable name, for logs and metrics.
+            #[must_use]
+            #[allow(clippy::trivially_copy_pass_by_ref, reason = "the same for all enumerations")]
+            pub const fn as_str(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $name,)+
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use stable_names;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::name::stable_names;
 use crate::policy::Description;
 
 /// One route: what it answers, and who may ask. Names of fields and variants are stable in the serialized form; new ones may
@@ -31,6 +32,12 @@ pub enum Access {
     /// Everybody, and everything below the path.
     PublicRouter,
 }
+
+stable_names!(Access {
+    Policy => "policy",
+    Public => "public",
+    PublicRouter => "public_router",
+});
 
 impl RouteDescription {
     /// Returns a route with these methods (none: all) at this path.

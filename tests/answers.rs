@@ -423,13 +423,15 @@ async fn a_key_that_is_not_there_is_told_from_one_that_could_not_be_looked_up() 
     let app = api.server.guard().get("/", ok, resource()).into_router().unwrap();
     let unknown = || api.issuer.resource_token(RESOURCE).signed_with_unknown_key().mint();
     assert_eq!(api.ask(&app, "GET", "/", Some(&api.token(""))).await.body, "ok");
+    let old = unknown();
+    api.issuer.clock().advance(Duration::from_secs(61));
     let fetches = api.issuer.requests(Endpoint::Keys);
-    let not_there = api.ask(&app, "GET", "/", Some(&unknown())).await;
+    let not_there = api.ask(&app, "GET", "/", Some(&old)).await;
     assert_eq!(api.issuer.requests(Endpoint::Keys), fetches + 1);
     let expected = "Bearer error=\"invalid_token\", \
                     error_description=\"The access token was signed with a key that the issuer does not publish.\", realm=\"https://api.example.com\"";
     assert_eq!((not_there.status, not_there.challenge()), (401, Some(expected)));
-    assert_eq!(not_there.json()["remediation"], "refresh");
+    assert_eq!((&not_there.json()["remediation"], not_there.header("retry-after")), (&json!("refresh"), None));
     assert_eq!(not_there.rejection.unwrap().kind(), RejectionKind::KeyNotFound);
     // Five seconds must lie between two forced fetches, and the clock stands still.
     let unresolved = api.ask(&app, "GET", "/", Some(&unknown())).await;
@@ -438,8 +440,22 @@ async fn a_key_that_is_not_there_is_told_from_one_that_could_not_be_looked_up() 
                     error_description=\"The signing key of the access token is not known yet. Try again.\", realm=\"https://api.example.com\"";
     assert_eq!((unresolved.status, unresolved.challenge()), (401, Some(expected)));
     assert_eq!(unresolved.json()["remediation"], "retry");
-    assert_eq!(unresolved.header("retry-after"), None);
+    assert_eq!(unresolved.header("retry-after"), Some("5"));
     assert_eq!(unresolved.rejection.unwrap().kind(), RejectionKind::KeyUnresolved);
+    // Another token of now would be signed with the same key.
+    api.issuer.clock().advance(Duration::from_secs(5));
+    let new = api.ask(&app, "GET", "/", Some(&unknown())).await;
+    assert_eq!((new.status, new.header("retry-after")), (401, Some("30")));
+    assert_eq!(new.json()["remediation"], "retry");
+    let rejection = new.rejection.unwrap();
+    assert_eq!(rejection.kind(), RejectionKind::KeyNotFound);
+    assert!(format!("{rejection:?}").contains("signs with a key that it does not publish there"), "{rejection:?}");
+    // The budget of three is spent: one more fetch every 30 s.
+    api.issuer.clock().advance(Duration::from_secs(5));
+    api.ask(&app, "GET", "/", Some(&unknown())).await;
+    api.issuer.clock().advance(Duration::from_secs(5));
+    let spent = api.ask(&app, "GET", "/", Some(&unknown())).await;
+    assert_eq!((spent.json()["remediation"].as_str(), spent.header("retry-after")), (Some("retry"), Some("15")));
 }
 
 #[tokio::test]

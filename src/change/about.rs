@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::stable_names;
+
 /// What a change is about, within one issuer entry.
 ///
 /// Serialized as an object with the member `kind` (`subject`, `member`, `organization_template`, ...) and the ids.
@@ -58,6 +60,18 @@ pub enum About {
     /// What API roles hold.
     ApiPermissions,
 }
+
+stable_names!(About {
+    Everything => "everything",
+    Everyone => "everyone",
+    Subject => "subject",
+    Member => "member",
+    Organization => "organization",
+    Client => "client",
+    Token => "token",
+    OrganizationTemplate => "organization_template",
+    ApiPermissions => "api_permissions",
+});
 
 impl About {
     /// Names a subject by the `sub` of its tokens.
@@ -114,3 +128,11 @@ pub enum Effect {
     /// What tokens state may differ from what holds now. Nothing is refused; what was asked before is asked again.
     Edited,
 }
+
+stable_names!(Effect {
+    NotBefore => "not_before",
+    Suspended => "suspended",
+    Restored => "restored",
+    Deleted => "deleted",
+    Edited => "edited",
+});

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::about::{About, Effect};
 use super::change::{Change, LATEST, milliseconds};
+use crate::name::stable_names;
 use crate::time::Now;
 
 /// What is known about one key of one issuer entry: the largest rank that was reported.
@@ -94,6 +95,17 @@ pub enum FactKey {
         subject: Arc<str>,
     },
 }
+
+stable_names!(FactKey {
+    Everyone => "everyone",
+    Subject => "subject",
+    Member => "member",
+    Organization => "organization",
+    Client => "client",
+    Token => "token",
+    Suspension => "suspension",
+    Deletion => "deletion",
+});
 
 impl FactKey {
     /// Names the *not before* of a subject.

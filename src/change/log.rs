@@ -9,6 +9,7 @@ use super::change::Change;
 use super::fact::{Fact, Facts};
 use crate::error::with_causes;
 use crate::future::BoxFuture;
+use crate::name::stable_names;
 
 /// Keeps changes beyond this process: in a file, or in a store that replicas share.
 ///
@@ -64,6 +65,13 @@ pub enum Update {
         as_of: Duration,
     },
 }
+
+stable_names!(Update {
+    Change => "change",
+    Fact => "fact",
+    Gap => "gap",
+    Current => "current",
+});
 
 impl Update {
     /// States that everything that was in the log at this moment has been delivered: a monotonic reading of

@@ -43,6 +43,8 @@ pub(crate) struct MissingKey {
     pub(crate) arrival: Arrival,
     /// Keys that did not verify the token.
     pub(crate) failed: Vec<Arc<VerifyingKey>>,
+    /// Whether the token says that it was issued just now.
+    pub(crate) is_new: bool,
 }
 
 /// An opaque token, and whom to ask about it.

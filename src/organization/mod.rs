@@ -8,6 +8,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::name::stable_names;
 use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
@@ -40,6 +41,12 @@ pub enum OrganizationProvenance {
     /// what the route does in any organization. The id may be of an organization that does not exist.
     Policy,
 }
+
+stable_names!(OrganizationProvenance {
+    Token => "token",
+    PermissionSource => "permission_source",
+    Policy => "policy",
+});
 
 impl PartialEq for Organization {
     fn eq(&self, other: &Self) -> bool {

@@ -36,6 +36,7 @@ mod compiled;
 mod condition;
 mod describe;
 mod described;
+mod described_names;
 mod fit;
 mod freshness;
 mod judge;

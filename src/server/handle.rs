@@ -10,6 +10,7 @@ use crate::change::{About, Change, Effect};
 use crate::error::ConfigError;
 use crate::issuer::keys::{self, KeySetStatus, RefreshError};
 use crate::issuer::{Issuer, TrustedIssuer};
+use crate::name::stable_names;
 use crate::token::{AccessToken, IssuerId};
 
 /// One issuer entry of a server. Made by [`ResourceServer::issuer`] and [`ResourceServer::add_issuer`].
@@ -253,6 +254,12 @@ pub enum ChangeError {
         effect: Effect,
     },
 }
+
+stable_names!(ChangeError {
+    Removed => "removed",
+    OtherIssuer => "other_issuer",
+    WithoutEffect => "without_effect",
+});
 
 impl ChangeError {
     fn other(expected: &Arc<str>, found: &str) -> Self {

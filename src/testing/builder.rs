@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::keys::KeyForm;
 use super::ring::KeyRing;
-use super::server::Server;
+use super::server;
 use super::state::State;
 use super::tenant::Tenant;
 use super::traffic::Traffic;
@@ -92,6 +92,6 @@ impl TestIssuerBuilder {
             released: watch::Sender::new(()),
             tenant: tenant(format!("http://{address}")),
         });
-        TestIssuer::new(Server::spawn(listener, Arc::clone(&state)), state)
+        TestIssuer::new(server::spawn(listener, Arc::clone(&state)), state)
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::fault::Script;
 use super::keys::random;
 use super::kind::Kind;
-use super::server::Server;
+use super::loopback::Loopback;
 use super::state::State;
 use super::{Endpoint, Fault, TestClock, TestIssuerBuilder, TestProofKey, TokenBuilder, to_json};
 use crate::lock::lock;
@@ -24,12 +24,12 @@ use crate::signature::Algorithm;
 /// The server runs as a task of the tokio runtime that started it, and ends when the value is dropped.
 pub struct TestIssuer {
     state: Arc<State>,
-    server: Server,
+    server: Loopback,
 }
 
 /// Where it is.
 impl TestIssuer {
-    pub(super) const fn new(server: Server, state: Arc<State>) -> Self {
+    pub(super) const fn new(server: Loopback, state: Arc<State>) -> Self {
         Self { state, server }
     }
 

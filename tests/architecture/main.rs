@@ -178,6 +178,33 @@ fn public_signatures_name_few_dependencies() {
     report(&crate_sources().iter().flat_map(|source| signature_violations(source, &foreign)).collect::<Vec<_>>());
 }
 
+/// Logs and metrics of applications name them.
+#[test]
+fn every_public_enumeration_has_stable_names() {
+    let sources = crate_sources();
+    let has_names = |name: &str| {
+        sources.iter().any(|source| {
+            let by_hand = source.matches(&["impl", name, "{"]).any(|start| {
+                let after = source.tokens.iter().skip_while(|token| !std::ptr::eq(*token, start));
+                let item = after.skip(1).take_while(|token| token.text != "impl");
+                item.into_iter().any(|token| token.text == "as_str")
+            });
+            by_hand || source.matches(&["stable_names", "!", "(", name]).next().is_some()
+        })
+    };
+    let mut nameless = Vec::new();
+    for source in &sources {
+        for start in source.matches(&["pub", "enum"]) {
+            let mut after = source.tokens.iter().skip_while(|token| !std::ptr::eq(*token, start));
+            let name = &after.nth(2).unwrap().text;
+            if !has_names(name) {
+                nameless.push(format!("{}: {name} has no as_str()", source.at(start)));
+            }
+        }
+    }
+    report(&nameless);
+}
+
 #[test]
 fn nine_names_are_at_the_root() {
     let sources = crate_sources();

@@ -17,5 +17,6 @@ mod issuers;
 mod routers;
 mod runtimes;
 mod support;
+mod tenants;
 mod tokens;
 mod webhooks;

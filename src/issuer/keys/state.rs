@@ -179,14 +179,14 @@ impl KeyState {
             self.suppressed_until = now.saturating_add(FORCED_SPACING);
             self.note = Some(Note::KidSuppressed);
         }
-        Advice::Unresolved
+        Advice::Unresolved(self.forced.rest(now))
     }
 
     /// A request waited as long as it may.
     pub(crate) fn give_up(&mut self, need: Need<'_>, now: Duration) -> Advice {
         let advice = match (self.phase(now).0, need) {
             (Phase::Fresh | Phase::Expired, Need::Held) => Advice::Use,
-            (Phase::Fresh, Need::Kid { .. } | Need::Unnamed { .. }) => Advice::Unresolved,
+            (Phase::Fresh, Need::Kid { .. } | Need::Unnamed { .. }) => Advice::Unresolved(FIRST_BACKOFF),
             _ => Advice::Unavailable(self.retry_at.saturating_sub(now).max(FIRST_BACKOFF)),
         };
         self.note_stale(advice, now);

@@ -32,8 +32,8 @@ pub(crate) enum KeyRefusal {
     NoneFits,
     /// The set was fetched to make sure, and does not have the key.
     NotInSet,
-    /// The key is unknown and could not be looked up now.
-    Unresolved,
+    /// The key is unknown and could not be looked up now; try again after this time.
+    Unresolved(Duration),
     /// There are no keys to decide by; try again after this time.
     Unavailable(Duration),
 }
@@ -55,6 +55,11 @@ impl KeyStore {
         let set = document.set.without(|key| compromised.holds(key));
         let has_keys = !set.is_empty();
         (has_keys || !had_keys).then(|| Self(Arc::new(Shared::fixed(Document { set, ..document }, clock))))
+    }
+
+    /// Whether the set is the issuer's, and not given.
+    pub(crate) fn is_fetched(&self) -> bool {
+        self.0.fetching.is_some()
     }
 
     /// The key for a token's header, if it can be told without waiting. A fetch that must be waited for is started by
@@ -208,7 +213,7 @@ fn follow(advice: Advice, selection: Option<&Selection<'_>>) -> Result<Arc<Verif
     match advice {
         Advice::Use | Advice::UseAndFetch(_) => answer(selection),
         Advice::NotInSet => Err(KeyRefusal::NotInSet),
-        Advice::Unresolved => Err(KeyRefusal::Unresolved),
+        Advice::Unresolved(retry_after) => Err(KeyRefusal::Unresolved(retry_after)),
         Advice::Unavailable(retry_after) => Err(KeyRefusal::Unavailable(retry_after)),
         // It would have waited, had the fetch started.
         Advice::Fetch(_) | Advice::Wait => Err(KeyRefusal::Unavailable(MAX_WAIT)),
@@ -220,7 +225,7 @@ fn answer(selection: Option<&Selection<'_>>) -> Result<Arc<VerifyingKey>, KeyRef
         Some(Selection::Key(key)) => Ok((*key).clone()),
         Some(Selection::NoneFits) => Err(KeyRefusal::NoneFits),
         Some(Selection::Unknown) => Err(KeyRefusal::NotInSet),
-        None => Err(KeyRefusal::Unresolved),
+        None => Err(KeyRefusal::Unresolved(MAX_WAIT)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::membership::MembershipChange;
 use crate::json::{Object, Text};
+use crate::name::stable_names;
 
 /// What happened, by Logto's name for it, with the ids that something follows from. The rest is in the
 /// [`payload`](super::Event::payload).
@@ -73,6 +74,27 @@ pub enum EventKind {
     Other,
 }
 
+stable_names!(EventKind {
+    PostRegister => "post_register",
+    PostSignIn => "post_sign_in",
+    PostResetPassword => "post_reset_password",
+    IdentifierLockout => "identifier_lockout",
+    UserCreated => "user_created",
+    UserDataUpdated => "user_data_updated",
+    UserDeleted => "user_deleted",
+    UserSuspensionUpdated => "user_suspension_updated",
+    OrganizationCreated => "organization_created",
+    OrganizationDataUpdated => "organization_data_updated",
+    OrganizationDeleted => "organization_deleted",
+    OrganizationMembershipUpdated => "organization_membership_updated",
+    OrganizationUserRolesUpdated => "organization_user_roles_updated",
+    OrganizationRole => "organization_role",
+    OrganizationScope => "organization_scope",
+    Role => "role",
+    Scope => "scope",
+    Other => "other",
+});
+
 /// What happened to a role or a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -88,6 +110,14 @@ pub enum Change {
     /// A change of another name.
     Other,
 }
+
+stable_names!(Change {
+    Created => "created",
+    Deleted => "deleted",
+    DataUpdated => "data_updated",
+    ScopesUpdated => "scopes_updated",
+    Other => "other",
+});
 
 impl EventKind {
     pub(super) fn read(name: &str, payload: &Object<'_>) -> Self {

@@ -1,28 +1,21 @@
 //! The HTTP side of a double: every call is written down, and a fault may come in the place of the right answer.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::net::TcpListener;
 
 use super::super::body::AnswerBody;
+use super::super::loopback::{Loopback, read};
 use crate::lock::lock;
 
 /// What happens instead of the right answer.
@@ -144,13 +137,7 @@ impl Record {
 pub(super) struct Double {
     url: String,
     record: Arc<Mutex<Record>>,
-    door: Arc<Mutex<Door>>,
-    accepting: AbortHandle,
-}
-
-struct Door {
-    open: bool,
-    connections: JoinSet<()>,
+    server: Loopback,
 }
 
 impl Double {
@@ -162,9 +149,9 @@ impl Double {
         };
         let url = format!("http://{address}");
         let (record, logic) = (Arc::<Mutex<Record>>::default(), logic(&url));
-        let door = Arc::new(Mutex::new(Door { open: true, connections: JoinSet::new() }));
-        let accepting = tokio::spawn(accept(listener, door.clone(), record.clone(), logic)).abort_handle();
-        Self { url, record, door, accepting }
+        let served = record.clone();
+        let server = Loopback::spawn(listener, move |request| serve(served.clone(), logic.clone(), request));
+        Self { url, record, server }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -199,44 +186,11 @@ impl Double {
 
     /// Closes every connection, and resets those to come: the port stays ours.
     pub(super) fn take_down(&self) {
-        let mut door = lock(&self.door);
-        door.open = false;
-        door.connections.abort_all();
+        self.server.close();
     }
 
     pub(super) fn bring_up(&self) {
-        lock(&self.door).open = true;
-    }
-}
-
-impl Drop for Double {
-    fn drop(&mut self) {
-        self.accepting.abort();
-        self.take_down();
-    }
-}
-
-async fn accept(listener: TcpListener, door: Arc<Mutex<Door>>, record: Arc<Mutex<Record>>, logic: Logic) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => lock(&door).enter(stream, record.clone(), logic.clone()),
-            Err(_) => tokio::task::yield_now().await,
-        }
-    }
-}
-
-impl Door {
-    fn enter(&mut self, stream: TcpStream, record: Arc<Mutex<Record>>, logic: Logic) {
-        if !self.open {
-            let _ = stream.set_zero_linger();
-            return;
-        }
-        while self.connections.try_join_next().is_some() {}
-        self.connections.spawn(async move {
-            let service = service_fn(move |request| serve(record.clone(), logic.clone(), request));
-            // An error is the client's going away, or a fault that was asked for.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
+        self.server.open();
     }
 }
 
@@ -249,13 +203,9 @@ impl Drop for Flight {
     }
 }
 
-async fn serve(
-    record: Arc<Mutex<Record>>,
-    logic: Logic,
-    request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Infallible> {
+async fn serve(record: Arc<Mutex<Record>>, logic: Logic, request: Request<Incoming>) -> Response<AnswerBody> {
     let (parts, body) = request.into_parts();
-    let call = PdpCall { parts, body: collect(body).await };
+    let call = PdpCall { parts, body: read(body).await };
     let fault = {
         let mut record = lock(&record);
         record.calls.push(call.clone());
@@ -269,17 +219,7 @@ async fn serve(
         Some(PdpFault::Hang) => std::future::pending().await,
         _ => {}
     }
-    Ok(answer(fault, || logic(&call)))
-}
-
-async fn collect(mut body: Incoming) -> Bytes {
-    let mut read = BytesMut::new();
-    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        if let Ok(data) = frame.into_data() {
-            read.extend_from_slice(&data);
-        }
-    }
-    read.freeze()
+    answer(fault, || logic(&call))
 }
 
 fn answer(fault: Option<PdpFault>, right: impl FnOnce() -> Reply) -> Response<AnswerBody> {

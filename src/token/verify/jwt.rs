@@ -1,6 +1,7 @@
 //! How a token is judged, top to bottom.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::claims;
 use super::header::UnverifiedHeader;
@@ -21,6 +22,9 @@ use crate::token::received::{Received, difference};
 
 /// More keys than are tried for one token: those of one set, and those of the set that is fetched to make sure.
 const MOST_FAILED: usize = 8;
+
+/// When a key that was not published yet may be.
+const RETRY_WITH_NEW_KEY: Duration = Duration::from_secs(30);
 
 /// A key that was waited for: it verifies tokens of its entry, and of no other.
 pub(crate) struct AwaitedKey {
@@ -77,9 +81,10 @@ pub(crate) fn verify<P>(
     if let Ok(times) = &times {
         times::judge_unverified_end(times, rules.leeway, now).map_err(about)?;
     }
+    let is_new = times.as_ref().is_ok_and(|times| times::is_new(times, now));
 
     let search = Search { awaited, failed, steps: &mut *steps };
-    let key = verifying_key(entry, &header, &segments, search, permit, now)?;
+    let key = verifying_key(entry, &header, &segments, search, permit, (now, is_new))?;
 
     steps.at(StepName::Times, || times::expected(rules.leeway, ""));
     let judged = times.and_then(|times| claims::judge(&unverified, issuer, times, rules, now, steps)).map_err(about)?;
@@ -163,7 +168,7 @@ fn verifying_key<P>(
     segments: &Segments<'_>,
     search: Search<'_>,
     mut permit: impl FnMut() -> Option<P>,
-    now: Now,
+    (now, is_new): (Now, bool),
 ) -> Result<Arc<VerifyingKey>, Stop> {
     let Search { awaited, failed, steps } = search;
     let awaited = awaited.filter(|awaited| Arc::ptr_eq(&awaited.entry, entry));
@@ -174,7 +179,7 @@ fn verifying_key<P>(
         steps.at(StepName::Key, || expected_key(header));
         let key = match awaited {
             Some(awaited) if !has_failed(&awaited.key, failed) => awaited.key.clone(),
-            _ => find_key(entry, header, failed, awaited.map(|awaited| awaited.arrival), now)?,
+            _ => find_key(entry, header, failed, awaited.map(|awaited| awaited.arrival), (now, is_new))?,
         };
         steps.found(|| key_set(entry));
         if key.algorithm() != header.algorithm {
@@ -204,13 +209,13 @@ fn find_key(
     header: &UnverifiedHeader<'_>,
     failed: &[Arc<VerifyingKey>],
     arrival: Option<Arrival>,
-    now: Now,
+    (now, is_new): (Now, bool),
 ) -> Result<Arc<VerifyingKey>, Stop> {
     let sought = Sought { kid: header.kid.as_deref(), algorithm: header.algorithm, failed };
     match entry.keys.lookup(sought, arrival, now.monotonic) {
         Lookup::Key(key) => Ok(key),
-        Lookup::Wait(arrival) => Err(MissingKey::of(entry, sought, arrival).into()),
-        Lookup::Refused(refusal) => Err(without_key(refusal, entry, sought).into()),
+        Lookup::Wait(arrival) => Err(MissingKey::of(entry, sought, arrival, is_new).into()),
+        Lookup::Refused(refusal) => Err(without_key(refusal, entry, sought, is_new).into()),
     }
 }
 
@@ -221,9 +226,10 @@ impl From<MissingKey> for Stop {
 }
 
 impl MissingKey {
-    pub(super) fn of(issuer: &Arc<TrustedIssuer>, sought: Sought<'_>, arrival: Arrival) -> Self {
+    pub(super) fn of(issuer: &Arc<TrustedIssuer>, sought: Sought<'_>, arrival: Arrival, is_new: bool) -> Self {
         let Sought { kid, algorithm, failed } = sought;
-        Self { issuer: issuer.clone(), kid: kid.map(str::to_owned), algorithm, arrival, failed: failed.to_vec() }
+        let (issuer, kid, failed) = (issuer.clone(), kid.map(str::to_owned), failed.to_vec());
+        Self { issuer, kid, algorithm, arrival, failed, is_new }
     }
 
     pub(crate) fn sought(&self) -> Sought<'_> {
@@ -234,12 +240,12 @@ impl MissingKey {
     pub(crate) fn awaited(self, outcome: Result<Arc<VerifyingKey>, KeyRefusal>) -> Result<AwaitedKey, Rejection> {
         match outcome {
             Ok(key) => Ok(AwaitedKey { entry: self.issuer, key, arrival: self.arrival }),
-            Err(refusal) => Err(without_key(refusal, &self.issuer, self.sought())),
+            Err(refusal) => Err(without_key(refusal, &self.issuer, self.sought(), self.is_new)),
         }
     }
 }
 
-fn without_key(refusal: KeyRefusal, entry: &TrustedIssuer, sought: Sought<'_>) -> Rejection {
+fn without_key(refusal: KeyRefusal, entry: &TrustedIssuer, sought: Sought<'_>, is_new: bool) -> Rejection {
     let tried = sought.failed.len();
     let rejection = match refusal {
         KeyRefusal::NoneFits => Rejection::invalid_token("no key of the issuer fits the token's header"),
@@ -248,16 +254,24 @@ fn without_key(refusal: KeyRefusal, entry: &TrustedIssuer, sought: Sought<'_>) -
             Remediation::Refresh,
             format!("the signature is wrong by each of the {tried} keys that were tried"),
         ),
+        // Another one would be signed with the same key.
+        KeyRefusal::NotInSet if is_new && entry.keys.is_fetched() => Rejection::new(
+            RejectionKind::KeyNotFound,
+            Remediation::Retry,
+            "the kid is not in the issuer's key set, fetched to make sure, and the token is new: the issuer signs with a key that it does not publish there",
+        )
+        .with_retry_after(RETRY_WITH_NEW_KEY),
         KeyRefusal::NotInSet => Rejection::new(
             RejectionKind::KeyNotFound,
             Remediation::Refresh,
             "the kid is not in the issuer's key set, fetched to make sure",
         ),
-        KeyRefusal::Unresolved => Rejection::new(
+        KeyRefusal::Unresolved(retry_after) => Rejection::new(
             RejectionKind::KeyUnresolved,
             Remediation::Retry,
             "unknown key: the budget for fetches is spent, or the wait over",
-        ),
+        )
+        .with_retry_after(retry_after),
         KeyRefusal::Unavailable(retry_after) => {
             Rejection::unavailable(retry_after, "the issuer's keys are not to be had")
         }

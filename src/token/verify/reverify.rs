@@ -59,7 +59,8 @@ pub(crate) fn stands(
             Lookup::Key(_) if entry.keys.accepts(&proof.key, kid, proof.algorithm) => {}
             // Asked twice, it would take this for another request.
             Lookup::Wait(arrival) => {
-                return Err(MissingKey::of(entry, Sought::of(kid, proof.algorithm), arrival).into());
+                let is_new = times::is_new(times, *now);
+                return Err(MissingKey::of(entry, Sought::of(kid, proof.algorithm), arrival, is_new).into());
             }
             Lookup::Key(_) | Lookup::Refused(_) => return Ok(false),
         },

@@ -62,6 +62,12 @@ pub(super) fn judge_unverified_end(times: &Times, leeway: Duration, now: Now) ->
     Moment::new(leeway, now).judge_end(times, ", unverified")
 }
 
+/// Whether the token was issued less than a minute ago, by its own word.
+pub(super) fn is_new(times: &Times, now: Now) -> bool {
+    const NEW: f64 = 60.0;
+    times.issued_at.is_some_and(|issued_at| now.unix.as_secs_f64() - issued_at.seconds() < NEW)
+}
+
 /// Now, and how far clocks may be apart, in seconds.
 struct Moment {
     now: f64,

@@ -36,8 +36,8 @@ pub(crate) enum Advice {
     Wait,
     /// The `kid` is not in a set that was fetched to make sure.
     NotInSet,
-    /// The `kid` could not be looked up: the budget is spent, or the wait over.
-    Unresolved,
+    /// The `kid` could not be looked up before this much time has passed: the budget is spent, or the wait over.
+    Unresolved(Duration),
     /// Nothing can be decided before this much time has passed.
     Unavailable(Duration),
 }

@@ -34,4 +34,11 @@ impl Budget {
         self.last_start = Some(now);
         true
     }
+
+    /// How long until the next fetch may start, as far as this budget goes.
+    pub(super) fn rest(&self, now: Duration) -> Duration {
+        let spaced = self.last_start.map_or(Duration::ZERO, |last| last.saturating_add(FORCED_SPACING));
+        let refilled = if self.left == 0 { self.counted_from.saturating_add(FORCED_REFILL) } else { Duration::ZERO };
+        spaced.max(refilled).saturating_sub(now)
+    }
 }

@@ -8,6 +8,7 @@ use http::Extensions;
 use ipnet::IpNet;
 
 use crate::error::ConfigError;
+use crate::name::stable_names;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,11 @@ pub enum Peer {
     /// A process on this machine, through a Unix socket.
     UnixSocket,
 }
+
+stable_names!(Peer {
+    Ip => "ip",
+    UnixSocket => "unix_socket",
+});
 
 impl From<SocketAddr> for Peer {
     fn from(address: SocketAddr) -> Self {

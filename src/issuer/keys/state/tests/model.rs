@@ -210,8 +210,9 @@ impl History {
                 _ if proven_now || remembered => panic!("{kid} is not there, and got {advice:?}"),
                 Advice::Wait => assert!(self.in_flight.is_some()),
                 Advice::Unavailable(rest) => assert!(self.in_flight.is_none() && self.backing_off() == Some(rest)),
-                Advice::Unresolved => {
+                Advice::Unresolved(rest) => {
                     assert!(self.may_start());
+                    assert!(rest > Duration::ZERO && rest <= s(30), "when to come again: {rest:?}");
                     assert!(self.forced.last().is_some_and(|last| self.now < *last + s(30)), "the budget is refilled");
                 }
                 Advice::Fetch(flight) => {
@@ -329,11 +330,11 @@ impl History {
         let held = self.state.give_up(Need::Held, self.now);
         let kid = self.state.give_up(Need::Kid { kid: "x", arrival }, self.now);
         assert_eq!(held == Advice::Use, self.is_fresh() || self.is_stale());
-        assert_eq!(kid == Advice::Unresolved, self.is_fresh());
+        assert_eq!(kid == Advice::Unresolved(s(1)), self.is_fresh());
         for advice in [held, kid] {
             let ok = match advice {
                 Advice::Unavailable(rest) => rest >= s(1) && Some(rest) >= self.backing_off(),
-                other => matches!(other, Advice::Use | Advice::Unresolved),
+                other => matches!(other, Advice::Use | Advice::Unresolved(_)),
             };
             assert!(ok, "{advice:?}");
         }
