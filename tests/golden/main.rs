@@ -33,7 +33,9 @@ use serde_json::Value;
 
 use api::{ACME, Api, GLOBEX, ISSUER, RESOURCE, Refusal, Refused, Seen, handler, issuer};
 use corpus::{Row, key_set, row, rows};
-use verdicts::{DENIED, EXPIRED, INVALID, LACKS_SCOPE, NO_KEY, VERDICTS, Verdict, WANTS_RESOURCE, Who, accepted};
+use verdicts::{
+    DENIED, EXPIRED, INVALID, LACKS_SCOPE, NO_KEY, NO_KEY_YET, VERDICTS, Verdict, WANTS_RESOURCE, Who, accepted,
+};
 
 const LEEWAY: u64 = 60;
 
@@ -372,6 +374,10 @@ async fn rotations_as_they_happened() {
         let answer = api.get("/", &first.token, newest.now()).await;
         match first_verifies {
             true => _ = answer.seen(&step.tag),
+            // While the token is new, another one could be signed with the same key.
+            false if newest.now() < first.claims["iat"].as_u64().unwrap() + 60 => {
+                answer.is_refused(NO_KEY_YET, &step.tag);
+            }
             false => answer.is_refused(NO_KEY, &step.tag),
         }
         if let Some(before_last) = before_last.replace(newest) {

@@ -32,6 +32,7 @@ pub(crate) const INVALID: Refusal = (401, RejectionKind::InvalidToken, Remediati
 pub(crate) const OPAQUE: Refusal = (401, RejectionKind::OpaqueToken, Remediation::ResourceToken);
 pub(crate) const EXPIRED: Refusal = (401, RejectionKind::ExpiredToken, Remediation::Refresh);
 pub(crate) const NO_KEY: Refusal = (401, RejectionKind::KeyNotFound, Remediation::Refresh);
+pub(crate) const NO_KEY_YET: Refusal = (401, RejectionKind::KeyNotFound, Remediation::Retry);
 pub(crate) const DENIED: Refusal = (403, RejectionKind::Denied, Remediation::None);
 pub(crate) const LACKS_SCOPE: Refusal = (403, RejectionKind::InsufficientScope, Remediation::RequestScope);
 /// An organization's token, where one for the API is needed.

@@ -7,10 +7,11 @@ use axum::routing::get;
 use axum::{Router, response::Response};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use orgate::ResourceServer;
 use orgate::policy::authenticated;
+use orgate::rejection::RejectionKind;
 use orgate::server::Builder;
 use orgate::testing::{TestClock, TestIssuer};
+use orgate::{Rejection, ResourceServer};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -67,6 +68,7 @@ pub(crate) struct Answer {
     /// Whether there is a challenge with `error="invalid_token"`.
     pub(crate) invalid_token: bool,
     pub(crate) retry_after: Option<u64>,
+    pub(crate) kind: Option<RejectionKind>,
 }
 
 impl Answer {
@@ -87,6 +89,7 @@ impl Answer {
             remediation,
             invalid_token: header("www-authenticate").is_some_and(|value| value.contains(r#"error="invalid_token""#)),
             retry_after: header("retry-after").map(|value| value.parse().unwrap()),
+            kind: head.extensions.get::<Rejection>().map(Rejection::kind),
         }
     }
 
@@ -94,11 +97,19 @@ impl Answer {
         self.status == 200
     }
 
+    /// Whether it is 401. `refresh` stands for a key that is not in the set, also where the token is so new that another one
+    /// would be signed with the same key; `retry` for one that could not be looked up.
     pub(crate) fn is_401(&self, remediation: &str) -> bool {
+        let found = (self.kind, self.remediation.as_deref(), self.retry_after);
         self.status == 401
             && self.invalid_token
-            && self.retry_after.is_none()
-            && self.remediation.as_deref() == Some(remediation)
+            && match (remediation, found) {
+                ("refresh", (Some(RejectionKind::KeyNotFound), Some("refresh"), None)) => true,
+                ("refresh", (Some(RejectionKind::KeyNotFound), Some("retry"), Some(30))) => true,
+                ("retry", (Some(RejectionKind::KeyUnresolved), Some("retry"), Some(1..=30))) => true,
+                (remediation, (Some(RejectionKind::InvalidToken), Some(found), None)) => remediation == found,
+                _ => false,
+            }
     }
 
     pub(crate) fn is_503(&self) -> bool {
