@@ -159,7 +159,7 @@ impl KeyStore {
                 }
             }
             Advice::UseAndFetch(flight) => Shared::start(&self.0, fetching, flight),
-            Advice::Unresolved => fetching.meter.note(|to| to.unknown_kid_suppressed(&fetching.origin.name)),
+            Advice::Unresolved(_) => fetching.meter.note(|to| to.unknown_kid_suppressed(&fetching.origin.name)),
             _ => {}
         }
         answer.map_or_else(Lookup::Refused, Lookup::Key)

@@ -74,27 +74,6 @@ pub enum EventKind {
     Other,
 }
 
-stable_names!(EventKind {
-    PostRegister => "post_register",
-    PostSignIn => "post_sign_in",
-    PostResetPassword => "post_reset_password",
-    IdentifierLockout => "identifier_lockout",
-    UserCreated => "user_created",
-    UserDataUpdated => "user_data_updated",
-    UserDeleted => "user_deleted",
-    UserSuspensionUpdated => "user_suspension_updated",
-    OrganizationCreated => "organization_created",
-    OrganizationDataUpdated => "organization_data_updated",
-    OrganizationDeleted => "organization_deleted",
-    OrganizationMembershipUpdated => "organization_membership_updated",
-    OrganizationUserRolesUpdated => "organization_user_roles_updated",
-    OrganizationRole => "organization_role",
-    OrganizationScope => "organization_scope",
-    Role => "role",
-    Scope => "scope",
-    Other => "other",
-});
-
 /// What happened to a role or a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
