@@ -140,7 +140,7 @@ async fn world() -> World {
         .unwrap();
     let keys = || SigningKeys::new([tenant.signing_key()]).unwrap();
     let app = app(&server, keys()).unwrap();
-    tenant.take_deliveries();
+    drop(tenant.take_deliveries());
     World { tenant, staff, app }
 }
 
