@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use http::{Method, Uri};
 
-use crate::routes::Format;
+use crate::{explain, routes::Format};
 
 /// An API gateway that lets a request pass only if its access token allows it.
 #[derive(Debug, Parser)]
@@ -25,6 +26,23 @@ pub(crate) enum Command {
         /// How to print it.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
+    },
+    /// Judges one request and prints each step.
+    Explain {
+        #[command(flatten)]
+        config: Config,
+        /// The request's method.
+        #[arg(long, default_value = "GET")]
+        method: Method,
+        /// The request's URL, or its path and query.
+        #[arg(long)]
+        url: Uri,
+        /// A header of the request; `@-` reads lines of headers from the standard input, where a token belongs.
+        #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+        headers: Vec<String>,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t)]
+        format: explain::Format,
     },
     /// Runs an issuer, two upstreams and the gateway in one process, and prints requests to try.
     Demo {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use orgate::Organization;
 use orgate::engine::Grant;
 use orgate::organization::PathParams;
@@ -25,6 +25,14 @@ pub(crate) struct Passed<'g> {
     pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// Where a request belongs.
+pub(crate) enum Found<'g> {
+    Route(&'g Route, &'g str),
+    Nothing,
+    WrongMethod(Vec<Method>),
+    Refused(RequestFault),
+}
+
 impl Gateway {
     /// Decides a request. Identity headers that came with it are gone afterwards, whatever the outcome.
     ///
@@ -32,9 +40,12 @@ impl Gateway {
     ///
     /// Returns the response that the client should receive.
     pub(crate) async fn judge(&self, request: &mut Parts) -> Result<Passed<'_>, Response<Bytes>> {
-        self.identity.names.strip(&mut request.headers);
-        remove_steering(&mut request.headers);
-        let (route, pattern) = self.find(request).map_err(|response| *response)?;
+        let (route, pattern) = match self.prepare(request) {
+            Found::Route(route, pattern) => (route, pattern),
+            Found::Nothing => return Err(answer::no_route()),
+            Found::WrongMethod(allow) => return Err(answer::wrong_method(&allow)),
+            Found::Refused(fault) => return Err(refused(fault)),
+        };
         let grant = match &route.access {
             Access::Public => None,
             Access::Policy(requirement) => match requirement.authorize(request).await {
@@ -49,18 +60,20 @@ impl Gateway {
         Ok(Passed { route, grant, identity })
     }
 
-    fn find(&self, request: &mut Parts) -> Result<(&Route, &str), Box<Response<Bytes>>> {
-        let response = match self.look_up(request) {
+    /// Takes out what a client must not send, and finds the route, whose parameters the request has afterwards.
+    pub(crate) fn prepare(&self, request: &mut Parts) -> Found<'_> {
+        self.identity.names.strip(&mut request.headers);
+        remove_steering(&mut request.headers);
+        match self.look_up(request) {
             Ok(Match::Route { route, pattern, params }) => {
                 request.extensions.insert(PathParams::new(params).route(pattern));
-                return Ok((route, pattern));
+                Found::Route(route, pattern)
             }
-            Ok(Match::Nothing) => answer::no_route(),
-            Ok(Match::WrongMethod { allow }) => answer::wrong_method(&allow),
-            Ok(Match::Refused(fault)) => refused(fault.into()),
-            Err(fault) => refused(fault),
-        };
-        Err(Box::new(response))
+            Ok(Match::Nothing) => Found::Nothing,
+            Ok(Match::WrongMethod { allow }) => Found::WrongMethod(allow),
+            Ok(Match::Refused(fault)) => Found::Refused(fault.into()),
+            Err(fault) => Found::Refused(fault),
+        }
     }
 
     fn look_up(&self, request: &Parts) -> Result<Match<'_, Route>, RequestFault> {

@@ -5,6 +5,7 @@ mod cli;
 mod compile;
 mod config;
 mod demo;
+mod explain;
 mod face;
 mod gateway;
 mod identity;
@@ -62,6 +63,13 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         }
         Command::Routes { config: Config { config }, format } => {
             print!("{}", routes::table(&read(&config)?, format));
+            Ok(())
+        }
+        Command::Explain { config: Config { config }, method, url, headers, format } => {
+            let gateway = read(&config)?;
+            let mut request = explain::request(&method, &url, &headers, std::io::stdin().lock())?;
+            let explained = Runtime::new()?.block_on(gateway.explain(&mut request));
+            print!("{}", explained.print(format));
             Ok(())
         }
         Command::Demo { port } => {

@@ -1,6 +1,7 @@
 //! Whole requests through every face, in one process.
 
 mod corpus;
+mod explaining;
 mod live;
 mod proxying;
 mod reloading;
