@@ -38,13 +38,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let orders = server.requirement(resource().scope("write:orders").live())?;
 
     let reader = issuer.resource_token(API).client("web").scope("read:products");
+    let news = issuer.resource_token(API).client("web").scope("read:news");
     let member = issuer.organization_token("acme").client("web").scope("invite:member");
     let writer = issuer.resource_token(API).client("web").scope("write:orders");
     let cases = [
         ("no token", &products, None),
         ("a token that expired an hour ago", &products, Some(reader.clone().expired())),
-        ("a token for another API", &products, Some(reader.clone().audience(["https://other.example.com"]))),
-        ("a token without the scope", &products, Some(reader.scope("read:news"))),
+        ("a token for another API", &products, Some(reader.audience(["https://other.example.com"]))),
+        ("a token without the scope", &products, Some(news)),
         ("a token of another organization", &members, Some(member)),
         ("a token whose subject no longer holds its scope", &orders, Some(writer.expires_in(Duration::from_secs(60)))),
     ];
@@ -54,10 +55,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             request = request.header("authorization", format!("Bearer {}", token.mint()));
         }
         let (mut parts, ()) = request.body(())?.into_parts();
-        parts.extensions.insert(PathParams::new([("org", "globex")]));
+        parts.extensions.insert(PathParams::new([("org", "globex")]).route("/orgs/{org}/members"));
 
         let explanation = requirement.explain(&mut parts).await;
-        println!("# {}. {case}\n\n{explanation}", number + 1);
+        let response = explanation.response.as_ref().ok_or("the request would pass")?;
+        println!("# {}. {case}: {}\n\n{explanation}", number + 1, response.status);
     }
     Ok(())
 }

@@ -218,7 +218,7 @@ fn requested(source: &RequestSource, scene: &mut Scene<'_, '_>) -> Result<Option
 /// What the request names, beside what the token is for. It is read first: what the layer cannot read is nobody's fault but
 /// the server's.
 fn compare(source: &RequestSource, scene: &mut Scene<'_, '_>, id: &str) -> Result<Requested, Rejection> {
-    scene.steps.at(StepName::Organization, || format!("the request can be read for its organization ({source})"));
+    scene.steps.at(StepName::Organization, || format!("a request whose organization can be read ({source})"));
     source.compare(scene.request, scene.memory, id)
 }
 
@@ -228,7 +228,7 @@ fn at_organization(source: &RequestSource, scene: &mut Scene<'_, '_>, of_token: 
             if source.is_any() {
                 "an organization of the token".to_owned()
             } else {
-                format!("the organization of the request ({source}) is the token's")
+                format!("the token's organization to be that of the request ({source})")
             }
         });
         let requested = source.value(scene.request, scene.memory).ok().flatten();

@@ -238,9 +238,9 @@ async fn each_step_says_what_was_expected_and_found() {
     assert_eq!(
         clause(&nearest.steps)[1..],
         [
-            "passed organization: the request can be read for its organization (path {org}) | as expected",
+            "passed organization: a request whose organization can be read (path {org}) | as expected",
             "passed audience: one organization, and no organization in a claim | aud [\"urn:logto:organization:acme\"]",
-            "passed organization: the organization of the request (path {org}) is the token's | the request names \"acme\", the token is for \"acme\"",
+            "passed organization: the token's organization to be that of the request (path {org}) | the request names \"acme\", the token is for \"acme\"",
             "failed scopes: scope invite | [\"read\"]: lacks [\"invite\"]",
         ]
     );
@@ -291,7 +291,7 @@ async fn conditions_show_what_the_token_has_and_never_the_subject() {
         (resource().and(check("quota", |_| false)), "check: check \"quota\" | check \"quota\" failed"),
         (
             resource().in_organization(path("org")),
-            "organization: the organization of the request (path {org}) is the token's | the request names \"acme\", the token is for none: the token is for no organization",
+            "organization: the token's organization to be that of the request (path {org}) | the request names \"acme\", the token is for none: the token is for no organization",
         ),
     ] {
         assert_eq!(explained(policy).await, expected);

@@ -185,7 +185,7 @@ fn verifying_key<P>(
         if key.algorithm() != header.algorithm {
             return Err(rejected(format!("alg {}, but the key is for {}", header.algorithm, key.algorithm())));
         }
-        steps.at(StepName::Signature, || format!("made with that key by {}", header.algorithm));
+        steps.at(StepName::Signature, || format!("a signature by that key and {}", header.algorithm));
         // A key that was tried already is the one that the token names.
         if failed.len() >= MOST_FAILED || has_failed(&key, failed) {
             return Err(rejected("the signature is wrong".to_owned()));
@@ -199,7 +199,7 @@ fn verifying_key<P>(
         if !entry.rules.keys_without_kid {
             return Err(rejected("the signature is wrong".to_owned()));
         }
-        steps.found(|| "not made with that key: another one is tried".to_owned());
+        steps.found(|| "not by that key: another one is tried".to_owned());
         failed.push(key);
     }
 }
