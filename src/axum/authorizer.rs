@@ -12,7 +12,7 @@ use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resourc
 use crate::engine::Grant;
 use crate::organization::{PathParams, matched_route};
 use crate::rejection::Rejection;
-use crate::trace::{TraceContext, carry};
+use crate::trace::carry;
 
 /// Asks the server's decision point about what the handler found.
 ///
@@ -94,7 +94,7 @@ impl Authorizer {
     async fn asked<T>(&self, deciding: impl Future<Output = Result<T, DecisionError>>) -> Result<T, Rejection> {
         let span = tracing::info_span!(target: "orgate", "orgate.decision_point");
         let hook = &self.grant.requirement().state().trace;
-        let context = span.in_scope(|| hook.context()).or_else(|| TraceContext::of(&self.request.headers));
+        let context = span.in_scope(|| hook.context()).or_else(|| hook.incoming(&self.request.headers));
         let asked = carry(context, in_time(deciding)).instrument(span).await;
         asked.map_err(|error| self.refuse(undecided(&error)))
     }

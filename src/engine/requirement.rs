@@ -25,7 +25,7 @@ use crate::rejection::Rejection;
 use crate::respond::Wanted;
 use crate::time::Now;
 use crate::token::bearer::tries_proof;
-use crate::trace::{TraceContext, carry};
+use crate::trace::carry;
 
 /// A policy that one server requires: decides requests, whatever brought them. Made by
 /// [`ResourceServer::requirement`](crate::ResourceServer::requirement).
@@ -169,7 +169,7 @@ impl Requirement {
 
     /// Waits for what is missing, and decides.
     pub(crate) async fn settle(&self, request: &mut Parts, pending: Pending) -> Result<(), Rejection> {
-        let (span, context) = (span::deciding(self, request), TraceContext::of(&request.headers));
+        let (span, context) = (span::deciding(self, request), self.0.state.trace.incoming(&request.headers));
         let settling = self.settle_pending(request, pending);
         let outcome = carry(context, settling).instrument(span.clone()).await;
         span::conclude(&span, outcome.as_ref().err());

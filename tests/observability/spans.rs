@@ -287,6 +287,13 @@ fn hook_makes_the_span_of_the_wait_the_parent() {
 }
 
 #[tokio::test]
+async fn no_context_is_sent_where_that_is_disabled() {
+    let (app, endpoint) = introspecting(orgate::server::Builder::disable_trace_context).await;
+    assert_eq!(app.oneshot(with_context("opaque", PARENT)).await.unwrap().status(), 401);
+    assert_eq!(context_of(&endpoint.headers()[0]), [None; 3]);
+}
+
+#[tokio::test]
 async fn hook_that_panics_or_knows_nothing_leaves_the_context_of_the_request() {
     for hook in [|| None, || panic!("a bug of the hook")] {
         let (app, endpoint) = introspecting(|builder| builder.trace_context(hook)).await;

@@ -68,4 +68,11 @@ impl Builder {
         self.trace = Hook::new(current);
         self
     }
+
+    /// Sends no [trace context](crate::trace) along: for issuers and decision points that should not see how this system names
+    /// its traces. Default: it is sent.
+    pub fn disable_trace_context(mut self) -> Self {
+        self.trace = Hook::None;
+        self
+    }
 }
