@@ -104,6 +104,13 @@ mod tests {
     }
 
     #[test]
+    fn name_with_dots_or_slashes_looks_like_a_path_and_a_url_does_not() {
+        let looks =
+            ["realm_access.roles", "realm_access/roles", "scope", "https://shop.example/roles"].map(looks_like_a_path);
+        assert_eq!(looks, [true, true, false, false]);
+    }
+
+    #[test]
     fn empty_names_are_invalid() {
         assert!(ClaimName::from("a").is_valid() && claim_path(["a", "b"]).is_valid());
         assert!(
