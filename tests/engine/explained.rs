@@ -351,10 +351,11 @@ async fn an_explanation_foresees_a_conversation_and_takes_no_step() {
     let entry = Issuer::new(issuer.url()).permissions(source);
     let server = ResourceServer::builder(entry, RESOURCE).clock(issuer.clock()).build().unwrap();
     let requirement = server.requirement(resource().scope("write").live()).unwrap();
+    let token = || issuer.resource_token(RESOURCE).client("web").scope("write").mint();
     for expected in ["refresh", "refresh", "refresh", "none", "none"] {
-        let token = issuer.resource_token(RESOURCE).client("web").scope("write").mint();
+        // Tokens that would count, if they were sent.
         for _ in 0..3 {
-            let explanation = requirement.explain(&mut parts(Some(&token), "")).await;
+            let explanation = requirement.explain(&mut parts(Some(&token()), "")).await;
             assert_eq!(explanation.remediation, Some(expected));
             assert_eq!(
                 explanation.failed_step().unwrap().found.split(": ").next().unwrap(),
@@ -362,7 +363,7 @@ async fn an_explanation_foresees_a_conversation_and_takes_no_step() {
             );
             check_steps(&explanation).unwrap();
         }
-        let rejection = requirement.authorize(&mut parts(Some(&token), "")).await.unwrap_err();
+        let rejection = requirement.authorize(&mut parts(Some(&token()), "")).await.unwrap_err();
         assert_eq!(rejection.remediation().as_str(), expected);
         issuer.clock().advance(Duration::from_secs(2));
     }

@@ -101,19 +101,23 @@ async fn a_missing_token_is_judged_by_what_is_optional() {
 async fn code_of_both_policies_runs_once_and_a_panic_in_the_shadow_is_caught() {
     let seen = Seen::default();
     let api = api(&seen).await;
-    let (checks, sources) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (ran, read) = (checks.clone(), sources.clone());
-    let counted = check("counted", move |_| ran.fetch_add(1, Ordering::SeqCst) < 100);
+    let [both, own, sources] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+    let counts = |name: &str, count: &Arc<AtomicUsize>| {
+        let count = count.clone();
+        check(name, move |_| count.fetch_add(1, Ordering::SeqCst) < 100)
+    };
+    let (counted, read) = (counts("both", &both), sources.clone());
     let source = custom("counted", move |_| {
         read.fetch_add(1, Ordering::SeqCst);
         Some("acme".to_owned())
     });
     let policy = organization(source.clone()).and(counted.clone());
-    let shadow = organization(source).scope("a").and(counted).and(check("panics", |_| -> bool { panic!("a check") }));
+    let shadow = organization(source).scope("a").and(counts("own", &own)).and(counted);
+    let shadow = shadow.and(check("panics", |_| -> bool { panic!("a check") }));
     let requirement = api.server.requirement(policy.shadow(shadow)).unwrap();
     let token = api.organization_token("acme", "a");
     requirement.authorize(&mut parts(Some(&token), "")).await.unwrap();
-    assert_eq!((checks.load(Ordering::SeqCst), sources.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!([&both, &own, &sources].map(|count| count.load(Ordering::SeqCst)), [1, 1, 1]);
     assert_eq!(seen.take(), ["allow - | undecided undecided misconfigured"]);
 }
 
