@@ -138,8 +138,8 @@ fn parse<T: DeserializeOwned>(token: &AccessToken, parts: &Parts) -> Result<Clai
 
 fn unlayered(extractor: &str, parts: &Parts) -> Rejection {
     let detail = format!(
-        "the extractor {extractor}, and the request brought no verified token: where the route is public or its policy optional, \
-         extract Option<{extractor}>; where no policy protects it, add it through Guard or put require(policy) around it"
+        "the extractor {extractor}, and the request brought no verified token: where the route is public, its policy optional or only \
+         judged, extract Option<{extractor}>; where no policy protects it, add it through Guard or put require(policy) around it"
     );
     misconfigured(detail, parts)
 }

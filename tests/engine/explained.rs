@@ -1,14 +1,17 @@
 //! An explanation says what the layer would send, and names the step that decided.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::request::Parts;
 use orgate::ResourceServer;
 use orgate::engine::{Grant, Requirement};
 use orgate::explain::{Explanation, StepName, Verdict};
-use orgate::permissions::Permissions;
-use orgate::policy::{check, claim, client, optional, organization, path, resource, user};
+use orgate::future::BoxFuture;
+use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
+use orgate::policy::{check, claim, client, live, optional, organization, path, resource, user};
 use orgate::rejection::{RejectionKind, Remediation};
+use orgate::testing::TestIssuer;
 use orgate::token::binding::Dpop;
 use orgate::{Issuer, Policy};
 use proptest::prelude::*;
@@ -152,19 +155,55 @@ fn an_explanation_says_what_the_layer_sends() {
     outcome.unwrap();
 }
 
-/// What a shadow adds to a policy adds nothing to what is sent.
+/// What the source of a shadow does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    /// It is not asked.
+    Nothing,
+    Answers,
+    Fails,
+    Hangs,
+}
+
+#[derive(Clone)]
+struct Source(Arc<Mutex<Watch>>);
+
+impl PermissionSource for Source {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        let watch = *self.0.lock().unwrap();
+        Box::pin(async move {
+            match watch {
+                Watch::Fails => Err(SourceError::new("the source is down")),
+                Watch::Hangs => std::future::pending().await,
+                _ => Ok(Permissions::of(["a"])),
+            }
+        })
+    }
+}
+
+/// An API whose shadows may wait for almost nothing.
+async fn watched(seen: &Seen, source: &Source) -> Api {
+    let issuer = TestIssuer::start().await;
+    let entry = Issuer::new(issuer.url()).permissions(source.clone());
+    let builder = ResourceServer::builder(entry, RESOURCE).clock(issuer.clock()).observer(seen.clone());
+    let server = builder.shadow_wait(Duration::from_millis(5)).build().unwrap();
+    Api { issuer, server }
+}
+
+/// What a shadow adds to a policy adds nothing to what is sent, whatever the shadow waits for and whatever comes of that.
 #[test]
 fn responses_with_a_shadow_equal_responses_without() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (api, seen) = runtime.block_on(async {
-        let seen = Seen::default();
-        (Api::configured(|builder| builder.observer(seen.clone())).await, seen)
-    });
+    let (seen, source) = (Seen::default(), Source(Arc::new(Mutex::new(Watch::Nothing))));
+    let api = runtime.block_on(watched(&seen, &source));
     let tokens = tokens(&api);
-    let case = (written(), written(), 0..TOKENS, select(vec!["acme", "globex"]), any::<bool>());
+    let watch = select(vec![Watch::Nothing, Watch::Answers, Watch::Fails, Watch::Hangs]);
+    let case = (written(), written(), 0..TOKENS, select(vec!["acme", "globex"]), any::<bool>(), watch);
     let mut runner = TestRunner::new(Config { cases: 256, failure_persistence: None, ..Config::default() });
-    let outcome = runner.run(&case, |(enforced, other, token, org, rotates)| {
+    let outcome = runner.run(&case, |(enforced, other, token, org, rotates, watch)| {
         let token = tokens[token].as_deref();
+        let watch = if other.is_authenticated() { Watch::Nothing } else { watch };
+        *source.0.lock().unwrap() = watch;
         runtime.block_on(async {
             if rotates {
                 api.issuer.clock().advance(Duration::from_secs(10));
@@ -175,20 +214,28 @@ fn responses_with_a_shadow_equal_responses_without() {
                 request
             };
             // Two checks of one name are two pieces of code.
-            let shadow = Policy::shadow(enforced.policy(), other.without_check().policy());
-            let [shadow, without, alone] = [shadow, enforced.policy(), other.without_check().policy()]
+            let other = || {
+                let other = other.without_check().policy();
+                if watch == Watch::Nothing { other } else { other.and(live()) }
+            };
+            let [shadow, without] = [Policy::shadow(enforced.policy(), other()), enforced.policy()]
                 .map(|policy| api.server.requirement(policy).unwrap());
             let with = sent(&shadow, request()).await;
             let recorded = seen.take().remove(0);
             prop_assert_eq!(&with, &sent(&without, request()).await);
-            // And the shadow says what it would say if it were enforced.
-            let judged = sent(&alone, request()).await;
-            prop_assert_eq!(recorded.ends_with(" allow -"), judged.is_none(), "{}", recorded);
+            prop_assert!(recorded.contains(" | "), "{}", recorded);
+            if watch == Watch::Nothing {
+                // And the shadow says what it would say if it were enforced.
+                let judged = sent(&api.server.requirement(other()).unwrap(), request()).await;
+                prop_assert_eq!(recorded.ends_with(" allow -"), judged.is_none(), "{}", recorded);
+            }
             seen.take();
             Ok(())
         })
     });
     outcome.unwrap();
+    let counts = api.server.shadow_counts();
+    assert!(counts.undecided > 0 && counts.would_deny > 0 && counts.would_allow > 0, "{counts:?}");
 }
 
 #[tokio::test]
@@ -345,7 +392,7 @@ async fn an_explanation_uses_no_proof() {
 
 #[tokio::test]
 async fn an_explanation_foresees_a_conversation_and_takes_no_step() {
-    let issuer = orgate::testing::TestIssuer::start().await;
+    let issuer = TestIssuer::start().await;
     let source = Says::new();
     source.says(Ok(Permissions::of(["read"])));
     let entry = Issuer::new(issuer.url()).permissions(source);

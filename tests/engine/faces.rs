@@ -33,6 +33,10 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.models.iter().any(|(word, _)| matches!(word, Word::Authenticated))
+    }
+
     pub(crate) fn without_check(&self) -> Self {
         Self { check: None, ..self.clone() }
     }
