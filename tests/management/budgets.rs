@@ -251,6 +251,12 @@ async fn ready_reports_the_source() {
     // A server of one's own, taken for the cloud.
     let error = ready(&tenant, &secret, Some("https://acme.logto.app/api")).await.unwrap_err();
     assert!(error.contains("management_resource") && error.contains("self_hosted"), "{error}");
+    // On loopback a server of one's own is assumed, said or not; for anything else that is noticed.
+    let other = TestTenant::builder().management_resource("https://acme.logto.app/api").start().await;
+    let (_, secret) = other.management_client();
+    let error = ready(&other, &secret, None).await.unwrap_err();
+    assert!(error.contains("invalid_target") && error.contains("management_resource"), "{error}");
+    assert_eq!(ready(&other, &secret, Some("https://acme.logto.app/api")).await, Ok(()));
 }
 
 #[tokio::test]
