@@ -121,6 +121,8 @@ impl World {
                 let (app, token) = (app.clone(), token(number));
                 let (over, wrong, begun) = (over.clone(), wrong.clone(), begun.clone());
                 tokio::spawn(async move {
+                    // Not all at once: their time would be over at once, too.
+                    tokio::time::sleep(Duration::from_millis(10) * u32::try_from(number).unwrap()).await;
                     while !over.load(Ordering::SeqCst) {
                         begun.fetch_add(1, Ordering::SeqCst);
                         let status = get(&app, &format!("/h-{number}"), &token).await;
