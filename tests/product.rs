@@ -25,11 +25,14 @@ use tower::ServiceExt as _;
 
 const API: &str = "https://api.example.com";
 
+/// By the organization's key: its issuer and its id.
+type Orders = HashMap<(String, String), Vec<String>>;
+
 #[derive(Clone)]
 struct App {
     server: ResourceServer,
     customers: Arc<str>,
-    orders: Arc<Mutex<HashMap<(String, String), Vec<String>>>>,
+    orders: Arc<Mutex<Orders>>,
 }
 
 fn envelope(code: &str, message: &str) -> Value {
