@@ -90,11 +90,20 @@ struct Wall {
     writing: Mutex<()>,
 }
 
+/// Whole milliseconds, of which a `u64` holds 584 million years.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds, of which a `u64` holds 584 years.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 const BELIEVED_FOR: Duration = Duration::from_millis(100);
 
 impl Wall {
     fn at(&self, monotonic: Duration, read: impl FnOnce() -> Duration) -> Duration {
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         // `ahead` is stored first, so it is there for whoever reads the other.
         if nanoseconds(monotonic) < self.believed_until.load(Ordering::Acquire) {
             return monotonic + Duration::from_nanos(self.ahead.load(Ordering::Relaxed));

@@ -17,12 +17,11 @@ use super::invalidations::Reported;
 use super::journal::Journal;
 use super::log::Log;
 use super::revocations::{Bounds, Recorded, RevocationCounts, RevocationList};
-use crate::issuer::keys::Changes as Settled;
+use crate::issuer::keys::Generation;
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::lock::lock;
-use crate::rejection::Rejection;
-use crate::time::{Clock, Now};
-use crate::token::{AccessToken, IssuerId};
+use crate::time::Clock;
+use crate::token::IssuerId;
 
 /// Told about every change after revocations and the marks of the entry are: decisions, then leases, then feeds. Called under
 /// the lock that orders changes, so it must neither block nor apply changes.
@@ -50,9 +49,9 @@ pub(crate) struct Changes {
     pub(super) revocations: RevocationList,
     followers: Vec<Arc<dyn Follower>>,
     pub(super) clock: Arc<dyn Clock>,
-    leeway: Duration,
+    pub(super) leeway: Duration,
     /// Counts what verified tokens rest on.
-    pub(super) settled: Settled,
+    pub(super) generation: Generation,
     journal: Option<Arc<Journal>>,
     pub(super) following: Following,
 }
@@ -64,7 +63,7 @@ pub(crate) struct Parts {
     pub(crate) followers: Vec<Arc<dyn Follower>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leeway: Duration,
-    pub(crate) settled: Settled,
+    pub(crate) generation: Generation,
     pub(crate) log: Option<Arc<dyn Log>>,
 }
 
@@ -78,7 +77,7 @@ struct After {
 
 impl Changes {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { entries, bounds, followers, clock, leeway, settled, log } = parts;
+        let Parts { entries, bounds, followers, clock, leeway, generation, log } = parts;
         Self {
             entries,
             order: Mutex::default(),
@@ -86,23 +85,10 @@ impl Changes {
             followers,
             clock,
             leeway,
-            settled,
+            generation,
             journal: log.clone().map(|log| Arc::new(Journal::new(log))),
             following: Following::new(log),
         }
-    }
-
-    /// Whether a verified token still counts, as far as changes are known.
-    pub(crate) fn judge(self: &Arc<Self>, token: &AccessToken, now: Now) -> Result<(), Rejection> {
-        self.check_current(now)?;
-        let about = |revoked| Rejection::from(revoked).about(token.subject().entry().name(), None);
-        self.revocations.judge(token, now, self.leeway).map_err(about)
-    }
-
-    /// Whether a verified token still counts in an organization that it does not name.
-    pub(crate) fn judge_in(&self, token: &AccessToken, organization: &str, now: Now) -> Result<(), Rejection> {
-        let about = |revoked| Rejection::from(revoked).about(token.subject().entry().name(), None);
-        self.revocations.judge_in(token, organization, now, self.leeway).map_err(about)
     }
 
     /// Applies changes of one issuer entry: when this returns, the next request is judged by them. `None` if there is no such

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::about::{About, Effect};
 use super::fact::{Fact, FactKey, Rank};
+use crate::time;
 
 /// States that something which was true at an issuer no longer is.
 ///
@@ -153,7 +154,7 @@ impl Change {
 
     /// The same change, no later than this moment.
     pub(super) fn clamped(mut self, latest: Duration) -> Self {
-        self.at = self.at.min(u64::try_from(latest.as_millis()).unwrap_or(LATEST));
+        self.at = self.at.min(time::milliseconds(latest));
         self
     }
 }
@@ -164,7 +165,7 @@ pub(super) const LATEST: u64 = 253_402_300_799_999;
 /// Cut to the millisecond and to the years 1970 to 9999.
 pub(super) fn milliseconds(at: SystemTime) -> u64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(LATEST).min(LATEST)
+    time::milliseconds(since).min(LATEST)
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Changes {
 
     fn replace(&self, entries: TrustedIssuers) {
         self.entries.store(Arc::new(entries));
-        self.settled.note();
+        self.generation.advance();
     }
 }
 

@@ -18,7 +18,7 @@ use super::journal::Known;
 use super::log::{Log, Update, Updates};
 use crate::lock::lock;
 use crate::rejection::Rejection;
-use crate::time::Now;
+use crate::time::{Now, nanoseconds};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long [`Changes::ready`] waits.
@@ -63,7 +63,7 @@ impl Following {
         }
     }
 
-    fn is_current(&self, now: Now) -> bool {
+    pub(super) fn is_current(&self, now: Now) -> bool {
         let until = self.current_until.load(Ordering::Acquire);
         // Without a log, and for one without a bound, at any time.
         until == u64::MAX || nanoseconds(now.monotonic) < until
@@ -75,13 +75,9 @@ impl Following {
 }
 
 impl Changes {
-    /// Whether what is known is recent enough to judge by.
-    pub(super) fn check_current(self: &Arc<Self>, now: Now) -> Result<(), Rejection> {
-        if self.following.is_current(now) { Ok(()) } else { self.behind(now) }
-    }
-
+    /// Whether requests are judged all the same, where what is known is not recent enough to judge by.
     #[cold]
-    fn behind(self: &Arc<Self>, now: Now) -> Result<(), Rejection> {
+    pub(super) fn behind(self: &Arc<Self>, now: Now) -> Result<(), Rejection> {
         self.follow();
         if self.following.is_current(now) {
             return Ok(());
@@ -297,8 +293,4 @@ impl Facts for Held {
         // Without a server nobody asks what this is for.
         self.0.upgrade().map_or(Now::new(Duration::ZERO, Duration::ZERO), |server| server.clock.now())
     }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -19,6 +19,7 @@ mod fact;
 mod following;
 mod invalidations;
 mod journal;
+mod judge;
 mod log;
 mod revocations;
 mod text;

@@ -216,7 +216,7 @@ pub(super) fn still_trusted(state: &State, token: &AccessToken, now: Now) -> Res
 
 /// Whether the issuer has the key that the token was verified with. An opaque token has none.
 pub(super) fn has_its_key(state: &State, token: &AccessToken, now: &Now) -> Result<bool, Stop> {
-    Ok(token.jws().is_none() || jwt::stands(token, &state.entries, state.verified.changes(), now)?)
+    Ok(token.jws().is_none() || jwt::stands(token, &state.entries, state.verified.generation(), now)?)
 }
 
 /// Judges a policy by what is at hand. `is_dry`: nothing comes of it, and it is not counted.

@@ -27,7 +27,7 @@ use crate::error::ConfigError;
 use crate::http::HttpClient;
 use crate::http::url::PlainHttp;
 use crate::issuer::Issuer;
-use crate::issuer::keys::{Changes as Settled, RefreshSettings, Watcher};
+use crate::issuer::keys::{Generation, RefreshSettings, Watcher};
 use crate::issuer::{Lasting, ORGANIZATION_URN, Profile, TrustedIssuers};
 use crate::meter::Meter;
 use crate::permissions::{Conversations, LivePermissions};
@@ -221,7 +221,7 @@ impl Builder {
             life: RefreshSettings {
                 stale_for: self.serve_stale_keys_for,
                 watcher: self.watcher,
-                changes: Settled::default(),
+                generation: Generation::default(),
                 meter: self.meter.clone(),
             },
             allow_http: self.allow_http,
@@ -246,11 +246,11 @@ impl Builder {
             followers: self.decider.iter().map(|decider| Arc::new(decider.clone()) as Arc<dyn Follower>).collect(),
             clock: self.clock.clone(),
             leeway: self.leeway,
-            settled: settings.life.changes.clone(),
+            generation: settings.life.generation.clone(),
             log: self.change_log,
         });
         let state = State {
-            verified: VerifiedTokens::new(self.limits.token_cache_bytes, settings.life.changes.clone()),
+            verified: VerifiedTokens::new(self.limits.token_cache_bytes, settings.life.generation.clone()),
             permits: Permits::new(self.limits.permits),
             changes: Arc::new(changes),
             decider: self.decider,

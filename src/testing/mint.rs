@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::keys::{SigningKey, encode, random};
 use super::kind::Kind;
-use super::members::{Change, changed};
+use super::members::{Change, changed, changes_members};
 use super::state::State;
-use super::{TestCertificate, TestProofKey, to_json};
+use super::{TestCertificate, TestProofKey};
 use crate::lock::lock;
 use crate::time::Clock as _;
 
@@ -135,24 +134,10 @@ impl TokenBuilder {
     }
 }
 
-/// What else it says.
+changes_members!(TokenBuilder);
+
+/// What it is bound to, and its form.
 impl TokenBuilder {
-    /// Sets a claim, over whatever it was.
-    ///
-    /// # Panics
-    ///
-    /// If the value does not serialize to JSON.
-    pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        self.claims.push((name.into(), Some(to_json(value))));
-        self
-    }
-
-    /// Leaves a claim out.
-    pub fn without_claim(mut self, name: impl Into<String>) -> Self {
-        self.claims.push((name.into(), None));
-        self
-    }
-
     /// Binds the token to the key of a client: `cnf.jkt` (RFC 9449).
     pub fn bound_to(self, key: &TestProofKey) -> Self {
         self.claim("cnf", json!({ "jkt": key.thumbprint() }))
@@ -161,22 +146,6 @@ impl TokenBuilder {
     /// Binds the token to a client certificate: `cnf.x5t#S256` (RFC 8705).
     pub fn bound_to_certificate(self, certificate: &TestCertificate) -> Self {
         self.claim("cnf", json!({ "x5t#S256": certificate.thumbprint() }))
-    }
-
-    /// Sets a header member, over whatever it was. `alg` changes the name alone, not the signature.
-    ///
-    /// # Panics
-    ///
-    /// If the value does not serialize to JSON.
-    pub fn header(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        self.header.push((name.into(), Some(to_json(value))));
-        self
-    }
-
-    /// Leaves a header member out.
-    pub fn without_header(mut self, name: impl Into<String>) -> Self {
-        self.header.push((name.into(), None));
-        self
     }
 
     /// The type in the header: `typ`.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::TestClock;
 use super::keys::{KeyForm, SigningKey, encode, random};
-use super::members::{Change, changed};
-use super::{TestClock, to_json};
+use super::members::{Change, changed, changes_members};
 use crate::signature::Algorithm;
 use crate::time::Clock as _;
 
@@ -67,6 +66,8 @@ pub struct ProofBuilder {
     header: Vec<Change>,
 }
 
+changes_members!(ProofBuilder);
+
 impl ProofBuilder {
     /// Sets the nonce that a server gave.
     pub fn nonce(self, nonce: impl Into<String>) -> Self {
@@ -81,38 +82,6 @@ impl ProofBuilder {
     /// Sets when it was made, as the duration since the Unix epoch: `iat`.
     pub fn issued_at(self, unix: Duration) -> Self {
         self.claim("iat", unix.as_secs())
-    }
-
-    /// Sets a claim, over whatever it was.
-    ///
-    /// # Panics
-    ///
-    /// Panics if the value does not serialize to JSON.
-    pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        self.claims.push((name.into(), Some(to_json(value))));
-        self
-    }
-
-    /// Leaves a claim out.
-    pub fn without_claim(mut self, name: impl Into<String>) -> Self {
-        self.claims.push((name.into(), None));
-        self
-    }
-
-    /// Sets a header member, over whatever it was.
-    ///
-    /// # Panics
-    ///
-    /// Panics if the value does not serialize to JSON.
-    pub fn header(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        self.header.push((name.into(), Some(to_json(value))));
-        self
-    }
-
-    /// Leaves a header member out.
-    pub fn without_header(mut self, name: impl Into<String>) -> Self {
-        self.header.push((name.into(), None));
-        self
     }
 
     /// Signs with another key than the header names.

@@ -30,8 +30,8 @@ struct Minted {
 }
 
 impl AccessToken {
-    pub(crate) fn mint(verified: Verified, jws: &[u8], proof: Provenance) -> Self {
-        Self::minted(verified, Origin::Jws { text: jws.into(), proof })
+    pub(crate) fn mint(verified: Verified, jws: &[u8], provenance: Provenance) -> Self {
+        Self::minted(verified, Origin::Jws { text: jws.into(), provenance })
     }
 
     /// Of an opaque token nothing is kept but its digest.
@@ -197,7 +197,7 @@ impl AccessToken {
     /// The token as it came and what it was verified with, if it was a JWT.
     pub(crate) fn jws(&self) -> Option<(&Arc<[u8]>, &Provenance)> {
         match &self.0.origin {
-            Origin::Jws { text, proof } => Some((text, proof)),
+            Origin::Jws { text, provenance } => Some((text, provenance)),
             Origin::Answer { .. } => None,
         }
     }

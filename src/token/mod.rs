@@ -15,7 +15,7 @@ pub(crate) mod verify;
 pub use access_token::AccessToken;
 pub use claims_error::ClaimsError;
 pub use introspect::Introspection;
-pub(crate) use provenance::{EntryVersion, IssuerId, Provenance, Settled};
+pub(crate) use provenance::{EntryVersion, IssuerId, Provenance};
 pub use subject::{Subject, SubjectKind};
 pub(crate) use times::{NumericDate, Times};
 pub(crate) use verified::{Parties, Verified};

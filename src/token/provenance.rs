@@ -1,7 +1,7 @@
 //! What a verification rests on.
 
-use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::signature::{Algorithm, VerifyingKey};
@@ -14,6 +14,18 @@ pub(crate) struct Provenance {
     pub(crate) kid: Option<Box<str>>,
     pub(crate) algorithm: Algorithm,
     pub(crate) settled: Settled,
+}
+
+impl Provenance {
+    pub(crate) fn new(key: &Arc<VerifyingKey>, kid: Option<&str>, leeway: Duration) -> Self {
+        Self {
+            leeway,
+            key: Arc::downgrade(key),
+            kid: kid.map(Into::into),
+            algorithm: key.algorithm(),
+            settled: Settled::default(),
+        }
+    }
 }
 
 /// One issuer entry, and no other one that ever was or will be.
@@ -51,20 +63,20 @@ fn unique() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// That entry and key were there at a certain count of changes, and until when that says enough: whole seconds of the
+/// That entry and key were there in a certain generation, and until when that says enough: whole seconds of the
 /// monotonic clock. Both in one number, so that they belong together.
 #[derive(Default)]
 pub(crate) struct Settled(AtomicU64);
 
 impl Settled {
-    pub(crate) fn holds(&self, changes: u32, now: &Now) -> bool {
+    pub(crate) fn holds(&self, generation: u32, now: &Now) -> bool {
         let settled = self.0.load(Ordering::Relaxed);
-        settled >> 32 == u64::from(changes) && now.monotonic.as_secs() < settled & u64::from(u32::MAX)
+        settled >> 32 == u64::from(generation) && now.monotonic.as_secs() < settled & u64::from(u32::MAX)
     }
 
-    pub(crate) fn store(&self, changes: u32, until: Duration) {
+    pub(crate) fn store(&self, generation: u32, until: Duration) {
         let until = u32::try_from(until.as_secs()).unwrap_or(u32::MAX);
-        self.0.store(u64::from(changes) << 32 | u64::from(until), Ordering::Relaxed);
+        self.0.store(u64::from(generation) << 32 | u64::from(until), Ordering::Relaxed);
     }
 }
 

@@ -48,7 +48,7 @@ impl Parties {
 /// Where the claims are read when somebody asks for more than is in `Verified`.
 pub(super) enum Origin {
     /// The token as it came, a JWS in compact form: what a cache of verified tokens compares. It is shown to nobody.
-    Jws { text: Arc<[u8]>, proof: Provenance },
+    Jws { text: Arc<[u8]>, provenance: Provenance },
     /// What the issuer said of an opaque token.
     Answer { json: Box<[u8]>, token_digest: [u8; 32] },
 }
@@ -73,7 +73,7 @@ impl Verified {
 impl Origin {
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Jws { text, proof } => text.len() + proof.kid.as_ref().map_or(0, |kid| kid.len()),
+            Self::Jws { text, provenance } => text.len() + provenance.kid.as_ref().map_or(0, |kid| kid.len()),
             Self::Answer { json, .. } => json.len(),
         }
     }

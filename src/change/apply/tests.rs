@@ -139,7 +139,7 @@ fn followers_are_told_what_is_new() {
         followers: vec![notes.clone()],
         clock: Arc::new(clock),
         leeway: Duration::from_secs(60),
-        settled: Settled::default(),
+        generation: Generation::default(),
         log: None,
     }));
     let id = server.state.entries.load().named("one").unwrap().id();

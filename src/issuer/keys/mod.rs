@@ -3,10 +3,10 @@
 //! Every issuer entry has one store. The store's life cycle is a pure state machine, fed with time and events; a thin
 //! task per fetch does what it says. A request whose key is known never waits.
 
-mod changes;
 mod compromised;
 mod discovery;
 mod event;
+mod generation;
 mod jwk;
 mod operate;
 mod ready;
@@ -16,11 +16,11 @@ mod state;
 mod status;
 mod store;
 
-pub(crate) use changes::Changes;
 pub(crate) use compromised::Compromised;
 pub(crate) use discovery::{Document, KeySource, Origin};
 pub use event::KeyEvent;
 pub(crate) use event::Watcher;
+pub(crate) use generation::Generation;
 pub(crate) use jwk::{KeyRules, KeySet, parse_key};
 pub use operate::RefreshError;
 pub(crate) use operate::refresh;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use super::changes::Changes;
 use super::compromised::Thumbprint;
 use super::discovery::{Document, Fetched, Origin};
 use super::event::{KeyEvent, Watcher, tell};
+use super::generation::Generation;
 use super::jwk::KeySet;
 use super::state::{Emptied, FlightId, KeyState, Note};
 use crate::flight::{End, Flight};
@@ -32,7 +32,7 @@ pub(super) struct Fetching {
     pub(super) last_error: Mutex<Option<String>>,
     pub(super) origin: Arc<Origin>,
     watcher: Option<Watcher>,
-    pub(super) changes: Changes,
+    pub(super) generation: Generation,
     pub(super) meter: Meter,
 }
 
@@ -67,7 +67,7 @@ impl Shared {
             last_error: Mutex::new(None),
             origin: Arc::new(origin),
             watcher: life.watcher.clone(),
-            changes: life.changes.clone(),
+            generation: life.generation.clone(),
             meter: life.meter.clone(),
         };
         let seed = seed.map(|seed| Arc::new(Current { document: Arc::new(seed), unquestioned_until: Duration::ZERO }));
@@ -187,7 +187,7 @@ impl Shared {
             Some(old) if gone => {
                 landed.events.push(KeyEvent::Withdrawn { removed: old.set.kids().map(str::to_owned).collect() });
                 self.current.store(None);
-                fetching.changes.note();
+                fetching.generation.advance();
             }
             Some(old) => self.publish(fetching, old, state.unquestioned_until(now)),
             None => {}
@@ -225,7 +225,7 @@ impl Shared {
     /// To be called under the lock of the state that says so.
     pub(super) fn publish(&self, fetching: &Fetching, document: Arc<Document>, unquestioned_until: Duration) {
         self.current.store(Some(Arc::new(Current { document, unquestioned_until })));
-        fetching.changes.note();
+        fetching.generation.advance();
     }
 }
 
@@ -250,7 +250,7 @@ fn shorten(reason: &mut String) {
 pub(crate) struct RefreshSettings {
     pub(crate) stale_for: Duration,
     pub(crate) watcher: Option<Watcher>,
-    pub(crate) changes: Changes,
+    pub(crate) generation: Generation,
     pub(crate) meter: Meter,
 }
 

@@ -10,7 +10,7 @@ use super::state::{Store, Tenant};
 use super::{Grant, Refused, TestTenantBuilder, TokenRequest, issue};
 use crate::testing::TestIssuer;
 use crate::testing::keys::random;
-use crate::time::Clock as _;
+use crate::time::{Clock as _, milliseconds};
 
 /// The machine that may ask the Management API.
 pub(super) const MANAGEMENT_CLIENT: &str = "management";
@@ -137,7 +137,7 @@ impl TestTenant {
         let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
         let refresh_token = issue::consent(&mut store, user, application, &scopes, now);
         let signed_in = store.directory.user(user);
-        signed_in.signed_in_at = Some(millis(now));
+        signed_in.signed_in_at = Some(milliseconds(now));
         signed_in.application.get_or_insert_with(|| application.to_owned());
         let record = signed_in.record(user);
         store.outbox.tell_sign_in(now, (user, record), application);
@@ -211,8 +211,4 @@ impl fmt::Debug for TestTenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestTenant").field("issuer", &self.issuer).finish_non_exhaustive()
     }
-}
-
-pub(super) fn millis(now: Duration) -> u64 {
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

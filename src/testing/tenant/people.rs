@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::TestTenant;
 use super::directory::{Application, Organization, User};
 use super::state::{LogtoRelease, Store};
 use super::webhook::Change;
-use super::{TestTenant, millis};
 use crate::testing::keys::random;
+use crate::time::milliseconds;
 
 /// Users and applications.
 impl TestTenant {
@@ -20,7 +21,7 @@ impl TestTenant {
     pub fn add_user(&self, id: &str) {
         let (mut store, now) = self.change();
         assert_unknown(&store, id);
-        let created_at = millis(now);
+        let created_at = milliseconds(now);
         let user = User {
             suspended: false,
             mfa: false,
@@ -78,7 +79,7 @@ impl TestTenant {
     pub fn touch_user(&self, id: &str) {
         let (mut store, now) = self.change();
         let user = store.directory.user(id);
-        user.updated_at = millis(now);
+        user.updated_at = milliseconds(now);
         let record = user.full_record(id);
         let change = Change { method: "PATCH", status: 200, route: "/users/:userId", params: &[("userId", id)] };
         store.outbox.tell(now, "User.Data.Updated", &change, &[("data", record)]);
@@ -173,7 +174,7 @@ impl TestTenant {
         let (mut store, now) = self.change();
         let user = store.directory.user(id);
         user.suspended = suspended;
-        user.updated_at = millis(now);
+        user.updated_at = milliseconds(now);
         let record = user.full_record(id);
         if suspended {
             store.end_sign_ins(id);
@@ -203,7 +204,8 @@ impl TestTenant {
     pub fn add_organization(&self, id: &str) {
         let (mut store, now) = self.change();
         assert!(!store.directory.organizations.contains_key(id), "there is an organization {id:?}");
-        let organization = Organization { created_at: millis(now), mfa_required: false, members: BTreeMap::new() };
+        let organization =
+            Organization { created_at: milliseconds(now), mfa_required: false, members: BTreeMap::new() };
         let record = organization.record(id);
         store.directory.organizations.insert(id.to_owned(), organization);
         let change = Change { method: "POST", status: 201, route: "/organizations", params: &[] };

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::TestTenant;
 use super::directory::{Directory, Resource, Role, RoleType, Scope, random_id};
 use super::webhook::Change;
-use super::{TestTenant, millis};
+use crate::time::milliseconds;
 
 /// API resources and global roles.
 impl TestTenant {
@@ -44,7 +45,7 @@ impl TestTenant {
         let (mut store, now) = self.change();
         let found = store.directory.resource_mut(resource);
         assert!(found.scopes.iter().all(|scope| scope.name != name), "there is a scope {name:?} of {resource:?}");
-        let scope = Scope::new(name, millis(now));
+        let scope = Scope::new(name, milliseconds(now));
         let (id, record) = (found.id.clone(), found.scope_record(&scope));
         found.scopes.push(scope);
         let route = "/resources/:resourceId/scopes";

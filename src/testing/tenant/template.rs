@@ -1,8 +1,9 @@
 //! Changes of the organization template, and of the roles that members hold by it.
 
+use super::TestTenant;
 use super::directory::{OrganizationRole, RoleType, Scope, random_id};
 use super::webhook::Change;
-use super::{TestTenant, millis};
+use crate::time::milliseconds;
 
 /// The organization template, and who holds its roles where.
 impl TestTenant {
@@ -15,7 +16,7 @@ impl TestTenant {
         let (mut store, now) = self.change();
         let scopes = &mut store.directory.organization_scopes;
         assert!(scopes.iter().all(|scope| scope.name != name), "there is an organization scope {name:?}");
-        let scope = Scope::new(name, millis(now));
+        let scope = Scope::new(name, milliseconds(now));
         let record = scope.record();
         scopes.push(scope);
         let change = Change { method: "POST", status: 201, route: "/organization-scopes", params: &[] };

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::claims;
 use super::header::UnverifiedHeader;
-use super::reverify;
 use super::segments::Segments;
 use super::times;
 use crate::engine::{MissingKey, Need, Stop};
@@ -17,8 +16,8 @@ use crate::json::Object;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
-use crate::token::AccessToken;
 use crate::token::received::{Received, difference};
+use crate::token::{AccessToken, Provenance};
 
 /// More keys than are tried for one token: those of one set, and those of the set that is fetched to make sure.
 const MOST_FAILED: usize = 8;
@@ -91,8 +90,8 @@ pub(crate) fn verify<P>(
     if let Some(issued_at) = judged.times.issued_at {
         entry.clock.see_token(issued_at.seconds(), now);
     }
-    let proof = reverify::of(entry, &key, header.kid.as_deref());
-    Ok(AccessToken::mint(judged, token.as_bytes(), proof))
+    let provenance = Provenance::new(&key, header.kid.as_deref(), rules.leeway);
+    Ok(AccessToken::mint(judged, token.as_bytes(), provenance))
 }
 
 /// The entry that trusts the unverified `iss`: it picks whose keys apply, and nothing else.

@@ -6,15 +6,13 @@ mod cache;
 mod claims;
 mod header;
 mod jwt;
-mod reverify;
 mod segments;
 mod times;
 
-pub(crate) use cache::VerifiedTokens;
+pub(crate) use cache::{VerifiedTokens, stands};
 pub(crate) use claims::judge_introspected;
 pub(in crate::token) use header::UnverifiedHeader;
 pub(crate) use jwt::{AwaitedKey, Search, verify};
-pub(crate) use reverify::stands;
 pub(in crate::token) use segments::Segments;
 pub(crate) use times::judge as judge_times;
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::http::{Fetch, FetchError};
 use crate::issuer::keys::discovery::KeySource;
 use crate::issuer::keys::jwk::KeyRules;
-use crate::issuer::keys::{Changes, Compromised};
+use crate::issuer::keys::{Compromised, Generation};
 use crate::meter::Meter;
 use crate::time::SystemClock;
 
@@ -48,7 +48,7 @@ fn store() -> KeyStore {
     let life = RefreshSettings {
         stale_for: Duration::ZERO,
         watcher: None,
-        changes: Changes::default(),
+        generation: Generation::default(),
         meter: Meter::default(),
     };
     KeyStore::fetching(origin, &life, Arc::new(SystemClock::new()), None)
@@ -82,10 +82,10 @@ async fn while_a_refresh_is_out_keys_are_looked_at_and_not_asked_for() {
     let now = store.0.clock.now().monotonic + Duration::from_secs(530);
     let held = || store.holds_until(&key, Some("0"), Algorithm::EdDsa, now);
     assert_eq!(held(), None, "a refresh is due");
-    let changes = store.0.fetching.as_ref().unwrap().changes.count();
+    let changes = store.0.fetching.as_ref().unwrap().generation.current();
     assert!(matches!(store.lookup(Sought::of(Some("0"), Algorithm::EdDsa), None, now), Lookup::Key(_)));
     assert!(held().is_some_and(|until| until > now));
-    assert_ne!(store.0.fetching.as_ref().unwrap().changes.count(), changes);
+    assert_ne!(store.0.fetching.as_ref().unwrap().generation.current(), changes);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::signature::{random, sha256};
-use crate::time::Now;
+use crate::time::{Now, milliseconds};
 use crate::token::binding::thumbprint::Thumbprint;
 
 /// A proxy that asks twice about one request does so within this time.
@@ -57,7 +57,7 @@ impl Asker {
 
 impl Mark {
     pub(crate) fn new(asker: Asker, now: &Now) -> Self {
-        Self { asker, unix_milliseconds: u64::try_from(now.unix.as_millis()).unwrap_or(u64::MAX) }
+        Self { asker, unix_milliseconds: milliseconds(now.unix) }
     }
 
     /// Whether both are one request, about which a proxy has asked again.
