@@ -43,6 +43,7 @@ impl NextNonce {
         self.0.as_deref()
     }
 
+    #[cfg(feature = "axum")]
     pub(crate) const fn is_none(&self) -> bool {
         self.0.is_none()
     }
