@@ -77,6 +77,11 @@ impl<'a> Object<'a> {
         self.members.get(at).map(|(_, value)| value.get())
     }
 
+    /// The names of the members, sorted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| &*name.0)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.raw(name).is_some()
     }

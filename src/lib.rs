@@ -29,6 +29,7 @@ mod json;
 mod lock;
 #[cfg(feature = "logto")]
 pub mod logto;
+pub mod mcp;
 #[cfg_attr(not(all(feature = "logto", feature = "metrics")), allow(dead_code))]
 mod meter;
 #[cfg(feature = "metrics")]

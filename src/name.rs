@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The words of the grammar. A name that is one of them is written as a string.
-const KEYWORDS: [&str; 48] = [
+const KEYWORDS: [&str; 49] = [
     "about",
     "acting",
     "all",
@@ -13,6 +13,7 @@ const KEYWORDS: [&str; 48] = [
     "allowed",
     "and",
     "any",
+    "argument",
     "authenticated",
     "by",
     "check",

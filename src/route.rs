@@ -16,6 +16,9 @@ pub struct RouteDescription {
     pub methods: Vec<String>,
     /// The path, below which everything belongs to a public router; none for the fallback.
     pub path: Option<String>,
+    /// What is called there, where one route has several policies: `tools/call delete_all` of an MCP server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
     /// Who may ask.
     pub access: Access,
 }
@@ -51,13 +54,21 @@ impl RouteDescription {
     /// assert_eq!(route.access.to_string(), "resource and scope read:products");
     /// ```
     pub fn new<M: Into<String>>(methods: impl IntoIterator<Item = M>, path: impl Into<String>, access: Access) -> Self {
-        Self { methods: methods.into_iter().map(Into::into).collect(), path: Some(path.into()), access }
+        let methods = methods.into_iter().map(Into::into).collect();
+        Self { methods, path: Some(path.into()), operation: None, access }
+    }
+
+    /// Sets what is called at the path.
+    #[must_use]
+    pub fn operation(mut self, operation: impl Into<String>) -> Self {
+        self.operation = Some(operation.into());
+        self
     }
 
     /// Returns what answers where no path matches.
     #[must_use]
     pub const fn fallback(access: Access) -> Self {
-        Self { methods: Vec::new(), path: None, access }
+        Self { methods: Vec::new(), path: None, operation: None, access }
     }
 }
 

@@ -9,10 +9,11 @@ use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use super::handler::{self, Guarded};
 use super::methods::Methods;
-use super::route::{Endpoint, PublicRouter, Route};
+use super::route::{Endpoint, ProtectMcp, PublicRouter, Route};
 use super::{metadata, overlap, path};
 use crate::ResourceServer;
 use crate::error::ConfigError;
+use crate::mcp::Tools;
 use crate::policy::Policy;
 use crate::tower::RequireLayer;
 
@@ -231,6 +232,11 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self.keep_fault(path::check(path));
         self.routes.push(Route { path: path.to_owned(), methods, endpoint });
         self
+    }
+
+    pub(super) fn add_mcp(self, path: &str, tools: Tools, protect: ProtectMcp<S>) -> Self {
+        let endpoint = Endpoint::Mcp(self.server.clone(), Box::new(tools), protect);
+        self.add(path, Methods::Whole, endpoint)
     }
 
     fn set_fallback(mut self, endpoint: Endpoint<S>) -> Self {

@@ -4,6 +4,7 @@ mod authorizer;
 mod extract;
 mod guard;
 mod handler;
+mod mcp;
 mod metadata;
 mod methods;
 mod overlap;

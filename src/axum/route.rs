@@ -8,7 +8,9 @@ use axum::routing::MethodRouter;
 use super::methods::Methods;
 use super::path::parameters;
 use crate::ResourceServer;
+use crate::engine::Requirement;
 use crate::error::ConfigError;
+use crate::mcp::{McpLayer, Tools};
 use crate::policy::Policy;
 use crate::tower::RequireLayer;
 
@@ -25,10 +27,13 @@ pub(super) struct Route<S> {
 pub(super) enum Endpoint<S> {
     Public(Box<MethodRouter<S>>),
     Guarded(ResourceServer, Box<Policy>, Protect<S>),
+    Mcp(ResourceServer, Box<Tools>, ProtectMcp<S>),
 }
 
 /// Puts a layer around what answers.
 pub(super) type Protect<S> = Arc<dyn Fn(RequireLayer) -> MethodRouter<S> + Send + Sync>;
+
+pub(super) type ProtectMcp<S> = Arc<dyn Fn(McpLayer) -> MethodRouter<S> + Send + Sync>;
 
 /// A plain router that a guard lets in.
 #[derive(Clone)]
@@ -43,13 +48,16 @@ impl<S> Endpoint<S> {
         match self {
             Self::Public(_) => None,
             Self::Guarded(server, policy, _) => Some((server, vec![&**policy])),
+            Self::Mcp(server, tools, _) => Some((server, tools.policies().map(|(_, policy)| policy).collect())),
         }
     }
 
     /// One more policy; an open route stays open.
     pub(super) fn and(&mut self, more: &Policy) {
-        if let Self::Guarded(_, policy, _) = self {
-            **policy = (**policy).clone().and(more.clone());
+        match self {
+            Self::Public(_) => {}
+            Self::Guarded(_, policy, _) => **policy = (**policy).clone().and(more.clone()),
+            Self::Mcp(_, tools, _) => tools.require(more),
         }
     }
 }
@@ -57,19 +65,30 @@ impl<S> Endpoint<S> {
 impl<S: Clone + Send + Sync + 'static> Route<S> {
     /// The endpoint behind its policy.
     pub(super) fn protect(self) -> Result<MethodRouter<S>, ConfigError> {
-        let (server, policy, protect) = match self.endpoint {
-            Endpoint::Public(endpoint) => return Ok(*endpoint),
-            Endpoint::Guarded(server, policy, protect) => (server, policy, protect),
-        };
-        let layer = server.require(*policy).map_err(|fault| fault.at(&self.path))?;
-        let known = parameters(&self.path);
-        if let Some(absent) = layer.requirement().rules().path_parameters().find(|name| !known.contains(name)) {
-            return Err(ConfigError::new(format_args!(
-                "{}: the policy reads path({absent:?}), and the path has no {{{absent}}}; if it belongs to a prefix, add \
-                 the prefix with Guard::nest, since axum's nest hides it from the guard",
-                self.path
-            )));
+        match self.endpoint {
+            Endpoint::Public(endpoint) => Ok(*endpoint),
+            Endpoint::Guarded(server, policy, protect) => {
+                let layer = server.require(*policy).map_err(|fault| fault.at(&self.path))?;
+                check_parameters(&self.path, layer.requirement())?;
+                Ok(protect(layer))
+            }
+            Endpoint::Mcp(server, tools, protect) => {
+                let layer = server.mcp(&tools).map_err(|fault| fault.at(&self.path))?;
+                layer.requirements().try_for_each(|requirement| check_parameters(&self.path, requirement))?;
+                Ok(protect(layer))
+            }
         }
-        Ok(protect(layer))
+    }
+}
+
+/// Finds a path parameter that a policy reads and the path does not have.
+fn check_parameters(path: &str, requirement: &Requirement) -> Result<(), ConfigError> {
+    let known = parameters(path);
+    match requirement.rules().path_parameters().find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(absent) => Err(ConfigError::new(format_args!(
+            "{path}: the policy reads path({absent:?}), and the path has no {{{absent}}}; if it belongs to a prefix, add the \
+             prefix with Guard::nest, since axum's nest hides it from the guard"
+        ))),
     }
 }

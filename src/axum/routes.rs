@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::guard::Guard;
-use super::methods::Methods;
-use super::route::Endpoint;
+use super::route::{Endpoint, Route};
 use crate::route::{Access, RouteDescription};
 
 impl<S: Clone + Send + Sync + 'static> Guard<S> {
@@ -28,35 +27,36 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         let mut applied = self.clone();
         applied.apply_required();
         applied.add_metadata();
-        let routes = applied.routes.iter().map(|route| RouteDescription {
-            methods: names(route.methods),
-            path: Some(route.path.clone()),
-            access: Access::from(&route.endpoint),
-        });
-        let public = applied.public_routers.iter().map(|public| RouteDescription {
-            methods: Vec::new(),
-            path: Some(public.prefix.clone()),
-            access: Access::PublicRouter,
-        });
-        let fallback = applied.fallback.iter().map(|endpoint| RouteDescription {
-            methods: names(Methods::Whole),
-            path: None,
-            access: Access::from(endpoint),
-        });
+        let routes = applied.routes.iter().flat_map(rows);
+        let public = applied.public_routers.iter();
+        let public = public.map(|public| RouteDescription::new(NONE, &public.prefix, Access::PublicRouter));
+        let fallback = applied.fallback.iter().map(|endpoint| RouteDescription::fallback(access(endpoint)));
         routes.chain(public).chain(fallback).collect()
     }
 }
 
-fn names(methods: Methods) -> Vec<String> {
-    methods.names().into_iter().map(str::to_owned).collect()
+const NONE: [&str; 0] = [];
+
+/// One row, or one for each policy of an MCP server.
+fn rows<S>(route: &Route<S>) -> Vec<RouteDescription> {
+    let Endpoint::Mcp(_, tools, _) = &route.endpoint else {
+        return vec![RouteDescription::new(route.methods.names(), &route.path, access(&route.endpoint))];
+    };
+    let row = |(call, policy)| {
+        let access = Access::from(policy);
+        match call {
+            None => RouteDescription::new(["GET", "POST", "DELETE"], &route.path, access),
+            Some(call) => RouteDescription::new(["POST"], &route.path, access).operation(call),
+        }
+    };
+    tools.policies().map(row).collect()
 }
 
-impl<S> From<&Endpoint<S>> for Access {
-    fn from(endpoint: &Endpoint<S>) -> Self {
-        match endpoint {
-            Endpoint::Public(_) => Self::Public,
-            Endpoint::Guarded(_, policy, _) => Self::from(&**policy),
-        }
+fn access<S>(endpoint: &Endpoint<S>) -> Access {
+    match endpoint {
+        Endpoint::Public(_) => Access::Public,
+        Endpoint::Guarded(_, policy, _) => Access::from(&**policy),
+        Endpoint::Mcp(_, tools, _) => Access::from(tools.basic()),
     }
 }
 
@@ -67,7 +67,7 @@ impl<S: Clone + Send + Sync + 'static> fmt::Display for Guard<S> {
             let methods = if route.methods.is_empty() { "*".to_owned() } else { route.methods.join(",") };
             let path = match (route.path, &route.access) {
                 (Some(prefix), Access::PublicRouter) => format!("{prefix}/**"),
-                (Some(path), _) => path,
+                (Some(path), _) => route.operation.map_or(path.clone(), |operation| format!("{path} {operation}")),
                 (None, _) => "(fallback)".to_owned(),
             };
             (methods, path, route.access)

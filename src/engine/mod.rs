@@ -5,6 +5,7 @@
 //! judged. It decides at one instant, from what is at hand: what is missing is obtained by `resolve`, kept as evidence, and
 //! the decision is made again.
 
+mod admission;
 mod agreement;
 mod decide;
 mod evidence;

@@ -22,6 +22,7 @@ pub struct Record<'a> {
     pub(super) duration: Duration,
     pub(super) method: &'a Method,
     pub(super) route: Option<&'a str>,
+    pub(super) operation: Option<&'a Arc<str>>,
     pub(super) policy: &'a Arc<str>,
     pub(super) rejection: Option<&'a Rejection>,
     pub(super) token: Option<&'a AccessToken>,
@@ -90,6 +91,13 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn route(&self) -> Option<&'a str> {
         self.route
+    }
+
+    /// Returns what the request calls, `tools/call delete_all` for instance, where several things have one route. It is always
+    /// a name of the configuration.
+    #[must_use]
+    pub fn operation(&self) -> Option<&'a str> {
+        self.operation.map(|operation| &**operation)
     }
 
     /// Returns the policy as it is printed.

@@ -45,6 +45,8 @@ struct Inner {
     tally: Option<Box<dyn Tally>>,
     /// The policy that is judged and not enforced, if there is one.
     shadow: Option<Arc<str>>,
+    /// What is called, where several things have one route.
+    operation: Option<Arc<str>>,
 }
 
 /// The first decision about a request.
@@ -77,12 +79,12 @@ impl Begun {
 }
 
 impl Requirement {
-    pub(crate) fn new(state: Arc<State>, rules: CompiledPolicy, wanted: Wanted) -> Self {
+    pub(crate) fn new(state: Arc<State>, rules: CompiledPolicy, wanted: Wanted, operation: Option<Arc<str>>) -> Self {
         let policy: Arc<str> = rules.text().into();
         let beside = rules.shadow().map(|shadow| shadow.text().into());
         let shadow = beside.or_else(|| rules.is_shadow_only().then(|| policy.clone()));
-        let tally = state.observers.tallies.as_ref().map(|tallies| tallies.of_requirement());
-        Self(Arc::new(Inner { state, rules, policy, wanted, tally, shadow }))
+        let tally = state.observers.tallies.as_ref().map(|tallies| tallies.of_requirement(operation.as_deref()));
+        Self(Arc::new(Inner { state, rules, policy, wanted, tally, shadow, operation }))
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -105,6 +107,15 @@ impl Requirement {
 
     pub(super) fn shared_policy(&self) -> &Arc<str> {
         &self.0.policy
+    }
+
+    /// What challenges ask for.
+    pub(crate) fn wanted(&self) -> &Wanted {
+        &self.0.wanted
+    }
+
+    pub(super) fn shared_operation(&self) -> Option<&Arc<str>> {
+        self.0.operation.as_ref()
     }
 
     /// Returns the resource indicators that a client may request a token for, in the order of the policy's clauses. Where no
@@ -213,7 +224,6 @@ impl Requirement {
 
     /// A rejection of a request that this requirement granted before, found by what came after: logged, and in the form that
     /// the rest of the API uses.
-    #[cfg(feature = "axum")]
     pub(crate) fn refuse(&self, rejection: Rejection, request: &Parts) -> Rejection {
         self.rejected(rejection, None, request, &Evidence::default(), &self.0.state.clock.now())
     }
@@ -287,7 +297,7 @@ impl Requirement {
     }
 
     /// The rejection, complete: what follows only has to send it.
-    fn rejected(
+    pub(super) fn rejected(
         &self,
         rejection: Rejection,
         shadow: Option<ShadowRecord<'_>>,

@@ -8,7 +8,8 @@ use crate::rejection::RejectionKind;
 
 /// Makes a [`Tally`] for each requirement of a server.
 pub(crate) trait Tallies: Send + Sync {
-    fn of_requirement(&self) -> Box<dyn Tally>;
+    /// `operation` is what the requirement is about, where several things have one route.
+    fn of_requirement(&self, operation: Option<&str>) -> Box<dyn Tally>;
 }
 
 /// Counts the decisions of one requirement. It is called on every request, a known token included.

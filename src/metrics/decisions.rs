@@ -39,6 +39,7 @@ struct Shared {
 
 struct RequirementTally {
     shared: Arc<Shared>,
+    operation: Option<Box<str>>,
     /// Most requirements are used on one route.
     first: OnceLock<RouteTally>,
     others: ArcSwap<HashMap<Box<str>, Arc<RouteTally>>>,
@@ -46,6 +47,8 @@ struct RequirementTally {
 
 struct RouteTally {
     route: Box<str>,
+    /// The route, and what is called there.
+    label: Box<str>,
     /// Without a shadow policy, which is usual.
     plain: Cells,
     beside: OnceLock<Box<[Cells; SHADOWS.len()]>>,
@@ -55,8 +58,13 @@ struct RouteTally {
 struct Cells([OnceLock<Counter>; KINDS]);
 
 impl Tallies for Decisions {
-    fn of_requirement(&self) -> Box<dyn Tally> {
-        Box::new(RequirementTally { shared: self.0.clone(), first: OnceLock::new(), others: ArcSwap::default() })
+    fn of_requirement(&self, operation: Option<&str>) -> Box<dyn Tally> {
+        Box::new(RequirementTally {
+            shared: self.0.clone(),
+            operation: operation.map(Into::into),
+            first: OnceLock::new(),
+            others: ArcSwap::default(),
+        })
     }
 }
 
@@ -69,7 +77,7 @@ impl Tally for RequirementTally {
         token: Option<TokenCache>,
     ) {
         let route = route.unwrap_or(UNMATCHED);
-        let first = self.first.get_or_init(|| RouteTally::new(route));
+        let first = self.first.get_or_init(|| RouteTally::new(route, self.operation.as_deref()));
         if *first.route == *route {
             first.count(kind, shadow);
         } else {
@@ -100,7 +108,7 @@ impl RequirementTally {
         if let Some(known) = others.get(route) {
             return known.clone();
         }
-        let new = Arc::new(RouteTally::new(route));
+        let new = Arc::new(RouteTally::new(route, self.operation.as_deref()));
         self.others.rcu(|others| {
             let mut others = HashMap::clone(others);
             others.entry(route.into()).or_insert_with(|| new.clone());
@@ -111,8 +119,9 @@ impl RequirementTally {
 }
 
 impl RouteTally {
-    fn new(route: &str) -> Self {
-        let new = Self { route: route.into(), plain: Cells::new(), beside: OnceLock::new() };
+    fn new(route: &str, operation: Option<&str>) -> Self {
+        let label = operation.map_or(route.into(), |operation| format!("{route} {operation}").into());
+        let new = Self { route: route.into(), label, plain: Cells::new(), beside: OnceLock::new() };
         // What alerts look at begins with zero: where a counter begins with one, no query sees that it grew.
         for kind in [None, Some(RejectionKind::Unavailable), Some(RejectionKind::Misconfigured)] {
             new.register(kind, "none").increment(0);
@@ -140,7 +149,7 @@ impl RouteTally {
             Some(_) => Outcome::Deny,
         };
         let kind = kind.map_or("none", RejectionKind::as_str);
-        counter(&DECISIONS, &[&self.route, outcome.as_str(), kind, shadow])
+        counter(&DECISIONS, &[&self.label, outcome.as_str(), kind, shadow])
     }
 }
 

@@ -17,6 +17,8 @@ struct Line<'a> {
     method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
     policy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -81,6 +83,7 @@ pub(super) fn write(record: &OwnedRecord, form: &SubjectForm) -> serde_json::Res
         outcome: record.outcome().as_str(),
         method: record.method().as_str(),
         route: record.route(),
+        operation: record.operation(),
         policy: record.policy(),
         status: record.status().map(|status| status.as_u16()),
         kind: record.kind().map(crate::rejection::RejectionKind::as_str),

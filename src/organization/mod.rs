@@ -3,6 +3,7 @@
 mod path_params;
 mod source;
 mod subdomain;
+mod tool_arguments;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -14,7 +15,8 @@ use crate::scoped::ScopedId;
 pub use path_params::PathParams;
 pub(crate) use path_params::{matched_path, matched_route, original_path, path_params};
 pub(crate) use source::{RememberSources, Requested, SourceKind, SourceMemory};
-pub use source::{RequestSource, any_organization, custom, header, path, subdomain};
+pub use source::{RequestSource, any_organization, argument, custom, header, path, subdomain};
+pub(crate) use tool_arguments::ToolArguments;
 
 /// The organization of this request: the one that the request names and that the token was issued for, which is *verified*; or,
 /// under [`Policy::about`](crate::Policy::about), the one that the request names and that the token does not.

@@ -8,6 +8,7 @@ use http::request::Parts;
 
 use super::path_params::{PathValue, path_value};
 use super::subdomain::{label_below, normalized_domain};
+use super::tool_arguments::ToolArguments;
 use crate::error::ConfigError;
 use crate::name::{Name, Quoted};
 use crate::rejection::Rejection;
@@ -30,6 +31,8 @@ pub(crate) enum SourceKind {
     BadHeader(Arc<str>),
     Subdomain(Arc<str>),
     Custom(Arc<str>, FromRequest),
+    /// An argument of the tool that an MCP client calls.
+    Argument(Arc<str>),
     /// Whatever organization the token is for.
     AnyOrganization,
 }
@@ -127,6 +130,24 @@ pub fn custom(label: &str, find: impl Fn(&Parts) -> Option<String> + Send + Sync
     RequestSource { kind: SourceKind::Custom(label.into(), Arc::new(find)), fault }
 }
 
+/// The organization is this argument of the tool that an MCP client calls: a string, there once. It belongs to a tool of an
+/// MCP server; anywhere else it is a [`ConfigError`](crate::ConfigError).
+///
+/// ```
+/// use orgate::policy::{argument, resource};
+///
+/// let policy = resource().for_member_of(argument("organization")).scope("read:orders").live();
+/// assert_eq!(
+///     policy.to_string(),
+///     "resource for member of organization from argument organization and scope read:orders and live"
+/// );
+/// ```
+#[must_use]
+pub fn argument(name: &str) -> RequestSource {
+    let fault = name.is_empty().then(|| ConfigError::new("argument(\"\"): the name of a tool's argument is missing"));
+    RequestSource { kind: SourceKind::Argument(name.into()), fault }
+}
+
 /// Whatever organization the token is for. The request names none; the handler learns it from
 /// [`Organization`](crate::Organization).
 #[must_use]
@@ -144,6 +165,14 @@ impl RequestSource {
     pub(crate) fn path_parameter(&self) -> Option<&str> {
         match &self.kind {
             SourceKind::Path(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The argument of a tool that it reads.
+    pub(crate) fn argument(&self) -> Option<&Arc<str>> {
+        match &self.kind {
+            SourceKind::Argument(name) => Some(name),
             _ => None,
         }
     }
@@ -237,6 +266,10 @@ impl RequestSource {
             }
             SourceKind::Subdomain(domain) => label_below(parts, domain).as_deref().map(make),
             SourceKind::Custom(_, find) => memory.sources().found(find, parts).map(make),
+            SourceKind::Argument(name) => match parts.extensions.get::<ToolArguments>() {
+                Some(arguments) => arguments.get(name).map(make),
+                None => return Err(Rejection::misconfigured(format!("argument({name:?}): no tool is called here"))),
+            },
         })
     }
 }
@@ -257,6 +290,7 @@ impl fmt::Display for RequestSource {
             SourceKind::BadHeader(name) => write!(f, "header {}", Name(name)),
             SourceKind::Subdomain(domain) => write!(f, "subdomain of {}", Name(domain)),
             SourceKind::Custom(label, _) => write!(f, "custom {}", Quoted(label)),
+            SourceKind::Argument(name) => write!(f, "argument {}", Name(name)),
             SourceKind::AnyOrganization => f.write_str("any organization"),
         }
     }
@@ -270,6 +304,7 @@ impl fmt::Debug for SourceKind {
             Self::BadHeader(name) => f.debug_tuple("BadHeader").field(name).finish(),
             Self::Subdomain(domain) => f.debug_tuple("Subdomain").field(domain).finish(),
             Self::Custom(label, _) => f.debug_tuple("Custom").field(label).finish(),
+            Self::Argument(name) => f.debug_tuple("Argument").field(name).finish(),
             Self::AnyOrganization => f.write_str("AnyOrganization"),
         }
     }

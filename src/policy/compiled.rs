@@ -153,6 +153,11 @@ impl CompiledPolicy {
         indicators
     }
 
+    /// The arguments of a tool that it reads.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.clauses.iter().flat_map(|compiled| sources(&compiled.clause)).filter_map(RequestSource::argument)
+    }
+
     /// Whether a decision point is asked.
     pub(crate) fn asks_decisions(&self) -> bool {
         self.asks_decisions

@@ -129,6 +129,8 @@ pub enum SourceDescription {
     Subdomain(String),
     /// Where code of the application finds it.
     Custom(String),
+    /// In this argument of the tool that an MCP client calls.
+    Argument(String),
     /// Nowhere: any organization that the token is for.
     AnyOrganization,
 }

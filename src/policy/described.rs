@@ -98,6 +98,7 @@ impl From<&RequestSource> for SourceDescription {
             SourceKind::BadHeader(name) => Self::Header(name.to_string()),
             SourceKind::Subdomain(domain) => Self::Subdomain(domain.to_string()),
             SourceKind::Custom(label, _) => Self::Custom(label.to_string()),
+            SourceKind::Argument(name) => Self::Argument(name.to_string()),
             SourceKind::AnyOrganization => Self::AnyOrganization,
         }
     }

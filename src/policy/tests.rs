@@ -84,6 +84,7 @@ fn request_source() -> BoxedStrategy<RequestSource> {
         Just(()).prop_map(|()| header("and")),
         Just(()).prop_map(|()| header("no header")),
         "[a-z_-]{1,5}\\.[a-z]{2,3}".prop_map(|domain| subdomain(&domain)),
+        name().prop_map(|name| argument(&name)),
         prop::sample::select(&LABELS[..]).prop_map(|label| custom(label, |_| None)),
     ]
     .boxed()
@@ -543,11 +544,11 @@ fn a_text_that_is_no_policy_is_said_where() {
         ),
         (
             "organization from token",
-            "column 19: expected `path {..}`, `header`, `subdomain of` or `custom`, found `token`",
+            "column 19: expected `path {..}`, `header`, `subdomain of`, `argument` or `custom`, found `token`",
         ),
         (
             "resource about any organization",
-            "column 16: expected `path {..}`, `header`, `subdomain of` or `custom`, found `any`",
+            "column 16: expected `path {..}`, `header`, `subdomain of`, `argument` or `custom`, found `any`",
         ),
         (
             "resource and decide read document from path {id} [keep 10s 5s] [allow on error]",

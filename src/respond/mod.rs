@@ -11,6 +11,7 @@ mod written;
 pub(crate) use challenge::{ChallengeSettings, Wanted};
 pub use metadata::Metadata;
 pub(crate) use metadata::SenderConstraint;
+pub(crate) use plain::plain;
 pub(crate) use quotable::Quotable;
 pub use response::RejectionBody;
 pub(crate) use response::{DPOP_NONCE, Responder, ShapeBody};

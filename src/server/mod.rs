@@ -97,6 +97,33 @@ impl ResourceServer {
     ///
     /// Returns a [`ConfigError`] if the policy is faulty, or does not fit the issuers and indicators of this server.
     pub fn requirement(&self, policy: Policy) -> Result<Requirement, ConfigError> {
+        let requirement = self.compile(policy, None, |wanted| wanted)?;
+        if let Some(argument) = requirement.rules().arguments().next() {
+            return Err(ConfigError::new(format_args!(
+                "policy ({}): argument({argument:?}) belongs to a tool of an MCP server: see mcp::Tools",
+                requirement.policy()
+            )));
+        }
+        Ok(requirement)
+    }
+
+    /// What decides about one operation of several on one route. `change` makes of what its challenges would ask for what they
+    /// ask for.
+    pub(crate) fn operation(
+        &self,
+        policy: Policy,
+        name: &str,
+        change: impl FnOnce(Wanted) -> Wanted,
+    ) -> Result<Requirement, ConfigError> {
+        self.compile(policy, Some(name.into()), change).map_err(|fault| fault.at(name))
+    }
+
+    fn compile(
+        &self,
+        policy: Policy,
+        operation: Option<Arc<str>>,
+        change: impl FnOnce(Wanted) -> Wanted,
+    ) -> Result<Requirement, ConfigError> {
         let entries = self.state.entries.load();
         let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
         let rules = CompiledPolicy::compile(policy, &known)?;
@@ -114,8 +141,8 @@ impl ResourceServer {
             [] => self.settings.resources.first().map(|first| Arc::from(first.as_str())).into_iter().collect(),
             named => named.to_vec(),
         };
-        let wanted = Wanted { scopes: rules.first_scopes(), indicators, ..Wanted::default() };
-        Ok(Requirement::new(self.state.clone(), rules, wanted))
+        let wanted = change(Wanted { scopes: rules.first_scopes(), indicators, ..Wanted::default() });
+        Ok(Requirement::new(self.state.clone(), rules, wanted, operation))
     }
 
     /// Returns the scopes of [`Builder::scopes`], each with what it permits.

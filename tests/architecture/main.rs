@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 13] = [
     &["policy"],
     &["engine", "route"],
     &["observe", "server", "tower"],
-    &["authzen", "logto", "metrics", "permit"],
+    &["authzen", "logto", "mcp", "metrics", "permit"],
     &["axum", "testing"],
 ];
 

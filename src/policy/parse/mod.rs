@@ -30,7 +30,7 @@ use crate::organization::custom;
 /// | `resource in organization from path {org}` | [`in_organization(path("org"))`](Policy::in_organization) |
 /// | `any organization`, `resource in any organization` | the same with [`any_organization()`](super::any_organization) |
 /// | `authenticated` | [`authenticated()`](super::authenticated) |
-/// | `from path {org}`, `header x-org`, `subdomain of example.com`, `custom "label"` | sources |
+/// | `from path {org}`, `header x-org`, `subdomain of example.com`, `argument org`, `custom "label"` | sources |
 /// | `issued by staff`, `any issuer` | [`issued_by(..)`](super::issued_by), [`any_issuer()`](super::any_issuer) |
 /// | `scope read`, `all of [read write]`, `any of [read admin]` | [`scope(..)`](super::scope), [`all_of(..)`](super::all_of), [`any_of(..)`](super::any_of) |
 /// | `user`, `machine` | [`user()`](super::user), [`machine()`](super::machine) |

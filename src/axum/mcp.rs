@@ -1,0 +1,31 @@
+//! MCP servers in a guard.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::BoxError;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::routing::any_service;
+use http::{Request, Response};
+use tower_layer::Layer as _;
+use tower_service::Service;
+
+use super::guard::Guard;
+use crate::mcp::{RequestBody, Tools};
+
+impl<S: Clone + Send + Sync + 'static> Guard<S> {
+    /// An MCP server, behind a policy for each tool, prompt and resource. The table has a row for each of them.
+    ///
+    /// The service is whatever speaks MCP over Streamable HTTP, such as rmcp's `StreamableHttpService`. See [`crate::mcp`] for
+    /// how its requests are decided.
+    pub fn mcp<M, R>(self, path: &str, service: M, tools: Tools) -> Self
+    where
+        M: Service<Request<RequestBody<Body>>, Response = Response<R>, Error = Infallible>,
+        M: Clone + Send + Sync + 'static,
+        M::Future: Send + 'static,
+        R: HttpBody<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        self.add_mcp(path, tools, Arc::new(move |layer| any_service(layer.layer(service.clone()))))
+    }
+}

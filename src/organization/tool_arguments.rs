@@ -1,0 +1,17 @@
+//! The arguments of a tool call that policies read.
+
+use std::sync::Arc;
+
+/// Strings by name: an extension of a request that calls a tool.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ToolArguments(Vec<(Arc<str>, String)>);
+
+impl ToolArguments {
+    pub(crate) fn new(arguments: Vec<(Arc<str>, String)>) -> Self {
+        Self(arguments)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.as_str())
+    }
+}
