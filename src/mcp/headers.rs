@@ -18,7 +18,7 @@ const COMPARED_SINCE: &str = "2026-07-28";
 /// Each of them once, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Headers {
-    version: Option<String>,
+    pub(super) version: Option<String>,
     pub(super) method: Option<String>,
     /// Decoded.
     pub(super) name: Option<String>,

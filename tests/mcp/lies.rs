@@ -17,10 +17,31 @@ struct Lie {
 fn lie(
     what: &'static str,
     headers: &[(&'static str, &'static str)],
-    body: impl ToString,
+    body: impl Into<Text>,
     (by_body, by_headers): (u16, u16),
 ) -> Lie {
-    Lie { what, headers: headers.to_vec(), body: body.to_string(), by_body, by_headers }
+    Lie { what, headers: headers.to_vec(), body: body.into().0, by_body, by_headers }
+}
+
+/// A body, of JSON or not.
+struct Text(String);
+
+impl From<serde_json::Value> for Text {
+    fn from(json: serde_json::Value) -> Self {
+        Self(json.to_string())
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
 }
 
 const VERSION: &str = "mcp-protocol-version";

@@ -228,11 +228,14 @@ fn what_cannot_be_right_is_found_at_startup() {
     assert!(server.require(within()).is_err());
 }
 
+/// The outcome, the route and the operation.
+type Decision = (Outcome, Option<String>, Option<String>);
+
 /// Decisions, as an observer sees them.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(Outcome, Option<String>, Option<String>)>>>);
+struct Decisions(Arc<Mutex<Vec<Decision>>>);
 
-impl Observer for Seen {
+impl Observer for Decisions {
     fn decided(&self, record: &Record<'_>) {
         let [route, operation] = [record.route(), record.operation()].map(|text| text.map(str::to_owned));
         self.0.lock().unwrap().push((record.outcome(), route, operation));
@@ -241,7 +244,7 @@ impl Observer for Seen {
 
 #[tokio::test]
 async fn each_request_is_one_record_that_names_what_is_called_and_nothing_that_a_client_invents() {
-    let seen = Seen::default();
+    let seen = Decisions::default();
     let observer = seen.clone();
     let world = World::built(tools(), false, |builder| builder.observer(observer)).await;
     let token = world.token("mcp:read");

@@ -224,6 +224,7 @@ pub(crate) fn message(method: &str, params: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "as json! makes it")]
 pub(crate) fn call(tool: &str, arguments: Value) -> Value {
     message("tools/call", &json!({ "name": tool, "arguments": arguments }))
 }
