@@ -35,3 +35,11 @@ pub mod observability {}
 /// How soon a change at the issuer takes effect, and what clients are told.
 #[doc = include_str!("../docs/guide/permission-freshness.md")]
 pub mod permission_freshness {}
+
+/// Policies for the tools of an MCP server.
+#[doc = include_str!("../docs/guide/mcp-servers.md")]
+pub mod mcp_servers {}
+
+/// Documents whose operations say what their policies require.
+#[doc = include_str!("../docs/guide/openapi.md")]
+pub mod openapi {}

@@ -36,6 +36,8 @@ mod meter;
 pub mod metrics;
 mod name;
 pub mod observe;
+#[cfg(feature = "utoipa")]
+pub mod openapi;
 pub mod organization;
 pub mod permissions;
 #[cfg(feature = "permit")]

@@ -215,7 +215,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         Ok(router)
     }
 
-    fn guarded(
+    pub(super) fn guarded(
         &self,
         policy: Policy,
         protect: impl Fn(RequireLayer) -> MethodRouter<S> + Send + Sync + 'static,
@@ -228,7 +228,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self
     }
 
-    fn add(mut self, path: &str, methods: Methods, endpoint: Endpoint<S>) -> Self {
+    pub(super) fn add(mut self, path: &str, methods: Methods, endpoint: Endpoint<S>) -> Self {
         self.keep_fault(path::check(path));
         self.routes.push(Route { path: path.to_owned(), methods, endpoint });
         self
@@ -243,6 +243,11 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         if self.fallback.replace(endpoint).is_some() {
             self.keep_fault(Err(ConfigError::new("there are two fallbacks")));
         }
+        self
+    }
+
+    pub(super) fn fail(mut self, fault: ConfigError) -> Self {
+        self.keep_fault(Err(fault));
         self
     }
 

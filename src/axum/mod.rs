@@ -1,6 +1,8 @@
 //! The axum face: a guard that takes handlers with their policies, and the extractors.
 
 mod authorizer;
+#[cfg(feature = "utoipa")]
+mod documented;
 mod extract;
 mod guard;
 mod handler;
@@ -15,5 +17,7 @@ mod routes;
 mod webhooks;
 
 pub use authorizer::Authorizer;
+#[cfg(feature = "utoipa")]
+pub use documented::{DocumentedGuard, DocumentedRoutes};
 pub use extract::Claims;
 pub use guard::Guard;

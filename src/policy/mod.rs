@@ -48,6 +48,7 @@ mod parse;
 mod refusal;
 mod scene;
 mod scopes;
+mod security;
 mod shadow;
 mod tree;
 mod value;
@@ -65,6 +66,7 @@ pub(crate) use judge::{Granted, View};
 pub(crate) use live::LiveView;
 pub(crate) use memory::CheckMemory;
 pub use parse::{ParseError, Parser};
+pub use security::Alternative;
 pub use value::Policy;
 pub use words::{
     all_of, any_issuer, any_of, authenticated, check, claim, claim_any_of, claim_contains, client, decide, dpop,

@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 13] = [
     &["policy"],
     &["engine", "route"],
     &["observe", "server", "tower"],
-    &["authzen", "logto", "mcp", "metrics", "permit"],
+    &["authzen", "logto", "mcp", "metrics", "openapi", "permit"],
     &["axum", "testing"],
 ];
 
@@ -72,9 +72,9 @@ const ONLY_IN: [OnlyIn; 10] = [
         places: &["lib.rs", "axum/", "organization/path_params.rs"],
     },
     OnlyIn {
-        what: "a challenge is sent",
+        what: "a challenge is sent or described",
         patterns: &[&["WWW_AUTHENTICATE"], &["\"WWW-Authenticate\""], &["\"www-authenticate\""]],
-        places: &["respond/response.rs"],
+        places: &["openapi/responses.rs", "respond/response.rs"],
     },
     OnlyIn {
         what: "a response is built",
