@@ -1,7 +1,8 @@
 //! An MCP server (rmcp) with a policy for each tool: `cargo run --example mcp`.
 //!
 //! It prints what to paste into a shell and into MCP Inspector, with real tokens, and serves until Ctrl-C. Arguments, all
-//! optional: the port, the issuer to trust in place of a tenant of its own, and `bare` for the server without policies.
+//! optional: the port, the issuer to trust in place of a tenant of its own, and a word for test suites: `rest` gives the basic
+//! policy to whatever has none, `bare` serves without policies.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -68,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let port = arguments.next().map_or(Ok(0), |port| port.parse::<u16>())?;
     let foreign_issuer = arguments.next().filter(|issuer| !issuer.is_empty());
-    let is_bare = arguments.next().is_some_and(|word| word == "bare");
+    let word = arguments.next().unwrap_or_default();
 
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let origin = format!("http://{}", listener.local_addr()?);
@@ -100,9 +101,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tools =
             tools.tool("list_orders", resource().for_member_of(argument("organization")).scope("read:orders").live());
     }
+    if word == "rest" {
+        let basic = || resource().scope("mcp:read");
+        tools = tools.any_tool(basic()).any_prompt(basic()).any_resource(basic());
+    }
     let guard: Guard = server.guard().mcp("/mcp", service.clone(), tools);
     println!("{guard}");
-    let app = if is_bare { Router::new().route_service("/mcp", service) } else { guard.into_router()? };
+    let app = if word == "bare" { Router::new().route_service("/mcp", service) } else { guard.into_router()? };
 
     if has_members {
         print_requests(&tenant, &origin, &api)?;

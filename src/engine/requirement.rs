@@ -40,10 +40,9 @@ struct Inner {
     rules: CompiledPolicy,
     /// As it is printed: records keep it beyond the server.
     policy: Arc<str>,
-    /// What challenges ask for.
     wanted: Wanted,
     tally: Option<Box<dyn Tally>>,
-    /// The policy that is judged and not enforced, if there is one.
+    /// Judged, and not enforced.
     shadow: Option<Arc<str>>,
     /// What is called, where several things have one route.
     operation: Option<Arc<str>>,
@@ -109,7 +108,6 @@ impl Requirement {
         &self.0.policy
     }
 
-    /// What challenges ask for.
     pub(crate) fn wanted(&self) -> &Wanted {
         &self.0.wanted
     }
@@ -222,8 +220,7 @@ impl Requirement {
         }
     }
 
-    /// A rejection of a request that this requirement granted before, found by what came after: logged, and in the form that
-    /// the rest of the API uses.
+    /// A rejection found by what came after a grant: logged, and in the form that the rest of the API uses.
     pub(crate) fn refuse(&self, rejection: Rejection, request: &Parts) -> Rejection {
         self.rejected(rejection, None, request, &Evidence::default(), &self.0.state.clock.now())
     }

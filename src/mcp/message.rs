@@ -36,8 +36,9 @@ pub(super) enum Call {
 }
 
 impl Message {
-    /// Reads a body. `arguments` are the names that policies read of a tool's arguments.
-    pub(super) fn parse(body: &[u8], arguments: &[Arc<str>]) -> Result<Self, Fault> {
+    /// Reads a body. `arguments` are the names that policies read of a tool's arguments; `is_modern` says that the protocol
+    /// version is 2026-07-28 or later.
+    pub(super) fn parse(body: &[u8], arguments: &[Arc<str>], is_modern: bool) -> Result<Self, Fault> {
         let root = object(body, &["jsonrpc", "id", "method", "params", "result", "error"])?;
         let id = root.raw("id").map(Box::from);
         let answers = root.has("result") || root.has("error");
@@ -51,6 +52,8 @@ impl Message {
         let call = match method(&name) {
             Method::Basic => Call::Basic,
             Method::Unknown => Call::Unknown,
+            // `subscriptions/listen` has taken their place.
+            Method::Resource if is_modern => Call::Unknown,
             Method::Named(kind) => named(kind, &required(params)?, arguments)?,
             Method::Resource => Call::One(Kind::Resource, string(&required(params)?, "uri")?, Vec::new()),
             Method::Completion => reference(&required(params)?)?,

@@ -135,5 +135,10 @@ fn mandatory(policy: &Policy, what: &str) -> Result<Policy, ConfigError> {
             "{what}: policy ({policy}): an MCP server cannot have optional policies"
         )));
     }
+    if policy.describe().shadow_only {
+        return Err(ConfigError::new(format_args!(
+            "{what}: policy ({policy}): an MCP server cannot have policies that are not enforced"
+        )));
+    }
     Ok(policy.clone())
 }

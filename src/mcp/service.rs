@@ -117,9 +117,9 @@ impl Plan {
         }
         let (kind, name) = match (headers.method.as_deref().map(method), headers.name.as_deref()) {
             (Some(Method::Basic), _) => return Ok(Some(&self.basic)),
-            (Some(Method::Resource | Method::Completion | Method::Subscription), _) => return Ok(None),
+            (Some(Method::Completion | Method::Subscription), _) => return Ok(None),
             (Some(Method::Named(kind)), Some(name)) => (kind, name),
-            (Some(Method::Unknown), _) => {
+            (Some(Method::Unknown | Method::Resource), _) => {
                 self.admit(parts).await?;
                 return Err(self.reject_method(None, headers, parts));
             }
@@ -147,7 +147,8 @@ impl Plan {
                 return Err(response(self.admission.refuse(busy, parts)));
             }
         };
-        let message = Message::parse(&bytes, &self.arguments).map_err(|fault| self.reject(fault, parts))?;
+        let message = Message::parse(&bytes, &self.arguments, headers.are_compared())
+            .map_err(|fault| self.reject(fault, parts))?;
         message.agrees(&bytes, headers).map_err(|fault| self.reject(fault, parts))?;
         match message.call {
             Call::Basic => authorize(&self.basic, parts).await?,

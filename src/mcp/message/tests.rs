@@ -1,7 +1,7 @@
 use super::*;
 
 fn call(body: &str) -> Result<Call, Fault> {
-    Message::parse(body.as_bytes(), &["org".into()]).map(|message| message.call)
+    Message::parse(body.as_bytes(), &["org".into()], false).map(|message| message.call)
 }
 
 fn tool(name: &str, arguments: &[(&str, &str)]) -> Call {
@@ -82,13 +82,20 @@ fn a_message_that_can_be_read_in_two_ways_is_rejected() {
     ] {
         assert!(call(body).is_err(), "{body}");
     }
-    assert!(Message::parse(b"{\"method\":\"p\xff\"}", &[]).is_err(), "not UTF-8");
+    assert!(Message::parse(b"{\"method\":\"p\xff\"}", &[], false).is_err(), "not UTF-8");
     let many: Vec<String> = (0..65).map(|n| format!("\"a:{n}\"")).collect();
     let listen = format!(
         r#"{{"method":"subscriptions/listen","params":{{"notifications":{{"resourceSubscriptions":[{}]}}}}}}"#,
         many.join(",")
     );
     assert!(call(&listen).is_err(), "too many resources");
+}
+
+#[test]
+fn a_method_that_the_version_does_not_have_any_more_is_unknown() {
+    let body = br#"{"method":"resources/subscribe","params":{"uri":"a:b"}}"#;
+    assert_eq!(Message::parse(body, &[], true).unwrap().call, Call::Unknown);
+    assert_ne!(Message::parse(body, &[], false).unwrap().call, Call::Unknown);
 }
 
 #[test]
@@ -101,7 +108,7 @@ fn folding_is_that_of_unicode() {
 #[test]
 fn headers_must_say_what_the_body_says() {
     let body = br#"{"method":"tools/call","params":{"name":"a"}}"#;
-    let message = Message::parse(body, &[]).unwrap();
+    let message = Message::parse(body, &[], true).unwrap();
     let agrees = |method: Option<&str>, name: Option<&str>| {
         let headers =
             Headers { method: method.map(str::to_owned), name: name.map(str::to_owned), ..Headers::default() };

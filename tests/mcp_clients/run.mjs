@@ -1,0 +1,103 @@
+// Real MCP clients and the conformance suite against examples/mcp.rs: node run.mjs PATH_OF_THE_BUILT_EXAMPLE
+// Ends with `N passed, N failed`; the exit status is 1 if one failed. Everything stays on 127.0.0.1.
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import * as oauth from 'oauth4webapi';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const [example] = process.argv.slice(2);
+const node = process.execPath;
+const suite = `${here}node_modules/@modelcontextprotocol/conformance/dist/index.js`;
+const children = [];
+let [passed, failed] = [0, 0];
+
+const freePort = () => new Promise((resolve) => {
+  const server = createServer().listen(0, '127.0.0.1', () => { const { port } = server.address(); server.close(() => resolve(port)); });
+});
+
+/** Starts a program and waits for a line of it. Returns what it has printed by then. */
+function start(command, args, until) {
+  const child = spawn(command, args, { cwd: here, stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  return new Promise((resolve, reject) => {
+    const lines = [];
+    createInterface({ input: child.stdout }).on('line', (line) => { lines.push(line); if (line.startsWith(until)) resolve(lines.join('\n')); });
+    child.on('exit', (code) => reject(new Error(`${command} ${args.join(' ')} ended with ${code}`)));
+  });
+}
+
+/** Runs a program to its end. */
+function run(args, env = {}) {
+  const child = spawn(node, args, { cwd: here, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { output += data; });
+  return new Promise((resolve) => child.on('exit', (status) => resolve({ status, output })));
+}
+
+function check(what, holds, output = '') {
+  if (holds) passed += 1; else failed += 1;
+  console.log(`${holds ? 'ok    ' : 'FAILED'} ${what}`);
+  if (!holds) console.log(output.slice(-4000));
+}
+
+const count = (output, pattern) => output.match(pattern)?.length ?? 0;
+
+try {
+  const issuerPort = await freePort();
+  const issuer = `http://127.0.0.1:${issuerPort}/oidc`;
+  await start(node, ['issuer.mjs', '--port', issuerPort, '--path', '/oidc'], 'issuer ');
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}/mcp`;
+  await start(example, [port, issuer], '# Serving');
+
+  // A client whose script is wrong would show nothing: first the suite's own servers.
+  for (const scenario of ['auth/scope-step-up', 'auth/pre-registration']) {
+    const { output } = await run([suite, 'client', '--command', `${node} ${here}client.mjs --sdk 2 --tool test-tool`, '--scenario', scenario]);
+    check(`the script passes ${scenario}`, /Passed: (\d+)\/\1,/.test(output), output);
+  }
+
+  // Challenge, discovery, sign-in as a registered client, call, 403, step-up, call.
+  for (const [name, ...options] of [['SDK 1', '--sdk', '1'], ['SDK 2', '--sdk', '2'], ['SDK 2, modern', '--sdk', '2', '--modern']]) {
+    const { status, output } = await run(['client.mjs', '--url', url, ...options, '--tool', 'whoami', '--then', 'delete_all']);
+    const asked = [...output.matchAll(/authorization request: (\S+)/g)].map(([, to]) => new URL(to).searchParams);
+    check(`${name}: both tools answer`, status === 0 && /TOOL whoami: .*alice/.test(output) && /TOOL delete_all: .*deleted/.test(output), output);
+    check(`${name}: asks for the minimum first`, asked[0]?.get('scope') === 'mcp:read' && asked[0]?.get('resource') === url, output);
+    check(`${name}: then for all scopes of the call`, asked.length === 2 && asked[1].get('scope').split(' ').sort().join(' ') === 'mcp:admin mcp:read', output);
+    check(`${name}: hears 401 and 403 once each`, count(output, /^< 401$/gm) === 1 && count(output, /^< 403$/gm) === 1, output);
+    const refused = await run(['client.mjs', '--url', url, ...options, '--tool', 'forgotten']);
+    check(`${name}: a tool without a policy is rejected`, refused.status === 1 && count(refused.output, /^< 403$/gm) === 1, refused.output);
+  }
+
+  // The document, by a library that demands the identifier that it asked for.
+  const insecure = { [oauth.allowInsecureRequests]: true };
+  const found = await oauth.processResourceDiscoveryResponse(new URL(url), await oauth.resourceDiscoveryRequest(new URL(url), insecure));
+  check('oauth4webapi accepts the document', found.resource === url && found.authorization_servers[0] === issuer && found.scopes_supported[0] === 'mcp:read');
+
+  // The suite of servers says the same with and without the guard.
+  const ownPort = await freePort();
+  const printed = await start(example, [ownPort, '', 'rest'], '# Serving');
+  const token = printed.match(/# 200: Bob[^\n]*\n[^\n]*Bearer ([\w.-]+)/)[1];
+  const [proxyPort, barePort] = [await freePort(), await freePort()];
+  await start(node, ['token-proxy.mjs', '--port', proxyPort, '--to', `http://127.0.0.1:${ownPort}`, '--token', token], 'proxy ');
+  await start(example, [barePort, '', 'bare'], '# Serving');
+  for (const version of ['2025-11-25', '2026-07-28']) {
+    const summary = async (at) => {
+      const { output } = await run([suite, 'server', '--url', `http://127.0.0.1:${at}/mcp`, '--requirements', version]);
+      // Tasks are an extension that no policy can be about: the guard refuses them.
+      const lines = output.split('\n').filter((line) => /^\s*[✓✗]\s+(?!tasks-)\S+: \d+ passed, \d+ failed/.test(line));
+      return lines.map((line) => line.trim());
+    };
+    const [guarded, bare] = [await summary(proxyPort), await summary(barePort)];
+    const only = (some, others) => some.filter((line) => !others.includes(line));
+    const differences = [...only(guarded, bare).map((line) => `guarded: ${line}`), ...only(bare, guarded).map((line) => `bare:    ${line}`)];
+    check(`conformance ${version}: the same summary of ${bare.length} scenarios with the guard and without`, bare.length > 10 && differences.length === 0, differences.join('\n'));
+  }
+} catch (error) {
+  check(String(error.stack), false);
+} finally {
+  for (const child of children) { child.removeAllListeners('exit'); child.kill(); }
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
