@@ -1,4 +1,4 @@
-//! A guard whose routes are in an `OpenAPI` document.
+//! A guard whose routes are in an OpenAPI document.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::policy::Policy;
 /// What `routes!(..)` of utoipa-axum makes: schemas, the path with its operations, and their handlers.
 pub type DocumentedRoutes<S> = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<S>);
 
-/// A [`Guard`] whose routes are in an `OpenAPI` document. Made by [`ResourceServer::documented_guard`].
+/// A [`Guard`] whose routes are in an OpenAPI document. Made by [`ResourceServer::documented_guard`].
 #[derive(Clone)]
 #[must_use = "a guard serves nothing until split_for_parts()"]
 pub struct DocumentedGuard<S = ()> {
@@ -36,7 +36,7 @@ pub struct DocumentedGuard<S = ()> {
 #[derive(Clone)]
 struct Item {
     path: String,
-    item: PathItem,
+    operations: PathItem,
     /// None for what is public.
     policy: Option<Policy>,
 }
@@ -161,7 +161,7 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
         if has_problem && self.items.iter().any(|item| item.policy.is_some()) {
             add_problem(components);
         }
-        for Item { path, mut item, policy } in self.items {
+        for Item { path, operations: mut item, policy } in self.items {
             match policy {
                 None => describe_public(&mut item),
                 Some(policy) => {
@@ -200,7 +200,7 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
             None => Endpoint::Public(Box::new(on(filter, endpoint))),
         };
         self.guard = self.guard.add(&path, Methods::Only(filter), endpoint);
-        self.items.push(Item { path, item, policy });
+        self.items.push(Item { path, operations: item, policy });
         self.schemas.extend(schemas);
         self
     }

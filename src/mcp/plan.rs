@@ -40,7 +40,7 @@ impl Plan {
         let basic = server.requirement(mandatory(&tools.basic, "the basic policy")?)?;
         let besides = &basic.wanted().scopes.clone();
         let mut plan = Self {
-            admission: server.operation(authenticated().and(any_issuer()), UNNAMED, |_| basic.wanted().clone())?,
+            admission: server.operation(authenticated().and(any_issuer()), UNNAMED, |_| basic.wanted().again())?,
             basic,
             named: HashMap::new(),
             any: HashMap::new(),

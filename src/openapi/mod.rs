@@ -1,4 +1,4 @@
-//! `OpenAPI` documents (feature `utoipa`): what each route requires, from its policy.
+//! OpenAPI documents (feature `utoipa`): what each route requires, from its policy.
 //!
 //! [`ResourceServer::documented_guard`](crate::ResourceServer::documented_guard) takes utoipa's `routes!(..)` with a policy,
 //! and returns a router and a document that say the same. Who keeps an `OpenApiRouter` describes its path items with

@@ -30,6 +30,7 @@ stable_names!(SourceDescription {
     Header => "header",
     Subdomain => "subdomain",
     Custom => "custom",
+    Argument => "argument",
     AnyOrganization => "any_organization",
 });
 

@@ -1,4 +1,4 @@
-//! What of a policy an `OpenAPI` document can say: its scopes, and what a token must be bound to.
+//! What of a policy an OpenAPI document can say: its scopes, and what a token must be bound to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub struct Alternative {
 }
 
 impl Policy {
-    /// Returns the requirements of an `OpenAPI` operation (its `security`): a list of which one must hold, each a map from the
+    /// Returns the requirements of an OpenAPI operation (its `security`): a list of which one must hold, each a map from the
     /// name of a security scheme to scopes that are needed together. The last one is empty where the policy is optional.
     ///
     /// A document cannot say what a policy requires beside scopes: the printed policy belongs into the description.

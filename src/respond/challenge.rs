@@ -43,6 +43,17 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// The same, for another requirement.
+    pub(crate) fn again(&self) -> Self {
+        let Self { scopes, besides, indicators, written: _ } = self;
+        Self {
+            scopes: scopes.clone(),
+            besides: besides.clone(),
+            indicators: indicators.clone(),
+            written: Written::default(),
+        }
+    }
+
     /// The scopes that a client should ask for, all at once.
     fn scopes(&self, rejection: &Rejection) -> Vec<Scope> {
         let named = match rejection.kind() {
