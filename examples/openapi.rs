@@ -3,6 +3,8 @@
 //! It prints the document's security, then `curl` lines, and serves until Ctrl-C. With the folder of the npm package
 //! `swagger-ui-dist` as an argument, it serves Swagger UI at `/`.
 
+#![allow(clippy::exhaustive_structs, clippy::needless_for_each, reason = "as utoipa's macros write them")]
+
 use std::path::PathBuf;
 
 use axum::response::Html;

@@ -1,5 +1,6 @@
 //! Documents of guards (feature `utoipa`): each operation says what its policy requires.
 
+#![allow(clippy::exhaustive_structs, reason = "as utoipa's macros write them")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
