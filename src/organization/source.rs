@@ -136,10 +136,10 @@ pub fn custom(label: &str, find: impl Fn(&Parts) -> Option<String> + Send + Sync
 /// ```
 /// use orgate::policy::{argument, resource};
 ///
-/// let policy = resource().for_member_of(argument("organization")).scope("read:orders").live();
+/// let policy = resource().for_member_of(argument("org")).scope("read:orders").live();
 /// assert_eq!(
 ///     policy.to_string(),
-///     "resource for member of organization from argument organization and scope read:orders and live"
+///     "resource for member of organization from argument org and scope read:orders and live"
 /// );
 /// ```
 #[must_use]
