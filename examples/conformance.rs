@@ -6,6 +6,7 @@
 use std::env;
 use std::time::Duration;
 
+use orgate::change::redis::{AfterLoss, Redis, WhenBehind};
 use orgate::issuer::Algorithm;
 use orgate::policy::{header, organization, path, resource};
 use orgate::time::{Clock, Now, SystemClock};
@@ -45,11 +46,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         issuer = issuer.untyped_jwt().organization_tokens();
     }
     let wall = env::var("CORPUS_NOW").is_ok().then(|| seconds("CORPUS_NOW")).transpose()?;
-    let server = ResourceServer::builder(issuer, setting("CORPUS_RESOURCE")?)
+    let mut builder = ResourceServer::builder(issuer, setting("CORPUS_RESOURCE")?)
         .leeway(seconds("CORPUS_LEEWAY")?)
         .verification_queue(1024, Duration::from_secs(1))
-        .clock(CorpusClock { wall, system: SystemClock::new() })
-        .build()?;
+        .clock(CorpusClock { wall, system: SystemClock::new() });
+    if let Ok(path) = env::var("CORPUS_CHANGE_FILE") {
+        builder = builder.change_file(path);
+    }
+    if let Ok(url) = env::var("CORPUS_REDIS") {
+        let redis = Redis::builder(url, "corpus").when_behind(WhenBehind::Refuse).after_loss(AfterLoss::GoOn);
+        builder = builder.change_log(redis.build()?);
+    }
+    let server = builder.build()?;
+    if server.change_log().is_some() {
+        _ = server.ready().await;
+    }
 
     let guard = server
         .guard()

@@ -43,3 +43,7 @@ pub mod mcp_servers {}
 /// Documents whose operations say what their policies require.
 #[doc = include_str!("../docs/guide/openapi.md")]
 pub mod openapi {}
+
+/// Keeping changes in a file, and sharing them among replicas through Redis.
+#[doc = include_str!("../docs/guide/running-a-fleet.md")]
+pub mod running_a_fleet {}

@@ -57,6 +57,26 @@ async fn a_known_token_costs_three_allocations_and_five_with_an_organization() {
     }
 }
 
+/// What a log holds and how old it is costs a known token nothing.
+#[tokio::test]
+async fn a_known_token_allocates_as_much_with_a_change_log_as_without() {
+    let issuer = TestIssuer::start().await;
+    let token = issuer.resource_token(API).scope("read:products").mint();
+    let path = std::env::temp_dir().join(format!("orgate-allocations-{}", std::process::id()));
+    let mut counts = Vec::new();
+    for with_file in [false, true] {
+        let entry = Issuer::new(issuer.url()).jwks_json(issuer.jwks_json());
+        let builder = ResourceServer::builder(entry, API);
+        let server = if with_file { builder.change_file(&*path) } else { builder }.build().unwrap();
+        let guard = server.guard().get("/products", async || "here", resource().scope("read:products"));
+        counts.push(allocations(&mut guard.into_router().unwrap(), "/products", std::slice::from_ref(&token)));
+    }
+    for ending in ["", ".lock"] {
+        std::fs::remove_file(format!("{}{ending}", path.display())).unwrap();
+    }
+    assert_eq!(counts[0], counts[1]);
+}
+
 /// Verified, and kept.
 #[tokio::test]
 async fn a_new_token_costs_seventeen_allocations() {

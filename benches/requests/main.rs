@@ -77,6 +77,9 @@ fn requests(table: &Table, effort: Effort) {
     let mut rounds = Rounds::default();
     let bare_row = Line::add(&mut rounds, &bare, BATCH);
     let hit_row = Line::add(&mut rounds, &hit, BATCH);
+    let path = std::env::temp_dir().join(format!("orgate-bench-{}", std::process::id()));
+    let logged = es384.builder().change_file(&*path).build().expect("a server");
+    let logged_row = Line::add(&mut rounds, &load(guarded(&logged), "/products", &tokens), BATCH);
     let bare_org_row = Line::add(&mut rounds, &bare_org, BATCH);
     let hit_org_row = Line::add(&mut rounds, &hit_org, BATCH);
     rounds.add(|| {
@@ -95,9 +98,15 @@ fn requests(table: &Table, effort: Effort) {
     let observed = observed::Observed::add(&mut rounds, &es384, &tokens);
 
     let measured = rounds.run(effort.rounds);
+    for ending in ["", ".lock"] {
+        _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+    }
     table.section("A token that is known, beside the handler alone (64 tokens, ES384)");
     bare_row.print(table, &measured, "bare handler");
     hit_row.print_hit(table, &measured, "hit", bare_row, 5);
+    logged_row.print(table, &measured, "hit, changes kept in a file");
+    let ratio = measured.compare(logged_row.row, hit_row.row, |logged, hit| logged / hit);
+    table.line("  times a hit without", &format!("{ratio:.3}"), None, None);
     bare_org_row.print(table, &measured, "bare handler, path with a parameter");
     hit_org_row.print_hit(table, &measured, "hit, organization from the path", bare_org_row, 6);
     let p99 = |times: &Vec<f64>| quantile(times.clone(), 0.99);

@@ -23,6 +23,9 @@ const MOST_AHEAD: usize = 64 * 1024;
 impl Webhooks {
     /// Returns the route's endpoint: `POST` only, one mebibyte at most, answered when the event has been applied.
     ///
+    /// With a [change log](crate::server::Builder::change_log) it is also waited until the change is kept: half a second, then
+    /// the response is 503, although the change applies here.
+    ///
     /// It is public, since the signature is what a delivery has to show. Without one the body is not read. Rejected deliveries
     /// are answered as other requests are, with the body of [`Builder::rejection_body`](crate::server::Builder::rejection_body).
     ///
@@ -65,7 +68,7 @@ async fn accept(webhooks: &Webhooks, head: &Parts, body: Body) -> Result<(), (Op
     match read.and_then(|body| delivery.finish(&body)) {
         Ok(event) => {
             tracing::debug!(target: "orgate", issuer = handle.issuer(), event = event.name(), "webhook");
-            Ok(())
+            if handle.changes_delivered().await { Ok(()) } else { Err((Some(handle), WebhookError::NotKept)) }
         }
         Err(error) => Err((Some(handle), error)),
     }

@@ -16,7 +16,7 @@ use super::following::Following;
 use super::invalidations::Reported;
 use super::journal::Journal;
 use super::log::Log;
-use super::revocations::{Bounds, Recorded, RevocationCounts, RevocationList};
+use super::revocations::{Bounds, Recorded, RevocationList};
 use crate::issuer::keys::Generation;
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::lock::lock;
@@ -52,7 +52,9 @@ pub(crate) struct Changes {
     pub(super) leeway: Duration,
     /// Counts what verified tokens rest on.
     pub(super) generation: Generation,
-    journal: Option<Arc<Journal>>,
+    pub(super) journal: Option<Arc<Journal>>,
+    /// Of a file of this process beside a log that is shared.
+    pub(super) beside: Option<Arc<Journal>>,
     pub(super) following: Following,
 }
 
@@ -65,6 +67,16 @@ pub(crate) struct Parts {
     pub(crate) leeway: Duration,
     pub(crate) generation: Generation,
     pub(crate) log: Option<Arc<dyn Log>>,
+    /// A file of this process.
+    pub(crate) file: Option<Arc<dyn Log>>,
+}
+
+/// Who has kept what a log holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// This process: it was clamped when it was applied, and the clock may be wrong at startup, so it counts as it is.
+    Own,
+    Shared,
 }
 
 /// What is left to do once no lock is held.
@@ -73,11 +85,14 @@ struct After {
     told: Vec<(Arc<str>, Recorded)>,
     refused: Vec<Arc<str>>,
     kept: Vec<Change>,
+    /// What was news from a log that is shared.
+    kept_beside: Vec<Change>,
 }
 
 impl Changes {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { entries, bounds, followers, clock, leeway, generation, log } = parts;
+        let Parts { entries, bounds, followers, clock, leeway, generation, log, file } = parts;
+        let (log, beside) = if log.is_some() { (log, file) } else { (file, None) };
         Self {
             entries,
             order: Mutex::default(),
@@ -87,7 +102,8 @@ impl Changes {
             leeway,
             generation,
             journal: log.clone().map(|log| Arc::new(Journal::new(log))),
-            following: Following::new(log),
+            beside: beside.clone().map(|log| Arc::new(Journal::new(log))),
+            following: Following::new(log, beside),
         }
     }
 
@@ -110,27 +126,33 @@ impl Changes {
     }
 
     /// Applies a change that arrived from the log.
-    pub(super) fn receive(self: &Arc<Self>, change: Change) {
+    pub(super) fn receive(self: &Arc<Self>, change: Change, origin: Origin) {
         let mut after = After::default();
         if let Some(entry) = self.entry_of(change.shared_issuer()) {
             invalidate_source(&entry, change.about(), Some(self.reported(&change)));
         }
+        let kept = (origin == Origin::Shared && self.beside.is_some()).then(|| change.clone());
         let mut order = self.lock();
         if let Some(entry) = self.entry_of(change.shared_issuer()) {
             self.apply_one(&entry, change, false, &mut after);
         } else if let Some(fact) = change.fact() {
-            self.load_one(&mut order, &fact, &mut after);
+            self.load_one(&mut order, &fact, origin, &mut after);
         }
         drop(order);
+        let is_news = after.told.iter().any(|(_, recorded)| recorded.is_news);
+        after.kept_beside.extend(kept.filter(|_| is_news));
         self.conclude(after);
     }
 
-    /// Takes in a fact that the log holds.
-    pub(super) fn load(self: &Arc<Self>, fact: &Fact) {
+    /// Takes in a fact that a log holds.
+    pub(super) fn load(self: &Arc<Self>, fact: &Fact, origin: Origin) {
         let mut after = After::default();
         let mut order = self.lock();
-        self.load_one(&mut order, fact, &mut after);
+        let is_news = self.load_one(&mut order, fact, origin, &mut after);
         drop(order);
+        if origin == Origin::Shared && is_news && self.beside.is_some() {
+            after.kept_beside.push(fact.key().change(fact.issuer().into(), fact.rank()));
+        }
         self.conclude(after);
     }
 
@@ -164,17 +186,24 @@ impl Changes {
         }
     }
 
-    fn load_one(&self, expected: &mut Expected, fact: &Fact, after: &mut After) {
+    /// Whether it says more than was known.
+    fn load_one(&self, expected: &mut Expected, fact: &Fact, origin: Origin, after: &mut After) -> bool {
         let now = self.clock.now();
         let latest = now.unix.saturating_add(self.leeway);
         if fact.rank().since_epoch() > latest && !fact.rank().is_strict() {
-            return after.refused.push(fact.issuer().into());
+            after.refused.push(fact.issuer().into());
+            return false;
         }
-        let rank = fact.rank().min(Rank::new(SystemTime::UNIX_EPOCH + latest, true));
+        let bound = match origin {
+            Origin::Own => Rank::from(u64::MAX),
+            Origin::Shared => Rank::new(SystemTime::UNIX_EPOCH + latest, true),
+        };
+        let rank = fact.rank().min(bound);
         let entry = self.entry_of(fact.issuer());
         let id = entry.as_ref().map(|entry| entry.id()).or_else(|| expected.reserve(fact.issuer()));
-        let Some(id) = id else { return };
+        let Some(id) = id else { return false };
         let recorded = self.revocations.record(id, fact.key(), rank, now);
+        let is_news = recorded.is_news;
         if let Some(entry) = entry.as_ref().filter(|_| recorded.is_news) {
             let applied = Applied {
                 entry,
@@ -186,6 +215,7 @@ impl Changes {
             self.tell(&applied);
         }
         after.told.push((fact.issuer().into(), recorded));
+        is_news
     }
 
     fn reported(&self, change: &Change) -> Reported {
@@ -213,7 +243,7 @@ impl Changes {
         }
     }
 
-    fn conclude(self: &Arc<Self>, after: After) {
+    fn conclude(self: &Arc<Self>, mut after: After) {
         for (issuer, recorded) in &after.told {
             self.revocations.tell(issuer, recorded);
         }
@@ -223,12 +253,19 @@ impl Changes {
         if let Some(journal) = self.journal.as_ref().filter(|_| !after.kept.is_empty()) {
             self.follow();
             let server: Weak<Self> = Arc::downgrade(self);
+            if self.beside.is_some() {
+                after.kept_beside.extend(after.kept.iter().cloned());
+            }
             journal.push(after.kept, server);
+        }
+        if let Some(journal) = self.beside.as_ref().filter(|_| !after.kept_beside.is_empty()) {
+            let server: Weak<Self> = Arc::downgrade(self);
+            journal.push(after.kept_beside, server);
         }
     }
 
     /// The entry that is called so outside this process.
-    fn entry_of(&self, iss: &str) -> Option<Arc<TrustedIssuer>> {
+    pub(super) fn entry_of(&self, iss: &str) -> Option<Arc<TrustedIssuer>> {
         let entries = self.entries.load();
         entries.trusted(iss).map(|(_, entry)| entry).filter(|entry| **entry.iss() == *iss).cloned()
     }
@@ -236,30 +273,6 @@ impl Changes {
     pub(super) fn lock(&self) -> MutexGuard<'_, Expected> {
         // What a panic of a follower leaves behind is valid.
         lock(&self.order)
-    }
-}
-
-/// What others ask.
-impl Changes {
-    pub(crate) fn revocations(&self) -> RevocationCounts {
-        self.revocations.counts()
-    }
-
-    pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
-        self.journal.as_ref()
-    }
-
-    /// The issuers that something may be known of, by what they are called outside this process.
-    pub(super) fn issuers(&self) -> Vec<(Arc<str>, IssuerId)> {
-        let expected = self.lock();
-        let mut issuers: Vec<_> = expected.ids.iter().map(|(iss, id)| (iss.clone(), *id)).collect();
-        issuers.extend(self.entries.load().iter().map(|entry| (entry.iss().clone(), entry.id())));
-        issuers
-    }
-
-    /// Until when a revocation by hand reaches: no token that the issuer has signed by now says to be younger.
-    pub(crate) fn hand_reaches(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.clock.now().unix.saturating_add(self.leeway)
     }
 }
 

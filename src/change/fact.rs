@@ -262,6 +262,17 @@ pub trait Facts: Send + Sync + 'static {
 
     /// Returns the time of the server's clock, which [`Update::Current`](super::Update::Current) is measured by.
     fn now(&self) -> Now;
+
+    /// Returns the longest life of a token: other facts than suspensions have ended so long after their moment, and a leeway
+    /// of at most five minutes. Default: they never end.
+    fn token_life(&self) -> Duration {
+        Duration::MAX
+    }
+
+    /// Returns the first `iss` values of the issuer entries. Default: none.
+    fn issuers(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]

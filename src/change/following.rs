@@ -1,21 +1,17 @@
 //! Follows a log, and knows how far behind it this server is.
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::about::About;
 use super::apply::Changes;
-use super::change::Change;
 use super::driver::Driver;
-use super::fact::{Fact, Facts};
-use super::journal::Known;
-use super::log::{Log, Update, Updates};
+use super::fact::Fact;
+use super::log::Log;
 use crate::lock::lock;
 use crate::rejection::Rejection;
 use crate::time::{Now, nanoseconds};
@@ -23,42 +19,51 @@ use crate::time::{Now, nanoseconds};
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long [`Changes::ready`] waits.
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// How much of a log is taken in before the first request is judged, if it is there at once.
-const MOST_AT_ONCE: usize = 1_000_000;
 /// How often it is said that a server goes on although it is behind.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Where a server stands with its log.
 pub(super) struct Following {
     log: Option<Arc<dyn Log>>,
+    /// A file of this process beside a log that is shared.
+    beside: Option<Arc<dyn Log>>,
     /// Monotonic, in nanoseconds. All that the request path reads of a log.
-    current_until: AtomicU64,
+    pub(super) current_until: AtomicU64,
     /// When it was last known to be current, likewise; zero before.
-    current_at: AtomicU64,
+    pub(super) current_at: AtomicU64,
     is_started: AtomicBool,
     /// What the log can say at once is being taken in.
     is_loading: AtomicBool,
+    /// What the log, or the one beside it, holds was taken in once.
+    pub(super) is_loaded: AtomicBool,
     /// When it is started again at the earliest, likewise.
     not_before: AtomicU64,
     said_until: AtomicU64,
     behind: AtomicU64,
     task: Mutex<Option<AbortHandle>>,
+    others: Mutex<Vec<AbortHandle>>,
+    /// Suspensions that were loaded and are to be confirmed.
+    pub(super) unconfirmed: Mutex<Vec<Fact>>,
     /// Told whenever it is current again.
-    current: watch::Sender<()>,
+    pub(super) current: watch::Sender<()>,
 }
 
 impl Following {
-    pub(super) fn new(log: Option<Arc<dyn Log>>) -> Self {
+    pub(super) fn new(log: Option<Arc<dyn Log>>, beside: Option<Arc<dyn Log>>) -> Self {
         Self {
             current_until: AtomicU64::new(if log.is_some() { 0 } else { u64::MAX }),
             log,
             current_at: AtomicU64::new(0),
+            beside,
             is_started: AtomicBool::new(false),
             is_loading: AtomicBool::new(false),
+            is_loaded: AtomicBool::new(false),
             not_before: AtomicU64::new(0),
             said_until: AtomicU64::new(0),
             behind: AtomicU64::new(0),
             task: Mutex::new(None),
+            others: Mutex::default(),
+            unconfirmed: Mutex::default(),
             current: watch::Sender::new(()),
         }
     }
@@ -69,7 +74,14 @@ impl Following {
         until == u64::MAX || nanoseconds(now.monotonic) < until
     }
 
-    fn bound(&self) -> Option<super::Staleness> {
+    /// A task that ends with this.
+    pub(super) fn keep(&self, task: AbortHandle) {
+        let mut others = lock(&self.others);
+        others.retain(|task| !task.is_finished());
+        others.push(task);
+    }
+
+    pub(super) fn bound(&self) -> Option<super::Staleness> {
         self.log.as_ref().and_then(|log| log.staleness())
     }
 }
@@ -91,7 +103,7 @@ impl Changes {
             };
         };
         self.following.behind.fetch_add(1, Ordering::Relaxed);
-        if bound.refuses() {
+        if bound.refuses() || bound.waits_until_loaded() && !self.following.is_loaded.load(Ordering::Acquire) {
             return Err(Rejection::unavailable(RETRY_AFTER, "the change log has not been heard of for too long"));
         }
         let now = nanoseconds(now.monotonic);
@@ -120,11 +132,11 @@ impl Changes {
     /// Waits until requests are judged: two seconds at most. `false` if they are not by then.
     pub(crate) async fn ready(self: Arc<Self>) -> bool {
         self.follow();
-        if !self.following.bound().is_some_and(super::Staleness::refuses) {
+        if self.following.bound().is_none() {
             return true;
         }
         let mut current = self.following.current.subscribe();
-        if tokio::runtime::Handle::try_current().is_err() {
+        if Handle::try_current().is_err() {
             return self.currency().0;
         }
         let waiting = async {
@@ -152,8 +164,14 @@ impl Changes {
             Err(error) => return tracing::error!(target: "orgate", %error, "the change log cannot be followed"),
         };
         let entered = driver.enter();
-        let mut updates = log.follow(Arc::new(Held(Arc::downgrade(self))));
-        end.is_final = !self.take_in_at_once(&mut *updates);
+        let runtime = Handle::current();
+        if let Some(beside) = &following.beside {
+            self.follow_beside(&**beside, &runtime);
+        }
+        let mut updates = log.follow(self.held());
+        let from = Self::source_of(&**log, false);
+        end.is_final = !self.take_in_at_once(&mut *updates, from);
+        self.confirm(&runtime);
         drop(entered);
         drop(loading);
         if following.bound().is_none() {
@@ -165,7 +183,7 @@ impl Changes {
         let task = driver.drive(async move {
             while let Some(update) = updates.next().await {
                 let Some(server) = end.server.upgrade() else { return };
-                server.take_in(update);
+                server.take_in(update, from);
             }
             end.finish();
             tracing::warn!(target: "orgate", "the change log ended");
@@ -177,36 +195,6 @@ impl Changes {
                 }
             }
             Err(error) => tracing::error!(target: "orgate", %error, "the change log cannot be followed"),
-        }
-    }
-
-    /// Whether there is more to come.
-    fn take_in_at_once(self: &Arc<Self>, updates: &mut dyn Updates) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        for _ in 0..MOST_AT_ONCE {
-            // Pending, it is dropped: no update is lost by that.
-            let next = pin!(updates.next()).poll(&mut context);
-            match next {
-                Poll::Ready(Some(update)) => self.take_in(update),
-                Poll::Ready(None) => return false,
-                Poll::Pending => break,
-            }
-        }
-        true
-    }
-
-    fn take_in(self: &Arc<Self>, update: Update) {
-        match update {
-            Update::Change(change) => self.receive(change),
-            Update::Fact(fact) => self.load(&fact),
-            Update::Gap => self.missed(),
-            Update::Current { as_of } => {
-                let bound = self.following.bound().map_or(Duration::MAX, super::Staleness::bound);
-                let until = nanoseconds(as_of.saturating_add(bound));
-                self.following.current_until.fetch_max(until, Ordering::AcqRel);
-                self.following.current_at.fetch_max(nanoseconds(as_of).max(1), Ordering::Relaxed);
-                self.following.current.send_replace(());
-            }
         }
     }
 }
@@ -229,7 +217,8 @@ impl Drop for Loading<'_> {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        if let Some(task) = lock(&self.task).take() {
+        let task = lock(&self.task).take();
+        for task in task.into_iter().chain(lock(&self.others).drain(..)) {
             task.abort();
         }
     }
@@ -257,40 +246,5 @@ impl Drop for End {
             server.following.current_until.store(0, Ordering::Release);
         }
         server.following.is_started.store(false, Ordering::Release);
-    }
-}
-
-impl Known for Changes {
-    /// What was edited is not known any more: everything may have been.
-    fn everything(&self) -> Vec<Change> {
-        let now = self.clock.now();
-        let at = SystemTime::UNIX_EPOCH + now.unix;
-        let mut all = Vec::new();
-        for (iss, id) in self.issuers() {
-            all.push(Change::edited(iss.clone(), About::Everything, at));
-            let facts = self.revocations.facts(id, now);
-            all.extend(facts.into_iter().map(|(key, rank)| key.change(iss.clone(), rank)));
-        }
-        all
-    }
-}
-
-/// What a server knows, for its log.
-struct Held(Weak<Changes>);
-
-impl Facts for Held {
-    fn each(&self, look: &mut dyn FnMut(&Fact)) {
-        let Some(server) = self.0.upgrade() else { return };
-        let now = server.clock.now();
-        for (iss, id) in server.issuers() {
-            for (key, rank) in server.revocations.facts(id, now) {
-                look(&Fact::new(iss.clone(), key, rank));
-            }
-        }
-    }
-
-    fn now(&self) -> Now {
-        // Without a server nobody asks what this is for.
-        self.0.upgrade().map_or(Now::new(Duration::ZERO, Duration::ZERO), |server| server.clock.now())
     }
 }

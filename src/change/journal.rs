@@ -17,7 +17,7 @@ const BATCH: usize = 256;
 /// An attempt that takes longer failed.
 const LIMIT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Attempts that are made once the server is gone.
 const LAST_ATTEMPTS: u32 = 5;
 
@@ -32,6 +32,8 @@ pub(crate) struct Journal {
     queue: Mutex<Queue>,
     /// How many changes wait.
     pending: watch::Sender<usize>,
+    /// How many of all that were pushed are kept, at least.
+    kept: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -43,16 +45,21 @@ struct Queue {
     collected: usize,
     is_writing: bool,
     failures: u64,
+    /// Why the latest attempt failed; `None` once one has succeeded.
+    error: Option<LogError>,
+    /// How many were pushed so far.
+    pushed: u64,
 }
 
 impl Journal {
     pub(super) fn new(log: Arc<dyn Log>) -> Self {
-        Self { log, queue: Mutex::default(), pending: watch::Sender::new(0) }
+        Self { log, queue: Mutex::default(), pending: watch::Sender::new(0), kept: watch::Sender::new(0) }
     }
 
     /// Queues changes, and sees to it that they are appended. Outside a tokio runtime they wait for the next ones.
     pub(super) fn push(self: &Arc<Self>, changes: Vec<Change>, server: Weak<dyn Known>) {
         let mut queue = self.lock();
+        queue.pushed = queue.pushed.saturating_add(changes.len() as u64);
         if queue.pending.len() + changes.len() > MOST_PENDING + queue.collected {
             queue.pending.clear();
             queue.is_incomplete = true;
@@ -72,10 +79,19 @@ impl Journal {
         }
     }
 
-    /// How many changes wait, and how many attempts to append some failed so far.
-    pub(crate) fn status(&self) -> (usize, u64) {
+    /// How many changes wait, how many attempts to append some failed so far, and why the latest did.
+    pub(crate) fn status(&self) -> (usize, u64, Option<LogError>) {
         let queue = self.lock();
-        (queue.waiting(), queue.failures)
+        (queue.waiting(), queue.failures, queue.error.clone())
+    }
+
+    /// Waits until what was pushed so far is kept: as long as the log wants a delivery to wait. Whether it is.
+    pub(crate) async fn delivered(&self) -> bool {
+        let Some(limit) = self.log.delivery_wait() else { return true };
+        let pushed = self.lock().pushed;
+        let mut kept = self.kept.subscribe();
+        // The sender lives as long as this.
+        tokio::time::timeout(limit, kept.wait_for(|kept| *kept >= pushed)).await.is_ok()
     }
 
     /// Waits until nothing waits to be kept.
@@ -92,11 +108,15 @@ impl Journal {
                 Ok(()) => {
                     failed = 0;
                     let mut queue = self.lock();
+                    queue.error = None;
                     // Unless they were dropped meanwhile, to be collected anew.
                     if !queue.is_incomplete {
                         let kept = batch.len().min(queue.pending.len());
                         queue.pending.drain(..kept);
                         queue.collected = queue.collected.saturating_sub(kept);
+                        // What was collected anew stands before what was pushed later: so many are kept at least.
+                        let kept = queue.pushed.saturating_sub(queue.pending.len() as u64);
+                        self.kept.send_modify(|known| *known = kept.max(*known));
                     }
                     self.pending.send_replace(queue.waiting());
                 }
@@ -105,6 +125,7 @@ impl Journal {
                     let waiting = {
                         let mut queue = self.lock();
                         queue.failures += 1;
+                        queue.error = Some(error.clone());
                         queue.waiting()
                     };
                     if server.strong_count() == 0 && failed >= LAST_ATTEMPTS {

@@ -38,6 +38,19 @@ pub trait Log: Send + Sync + 'static {
     fn staleness(&self) -> Option<Staleness> {
         None
     }
+
+    /// Returns how long a webhook's delivery may wait until its changes are kept. Beyond that it has been applied and is
+    /// answered with 503, so that a proxy or the sender delivers it again, perhaps to another process. Default: `None`, it is
+    /// answered once it has been applied.
+    fn delivery_wait(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns whether a suspension that is loaded may have ended while nobody followed the log: then the issuer's
+    /// [permission source](crate::permissions::PermissionSource::is_suspended) is asked. Default: `false`.
+    fn must_be_confirmed(&self) -> bool {
+        false
+    }
 }
 
 /// What arrives from a log.
@@ -87,6 +100,7 @@ impl Update {
 pub struct Staleness {
     bound: Duration,
     refuses: bool,
+    waits: bool,
 }
 
 impl Staleness {
@@ -94,13 +108,26 @@ impl Staleness {
     /// the log was loaded. [`Duration::MAX`] means: only before it was loaded.
     #[must_use]
     pub const fn refuse_after(bound: Duration) -> Self {
-        Self { bound, refuses: true }
+        Self { bound, refuses: true, waits: true }
     }
 
     /// Judges requests by what is known, and reports that the server is behind.
     #[must_use]
     pub const fn go_on_after(bound: Duration) -> Self {
-        Self { bound, refuses: false }
+        Self { bound, refuses: false, waits: false }
+    }
+
+    /// Rejects requests until the log, or a [file](crate::server::Builder::change_file) beside it, was loaded once.
+    #[must_use]
+    pub const fn once_loaded(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
+    /// Returns whether requests are rejected until the log was loaded once.
+    #[must_use]
+    pub const fn waits_until_loaded(self) -> bool {
+        self.waits
     }
 
     /// Returns how long one report of being current counts.

@@ -10,18 +10,26 @@
 
 mod about;
 mod apply;
+mod asked;
 #[allow(clippy::module_inception, reason = "named after its one type")]
 mod change;
+mod confirm;
 mod driver;
 mod epoch;
 mod expected;
 mod fact;
+mod file;
 mod following;
+mod held;
 mod invalidations;
 mod journal;
 mod judge;
 mod log;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod revocations;
+mod row;
+mod taking_in;
 mod text;
 
 pub use about::{About, Effect};
@@ -29,9 +37,11 @@ pub(crate) use apply::{Applied, Changes, Follower, Parts};
 pub use change::Change;
 pub(crate) use epoch::Epoch;
 pub use fact::{Fact, FactKey, Facts, Rank};
+pub use file::{FileLog, FileSettings, FileSync};
 #[cfg(test)]
 pub(crate) use invalidations::Reported;
 pub(crate) use invalidations::{Introspected, Invalidations, InvalidationsByName, Question};
+pub(crate) use journal::Journal;
 pub use log::{Log, LogError, Staleness, Update, Updates};
 pub(crate) use revocations::Bounds;
 pub use revocations::RevocationCounts;

@@ -39,15 +39,18 @@ pub trait PermissionSource: Send + Sync + 'static {
     /// What the subject of the query holds now.
     fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>>;
 
-    /// Whether it could be asked now: [`ResourceServer::ready`](crate::ResourceServer::ready) reports it, so that a wrong
-    /// credential shows at startup. By default it is always ready.
+    /// Whether it could be asked now, for [`ResourceServer::ready`](crate::ResourceServer::ready). Default: it is always ready.
     fn ready(&self) -> BoxFuture<'_, Result<(), SourceError>> {
         Box::pin(async { Ok(()) })
     }
 
-    /// What many subjects have in common has changed: roles, a template, permissions. A source that keeps any of that drops
-    /// it. It is called before a change takes effect, and the change waits for it, so it must not block. No lock is held
-    /// meanwhile, and a panic in it is caught. By default nothing is kept.
+    /// Whether a subject that exists is suspended now: `Some(false)` ends a suspension that a log has kept. Default: unknown.
+    fn is_suspended<'a>(&'a self, _subject_id: &'a str) -> BoxFuture<'a, Result<Option<bool>, SourceError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// What many subjects have in common has changed: a source that keeps roles, a template or permissions drops them. Called
+    /// before a change takes effect, which waits for it, so it must not block. A panic in it is caught. Default: nothing.
     fn invalidate(&self) {}
 
     /// Returns how many calls its own limit allows now: for [`Usage`](crate::server::Usage). By default it has no limit.

@@ -20,7 +20,7 @@ use limits::Limits;
 use super::ResourceServer;
 use super::check::{check_range, check_resource};
 use super::entry::EntrySettings;
-use crate::change::{Changes, Follower, Log, Parts};
+use crate::change::{Changes, FileLog, FileSettings, Follower, Log, Parts};
 use crate::decision::Decider;
 use crate::engine::{Agreements, Live, Observers, Permits, State};
 use crate::error::ConfigError;
@@ -70,6 +70,7 @@ pub struct Builder {
     announced: Announced,
     rejection_body: Option<ShapeBody>,
     change_log: Option<Arc<dyn Log>>,
+    change_file: Option<FileSettings>,
     decider: Option<Decider>,
     clock: Arc<dyn Clock>,
     client: HttpClient,
@@ -94,6 +95,7 @@ impl Builder {
             announced: Announced::default(),
             rejection_body: None,
             change_log: None,
+            change_file: None,
             decider: None,
             clock: Arc::new(SystemClock::new()),
             client: HttpClient::new(),
@@ -191,7 +193,7 @@ impl Builder {
         self
     }
 
-    /// Checks everything. Does no I/O.
+    /// Checks everything. Does no I/O, except that it opens the [file of changes](Self::change_file) if there is one.
     ///
     /// # Errors
     ///
@@ -240,6 +242,8 @@ impl Builder {
             decider.measured_by(&self.meter);
         }
         let entries = Arc::new(ArcSwap::from_pointee(entries));
+        // Last, so that no setting is wrong any more when it is made.
+        let file = self.change_file.map(FileLog::open).transpose()?.map(|file| Arc::new(file) as Arc<dyn Log>);
         let changes = Changes::new(Parts {
             entries: entries.clone(),
             bounds: self.limits.revocations,
@@ -248,6 +252,7 @@ impl Builder {
             leeway: self.leeway,
             generation: settings.life.generation.clone(),
             log: self.change_log,
+            file,
         });
         let state = State {
             verified: VerifiedTokens::new(self.limits.token_cache_bytes, settings.life.generation.clone()),

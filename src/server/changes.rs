@@ -1,16 +1,17 @@
 //! What the application can see of changes.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::ResourceServer;
-use crate::change::RevocationCounts;
+use crate::change::{Journal, RevocationCounts};
 use crate::engine::ShadowCounts;
 use crate::permissions::LiveCounts;
 
 /// Where a server stands with its [change log](super::Builder::change_log).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogStatus {
     /// Whether everything that the log held within its bound is known here.
@@ -23,6 +24,8 @@ pub struct LogStatus {
     pub failures: u64,
     /// How long ago the log was last known to have been delivered whole; `None` before it was.
     pub lag: Option<Duration>,
+    /// Why the latest attempt failed. `None` once one has succeeded.
+    pub error: Option<Arc<str>>,
 }
 
 impl ResourceServer {
@@ -35,17 +38,43 @@ impl ResourceServer {
     /// Returns where the server stands with its [change log](super::Builder::change_log). `None` without one.
     #[must_use]
     pub fn change_log(&self) -> Option<LogStatus> {
-        let (pending, failures) = self.state.changes.journal()?.status();
+        Some(self.status_of(self.state.changes.journal()?))
+    }
+
+    /// Returns where the server stands with a [file](super::Builder::change_file) beside a change log that is shared. `None`
+    /// without one; a file alone is the change log.
+    #[must_use]
+    pub fn change_file(&self) -> Option<LogStatus> {
+        Some(self.status_of(self.state.changes.journal_beside()?))
+    }
+
+    fn status_of(&self, journal: &Journal) -> LogStatus {
+        let (pending, failures, error) = journal.status();
         let (is_current, behind) = self.state.changes.currency();
-        Some(LogStatus { is_current, behind, pending, failures, lag: self.state.changes.lag() })
+        let error = error.map(|error| error.to_string().into());
+        LogStatus { is_current, behind, pending, failures, lag: self.state.changes.lag(), error }
+    }
+
+    /// Waits until every change that was applied here so far is kept, as long as the
+    /// [change log](crate::change::Log::delivery_wait) wants a webhook to wait. Returns whether it is: otherwise a handler of
+    /// webhooks should answer 503.
+    pub fn changes_delivered(&self) -> impl Future<Output = bool> + Send + use<> {
+        let journal = self.state.changes.journal().cloned();
+        async move {
+            match journal {
+                Some(journal) => journal.delivered().await,
+                None => true,
+            }
+        }
     }
 
     /// Waits until every change that was applied here is kept by the [change log](super::Builder::change_log): before a
     /// shutdown. There is no limit.
     pub fn changes_kept(&self) -> impl Future<Output = ()> + Send + use<> {
-        let journal = self.state.changes.journal().cloned();
+        let changes = &self.state.changes;
+        let journals: Vec<_> = changes.journal().into_iter().chain(changes.journal_beside()).cloned().collect();
         async move {
-            if let Some(journal) = journal {
+            for journal in journals {
                 journal.flushed().await;
             }
         }

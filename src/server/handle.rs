@@ -119,6 +119,11 @@ impl IssuerHandle {
         Ok(self.apply_all([change.clone()])?)
     }
 
+    /// As [`ResourceServer::changes_delivered`]: for a handler of webhooks, after it has applied one.
+    pub fn changes_delivered(&self) -> impl Future<Output = bool> + Send + use<> {
+        self.server.changes_delivered()
+    }
+
     pub(crate) fn apply_all(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), IssuerRemoved> {
         self.server.state.changes.apply(self.id, changes).ok_or_else(|| self.removed())
     }

@@ -66,11 +66,11 @@ fn restoration_from_beyond_the_leeway_is_ignored() {
     one.apply_change(&Change::suspended(ONE, "alice", at(NOON))).unwrap();
     one.apply_change(&Change::restored(ONE, "alice", at(NOON + 61))).unwrap();
     let restored = Change::restored(ONE, "alice", at(NOON + 61)).fact().unwrap();
-    server.state.changes.load(&restored);
-    server.state.changes.receive(Change::restored(ONE, "alice", at(NOON + 61)));
+    server.state.changes.load(&restored, Origin::Shared);
+    server.state.changes.receive(Change::restored(ONE, "alice", at(NOON + 61)), Origin::Shared);
     assert_eq!(facts(&server, ONE), [(FactKey::suspension("alice"), NOON)]);
     clock.advance(Duration::from_secs(1));
-    server.state.changes.load(&restored);
+    server.state.changes.load(&restored, Origin::Shared);
     assert_eq!(facts(&server, ONE), [(FactKey::suspension("alice"), NOON + 61)]);
 }
 
@@ -78,9 +78,9 @@ fn restoration_from_beyond_the_leeway_is_ignored() {
 fn loaded_fact_refuses_and_makes_nothing_stale() {
     let (server, _) = server();
     let before = latest(&server, "one");
-    server.state.changes.load(&Change::suspended(ONE, "alice", at(NOON)).fact().unwrap());
+    server.state.changes.load(&Change::suspended(ONE, "alice", at(NOON)).fact().unwrap(), Origin::Shared);
     assert_eq!(latest(&server, "one"), before);
-    server.state.changes.receive(Change::suspended(ONE, "alice", at(NOON)));
+    server.state.changes.receive(Change::suspended(ONE, "alice", at(NOON)), Origin::Shared);
     assert!(latest(&server, "one") > before, "a change does");
     let before = latest(&server, "one");
     server.state.changes.missed();
@@ -90,8 +90,8 @@ fn loaded_fact_refuses_and_makes_nothing_stale() {
 #[test]
 fn facts_of_an_issuer_that_is_added_later_wait_for_it() {
     let (server, _) = server();
-    server.state.changes.load(&Change::suspended(TWO, "bob", at(NOON)).fact().unwrap());
-    server.state.changes.receive(Change::not_before(TWO, About::client("app"), at(NOON)));
+    server.state.changes.load(&Change::suspended(TWO, "bob", at(NOON)).fact().unwrap(), Origin::Shared);
+    server.state.changes.receive(Change::not_before(TWO, About::client("app"), at(NOON)), Origin::Shared);
     let two = server.add_issuer(issuer(TWO).name("two")).unwrap();
     let mut known = facts(&server, TWO);
     known.sort();
@@ -108,7 +108,7 @@ fn issuer_whose_facts_found_no_room_starts_with_a_not_before() {
     let (server, _) = server();
     for number in 0..=MOST_EXPECTED {
         let iss = format!("https://{number}.example");
-        server.state.changes.load(&Change::suspended(iss, "bob", at(NOON)).fact().unwrap());
+        server.state.changes.load(&Change::suspended(iss, "bob", at(NOON)).fact().unwrap(), Origin::Shared);
     }
     server.add_issuer(issuer(TWO)).unwrap();
     assert_eq!(facts(&server, TWO), [(FactKey::Everyone, NOON)]);
@@ -141,13 +141,14 @@ fn followers_are_told_what_is_new() {
         leeway: Duration::from_secs(60),
         generation: Generation::default(),
         log: None,
+        file: None,
     }));
     let id = server.state.entries.load().named("one").unwrap().id();
     let (alice, role) = (About::subject("alice"), About::ApiPermissions);
     let suspended = Change::suspended(ONE, "alice", at(NOON));
     changes.apply(id, [suspended.clone(), suspended.clone(), Change::edited(ONE, role.clone(), at(NOON))]).unwrap();
-    changes.load(&suspended.fact().unwrap());
-    changes.load(&Change::not_before(ONE, About::client("web"), at(NOON)).fact().unwrap());
+    changes.load(&suspended.fact().unwrap(), Origin::Shared);
+    changes.load(&Change::not_before(ONE, About::client("web"), at(NOON)).fact().unwrap(), Origin::Shared);
     changes.missed();
     let told = std::mem::take(&mut *notes.0.lock().unwrap());
     let one = |about: &About, refuses_more| ("one".to_owned(), about.clone(), refuses_more);

@@ -156,6 +156,10 @@ impl RevocationList {
         lock(&self.book)
     }
 
+    pub(crate) fn token_life(&self) -> Duration {
+        self.bounds.token_life
+    }
+
     fn lifetime(&self, now: Now) -> Lifetime {
         let token_life = self.bounds.token_life;
         let life = token_life.as_secs().saturating_add(u64::from(token_life.subsec_nanos() > 0));

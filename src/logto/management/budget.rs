@@ -54,6 +54,11 @@ impl Budget {
         Self { most, begun: VecDeque::new(), granted: 0, waiting: BTreeMap::new(), closed_until: Duration::ZERO }
     }
 
+    /// Sets how many calls may begin in a window. What was granted stays.
+    pub(super) const fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// Asks for so many calls. Who is told to wait stands in the queue until it is granted, refused, or [leaves](Self::leave).
     pub(super) fn ask(&mut self, place: Place, calls: usize, now: Duration) -> Answer {
         self.forget(now);

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use http::Uri;
 
 use super::api::Api;
-use super::limits::Limits;
+use super::limits::{Limits, Replicas};
 use super::management::LogtoManagement;
 use super::shared::{Order, Shared};
 use super::token::Tokens;
@@ -42,6 +42,7 @@ pub struct LogtoManagementBuilder {
     client_id: String,
     client_secret: String,
     management_resource: Option<String>,
+    replicas: Option<Replicas>,
     calls_in_flight: usize,
     calls_per_10_seconds: Option<usize>,
     allow_http: bool,
@@ -56,6 +57,7 @@ impl LogtoManagementBuilder {
             client_id,
             client_secret,
             management_resource: None,
+            replicas: None,
             calls_in_flight: DEFAULT_IN_FLIGHT,
             calls_per_10_seconds: None,
             allow_http: false,
@@ -91,6 +93,15 @@ impl LogtoManagementBuilder {
     /// together, and all replicas of all APIs. What is left over for this process is what should stand here.
     pub fn calls_per_10_seconds(mut self, calls: usize) -> Self {
         self.calls_per_10_seconds = Some(calls);
+        self
+    }
+
+    /// Shares [`calls_per_10_seconds`](Self::calls_per_10_seconds) among the replicas of a fleet: `replicas` tells how many
+    /// there are, and each takes its part. Called for each call, so it must be cheap. Default: all calls are this process's.
+    ///
+    /// With `change::redis::Redis` (feature `redis`) it is `move || redis.replicas()`.
+    pub fn shared_by(mut self, replicas: impl Fn() -> usize + Send + Sync + 'static) -> Self {
+        self.replicas = Some(Arc::new(replicas));
         self
     }
 
@@ -136,7 +147,7 @@ impl LogtoManagementBuilder {
         let base = base.trim_end_matches('/');
         let endpoint = format!("{base}/oidc/token");
         let endpoint = endpoint.parse().map_err(|_| wrong_base(&self.base_url, "not a URL"))?;
-        let limits = Arc::new(Limits::new(self.calls_in_flight, in_window, self.clock.clone()));
+        let limits = Arc::new(Limits::new(self.calls_in_flight, in_window, self.replicas, self.clock.clone()));
         let transport = Arc::new(Transport { fetch, limits, clock: self.clock });
         let tokens = Tokens::new(transport.clone(), endpoint, &self.client_id, &self.client_secret, &resource);
         let api = Api {

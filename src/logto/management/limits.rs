@@ -16,11 +16,16 @@ use crate::time::Clock;
 /// The limits of one source. No lock is held while somebody waits.
 pub(super) struct Limits {
     budget: Mutex<Budget>,
+    /// The calls of all replicas, and how many replicas there are.
+    shared: Option<(usize, Replicas)>,
     changed: Notify,
     in_flight: Semaphore,
     clock: Arc<dyn Clock>,
     snapshots: AtomicU64,
 }
+
+/// Tells how many replicas share the calls.
+pub(super) type Replicas = Arc<dyn Fn() -> usize + Send + Sync>;
 
 /// How a call is paid for that reads what is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +49,10 @@ pub(super) struct Allowance {
 pub(super) type Turn<'a> = SemaphorePermit<'a>;
 
 impl Limits {
-    pub(super) fn new(in_flight: usize, in_window: usize, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(in_flight: usize, in_window: usize, shared: Option<Replicas>, clock: Arc<dyn Clock>) -> Self {
         Self {
             budget: Mutex::new(Budget::new(in_window)),
+            shared: shared.map(|replicas| (in_window, replicas)),
             changed: Notify::new(),
             in_flight: Semaphore::new(in_flight),
             clock,
@@ -101,7 +107,12 @@ impl Limits {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        lock(&self.budget)
+        let share = self.shared.as_ref().map(|(calls, replicas)| (calls / replicas().max(1)).max(1));
+        let mut budget = lock(&self.budget);
+        if let Some(share) = share {
+            budget.set_most(share);
+        }
+        budget
     }
 
     fn late(&self) -> SourceError {
@@ -219,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_leaves_the_queue_stands_in_nobodys_way() {
-        let limits = Arc::new(Limits::new(16, 3, Arc::new(Still)));
+        let limits = Arc::new(Limits::new(16, 3, None, Arc::new(Still)));
         let held = limits.admit(2).await.unwrap();
         assert!(timeout(Duration::from_millis(10), limits.admit(3)).await.is_err());
         let small = timeout(Duration::from_millis(10), limits.admit(1)).await;
@@ -242,7 +253,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_given_back_is_granted_at_once() {
-        let limits = Arc::new(Limits::new(16, 3, Arc::new(Still)));
+        let limits = Arc::new(Limits::new(16, 3, None, Arc::new(Still)));
         let held = limits.admit(3).await.unwrap();
         let give_back = async {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -255,5 +266,19 @@ mod tests {
         let _held = limits.admit(3).await.unwrap();
         let error = limits.admit(1).await.err().unwrap();
         assert!(error.wants_retry_after().is_some_and(|wait| wait >= Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn calls_are_shared_out_among_the_replicas_that_live() {
+        let alive = Arc::new(AtomicUsize::new(1));
+        let replicas = alive.clone();
+        let limits =
+            Arc::new(Limits::new(16, 40, Some(Arc::new(move || replicas.load(Ordering::Relaxed))), Arc::new(Still)));
+        let mut left = Vec::new();
+        for count in [1, 2, 4, 100, 0, 1] {
+            alive.store(count, Ordering::Relaxed);
+            left.push(limits.calls_left());
+        }
+        assert_eq!(left, [40, 20, 10, 1, 40, 40]);
     }
 }

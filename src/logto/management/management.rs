@@ -42,6 +42,10 @@ impl PermissionSource for LogtoManagement {
         Box::pin(self.api.probe())
     }
 
+    fn is_suspended<'a>(&'a self, subject_id: &'a str) -> BoxFuture<'a, Result<Option<bool>, SourceError>> {
+        Box::pin(snapshot::is_suspended(&self.api, subject_id))
+    }
+
     fn invalidate(&self) {
         self.api.shared.forget(&self.api.order);
     }

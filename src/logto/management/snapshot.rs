@@ -42,6 +42,11 @@ pub(super) async fn permissions(api: &Arc<Api>, query: &PermissionQuery) -> Resu
     }
 }
 
+/// Whether a user is suspended; `None` if there is none of this id.
+pub(super) async fn is_suspended(api: &Arc<Api>, user: &str) -> Result<Option<bool>, SourceError> {
+    api.begin(1).await?.suspended(user).await
+}
+
 /// The models.
 impl Asking {
     async fn user_in_organization(&self, user: &str, organization: &str) -> Result<Permissions, SourceError> {
@@ -111,8 +116,11 @@ impl Asking {
 impl Asking {
     /// Whether a user exists and is not suspended.
     pub(super) async fn may_act(&self, user: &str) -> Result<bool, SourceError> {
-        let suspended = self.record(Question::User(user), |body| records::is_suspended(body, user)).await?;
-        Ok(suspended == Some(false))
+        Ok(self.suspended(user).await? == Some(false))
+    }
+
+    async fn suspended(&self, user: &str) -> Result<Option<bool>, SourceError> {
+        self.record(Question::User(user), |body| records::is_suspended(body, user)).await
     }
 
     /// The ids of a member's organization roles; `None` for everybody else.

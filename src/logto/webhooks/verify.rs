@@ -35,6 +35,8 @@ pub enum WebhookError {
     /// The sender is who it should be, and the body is no event of Logto's: answer 400. The text says what is wrong; it holds
     /// nothing of the body.
     Unreadable(&'static str),
+    /// It was applied here, and the change log has not kept it yet: answer 503, so that it is delivered again.
+    NotKept,
 }
 
 impl WebhookError {
@@ -50,6 +52,7 @@ impl WebhookError {
             Self::UnknownRecipient => "unknown_recipient",
             Self::Removed => "removed",
             Self::Unreadable(_) => "unreadable",
+            Self::NotKept => "not_kept",
         }
     }
 
@@ -63,11 +66,13 @@ impl WebhookError {
             Self::TimedOut => RejectionKind::WebhookTimeout,
             Self::UnknownRecipient => RejectionKind::WebhookRecipient,
             Self::Removed => RejectionKind::WebhookGone,
+            Self::NotKept => RejectionKind::Unavailable,
         }
     }
 
     pub(super) fn rejection(&self) -> Rejection {
         let remediation = match self {
+            Self::NotKept => return Rejection::unavailable(std::time::Duration::from_secs(1), self.to_string()),
             Self::UnknownRecipient | Self::Removed => Remediation::None,
             Self::Interrupted | Self::TimedOut => Remediation::Retry,
             _ => Remediation::FixRequest,
@@ -86,6 +91,7 @@ impl fmt::Display for WebhookError {
             Self::TimedOut => f.write_str("the body of the webhook did not arrive in time"),
             Self::UnknownRecipient => f.write_str("the webhook is for no issuer entry of this server"),
             Self::Removed => f.write_str("the issuer entry of the webhook was removed"),
+            Self::NotKept => f.write_str("the webhook was applied here and is not kept yet"),
             Self::Unreadable(why) => write!(f, "the body of the webhook cannot be read: {why}"),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Builder;
-use crate::change::Log;
+use crate::change::{FileSettings, Log};
 use crate::decision::Decider;
 use crate::token::Introspection;
 
@@ -12,6 +12,27 @@ impl Builder {
     /// revocations and suspensions, and each replica must receive every webhook.
     pub fn change_log(mut self, log: impl Log) -> Self {
         self.change_log = Some(Arc::new(log));
+        self
+    }
+
+    /// Keeps revocations and suspensions in a file, so that a restart forgets nothing. Default: none.
+    ///
+    /// For one process: a second one that has the same path does not start. Beside a shared
+    /// [`change_log`](Self::change_log) the file keeps what this replica knows, so that a restart of everything forgets
+    /// nothing. [`FileSettings`] sets how safely it is written; a path is enough. The file is opened by
+    /// [`build`](Self::build).
+    ///
+    /// ```no_run
+    /// use orgate::ResourceServer;
+    ///
+    /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
+    ///     .change_file("/var/lib/shop/changes")
+    ///     .build()?;
+    /// # _ = server;
+    /// # Ok::<(), orgate::ConfigError>(())
+    /// ```
+    pub fn change_file(mut self, file: impl Into<FileSettings>) -> Self {
+        self.change_file = Some(file.into());
         self
     }
 

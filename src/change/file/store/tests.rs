@@ -1,0 +1,134 @@
+use std::path::PathBuf;
+
+use super::*;
+
+/// A directory of this test, removed with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("orgate-{name}-{}", std::process::id()));
+        _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn settings(&self) -> FileSettings {
+        FileSettings::new(self.0.join("changes"))
+    }
+
+    fn open(&self) -> (Store, Reading) {
+        Store::open(self.settings()).unwrap()
+    }
+
+    fn rows(&self) -> Vec<(String, u64)> {
+        let mut rows: Vec<_> = self.open().1.rows.0.into_iter().map(|(key, rank)| (key.into(), rank)).collect();
+        rows.sort();
+        rows
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn line(rank: u64, key: &str) -> Vec<u8> {
+    let mut text = String::new();
+    line::write(&mut text, rank, key);
+    text.into()
+}
+
+fn row(key: &str, rank: u64) -> (String, u64) {
+    (key.to_owned(), rank)
+}
+
+#[test]
+fn process_killed_at_any_byte_of_a_write_loses_that_write_only() {
+    let directory = Directory::new("cut");
+    let path = directory.settings().path;
+    let (mut store, _) = directory.open();
+    store.append(&line(2, "a")).unwrap();
+    let kept = store.end as usize;
+    store.append(&[line(4, "b"), line(6, "a")].concat()).unwrap();
+    drop(store);
+    let whole = fs::read(&path).unwrap();
+    for cut in 0..=whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let (mut store, reading) = directory.open();
+        assert!(cut < kept || reading.rows.0["a"] >= 2, "cut at {cut}");
+        assert_eq!(reading.rows.0.contains_key("b"), cut >= kept + line(4, "b").len(), "cut at {cut}");
+        // It goes on after a repair.
+        store.append(&line(8, "c")).unwrap();
+        drop(store);
+        let (_, again) = directory.open();
+        assert_eq!((again.tail, again.damaged, again.rows.0["c"]), (0, 0, 8), "cut at {cut}");
+        assert_eq!(again.rows.0.len(), reading.rows.0.len() + 1);
+    }
+}
+
+#[test]
+fn damaged_middle_is_left_out_and_the_file_is_kept_beside() {
+    let directory = Directory::new("damaged");
+    let settings = directory.settings();
+    let (mut store, _) = directory.open();
+    (1..4).for_each(|rank| store.append(&line(rank, &format!("k{rank}"))).unwrap());
+    drop(store);
+    let mut bytes = fs::read(&settings.path).unwrap();
+    let middle = HEADER.len() + line(1, "k1").len() + 3;
+    bytes[middle] ^= 1;
+    fs::write(&settings.path, &bytes).unwrap();
+    assert_eq!(directory.open().1.damaged, 1);
+    assert_eq!(fs::read(settings.beside(".damaged")).unwrap(), bytes);
+    assert_eq!(directory.rows(), [row("k1", 1), row("k3", 3)]);
+}
+
+#[test]
+fn second_opening_is_rejected_until_the_first_ends() {
+    let directory = Directory::new("lock");
+    let (store, _) = directory.open();
+    let refused = Store::open(directory.settings()).err().unwrap();
+    assert_eq!(refused.to_string(), "another process has it open");
+    drop(store);
+    directory.open();
+}
+
+#[test]
+fn file_of_something_else_is_not_touched() {
+    let directory = Directory::new("other");
+    let path = directory.settings().path;
+    fs::write(&path, "root:x:0:0\n").unwrap();
+    assert!(Store::open(directory.settings()).is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "root:x:0:0\n");
+}
+
+#[test]
+fn rewriting_keeps_every_fact_and_shrinks_the_file() {
+    let directory = Directory::new("rewritten");
+    let (mut store, _) = directory.open();
+    let horizon = Horizon { now: std::time::Duration::ZERO, token_life: std::time::Duration::MAX };
+    let mut longest = 0;
+    for round in 0..40_u64 {
+        let batch: Vec<u8> =
+            (0..1000).flat_map(|id| line(2 * round + 1, &format!(r#"["i","subject","{id}"]"#))).collect();
+        store.append(&batch).unwrap();
+        store.compact(horizon).unwrap();
+        longest = longest.max(store.end);
+    }
+    drop(store);
+    assert!(longest < 3 * WORTH_REWRITING, "{longest}");
+    let rows = directory.rows();
+    assert_eq!((rows.len(), rows.iter().all(|(_, rank)| *rank == 79)), (1000, true));
+    assert!(!directory.settings().beside(".new").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = Directory::new("mode");
+    directory.open();
+    assert_eq!(fs::metadata(directory.settings().path).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -1,0 +1,210 @@
+//! Comparing the table with what is known here: loading and healing are the same.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+
+use super::cause::{Cause, End};
+use super::codec::Label;
+use super::feed::Row;
+use super::link::{Link, Open};
+use super::session::{Opened, Session};
+use super::status::count;
+use crate::change::row::parse_fact;
+use crate::change::{Fact, FactKey, Facts, Rank, Update};
+use crate::lock::lock;
+
+/// A generation that is younger may still lack what others are pushing, in milliseconds.
+const SETTLED_AFTER: u64 = 5_000;
+/// How long the end of a suspension is kept.
+const LIFTED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The largest leeway there is.
+const LEEWAY: Duration = Duration::from_secs(5 * 60);
+/// Rows that are removed with one call.
+const DROPPED_AT_ONCE: usize = 500;
+
+/// The table, as it was read.
+#[derive(Default)]
+struct Table {
+    /// The ranks that can be believed.
+    ranks: HashMap<String, u64>,
+    /// Rows that are not believed, or were signed with an older key: with their values.
+    faulty: Vec<(String, String)>,
+    old: Vec<String>,
+}
+
+impl Link {
+    /// Loads the table, puts back what it lacks, and stands in the feed where the table was begun to be read: every row that
+    /// was there then is read, and what came later is in the feed.
+    pub(super) async fn reconcile(
+        &self,
+        session: &Session,
+        cause: Cause,
+        held: &dyn Facts,
+        updates: &Sender<Update>,
+    ) -> Result<(), End> {
+        self.counters.reconciled(cause);
+        let mut commands = session.commands.clone();
+        let known = lock(&self.standing).position.as_ref().map(|position| position.generation.clone());
+        let opened = commands.open(known.as_deref(), held.token_life()).await?;
+        self.rows.store(opened.rows, Ordering::Relaxed);
+        let mut table = self.load(session, updates).await?;
+        let is_new = known.as_deref() != Some(&opened.position.generation);
+        let (is_first, holds_nothing) = (known.is_none(), !holds_anything(held));
+        self.sweep(session, &opened, &mut table).await?;
+
+        let mut open = Open { commands, generation: opened.position.generation.clone() };
+        let lacking = self.lacking(held, &table, is_new);
+        count(&self.counters.pushed, lacking.len() as u64);
+        self.put(&mut open, &lacking).await?;
+        let fields = table.ranks.keys().map(|field| self.hash(field));
+        let pushed = lacking.iter().map(|row| self.hash(&row.field));
+        self.see_only(fields.chain(pushed));
+
+        {
+            let mut standing = lock(&self.standing);
+            standing.forget_beats();
+            let is_young = is_first && opened.now < opened.generation_began().saturating_add(SETTLED_AFTER);
+            standing.hold = is_young.then(|| opened.generation_began().saturating_add(SETTLED_AFTER) / 1000);
+            standing.began = is_young && opened.created && holds_nothing;
+            standing.position = Some(opened.position);
+        }
+        if cause.is_gap() {
+            updates.send(Update::Gap).await.map_err(|_| End::Gone)?;
+        }
+        if cause != Cause::Regular {
+            tracing::info!(target: "orgate", cause = cause.as_str(), rows = table.ranks.len(), pushed = lacking.len(), "compared with the table in Redis");
+        }
+        Ok(())
+    }
+
+    async fn load(&self, session: &Session, updates: &Sender<Update>) -> Result<Table, End> {
+        let (mut commands, mut table, mut cursor) = (session.commands.clone(), Table::default(), 0);
+        loop {
+            let (next, rows) = commands.scan(cursor).await?;
+            for (field, value) in rows {
+                let (Ok(field), Ok(value)) = (String::from_utf8(field), String::from_utf8(value)) else {
+                    count(&self.counters.refused_unknown, 1);
+                    continue;
+                };
+                if field.starts_with('#') {
+                    continue;
+                }
+                match self.codec.read(Label::Fact, &field, &value) {
+                    Ok((rank, is_signed_by_the_first)) => {
+                        match parse_fact(&field, rank) {
+                            Some(fact) => updates.send(Update::Fact(fact)).await.map_err(|_| End::Gone)?,
+                            None => self.refuse(super::codec::Unbelieved::Broken, &field),
+                        }
+                        count(&self.counters.loaded, 1);
+                        if !is_signed_by_the_first {
+                            table.faulty.push((field.clone(), value));
+                            table.old.push(field.clone());
+                        }
+                        table.ranks.insert(field, rank);
+                    }
+                    Err(unbelieved) => {
+                        self.refuse(unbelieved, &field);
+                        table.faulty.push((field, value));
+                    }
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(table);
+            }
+        }
+    }
+
+    /// Removes rows that have ended, that are not believed, or that are to be signed anew.
+    async fn sweep(&self, session: &Session, opened: &Opened, table: &mut Table) -> Result<(), End> {
+        let life = Duration::from_secs(opened.token_life).saturating_add(LEEWAY);
+        let now = Duration::from_millis(opened.now);
+        let everyone = covering(&table.ranks);
+        let mut rows = std::mem::take(&mut table.faulty);
+        table.ranks.retain(|field, rank| {
+            let Some(fact) = parse_fact(field, *rank) else { return true };
+            let has_ended = has_ended(&fact, now, life) || is_covered(&fact, &everyone);
+            if has_ended && !table.old.contains(field) {
+                rows.push((field.clone(), self.codec.write(Label::Fact, field, *rank)));
+            }
+            !has_ended
+        });
+        let mut commands = session.commands.clone();
+        for rows in rows.chunks(DROPPED_AT_ONCE) {
+            let words: Vec<&str> = rows.iter().flat_map(|(field, value)| [&**field, &**value]).collect();
+            let dropped = commands.remove(&words).await?;
+            count(&self.counters.dropped, dropped);
+        }
+        Ok(())
+    }
+
+    /// What is held here and the table lacks. Of a table that is not new only what was in it once: rows that became coarser
+    /// here for want of room are this replica's own business.
+    fn lacking(&self, held: &dyn Facts, table: &Table, is_new: bool) -> Vec<Row> {
+        let mut lacking = Vec::new();
+        let now = held.now().unix;
+        let life = held.token_life().saturating_add(LEEWAY);
+        held.each(&mut |fact| {
+            let row = self.row_of(fact);
+            let known = table.ranks.get(&row.field).copied();
+            let is_known = known.is_some_and(|known| {
+                known >= u64::from(fact.rank()) || seconds(known) == seconds(fact.rank().into()) && !is_suspension(fact)
+            });
+            let is_wanted = is_new || self.has_seen(&row.field);
+            if !is_known && is_wanted && !has_ended(fact, now, life) {
+                lacking.push(row);
+            }
+        });
+        for field in &table.old {
+            if let Some(rank) = table.ranks.get(field) {
+                lacking.push(Row { field: field.clone(), value: self.codec.write(Label::Fact, field, *rank) });
+            }
+        }
+        lacking
+    }
+}
+
+/// The list keeps whole seconds, and the milliseconds of suspensions.
+fn seconds(rank: u64) -> u64 {
+    rank / 2000
+}
+
+fn is_suspension(fact: &Fact) -> bool {
+    matches!(fact.key(), FactKey::Suspension { .. })
+}
+
+fn has_ended(fact: &Fact, now: Duration, life: Duration) -> bool {
+    let lasting = match fact.key() {
+        FactKey::Suspension { .. } if fact.rank().is_strict() => return false,
+        FactKey::Suspension { .. } => LIFTED_KEPT,
+        _ => life,
+    };
+    fact.rank().since_epoch().saturating_add(lasting) < now
+}
+
+/// The *not before* of each whole issuer entry.
+fn covering(ranks: &HashMap<String, u64>) -> HashMap<String, Rank> {
+    let facts = ranks.iter().filter_map(|(field, rank)| parse_fact(field, *rank));
+    facts.filter(|fact| *fact.key() == FactKey::Everyone).map(|fact| (fact.issuer().to_owned(), fact.rank())).collect()
+}
+
+/// Blocks are more than a *not before*, and stay.
+fn is_covered(fact: &Fact, everyone: &HashMap<String, Rank>) -> bool {
+    let is_weaker = !matches!(
+        fact.key(),
+        FactKey::Everyone | FactKey::Suspension { .. } | FactKey::Deletion { .. } | FactKey::Token { .. }
+    );
+    is_weaker
+        && everyone
+            .get(fact.issuer())
+            .is_some_and(|everyone| seconds((*everyone).into()) >= seconds(fact.rank().into()))
+}
+
+fn holds_anything(held: &dyn Facts) -> bool {
+    let mut holds = false;
+    held.each(&mut |_| holds = true);
+    holds
+}

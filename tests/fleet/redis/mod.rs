@@ -1,0 +1,15 @@
+//! Replicas that share changes through a real `redis-server` (or the program that `ORGATE_REDIS_SERVER` names).
+
+mod beside;
+mod facts;
+mod fleet;
+mod loss;
+mod network;
+mod policy;
+mod proxy;
+mod random;
+mod server;
+mod servers;
+mod start;
+mod tls;
+mod trust;

@@ -1,0 +1,82 @@
+//! What becomes of requests while a replica is behind.
+
+use std::time::Duration;
+
+use orgate::change::redis::{Redis, RedisState, WhenBehind};
+
+use tower::ServiceExt as _;
+
+use super::fleet::{Fleet, brief, redis, settle};
+use super::proxy::{Fault, Proxy};
+use super::server::Server;
+
+#[tokio::test]
+async fn refuse_when_behind() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let proxy = Proxy::to(server.port).await;
+    let one = fleet.join(brief(&proxy.url())).await;
+    proxy.set(Fault::Cut { to: true, from: true });
+    one.becomes(RedisState::Behind).await;
+    let client = reqwest::Client::new();
+    let request = client.get(format!("http://{}/", one.replica.address)).bearer_auth(fleet.token(1));
+    let response = request.send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+    assert!(response.headers().get("www-authenticate").is_none());
+    let call = http::Request::post("/").version(http::Version::HTTP_2).header("content-type", "application/grpc");
+    let call =
+        call.header("authorization", format!("Bearer {}", fleet.token(1))).body(axum::body::Body::empty()).unwrap();
+    let response = one.replica.router.clone().oneshot(call).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["grpc-status"].to_str().unwrap()), (200, "14"));
+    assert!(one.replica.server.change_log().unwrap().behind > 0);
+}
+
+#[tokio::test]
+async fn go_on_when_behind() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let proxy = Proxy::to(server.port).await;
+    let one = fleet.join(brief(&proxy.url()).when_behind(WhenBehind::GoOn)).await;
+    fleet.suspend(&one, 1);
+    proxy.set(Fault::Cut { to: true, from: true });
+    one.becomes(RedisState::Behind).await;
+    assert_eq!((one.replica.status(fleet.token(1)).await, one.replica.status(fleet.token(2)).await), (401, 200));
+    let status = one.replica.server.change_log().unwrap();
+    assert!(status.behind >= 2 && !status.is_current, "{status:?}");
+    assert!(one.replica.server.ready().await.is_err());
+}
+
+#[test]
+fn policy_must_be_chosen_and_the_bound_must_hold_the_beats() {
+    let error = Redis::builder("redis://localhost", "shop").build().unwrap_err().to_string();
+    assert!(error.contains("WhenBehind::Refuse") && error.contains("WhenBehind::GoOn"), "{error}");
+    let with = |bound: u64| {
+        Redis::builder("redis://localhost", "shop")
+            .when_behind(WhenBehind::Refuse)
+            .bound(Duration::from_millis(bound))
+            .build()
+    };
+    assert!(with(4999).unwrap_err().to_string().contains("three beats and 2 s"));
+    assert!(with(5000).is_ok());
+    for fleet in ["", "a b", "{x}", "a\n"] {
+        let error =
+            Redis::builder("redis://localhost", fleet).when_behind(WhenBehind::GoOn).build().unwrap_err().to_string();
+        assert!(error.contains("fleet"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn server_dropped_leaves_no_task() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let member = fleet.join(redis(&server.url())).await;
+    assert!(server.ask(&["CLIENT", "LIST"]).lines().count() >= 3);
+    member.replica.stop().await;
+    for _ in 0..1000 {
+        if server.ask(&["CLIENT", "LIST"]).lines().count() == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("connections stay: {}", server.ask(&["CLIENT", "LIST"]));
+}

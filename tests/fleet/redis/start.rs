@@ -1,0 +1,128 @@
+//! Replicas that start.
+
+use orgate::change::Change;
+use orgate::change::redis::{AfterLoss, RedisState, WhenBehind};
+
+use super::fleet::{FACTS, Fleet, name, redis, settle};
+use super::server::Server;
+use crate::support::{Directory, Replica, now};
+
+#[tokio::test]
+async fn start_loads_before_it_serves() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let one = fleet.join(redis(&server.url())).await;
+    fleet.suspend(&one, 1);
+    fleet.revoke(&one, 2);
+    one.replica.server.changes_kept().await;
+    // The very first answers: 503, or what the fleet knows.
+    let settings = redis(&server.url()).build().unwrap();
+    let two = Replica::plain(fleet.builder().change_log(settings)).await;
+    for _ in 0..200 {
+        let status = two.status(fleet.token(1)).await;
+        assert!(matches!(status, 503 | 401), "{status}");
+        if status == 401 {
+            break;
+        }
+    }
+    two.becomes(fleet.token(2), 401).await;
+    two.becomes(fleet.token(3), 200).await;
+}
+
+#[tokio::test]
+async fn start_without_redis() {
+    let (mut server, fleet) = (Server::stopped(&[]), Fleet::new().await);
+    let refusing = fleet.start(redis(&server.url())).await;
+    let going_on = fleet.start(redis(&server.url()).when_behind(WhenBehind::GoOn)).await;
+    for _ in 0..5 {
+        assert_eq!(refusing.replica.get(fleet.token(1)).await, (503, "retry".to_owned()));
+        assert_eq!(going_on.replica.status(fleet.token(1)).await, 503, "before the first load always");
+    }
+    assert!(going_on.replica.server.ready().await.is_err());
+    server.run().await;
+    settle(&server);
+    refusing.becomes(RedisState::Current).await;
+    going_on.becomes(RedisState::Current).await;
+    assert_eq!(
+        (refusing.replica.status(fleet.token(1)).await, going_on.replica.status(fleet.token(1)).await),
+        (200, 200)
+    );
+    going_on.replica.server.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn start_without_redis_and_with_a_file_follows_the_policy() {
+    let (server, fleet, directory) = (Server::stopped(&[]), Fleet::new().await, Directory::new());
+    let path = directory.path("changes");
+    let alone = Replica::plain(fleet.builder().change_file(&*path)).await;
+    alone.entry().apply_change(&Change::suspended(fleet.issuer.url(), name(1), now(&fleet.issuer))).unwrap();
+    alone.server.changes_kept().await;
+    alone.stop_and_close(&path).await;
+    let settings = redis(&server.url()).when_behind(WhenBehind::GoOn).build().unwrap();
+    let going_on = Replica::plain(fleet.builder().change_log(settings).change_file(&*path)).await;
+    assert_eq!((going_on.status(fleet.token(1)).await, going_on.status(fleet.token(2)).await), (401, 200));
+    assert!(going_on.server.ready().await.is_err(), "it is not current");
+    going_on.stop_and_close(&path).await;
+    let settings = redis(&server.url()).build().unwrap();
+    let refusing = Replica::plain(fleet.builder().change_log(settings).change_file(&*path)).await;
+    assert_eq!(refusing.status(fleet.token(2)).await, 503);
+}
+
+#[tokio::test]
+async fn restart_of_everything_forgets_nothing_with_files() {
+    let (mut server, mut fleet, directory) = (Server::start(&[]).await, Fleet::new().await, Directory::new());
+    settle(&server);
+    let paths = [directory.path("one"), directory.path("two")];
+    let start = async |fleet: &Fleet, server: &Server, path: &std::path::Path| {
+        let redis = redis(&server.url()).build().unwrap();
+        let replica = Replica::plain(fleet.builder().change_log(redis.clone()).change_file(path)).await;
+        _ = replica.server.ready().await;
+        super::fleet::Member { replica, redis }
+    };
+    let (one, two) = (start(&fleet, &server, &paths[0]).await, start(&fleet, &server, &paths[1]).await);
+    (0..20).for_each(|user| fleet.suspend(&one, user));
+    fleet.revoke(&two, 30);
+    fleet.all_agree(&[&one, &two]).await;
+    for (member, path) in [one, two].into_iter().zip(&paths) {
+        // What came from Redis is in the file too.
+        member.replica.server.changes_kept().await;
+        member.replica.stop_and_close(path).await;
+    }
+    server.kill();
+    server.run().await;
+    assert_eq!(server.ask(&["EXISTS", FACTS]), "0");
+    // Only the second comes back: its file has what the first heard.
+    let two = start(&fleet, &server, &paths[1]).await;
+    two.becomes(RedisState::Current).await;
+    fleet.agrees(&two).await;
+    let three = fleet.join(redis(&server.url())).await;
+    fleet.agrees(&three).await;
+}
+
+#[tokio::test]
+async fn flushall_with_a_replica_starting() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let one = fleet.join(redis(&server.url())).await;
+    (0..50).for_each(|user| fleet.suspend(&one, user));
+    one.replica.server.changes_kept().await;
+    server.ask(&["FLUSHALL"]);
+    let two = fleet.start(redis(&server.url())).await;
+    two.becomes(RedisState::Current).await;
+    assert_eq!(fleet.differences(&two).await, [], "once it is current it knows the union");
+}
+
+#[tokio::test]
+async fn empty_store_and_nobody_alive() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    let refusing = fleet.start(redis(&server.url())).await;
+    assert_eq!(refusing.replica.status(fleet.token(1)).await, 503, "others may still push what they know");
+    refusing.becomes(RedisState::Current).await;
+    // Whoever was revoked before is not known any more: tokens of before are rejected, each client renews once.
+    refusing.replica.becomes(fleet.token(1), 401).await;
+    assert!(server.ask(&["HKEYS", FACTS]).contains("everyone"));
+    let other = Server::start(&[]).await;
+    let going_on = fleet.start(redis(&other.url()).after_loss(AfterLoss::GoOn)).await;
+    going_on.becomes(RedisState::Current).await;
+    assert_eq!(going_on.replica.status(fleet.token(1)).await, 200);
+}

@@ -1,0 +1,145 @@
+//! Rows that should not be there, and how many there may be.
+
+use std::time::Duration;
+
+use orgate::change::redis::Redis;
+use orgate::change::{About, Change};
+
+use super::fleet::{FACTS, Fleet, name, redis, settle};
+use super::server::Server;
+use crate::support::now;
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+const OLDER: &str = "an older secret that has as many bytes";
+
+fn row(fleet: &Fleet, user: usize) -> String {
+    format!("[\"{}\",\"suspension\",\"{}\"]", fleet.issuer.url(), name(user))
+}
+
+#[tokio::test]
+async fn wrong_mac_is_skipped_dropped_and_pushed_again() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let settings = || redis(&server.url()).secrets([SECRET]).reconcile_every(Duration::from_secs(1));
+    let (one, two) = (fleet.join(settings()).await, fleet.join(settings()).await);
+    fleet.suspend(&one, 1);
+    fleet.all_agree(&[&one, &two]).await;
+    // Who can write to Redis lifts the suspension, and suspends another one.
+    let lifted = (2 * (std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() + 5000))
+        .to_string();
+    server.ask(&[
+        "HSET",
+        FACTS,
+        &row(&fleet, 1),
+        &lifted,
+        &row(&fleet, 2),
+        &format!("{lifted} AAAAAAAAAAAAAAAAAAAAAA"),
+    ]);
+    let three = fleet.join(settings()).await;
+    // Whoever compares first removes them.
+    let members = [&one, &two, &three];
+    one.until("refused", |_| members.iter().any(|member| member.redis.status().counts.refused_mac > 0)).await;
+    fleet.all_agree(&[&one, &two]).await;
+    for _ in 0..2000 {
+        let value = server.ask(&["HGET", FACTS, &row(&fleet, 1)]);
+        if value.contains(' ') && server.ask(&["HEXISTS", FACTS, &row(&fleet, 2)]) == "0" {
+            fleet.agrees(&three).await;
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the row is not put right: {}", server.ask(&["HGETALL", FACTS]));
+}
+
+#[tokio::test]
+async fn key_rotation() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let old = fleet.join(redis(&server.url()).secrets([OLDER])).await;
+    fleet.suspend(&old, 1);
+    old.replica.server.changes_kept().await;
+    let both = fleet.join(redis(&server.url()).secrets([SECRET, OLDER])).await;
+    fleet.agrees(&both).await;
+    old.replica.stop().await;
+    let new = fleet.join(redis(&server.url()).secrets([SECRET])).await;
+    fleet.agrees(&new).await;
+    assert_eq!(new.redis.status().counts.refused_mac, 0, "the row was signed anew");
+}
+
+#[tokio::test]
+async fn unknown_kind_is_counted() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    server.ask(&["HSET", FACTS, r#"["i","planet","x"]"#, "7", "no json", "7", r#"["i","subject","s"]"#, "seven"]);
+    let one = fleet.join(redis(&server.url())).await;
+    assert_eq!(one.redis.status().counts.refused_unknown, 3);
+    fleet.suspend(&one, 1);
+    fleet.agrees(&one).await;
+}
+
+#[tokio::test]
+async fn two_fleets_in_one_redis_do_not_meet() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    server.ask(&["HSET", "{orgate:1:other}:facts", "#gen", "1700000000000", "#seq", "0", "#tip", "-"]);
+    let one = fleet.join(redis(&server.url())).await;
+    let other = Redis::builder(server.url(), "other").when_behind(orgate::change::redis::WhenBehind::Refuse);
+    let other = fleet.join(other).await;
+    fleet.suspend(&one, 1);
+    fleet.agrees(&one).await;
+    assert_eq!((other.replica.status(fleet.token(1)).await, other.redis.replicas()), (200, 1));
+}
+
+#[tokio::test]
+async fn full_table_becomes_coarser() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    for client in 0..20 {
+        server.ask(&["HSET", FACTS, &format!("[\"{}\",\"client\",\"c{client}\"]", fleet.issuer.url()), "3"]);
+    }
+    let one = fleet.join(redis(&server.url()).max_rows(10)).await;
+    let two = fleet.join(redis(&server.url())).await;
+    let at = now(&fleet.issuer);
+    one.replica.entry().apply_change(&Change::not_before(fleet.issuer.url(), About::subject(name(1)), at)).unwrap();
+    // Elsewhere it rejects more, never less; a suspension stays what it is.
+    two.replica.becomes(fleet.token(1), 401).await;
+    assert_eq!((two.replica.status(fleet.token(2)).await, one.replica.status(fleet.token(2)).await), (401, 401));
+    fleet.suspend(&one, 3);
+    one.replica.server.changes_kept().await;
+    assert!(server.ask(&["HKEYS", FACTS]).contains("user_3"));
+}
+
+#[tokio::test]
+async fn ended_rows_are_dropped_once() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let iss = fleet.issuer.url();
+    let (ended, lifted) = (format!("[\"{iss}\",\"subject\",\"s\"]"), format!("[\"{iss}\",\"suspension\",\"s\"]"));
+    server.ask(&["HSET", FACTS, &ended, "3400000000001", &lifted, "3400000000000", &row(&fleet, 1), "3400000000001"]);
+    let one = fleet.join(redis(&server.url())).await;
+    let two = fleet.join(redis(&server.url()).reconcile_every(Duration::from_secs(1))).await;
+    two.until("looked again", |redis| redis.status().counts.reconciles["regular"] >= 2).await;
+    assert_eq!(
+        (one.redis.status().counts.dropped, two.redis.status().counts.dropped, two.redis.status().counts.pushed),
+        (2, 0, 0)
+    );
+    assert_eq!(server.ask(&["HLEN", FACTS]), "5", "the suspension that holds, and the four of the table");
+    assert_eq!(two.replica.status(fleet.token(1)).await, 401);
+}
+
+#[tokio::test]
+async fn hundred_thousand_rows() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let iss = fleet.issuer.url();
+    let script = format!(
+        "for i = 0, 99999 do redis.call('HSET', KEYS[1], '[\"{iss}\",\"suspension\",\"user_' .. i .. '\"]', '3400000000001') end"
+    );
+    server.ask(&["EVAL", &script, "1", FACTS]);
+    let start = std::time::Instant::now();
+    let one = fleet.join(redis(&server.url()).bound(Duration::from_secs(60))).await;
+    println!("100,000 rows: current after {:?}", start.elapsed());
+    println!("bytes of the table: {}", server.ask(&["MEMORY", "USAGE", FACTS, "SAMPLES", "0"]));
+    assert_eq!(one.replica.server.revocations().suspensions, 100_000);
+    assert_eq!(one.replica.status(fleet.token(99)).await, 401);
+}
