@@ -127,14 +127,14 @@ impl ResourceServer {
         let entries = self.state.entries.load();
         let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
         let rules = CompiledPolicy::compile(policy, &known)?;
-        let asks_decisions = rules.asks_decisions() || rules.shadow().is_some_and(CompiledPolicy::asks_decisions);
-        if asks_decisions && self.state.decider.is_none() {
+        let judged = || [Some(&rules), rules.shadow()].into_iter().flatten();
+        if judged().any(CompiledPolicy::asks_decisions) && self.state.decider.is_none() {
             return Err(ConfigError::new(format_args!(
                 "policy ({}): the server has no decision point: see Builder::decision_point",
                 rules.text()
             )));
         }
-        for scope in rules.scopes() {
+        for scope in judged().flat_map(CompiledPolicy::scopes) {
             self.state.scopes.check(scope).map_err(|fault| fault.at(format_args!("policy ({})", rules.text())))?;
         }
         let indicators = match &*rules.indicators(&known) {

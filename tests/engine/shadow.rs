@@ -377,6 +377,9 @@ async fn faults_of_a_shadow_are_found_at_startup() {
         let fault = fault(policy);
         assert!(fault.contains(expected), "{fault} should say {expected}");
     }
+    let known = Api::configured(|builder| builder.scopes([("a", "to read")])).await;
+    let unknown = known.server.requirement(resource().scope("a").shadow(resource().scope("b"))).unwrap_err();
+    assert!(unknown.to_string().contains("\"b\""), "{unknown}");
     let two = resource().check("same", |_| true).shadow(resource().check("same", |_| true));
     assert!(fault(two).contains("two different checks"));
     let guard: orgate::Guard = api.server.guard().get("/a", async || "", resource().shadow(organization(path("org"))));
