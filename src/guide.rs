@@ -44,6 +44,13 @@ pub mod mcp_servers {}
 #[doc = include_str!("../docs/guide/openapi.md")]
 pub mod openapi {}
 
+/// Which role may call which route, by code and tenant together: the matrix, its findings, and rules for CI.
+///
+// As above: in the repository the picture is a file.
+#[doc = concat!("[picture]: data:image/png;base64,", include_str!("../docs/guide/auditing-access.png.b64"), "\n\n")]
+#[doc = include_str!("../docs/guide/auditing-access.md")]
+pub mod auditing_access {}
+
 /// Keeping changes in a file, and sharing them among replicas through Redis.
 #[doc = include_str!("../docs/guide/running-a-fleet.md")]
 pub mod running_a_fleet {}

@@ -9,6 +9,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod audit;
 #[cfg(feature = "authzen")]
 pub mod authzen;
 #[cfg(feature = "axum")]

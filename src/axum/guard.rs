@@ -215,6 +215,10 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         Ok(router)
     }
 
+    pub(super) const fn server(&self) -> &ResourceServer {
+        &self.server
+    }
+
     pub(super) fn guarded(
         &self,
         policy: Policy,

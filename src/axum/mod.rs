@@ -1,5 +1,6 @@
 //! The axum face: a guard that takes handlers with their policies, and the extractors.
 
+mod audit;
 mod authorizer;
 #[cfg(feature = "utoipa")]
 mod documented;

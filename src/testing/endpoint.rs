@@ -45,6 +45,22 @@ pub enum Endpoint {
     Resources,
     /// `GET /api/roles/{id}/scopes`.
     RoleScopes,
+    /// `GET /api/roles`: global roles.
+    Roles,
+    /// `GET /api/roles/{id}/users`.
+    RoleUsers,
+    /// `GET /api/roles/{id}/applications`.
+    RoleApplications,
+    /// `GET /api/organization-scopes`.
+    OrganizationScopes,
+    /// `GET /api/organizations`.
+    Organizations,
+    /// `GET /api/organizations/{id}/users`.
+    OrganizationUsers,
+    /// `GET /api/organizations/{id}/applications`.
+    OrganizationApplications,
+    /// `GET /api/organizations/{id}/jit/roles`.
+    OrganizationJustInTimeRoles,
     /// All of the Management API: what begins with `/api`.
     Management,
     /// Everything.
@@ -91,6 +107,14 @@ impl Endpoint {
             | Self::OrganizationRoles
             | Self::Resources
             | Self::RoleScopes
+            | Self::Roles
+            | Self::RoleUsers
+            | Self::RoleApplications
+            | Self::OrganizationScopes
+            | Self::Organizations
+            | Self::OrganizationUsers
+            | Self::OrganizationApplications
+            | Self::OrganizationJustInTimeRoles
             | Self::Management => true,
         }
     }

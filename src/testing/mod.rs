@@ -63,6 +63,7 @@ mod members;
 mod mint;
 mod names;
 mod ports;
+mod prober;
 mod proof;
 mod ring;
 mod server;
@@ -82,6 +83,7 @@ pub use fault::Fault;
 pub use issuer::TestIssuer;
 pub use mint::TokenBuilder;
 pub(crate) use ports::is_test_issuer;
+pub use prober::{Probe, ProbeSubject, ProbedCell, Prober, RoleTokens, TenantTokens};
 pub use proof::{ProofBuilder, TestProofKey};
 pub use tenant::{
     Grant, LogtoRelease, Refused, RoleType, TestTenant, TestTenantBuilder, TokenRequest, WebhookDelivery,

@@ -15,7 +15,7 @@ use signatures::{foreign_crates, signature_violations};
 use source::{Source, crate_sources};
 
 /// The floors of the house, from the ground up. A module uses its own floor and those below.
-const FLOORS: [&[&str]; 13] = [
+const FLOORS: [&[&str]; 14] = [
     &["error", "future", "json", "lock", "meter", "name", "scope", "scoped", "signature", "time", "trace"],
     &["flight", "guide", "http"],
     &["rejection"],
@@ -27,6 +27,7 @@ const FLOORS: [&[&str]; 13] = [
     &["policy"],
     &["engine", "route"],
     &["observe", "server", "tower"],
+    &["audit"],
     &["authzen", "logto", "mcp", "metrics", "openapi", "permit"],
     &["axum", "testing"],
 ];

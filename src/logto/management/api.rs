@@ -18,14 +18,14 @@ use crate::json::Object;
 use crate::permissions::source::SourceError;
 
 const PAGE_SIZE: usize = 100;
-/// A longer list is an error: nobody's permissions are cut off in silence.
-const MOST_MEMBERS: usize = 2000;
 const TOTAL_NUMBER: &str = "total-number";
 
 /// One tenant's Management API.
 pub(super) struct Api {
     /// `{base}/api`.
     pub(super) url: String,
+    /// The resource indicator of the Management API.
+    pub(super) resource: String,
     pub(super) transport: Arc<Transport>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) order: Order,
@@ -48,6 +48,13 @@ impl Api {
     pub(super) async fn begin(self: &Arc<Self>, calls: usize) -> Result<Asking, SourceError> {
         let began = self.order.next();
         let allowance = Arc::new(self.transport.limits.admit(calls).await?);
+        Ok(Asking { api: self.clone(), began, allowance })
+    }
+
+    /// Begins one call of a long reading, if it can be made now and leaves enough calls to snapshots.
+    pub(super) fn begin_aside(self: &Arc<Self>) -> Result<Asking, SourceError> {
+        let began = self.order.next();
+        let allowance = Arc::new(self.transport.limits.admit_aside()?);
         Ok(Asking { api: self.clone(), began, allowance })
     }
 }
@@ -97,38 +104,38 @@ impl Asking {
         question: Question<'_>,
         read_page: impl Fn(&[u8]) -> Result<Vec<T>, Malformed>,
     ) -> Result<Option<Vec<T>>, SourceError> {
-        let mut found = Vec::new();
-        let mut total = None;
-        for page in 1.. {
-            let query = if question.is_paged() { format!("?page={page}&page_size={PAGE_SIZE}") } else { String::new() };
-            let answer = Box::pin(self.get(question, &query)).await?;
-            if page == 1 && self.is_absent(question, &answer)? {
-                return Ok(None);
-            }
-            if answer.status() != StatusCode::OK {
-                return Err(self.api.transport.unexpected(question.name(), &answer));
-            }
-            let wrong = |why: &str| malformed(question, why);
-            let members = read_page(answer.body()).map_err(|why| wrong(&why))?;
-            let count = members.len();
-            found.extend(members);
-            if !question.is_paged() {
-                break;
-            }
-            let stated = total_number(answer.headers()).ok_or_else(|| wrong("no Total-Number"))?;
-            if stated > MOST_MEMBERS {
-                return Err(wrong(&format!("{stated} members, more than {MOST_MEMBERS}")));
-            }
-            let total = *total.get_or_insert(stated);
-            let expected = total.saturating_sub((page - 1) * PAGE_SIZE).min(PAGE_SIZE);
-            if stated != total || count != expected {
-                return Err(wrong("the list changed while it was read, or is not whole"));
-            }
-            if found.len() >= total {
+        let mut list = List::default();
+        for number in 1.. {
+            let Some(page) = self.page(question, number, &read_page).await? else { return Ok(None) };
+            if list.add(question, page)? {
                 break;
             }
         }
-        Ok(Some(found))
+        Ok(Some(list.found))
+    }
+
+    /// One page of a list, or a list without pages; `None` if that of which it is does not exist, or is not a member.
+    pub(super) async fn page<T>(
+        &self,
+        question: Question<'_>,
+        number: usize,
+        read_page: impl Fn(&[u8]) -> Result<Vec<T>, Malformed>,
+    ) -> Result<Option<Page<T>>, SourceError> {
+        let is_paged = question.is_paged();
+        let query = format!("?page={number}&page_size={PAGE_SIZE}{}", question.also());
+        let answer = Box::pin(self.get(question, if is_paged { &query } else { "" })).await?;
+        if number == 1 && self.is_absent(question, &answer)? {
+            return Ok(None);
+        }
+        if answer.status() != StatusCode::OK {
+            return Err(self.api.transport.unexpected(question.name(), &answer));
+        }
+        let members = read_page(answer.body()).map_err(|why| malformed(question, &why))?;
+        let total = match total_number(answer.headers()).filter(|_| is_paged) {
+            None if is_paged => return Err(malformed(question, "no Total-Number")),
+            total => total,
+        };
+        Ok(Some(Page { number, members, total }))
     }
 
     /// Whether an answer says that there is no such thing. What is neither that nor 200 is an error.
@@ -186,6 +193,45 @@ impl Asking {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         self.api.transport.send(&self.allowance, request, question.name(), question.most_bytes()).await
+    }
+}
+
+/// A part of a list.
+pub(super) struct Page<T> {
+    number: usize,
+    members: Vec<T>,
+    /// How many the whole list has; `None` if this is it.
+    total: Option<usize>,
+}
+
+/// A list in the making.
+pub(super) struct List<T> {
+    pub(super) found: Vec<T>,
+    total: Option<usize>,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { found: Vec::new(), total: None }
+    }
+}
+
+impl<T> List<T> {
+    /// Adds the next page, and tells whether it was the last.
+    pub(super) fn add(&mut self, question: Question<'_>, page: Page<T>) -> Result<bool, SourceError> {
+        let count = page.members.len();
+        self.found.extend(page.members);
+        let Some(stated) = page.total else { return Ok(true) };
+        let most = question.most_members();
+        if stated > most {
+            return Err(malformed(question, &format!("{stated} members, more than {most}")));
+        }
+        let total = *self.total.get_or_insert(stated);
+        let expected = total.saturating_sub((page.number - 1) * PAGE_SIZE).min(PAGE_SIZE);
+        if stated != total || count != expected {
+            return Err(malformed(question, "the list changed while it was read, or is not whole"));
+        }
+        Ok(self.found.len() >= total)
     }
 }
 

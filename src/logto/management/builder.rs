@@ -152,6 +152,7 @@ impl LogtoManagementBuilder {
         let tokens = Tokens::new(transport.clone(), endpoint, &self.client_id, &self.client_secret, &resource);
         let api = Api {
             url: format!("{base}/api"),
+            resource: resource.clone(),
             tokens: Arc::new(tokens),
             transport,
             order: Order::default(),

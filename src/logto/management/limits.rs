@@ -72,6 +72,19 @@ impl Limits {
         self.budget().left(self.clock.now().monotonic)
     }
 
+    /// Lets one call of a long reading begin, if it can begin now and leaves a part of all calls to snapshots.
+    pub(super) fn admit_aside(self: &Arc<Self>) -> Result<Allowance, SourceError> {
+        let snapshot = self.snapshots.fetch_add(1, Ordering::Relaxed);
+        let now = self.clock.now().monotonic;
+        let mut budget = self.budget();
+        let spare = budget.spare();
+        if !budget.take(Place { snapshot, number: 0 }, spare, now) {
+            return Err(error(budget.short_of(spare + 1, now)));
+        }
+        drop(budget);
+        Ok(Allowance { limits: self.clone(), snapshot, left: AtomicUsize::new(1), asked: Arc::default() })
+    }
+
     /// The tenant has had enough.
     pub(super) fn close_for(&self, time: Duration) {
         let now = self.clock.now().monotonic;

@@ -4,11 +4,13 @@ mod api;
 mod budget;
 mod builder;
 mod credential;
+mod directory;
 mod limits;
 #[allow(clippy::module_inception, reason = "named after its one type")]
 mod management;
 mod memberships;
 mod question;
+mod reading;
 mod records;
 mod retry_after;
 mod roles;

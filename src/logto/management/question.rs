@@ -19,6 +19,15 @@ pub(super) enum Question<'a> {
     OrganizationRoles,
     Resources,
     RoleScopes(&'a str),
+    Roles,
+    RoleUsers(&'a str),
+    RoleApplications(&'a str),
+    ResourcesWithScopes,
+    OrganizationScopes,
+    Organizations,
+    OrganizationUsers(&'a str),
+    OrganizationApplications(&'a str),
+    OrganizationJustInTimeRoles(&'a str),
 }
 
 impl Question<'_> {
@@ -37,8 +46,16 @@ impl Question<'_> {
             Self::OrganizationUserRoles(..) => "GET /api/organizations/{id}/users/{userId}/roles",
             Self::OrganizationApplicationRoles(..) => "GET /api/organizations/{id}/applications/{applicationId}/roles",
             Self::OrganizationRoles => "GET /api/organization-roles",
-            Self::Resources => "GET /api/resources",
+            Self::Resources | Self::ResourcesWithScopes => "GET /api/resources",
             Self::RoleScopes(_) => "GET /api/roles/{id}/scopes",
+            Self::Roles => "GET /api/roles",
+            Self::RoleUsers(_) => "GET /api/roles/{id}/users",
+            Self::RoleApplications(_) => "GET /api/roles/{id}/applications",
+            Self::OrganizationScopes => "GET /api/organization-scopes",
+            Self::Organizations => "GET /api/organizations",
+            Self::OrganizationUsers(_) => "GET /api/organizations/{id}/users",
+            Self::OrganizationApplications(_) => "GET /api/organizations/{id}/applications",
+            Self::OrganizationJustInTimeRoles(_) => "GET /api/organizations/{id}/jit/roles",
         }
     }
 
@@ -65,8 +82,16 @@ impl Question<'_> {
                 format!("/organizations/{}/applications/{}/roles", segment(organization)?, segment(application)?)
             }
             Self::OrganizationRoles => "/organization-roles".to_owned(),
-            Self::Resources => "/resources".to_owned(),
+            Self::Resources | Self::ResourcesWithScopes => "/resources".to_owned(),
             Self::RoleScopes(id) => format!("/roles/{}/scopes", segment(id)?),
+            Self::Roles => "/roles".to_owned(),
+            Self::RoleUsers(id) => format!("/roles/{}/users", segment(id)?),
+            Self::RoleApplications(id) => format!("/roles/{}/applications", segment(id)?),
+            Self::OrganizationScopes => "/organization-scopes".to_owned(),
+            Self::Organizations => "/organizations".to_owned(),
+            Self::OrganizationUsers(id) => format!("/organizations/{}/users", segment(id)?),
+            Self::OrganizationApplications(id) => format!("/organizations/{}/applications", segment(id)?),
+            Self::OrganizationJustInTimeRoles(id) => format!("/organizations/{}/jit/roles", segment(id)?),
         })
     }
 
@@ -74,8 +99,23 @@ impl Question<'_> {
     pub(super) const fn most_bytes(&self) -> usize {
         match self {
             Self::UserOrganizations(_) => 8 * 1024 * 1024,
+            Self::ResourcesWithScopes => 32 * 1024 * 1024,
             _ => 4 * 1024 * 1024,
         }
+    }
+
+    /// A longer list is an error: nobody's permissions are cut off in silence.
+    pub(super) const fn most_members(&self) -> usize {
+        match self {
+            Self::RoleUsers(_) | Self::Organizations | Self::OrganizationUsers(_) => 200_000,
+            Self::Roles | Self::RoleScopes(_) | Self::RoleApplications(_) | Self::OrganizationApplications(_) => 20_000,
+            _ => 2000,
+        }
+    }
+
+    /// What the query says beside the page.
+    pub(super) const fn also(&self) -> &'static str {
+        if matches!(self, Self::ResourcesWithScopes) { "&includeScopes=true" } else { "" }
     }
 
     /// Lists that are cut into pages when asked to be.

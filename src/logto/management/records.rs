@@ -122,6 +122,49 @@ pub(super) fn template_role(record: &Object<'_>) -> Result<(String, TemplateRole
     Ok((id(record)?, TemplateRole { scopes, resource_scopes }))
 }
 
+/// Of a list of roles: what a role is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RoleRecord {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) is_machines: bool,
+    /// Whether new users receive it; only global roles tell.
+    pub(super) is_default: bool,
+}
+
+pub(super) fn role(record: &Object<'_>) -> Result<RoleRecord, Malformed> {
+    let is_default = record.get("isDefault").map_err(|error| error.to_string())?;
+    let is_machines = match &*text(record, "type")? {
+        "User" => false,
+        "MachineToMachine" => true,
+        other => return Err(format!("a role of type {other:?}")),
+    };
+    Ok(RoleRecord { id: id(record)?, name: name(record)?, is_machines, is_default: is_default.unwrap_or(false) })
+}
+
+/// A global role, which tells whether new users receive it.
+pub(super) fn global_role(record: &Object<'_>) -> Result<RoleRecord, Malformed> {
+    if record.has("isDefault") { role(record) } else { Err("no isDefault".to_owned()) }
+}
+
+/// Of the resources with their scopes: id, indicator, names of the scopes.
+pub(super) fn resource_with_scopes(record: &Object<'_>) -> Result<(String, String, Vec<String>), Malformed> {
+    let scopes = list(record, "scopes")?.iter().map(name).collect::<Result<_, _>>()?;
+    Ok((id(record)?, text(record, "indicator")?, scopes))
+}
+
+/// Of the organizations: id, and whether MFA is required.
+pub(super) fn organization(record: &Object<'_>) -> Result<(String, bool), Malformed> {
+    let is_mfa_required = record.get("isMfaRequired").map_err(|error| error.to_string())?;
+    Ok((id(record)?, is_mfa_required.unwrap_or(true)))
+}
+
+/// Of a list of users: the id, and whether it is suspended.
+pub(super) fn user(record: &Object<'_>) -> Result<(String, bool), Malformed> {
+    let suspended = record.get("isSuspended").map_err(|error| error.to_string())?;
+    Ok((id(record)?, suspended.ok_or_else(|| "no isSuspended".to_owned())?))
+}
+
 /// Of the resources: id and indicator.
 pub(super) fn resource(record: &Object<'_>) -> Result<(String, String), Malformed> {
     Ok((id(record)?, text(record, "indicator")?))

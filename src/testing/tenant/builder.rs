@@ -64,6 +64,7 @@ impl TestTenantBuilder {
             id: random_id(),
             name: "Logto Management API access".to_owned(),
             kind: RoleType::MachineToMachine,
+            is_default: false,
             scopes: vec![all.id.clone()],
         };
         let client = Application {

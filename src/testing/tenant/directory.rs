@@ -46,6 +46,8 @@ pub(super) struct Application {
 pub(super) struct Organization {
     pub(super) created_at: u64,
     pub(super) mfa_required: bool,
+    /// Ids of the organization roles that users receive on joining just in time.
+    pub(super) just_in_time: Vec<String>,
     /// Members, users and applications, with the ids of their organization roles.
     pub(super) members: BTreeMap<String, Vec<String>>,
 }
@@ -83,6 +85,8 @@ pub(super) struct Role {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) kind: RoleType,
+    /// Whether new users receive it.
+    pub(super) is_default: bool,
     /// Ids of API scopes.
     pub(super) scopes: Vec<String>,
 }
@@ -134,6 +138,11 @@ impl Directory {
     pub(super) fn api_scope(&self, id: &str) -> Option<(&Resource, &Scope)> {
         let mut scopes = self.resources.iter().flat_map(|resource| resource.scopes.iter().map(move |s| (resource, s)));
         scopes.find(|(_, scope)| scope.id == id)
+    }
+
+    /// Ids of the global roles that new users receive.
+    pub(super) fn default_roles(&self) -> Vec<String> {
+        self.roles.iter().filter(|role| role.is_default).map(|role| role.id.clone()).collect()
     }
 
     pub(super) fn role_by_id(&self, id: &str) -> Option<&Role> {

@@ -161,6 +161,31 @@ impl Directory {
                     resources.map(|found| if with_scopes { found.record_with_scopes() } else { found.record() });
                 Found::Pages(records.collect(), Paging::WhenAsked)
             }
+            Question::Roles => Found::Pages(self.roles.iter().map(Role::record).collect(), Paging::Always),
+            Question::RoleUsers(id) => {
+                self.role_by_id(id).ok_or_else(not_found)?;
+                Found::Pages(self.holder_records(id, false), Paging::Always)
+            }
+            Question::RoleApplications(id) => {
+                self.role_by_id(id).ok_or_else(not_found)?;
+                Found::Pages(self.holder_records(id, true), Paging::Always)
+            }
+            Question::OrganizationScopes => {
+                Found::Pages(self.organization_scopes.iter().map(Scope::record).collect(), Paging::Always)
+            }
+            Question::Organizations => {
+                let records = self.organizations.iter().map(|(id, organization)| organization.record(id));
+                Found::Pages(records.collect(), Paging::Always)
+            }
+            Question::OrganizationUsers(id) => {
+                Found::Pages(self.member_records(id, false).ok_or_else(not_found)?, Paging::Always)
+            }
+            Question::OrganizationApplications(id) => {
+                Found::Pages(self.member_records(id, true).ok_or_else(not_found)?, Paging::WhenAsked)
+            }
+            Question::OrganizationJustInTimeRoles(id) => {
+                Found::Pages(self.just_in_time_records(id).ok_or_else(not_found)?, Paging::WhenAsked)
+            }
             Question::RoleScopes(id) => {
                 let role = self.role_by_id(id).ok_or_else(not_found)?;
                 Found::Pages(self.role_scope_records(role), Paging::WhenAsked)

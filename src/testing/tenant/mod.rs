@@ -1,6 +1,7 @@
 //! A whole Logto tenant on loopback: who is who, what they may do, and everything that an API asks about it.
 
 mod answer;
+mod audit;
 mod builder;
 mod client;
 mod directory;

@@ -29,7 +29,7 @@ impl TestTenant {
             updated_at: created_at,
             signed_in_at: None,
             application: None,
-            roles: Vec::new(),
+            roles: store.directory.default_roles(),
         };
         let record = user.full_record(id);
         store.directory.users.insert(id.to_owned(), user);
@@ -204,8 +204,12 @@ impl TestTenant {
     pub fn add_organization(&self, id: &str) {
         let (mut store, now) = self.change();
         assert!(!store.directory.organizations.contains_key(id), "there is an organization {id:?}");
-        let organization =
-            Organization { created_at: milliseconds(now), mfa_required: false, members: BTreeMap::new() };
+        let organization = Organization {
+            created_at: milliseconds(now),
+            mfa_required: false,
+            just_in_time: Vec::new(),
+            members: BTreeMap::new(),
+        };
         let record = organization.record(id);
         store.directory.organizations.insert(id.to_owned(), organization);
         let change = Change { method: "POST", status: 201, route: "/organizations", params: &[] };

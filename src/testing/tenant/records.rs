@@ -58,7 +58,7 @@ impl Role {
     pub(super) fn record(&self) -> Value {
         json!({
             "tenantId": TENANT, "id": self.id, "name": self.name, "description": self.name,
-            "type": self.kind.as_str(), "isDefault": false,
+            "type": self.kind.as_str(), "isDefault": self.is_default,
         })
     }
 }
@@ -121,6 +121,40 @@ impl Directory {
         let organization = self.organizations.get(id)?;
         let roles = self.roles_in(id, user)?.into_iter().map(|role| json!({ "id": role.id, "name": role.name }));
         Some(with(organization.record(id), "organizationRoles", roles.collect()))
+    }
+}
+
+/// Members of roles and organizations, as the Management API lists them.
+impl Directory {
+    /// The users or the applications that hold a global role.
+    pub(super) fn holder_records(&self, role: &str, machines: bool) -> Vec<Value> {
+        if machines {
+            let holders =
+                self.applications.iter().filter(|(_, application)| application.roles.iter().any(|id| id == role));
+            return holders.map(|(id, application)| application.record(id)).collect();
+        }
+        let holders = self.users.iter().filter(|(_, user)| user.roles.iter().any(|id| id == role));
+        holders.map(|(id, user)| user.record(id)).collect()
+    }
+
+    /// The users or the applications in an organization, each with its roles there.
+    pub(super) fn member_records(&self, organization: &str, machines: bool) -> Option<Vec<Value>> {
+        let members = self.organizations.get(organization)?.members.keys();
+        let record = |id: &String| {
+            if machines { Some(self.applications.get(id)?.record(id)) } else { Some(self.users.get(id)?.record(id)) }
+        };
+        let with_roles = |id: &String| {
+            let roles = self.roles_in(organization, id)?.into_iter();
+            let roles = roles.map(|role| json!({ "id": role.id, "name": role.name })).collect();
+            Some(with(record(id)?, "organizationRoles", roles))
+        };
+        Some(members.filter_map(with_roles).collect())
+    }
+
+    pub(super) fn just_in_time_records(&self, organization: &str) -> Option<Vec<Value>> {
+        let given = &self.organizations.get(organization)?.just_in_time;
+        let roles = self.organization_roles.iter().filter(|role| given.contains(&role.id));
+        Some(roles.map(OrganizationRole::record).collect())
     }
 }
 

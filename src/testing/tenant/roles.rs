@@ -86,7 +86,7 @@ impl TestTenant {
         let directory = &mut store.directory;
         assert!(directory.roles.iter().all(|role| role.name != name), "there is a role {name:?}");
         let held = scopes.iter().map(|scope| directory.resource_scope(resource, scope).id).collect();
-        let role = Role { id: random_id(), name: name.to_owned(), kind: role_type, scopes: held };
+        let role = Role { id: random_id(), name: name.to_owned(), kind: role_type, is_default: false, scopes: held };
         let (id, record, scopes) = (role.id.clone(), role.record(), directory.scopes_of(&role));
         let has_scopes = !role.scopes.is_empty();
         directory.roles.push(role);
@@ -113,6 +113,18 @@ impl TestTenant {
         }
         let change = Change { method: "DELETE", status: 204, route: "/roles/:id", params: &[("id", &id)] };
         store.outbox.tell(now, "Role.Deleted", &change, &[]);
+    }
+
+    /// Makes a global role one that every user who is added from now on receives, or not.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such role, or if it is for machines.
+    pub fn set_default_role(&self, name: &str, is_default: bool) {
+        let (mut store, _) = self.change();
+        let role = store.directory.role(name);
+        assert!(role.kind == RoleType::User, "the role {name:?} is for machines");
+        role.is_default = is_default;
     }
 
     /// Adds an API scope to a global role.

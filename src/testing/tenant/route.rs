@@ -21,6 +21,14 @@ pub(super) enum Question {
     OrganizationRoles,
     Resources,
     RoleScopes(String),
+    Roles,
+    RoleUsers(String),
+    RoleApplications(String),
+    OrganizationScopes,
+    Organizations,
+    OrganizationUsers(String),
+    OrganizationApplications(String),
+    OrganizationJustInTimeRoles(String),
 }
 
 impl Question {
@@ -50,6 +58,14 @@ impl Question {
             ["organization-roles"] => Self::OrganizationRoles,
             ["resources"] => Self::Resources,
             ["roles", role, "scopes"] => Self::RoleScopes(id(role)),
+            ["roles"] => Self::Roles,
+            ["roles", role, "users"] => Self::RoleUsers(id(role)),
+            ["roles", role, "applications"] => Self::RoleApplications(id(role)),
+            ["organization-scopes"] => Self::OrganizationScopes,
+            ["organizations"] => Self::Organizations,
+            ["organizations", organization, "users"] => Self::OrganizationUsers(id(organization)),
+            ["organizations", organization, "applications"] => Self::OrganizationApplications(id(organization)),
+            ["organizations", organization, "jit", "roles"] => Self::OrganizationJustInTimeRoles(id(organization)),
             _ => return None,
         })
     }
@@ -70,6 +86,14 @@ impl Question {
             Self::OrganizationRoles => Endpoint::OrganizationRoles,
             Self::Resources => Endpoint::Resources,
             Self::RoleScopes(_) => Endpoint::RoleScopes,
+            Self::Roles => Endpoint::Roles,
+            Self::RoleUsers(_) => Endpoint::RoleUsers,
+            Self::RoleApplications(_) => Endpoint::RoleApplications,
+            Self::OrganizationScopes => Endpoint::OrganizationScopes,
+            Self::Organizations => Endpoint::Organizations,
+            Self::OrganizationUsers(_) => Endpoint::OrganizationUsers,
+            Self::OrganizationApplications(_) => Endpoint::OrganizationApplications,
+            Self::OrganizationJustInTimeRoles(_) => Endpoint::OrganizationJustInTimeRoles,
         }
     }
 }

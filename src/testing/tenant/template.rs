@@ -162,6 +162,34 @@ impl TestTenant {
         held.push(id);
     }
 
+    /// Gives a role of the template to every user who joins an organization [just in time](Self::join_just_in_time).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization or role, or if the role is for machines.
+    pub fn add_just_in_time_role(&self, organization: &str, role: &str) {
+        let (mut store, _) = self.change();
+        let role = store.directory.organization_role(role);
+        assert!(role.kind == RoleType::User, "the role {:?} is for machines", role.name);
+        let id = role.id.clone();
+        let given = &mut store.directory.organization(organization).just_in_time;
+        given.retain(|given| *given != id);
+        given.push(id);
+    }
+
+    /// Makes a user a member with the roles that are given just in time.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such organization or user.
+    pub fn join_just_in_time(&self, organization: &str, user: &str) {
+        self.add_member(organization, user);
+        let (mut store, _) = self.change();
+        let given = store.directory.organization(organization).just_in_time.clone();
+        let held = store.directory.member(organization, user);
+        held.extend(given.into_iter().filter(|role| !held.contains(role)).collect::<Vec<_>>());
+    }
+
     /// Takes a role of the template from a member. No webhook tells of it.
     ///
     /// # Panics

@@ -1,0 +1,201 @@
+//! What a change of code or tenant gave or took.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::findings::Finding;
+use super::report::{Report, RouteAccess};
+use super::tenant::RoleLevel;
+use super::verdict::Verdict;
+use crate::name::stable_names;
+
+/// The difference between two reports. Its printed form has a line for each change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Diff {
+    /// The changes: by route, then by role, then findings.
+    pub changes: Vec<Change>,
+}
+
+/// One difference. A route that one report does not have is closed there, and so is every route to a role that it does not
+/// have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Change {
+    /// Who holds the role may call what was closed, or open only under a condition.
+    #[non_exhaustive]
+    Gained {
+        /// The route.
+        route: String,
+        /// The role, or a subject without a role.
+        role: String,
+        /// What it was before; none if there was no such route or role.
+        before: Option<Verdict>,
+        /// What it is now.
+        after: Verdict,
+    },
+    /// Who holds the role may no longer call, or only under a condition.
+    #[non_exhaustive]
+    Lost {
+        /// The route.
+        route: String,
+        /// The role, or a subject without a role.
+        role: String,
+        /// What it was before.
+        before: Verdict,
+        /// What it is now; none if there is no such route or role.
+        after: Option<Verdict>,
+    },
+    /// The conditions are others.
+    #[non_exhaustive]
+    Conditions {
+        /// The route.
+        route: String,
+        /// The role, or a subject without a role.
+        role: String,
+        /// What it was before.
+        before: Verdict,
+        /// What it is now.
+        after: Verdict,
+    },
+    /// The route is enforced in another way: it became public, for instance.
+    #[non_exhaustive]
+    Access {
+        /// The route.
+        route: String,
+        /// How it was before; none if there was no such route.
+        before: Option<RouteAccess>,
+        /// How it is now; none if there is no such route.
+        after: Option<RouteAccess>,
+    },
+    /// A finding that was not there before.
+    #[non_exhaustive]
+    NewFinding {
+        /// The finding.
+        finding: Finding,
+    },
+    /// A finding that is no longer there.
+    #[non_exhaustive]
+    GoneFinding {
+        /// The finding.
+        finding: Finding,
+    },
+}
+
+stable_names!(Change {
+    Gained => "gained",
+    Lost => "lost",
+    Conditions => "conditions",
+    Access => "access",
+    NewFinding => "new_finding",
+    GoneFinding => "gone_finding",
+});
+
+impl Report {
+    /// Returns what is different in a later report.
+    #[must_use]
+    pub fn diff(&self, later: &Self) -> Diff {
+        let (before, after) = (self.by_name(), later.by_name());
+        let mut changes = Vec::new();
+        let routes: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for route in routes {
+            let (old, new) = (before.get(route), after.get(route));
+            let access = |row: Option<&Row<'_>>| row.map(|row| row.access);
+            if access(old) != access(new) {
+                changes.push(Change::Access { route: route.clone(), before: access(old), after: access(new) });
+            }
+            let names = |row: Option<&Row<'_>>| row.map(|row| row.verdicts.keys().cloned().collect::<Vec<_>>());
+            let roles: BTreeSet<Column> = names(old).into_iter().chain(names(new)).flatten().collect();
+            for role in roles {
+                let verdict = |row: Option<&Row<'_>>| row.and_then(|row| row.verdicts.get(&role).copied().cloned());
+                changes.extend(change(route, &role.1, verdict(old), verdict(new)));
+            }
+        }
+        let missing = |of: &Self, in_: &Self| -> Vec<Finding> {
+            of.findings.iter().filter(|finding| !in_.findings.contains(finding)).cloned().collect()
+        };
+        changes.extend(missing(later, self).into_iter().map(|finding| Change::NewFinding { finding }));
+        changes.extend(missing(self, later).into_iter().map(|finding| Change::GoneFinding { finding }));
+        Diff { changes }
+    }
+
+    fn by_name(&self) -> BTreeMap<String, Row<'_>> {
+        let rows = self.routes.iter().map(|route| {
+            let roles = self.roles.iter().zip(&route.cells);
+            let roles =
+                roles.filter_map(|(role, cell)| Some(((Some(role.level), role.label()), route.verdicts.get(*cell)?)));
+            let without = [("any user", route.any_user()), ("any machine", route.any_machine())];
+            let without = without.into_iter().filter_map(|(name, verdict)| Some(((None, name.to_owned()), verdict?)));
+            (route.label(), Row { access: route.access, verdicts: without.chain(roles).collect() })
+        });
+        rows.collect()
+    }
+}
+
+/// A role by level and name, or a subject without a role.
+type Column = (Option<RoleLevel>, String);
+
+struct Row<'a> {
+    access: RouteAccess,
+    verdicts: BTreeMap<Column, &'a Verdict>,
+}
+
+fn change(route: &str, role: &str, before: Option<Verdict>, after: Option<Verdict>) -> Option<Change> {
+    if before == after {
+        return None;
+    }
+    let openness = |verdict: &Option<Verdict>| match verdict {
+        Some(Verdict::Yes) => 2,
+        Some(verdict) if verdict.reaches() => 1,
+        _ => 0,
+    };
+    let (route, role) = (route.to_owned(), role.to_owned());
+    match (openness(&before), openness(&after), before, after) {
+        (0, 0, ..) => None,
+        (old, new, before, Some(after)) if new > old => Some(Change::Gained { route, role, before, after }),
+        (old, new, Some(before), after) if new < old => Some(Change::Lost { route, role, before, after }),
+        (_, _, Some(before), Some(after)) => Some(Change::Conditions { route, role, before, after }),
+        _ => None,
+    }
+}
+
+impl Diff {
+    /// Returns whether nothing changed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Returns the changes by which somebody may call more.
+    pub fn gained(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| matches!(change, Change::Gained { .. }))
+    }
+}
+
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.changes.iter().try_for_each(|change| writeln!(f, "{change}"))
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = |verdict: &Option<Verdict>| verdict.as_ref().map_or("-".to_owned(), ToString::to_string);
+        let access = |access: &Option<RouteAccess>| access.map_or("-", RouteAccess::as_str);
+        match self {
+            Self::Gained { route, role, before, after } => {
+                write!(f, "+ {route}  {role}: {} -> {after}", known(before))
+            }
+            Self::Lost { route, role, before, after } => write!(f, "- {route}  {role}: {before} -> {}", known(after)),
+            Self::Conditions { route, role, before, after } => write!(f, "~ {route}  {role}: {before} -> {after}"),
+            Self::Access { route, before, after } => {
+                write!(f, "~ {route}  access: {} -> {}", access(before), access(after))
+            }
+            Self::NewFinding { finding } => write!(f, "+ {finding}"),
+            Self::GoneFinding { finding } => write!(f, "- {finding}"),
+        }
+    }
+}

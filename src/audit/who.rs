@@ -1,0 +1,240 @@
+//! Who may call a route, what a subject may call, who holds a role.
+
+use serde::Serialize;
+
+use super::audit::Audit;
+use super::error::AuditError;
+use super::members::Situation;
+use super::requirement::Route;
+use super::tenant::{RoleLevel, SubjectType};
+use super::verdict::Verdict;
+use crate::name::Name;
+
+/// Who may call a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Who {
+    /// The route.
+    pub route: String,
+    /// What a user without any role opens: where it is not closed, more users may call than are listed.
+    pub any_user: Verdict,
+    /// What a machine without any role opens.
+    pub any_machine: Verdict,
+    /// The users and machines, of those that hold a role or are members.
+    pub callers: Vec<Caller>,
+}
+
+/// A user or a machine that may call a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Caller {
+    /// Its id.
+    pub id: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub subjects: SubjectType,
+    /// The organization in which it may call; none if the route is for none.
+    pub organization: Option<String>,
+    /// Whether it may, or only if something else holds.
+    pub verdict: Verdict,
+    /// The smallest sets of its roles that let it; an empty one where it needs none.
+    pub through: Vec<Vec<Holding>>,
+}
+
+/// A role that a subject holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
+pub struct Holding {
+    /// The level of the role.
+    pub level: RoleLevel,
+    /// Its name.
+    pub role: String,
+    /// The organization in which it is held.
+    pub organization: Option<String>,
+}
+
+/// What a subject holds and may call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SubjectAccess {
+    /// Its id.
+    pub id: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub subjects: SubjectType,
+    /// Whether it is suspended, and so may call nothing that is not public.
+    pub suspended: bool,
+    /// Its roles.
+    pub roles: Vec<Holding>,
+    /// The routes that it may call: the route, the organization if the route is for one, and the verdict.
+    pub routes: Vec<(String, Option<String>, Verdict)>,
+}
+
+/// A holder of a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RoleHolder {
+    /// Its id.
+    pub id: String,
+    /// The organization in which it holds the role.
+    pub organization: Option<String>,
+    /// Whether it is suspended.
+    pub suspended: bool,
+}
+
+impl Audit {
+    /// Returns who may call a route now, with the roles that let them: `who("GET", "/orgs/{org}/orders", Some("acme"))`.
+    /// Without an organization, a route of organizations is answered for each of them.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the members were not read, or there is no such route or organization.
+    pub fn who(&self, method: &str, path: &str, organization: Option<&str>) -> Result<Who, AuditError> {
+        self.check_members()?;
+        let number = self.report.route(method, path);
+        let found = number.and_then(|number| Some((self.routes.get(number)?, self.report.routes.get(number)?)));
+        let (route, row) = found.ok_or_else(|| AuditError::new(format_args!("no route answers {method} {path}")))?;
+        let ids = || self.tenant.organizations.iter().map(|settings| &*settings.id);
+        if let Some(unknown) = organization.filter(|id| !ids().any(|known| known == *id)) {
+            return Err(AuditError::new(format_args!("no organization {}", Name(unknown))));
+        }
+        let mut callers = Vec::new();
+        for (subjects, member) in self.subjects().filter(|(_, member)| !member.suspended) {
+            let organizations = match organization {
+                Some(_) => vec![organization],
+                None => places(route, member.organizations.iter().map(|membership| &*membership.id)),
+            };
+            for organization in organizations {
+                callers.extend(self.caller(route, &self.situation(subjects, member, organization)));
+            }
+        }
+        let nobody = Verdict::Never { why: String::new() };
+        Ok(Who {
+            route: row.label(),
+            any_user: row.any_user().unwrap_or(&nobody).clone(),
+            any_machine: row.any_machine().unwrap_or(&nobody).clone(),
+            callers,
+        })
+    }
+
+    /// Returns what a user or a machine holds, and which routes it may call.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the members were not read, or there is no user or machine with this id among them.
+    pub fn subject(&self, id: &str) -> Result<SubjectAccess, AuditError> {
+        self.check_members()?;
+        let found = self.subjects().find(|(_, member)| member.id == id);
+        let (subjects, member) =
+            found.ok_or_else(|| AuditError::new(format_args!("no user or machine {} holds a role", Name(id))))?;
+        let all = self.situation(subjects, member, None);
+        let mut routes = Vec::new();
+        for route in &self.routes {
+            if member.suspended && !route.access.is_open() {
+                continue;
+            }
+            let organizations = member.organizations.iter().map(|membership| &*membership.id);
+            for organization in places(route, organizations) {
+                let situation = self.situation(subjects, member, organization);
+                let verdict = situation.with(situation.held(), |holder| route.judge(holder, &self.catalog));
+                if verdict.reaches() {
+                    routes.push((route.label(), organization.map(str::to_owned), verdict));
+                }
+            }
+        }
+        let roles = all.held().iter().filter_map(|held| self.holding(held)).collect();
+        Ok(SubjectAccess { id: member.id.clone(), subjects, suspended: member.suspended, roles, routes })
+    }
+
+    /// Returns the holders of a role.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the members were not read, or there is no such role.
+    pub fn holders(&self, level: RoleLevel, role: &str) -> Result<Vec<RoleHolder>, AuditError> {
+        self.check_members()?;
+        if self.catalog.role(level, role).is_none() {
+            return Err(AuditError::new(format_args!("no {level} role {}", Name(role))));
+        }
+        let mut holders = Vec::new();
+        for (_, member) in self.subjects() {
+            let mut push = |organization: Option<&str>| {
+                let organization = organization.map(str::to_owned);
+                holders.push(RoleHolder { id: member.id.clone(), organization, suspended: member.suspended });
+            };
+            let holds = |roles: &[String]| roles.iter().any(|held| held == role);
+            match level {
+                RoleLevel::Global if holds(&member.roles) => push(None),
+                RoleLevel::Global => {}
+                RoleLevel::Organization => {
+                    let memberships = member.organizations.iter().filter(|membership| holds(&membership.roles));
+                    memberships.for_each(|membership| push(Some(&membership.id)));
+                }
+            }
+        }
+        Ok(holders)
+    }
+
+    pub(super) fn check_members(&self) -> Result<(), AuditError> {
+        match self.tenant.members {
+            Some(_) => Ok(()),
+            None => Err(AuditError::new("the members were not read: say with_members()")),
+        }
+    }
+
+    fn caller(&self, route: &Route, situation: &Situation<'_>) -> Option<Caller> {
+        let judge = |held: &[(usize, Option<&str>)]| situation.with(held, |holder| route.judge(holder, &self.catalog));
+        let held = situation.held();
+        let verdict = judge(held);
+        if !verdict.reaches() {
+            return None;
+        }
+        let mut through: Vec<Vec<_>> = Vec::new();
+        for size in 0..=3_usize.min(held.len()) {
+            through = subsets(held, size).into_iter().filter(|set| judge(set).reaches()).collect();
+            if !through.is_empty() {
+                break;
+            }
+        }
+        if through.is_empty() {
+            through.push(held.to_vec());
+        }
+        let named = |set: Vec<(usize, Option<&str>)>| set.iter().filter_map(|held| self.holding(held)).collect();
+        Some(Caller {
+            id: situation.member.id.clone(),
+            subjects: situation.subjects,
+            organization: situation.organization.map(str::to_owned),
+            verdict,
+            through: through.into_iter().map(named).collect(),
+        })
+    }
+
+    fn holding(&self, (role, organization): &(usize, Option<&str>)) -> Option<Holding> {
+        let role = self.catalog.roles.get(*role)?;
+        Some(Holding { level: role.level, role: role.name.clone(), organization: organization.map(str::to_owned) })
+    }
+}
+
+/// The organizations that requests of a subject can be about: none for a route of none.
+pub(super) fn places<'a>(route: &Route, organizations: impl Iterator<Item = &'a str>) -> Vec<Option<&'a str>> {
+    if !route.has_organization() || route.access.is_open() {
+        return vec![None];
+    }
+    // Of several clauses one may be for no organization.
+    let has_global = route.clauses.iter().any(|clause| !clause.reach.needs_membership());
+    organizations.map(Some).chain(has_global.then_some(None)).collect()
+}
+
+/// All subsets of a size up to three, of the few roles that one subject holds.
+fn subsets<T: Copy>(all: &[T], size: usize) -> Vec<Vec<T>> {
+    let Some(smaller) = size.checked_sub(1) else { return vec![Vec::new()] };
+    let mut found = Vec::new();
+    for (index, first) in all.iter().enumerate() {
+        let rest = all.get(index + 1..).unwrap_or_default();
+        found.extend(subsets(rest, smaller).into_iter().map(|mut set| {
+            set.insert(0, *first);
+            set
+        }));
+    }
+    found
+}

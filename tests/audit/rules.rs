@@ -1,0 +1,155 @@
+//! Rules for CI, and the difference between two audits.
+
+use orgate::Guard;
+use orgate::audit::{FindingKind, Report, Rules, Severity};
+use orgate::policy::{path, resource, user};
+use orgate::testing::RoleType;
+
+use crate::support::{API, guard, handler, tenant};
+
+fn payments() -> Guard {
+    guard().post("/orgs/{org}/payments", handler, resource().in_organization(path("org")).scope("write:orders")).post(
+        "/orgs/{org}/approvals",
+        handler,
+        resource().in_organization(path("org")).scope("approve:orders"),
+    )
+}
+
+fn apart() -> Rules {
+    Rules::new().separate("POST /orgs/{org}/payments", "POST /orgs/{org}/approvals")
+}
+
+#[tokio::test]
+async fn denied_findings_fail_and_others_do_not() {
+    let guard = guard().get("/a", handler, resource().scope("read:order"));
+    let audit = guard.audit(&tenant().await).await.unwrap();
+    assert_eq!(audit.check(&Rules::new()), Ok(()));
+    assert_eq!(audit.check(&Rules::new().deny(FindingKind::PublicRoute)), Ok(()));
+    let violations = audit.check(&Rules::new().deny(FindingKind::UndefinedScope)).unwrap_err();
+    assert_eq!(violations.findings().len(), 1);
+    let text = violations.to_string();
+    assert!(text.contains("did you mean read:orders?") && text.contains("code: GET /a"), "{text}");
+    let all = audit.check(&Rules::new().deny_all(Severity::Error)).unwrap_err();
+    assert_eq!(all.findings().len(), 2, "{all}");
+    let rules = Rules::new().deny_all(Severity::Error).allow(FindingKind::UnreachableRoute);
+    assert_eq!(audit.check(&rules).unwrap_err().findings().len(), 1);
+    assert!(audit.check(&Rules::new().deny_all(Severity::Note)).unwrap_err().findings().len() > 4);
+}
+
+#[test]
+fn kinds_are_named_as_they_are_written() {
+    for kind in FindingKind::ALL {
+        assert_eq!(kind.as_str().parse::<FindingKind>().unwrap(), *kind);
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+    }
+    assert!("undefined_scopes".parse::<FindingKind>().unwrap_err().to_string().contains("undefined_scope,"));
+    let severities: Vec<_> = FindingKind::ALL.iter().map(|kind| kind.severity()).collect();
+    assert!(severities.is_sorted(), "the worst first");
+}
+
+#[tokio::test]
+async fn one_role_with_both_duties_is_a_violation() {
+    let tenant = tenant().await;
+    assert_eq!(payments().audit(&tenant).await.unwrap().check(&apart()), Ok(()));
+    tenant.add_organization_role("boss", RoleType::User, &[]);
+    for scope in ["write:orders", "approve:orders"] {
+        tenant.add_resource_scope_to_organization_role("boss", API, scope);
+    }
+    let violations = payments().audit(&tenant).await.unwrap().check(&apart()).unwrap_err();
+    assert_eq!(violations.findings().len(), 1);
+    assert_eq!(violations.findings()[0].kind, FindingKind::SeparationOfDuties);
+    assert_eq!(violations.findings()[0].tenant, ["organization role boss"]);
+}
+
+#[tokio::test]
+async fn one_person_with_both_duties_in_one_organization_is_a_violation() {
+    let tenant = tenant().await;
+    for user in ["alice", "bob", "carol"] {
+        tenant.add_user(user);
+    }
+    for (organization, user, role) in [
+        ("acme", "alice", "admin"),
+        ("acme", "alice", "auditor"),
+        ("acme", "bob", "admin"),
+        ("globex", "bob", "auditor"),
+        ("acme", "carol", "admin"),
+        ("acme", "carol", "auditor"),
+    ] {
+        tenant.add_member(organization, user);
+        tenant.give_organization_role(organization, user, role);
+    }
+    tenant.suspend("carol");
+    assert_eq!(payments().audit(&tenant).await.unwrap().check(&apart()), Ok(()), "the members were not read");
+    let audit = payments().audit(&tenant).with_members().await.unwrap();
+    let violations = audit.check(&apart()).unwrap_err();
+    let messages: Vec<&str> = violations.findings().iter().map(|finding| &*finding.message).collect();
+    assert_eq!(
+        messages,
+        ["user alice in organization acme reaches both POST /orgs/{org}/payments and POST /orgs/{org}/approvals"],
+        "bob has them in two organizations, carol is suspended"
+    );
+}
+
+#[tokio::test]
+async fn rule_about_a_route_that_is_not_there_is_a_violation() {
+    let audit = payments().audit(&tenant().await).await.unwrap();
+    for (one, other) in [
+        ("POST /orgs/{org}/payments", "POST /orgs/{org}/approval"),
+        ("GET /orgs/{org}/payments", "POST /orgs/{org}/approvals"),
+        ("payments", "POST /orgs/{org}/approvals"),
+    ] {
+        let violations = audit.check(&Rules::new().separate(one, other)).unwrap_err();
+        assert!(violations.to_string().contains("no route answers it"), "{violations}");
+    }
+}
+
+#[tokio::test]
+async fn difference_says_what_was_given_and_taken() {
+    let tenant = tenant().await;
+    let old = guard()
+        .get("/a", handler, resource().scope("read:orders"))
+        .get("/b", handler, resource().scope("write:orders"))
+        .get("/gone", handler, resource().scope("export"));
+    let before = old.audit(&tenant).await.unwrap().report().clone();
+    assert!(before.diff(&before).is_empty());
+
+    tenant.remove_scope_from_role("support", API, "read:orders");
+    tenant.add_scope_to_role("support", API, "write:orders");
+    let new = guard()
+        .get("/a", handler, resource().scope("read:orders"))
+        .get("/b", handler, resource().scope("write:orders").and(user()).check("hours", |_| true))
+        .get("/new", handler, resource());
+    let after = new.audit(&tenant).await.unwrap().report().clone();
+    let diff = before.diff(&after);
+    let text = diff.to_string();
+    for line in [
+        "- GET /a  support: yes -> no (lacks read:orders)",
+        "+ GET /b  support: no (lacks write:orders) -> only if check hours passes",
+        "- GET /b  org admin: yes -> only if check hours passes",
+        "- GET /gone  robot (machine): yes -> -",
+        "~ GET /gone  access: policy -> -",
+        "+ GET /new  any user: - -> yes",
+        "~ GET /new  access: - -> policy",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(text.contains("+ note [unused_permission]: no route requires permission export"), "{text}");
+    assert_eq!(diff.gained().count(), 1 + after.roles.len() + 2, "{text}");
+
+    let read = Report::from_json(&after.to_json()).unwrap();
+    assert_eq!(read, after);
+    assert!(after.diff(&read).is_empty());
+}
+
+#[tokio::test]
+async fn report_that_is_not_whole_is_not_read() {
+    let report = payments().audit(&tenant().await).await.unwrap().report().clone();
+    let mut value: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+    value["routes"][0]["cells"][0] = 99.into();
+    assert!(Report::from_json(&value.to_string()).unwrap_err().to_string().contains("is not whole"));
+    value["routes"][0]["cells"] = serde_json::json!([]);
+    assert!(Report::from_json(&value.to_string()).is_err());
+    value["version"] = 2.into();
+    assert!(Report::from_json(&value.to_string()).unwrap_err().to_string().contains("version 2"));
+    assert!(Report::from_json("{}").is_err());
+}
