@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use http::{Method, Uri};
 
+use crate::audit::AuditArgs;
 use crate::{explain, routes::Format};
 
 /// An API gateway that lets a request pass only if its access token allows it.
@@ -43,6 +44,13 @@ pub(crate) enum Command {
         /// How to print it.
         #[arg(long, value_enum, default_value_t)]
         format: explain::Format,
+    },
+    /// Puts the routes beside the roles of the tenant: who may call what, and what does not fit.
+    Audit {
+        #[command(flatten)]
+        config: Config,
+        #[command(flatten)]
+        args: AuditArgs,
     },
     /// Runs an issuer, two upstreams and the gateway in one process, and prints requests to try.
     Demo {

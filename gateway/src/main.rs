@@ -1,6 +1,7 @@
 //! `orgate`: an API gateway that lets a request pass only if its access token allows it.
 
 mod answer;
+mod audit;
 mod cli;
 mod compile;
 mod config;
@@ -71,6 +72,10 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let explained = Runtime::new()?.block_on(gateway.explain(&mut request));
             print!("{}", explained.print(format));
             Ok(())
+        }
+        Command::Audit { config: Config { config }, args } => {
+            let gateway = read(&config)?;
+            Runtime::new()?.block_on(audit::run(&gateway, &args))
         }
         Command::Demo { port } => {
             log::start(log::LogFormat::Text);

@@ -1,7 +1,7 @@
-use orgate::Issuer;
 use orgate::issuer::{Algorithm, ScopeForm};
 use orgate::logto::LogtoManagement;
 use orgate::token::Introspection;
+use orgate::{ConfigError, Issuer};
 
 use crate::config::{Fault, Issuer as Table, Source, Text};
 
@@ -44,16 +44,12 @@ pub(super) fn issuer(source: &Source, table: &Table) -> Result<Issuer, Fault> {
     for indicator in &table.resource {
         issuer = issuer.resource(indicator.as_str());
     }
-    if let Some(management) = &table.logto_management {
-        let builder = LogtoManagement::builder(
-            management.endpoint.as_str(),
-            management.client_id.as_str(),
-            management.client_secret.expose(),
-        );
-        let builder = if management.self_hosted { builder.self_hosted() } else { builder };
+    if let Some(settings) = &table.logto_management {
         let permissions =
-            builder.build().map_err(|error| source.fault_at(management.endpoint.span(), error.to_string()))?;
-        issuer = issuer.permissions(permissions);
+            management(table).map_err(|error| source.fault_at(settings.endpoint.span(), error.to_string()))?;
+        if let Some(permissions) = permissions {
+            issuer = issuer.permissions(permissions);
+        }
     }
     if let Some(ask) = &table.introspection {
         let secret = ask.client_secret.expose();
@@ -62,8 +58,17 @@ pub(super) fn issuer(source: &Source, table: &Table) -> Result<Issuer, Fault> {
     Ok(issuer)
 }
 
+/// Returns the Management API of an issuer, if one is set.
+pub(crate) fn management(table: &Table) -> Result<Option<LogtoManagement>, ConfigError> {
+    let Some(settings) = &table.logto_management else { return Ok(None) };
+    let secret = settings.client_secret.expose();
+    let builder = LogtoManagement::builder(settings.endpoint.as_str(), settings.client_id.as_str(), secret);
+    let builder = if settings.self_hosted { builder.self_hosted() } else { builder };
+    builder.build().map(Some)
+}
+
 /// Returns the name of the entry, which is the URL unless another is given.
-pub(super) fn name(table: &Table) -> &str {
+pub(crate) fn name(table: &Table) -> &str {
     table.name.as_ref().unwrap_or(&table.url).as_str()
 }
 

@@ -10,6 +10,7 @@ mod server;
 mod upstream;
 mod webhooks;
 
+pub(crate) use issuer::{management, name as issuer_name};
 pub(crate) use log::log_format;
 use orgate::ResourceServer;
 use orgate::observe::JsonLines;

@@ -1,5 +1,6 @@
 //! Whole requests through every face, in one process.
 
+mod auditing;
 mod corpus;
 mod explaining;
 mod live;
