@@ -184,12 +184,12 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
         let mut paths = paths.paths.into_iter();
         let (Some((path, item)), None) = (paths.next(), paths.next()) else {
             let fault = "routes!(..) must have one path, since all its handlers answer on each of them";
-            self.guard = self.guard.fail(ConfigError::new(fault));
+            self.guard.keep_fault(Err(ConfigError::new(fault)));
             return self;
         };
         let Some(filter) = methods(&item).into_iter().filter_map(filter_of).reduce(MethodFilter::or) else {
-            self.guard =
-                self.guard.fail(ConfigError::new(format_args!("path {path:?}: routes!(..) without an operation")));
+            let fault = format_args!("path {path:?}: routes!(..) without an operation");
+            self.guard.keep_fault(Err(ConfigError::new(fault)));
             return self;
         };
         let endpoint = match &policy {

@@ -250,13 +250,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self
     }
 
-    pub(super) fn fail(mut self, fault: ConfigError) -> Self {
-        self.keep_fault(Err(fault));
-        self
-    }
-
     /// Keeps the first fault.
-    fn keep_fault(&mut self, outcome: Result<(), ConfigError>) {
+    pub(super) fn keep_fault(&mut self, outcome: Result<(), ConfigError>) {
         self.fault = self.fault.take().or(outcome.err());
     }
 

@@ -57,7 +57,7 @@ impl<S> Endpoint<S> {
         match self {
             Self::Public(_) => {}
             Self::Guarded(_, policy, _) => **policy = (**policy).clone().and(more.clone()),
-            Self::Mcp(_, tools, _) => tools.require(more),
+            Self::Mcp(_, tools, _) => **tools = (**tools).clone().require(more.clone()),
         }
     }
 }

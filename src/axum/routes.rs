@@ -56,7 +56,7 @@ fn access<S>(endpoint: &Endpoint<S>) -> Access {
     match endpoint {
         Endpoint::Public(_) => Access::Public,
         Endpoint::Guarded(_, policy, _) => Access::from(&**policy),
-        Endpoint::Mcp(_, tools, _) => Access::from(tools.basic()),
+        Endpoint::Mcp(_, tools, _) => Access::from(tools.basic_policy()),
     }
 }
 

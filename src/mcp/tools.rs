@@ -119,17 +119,21 @@ impl Tools {
         self
     }
 
-    pub(crate) fn basic(&self) -> &Policy {
+    /// Returns the basic policy.
+    pub fn basic_policy(&self) -> &Policy {
         &self.basic
     }
 
-    /// One more policy for everything.
-    pub(crate) fn require(&mut self, more: &Policy) {
-        self.basic = self.basic.clone().and(more.clone());
+    /// Adds a policy to the basic one and to those of everything that is named by now. A guard's
+    /// [`require`](crate::Guard::require) does the same.
+    #[allow(clippy::needless_pass_by_value, reason = "as a guard takes it")]
+    pub fn require(mut self, more: Policy) -> Self {
+        self.basic = self.basic.and(more.clone());
         let named = self.named.iter_mut().map(|(_, _, policy)| policy);
         for policy in named.chain(self.any.iter_mut().map(|(_, policy)| policy)) {
             *policy = policy.clone().and(more.clone());
         }
+        self
     }
 
     /// What is called, as it is printed in tables and records, and its policy. The basic policy is for no call.
