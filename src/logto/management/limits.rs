@@ -254,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_that_are_set_aside_are_counted_before_they_begin() {
-        let limits = Arc::new(Limits::new(16, 6, Arc::new(Still)));
+        let limits = Arc::new(Limits::new(16, 6, None, Arc::new(Still)));
         let snapshot = limits.admit(3).await.unwrap();
         let reserved: Vec<_> = (0..10).map_while(|_| snapshot.reserve(Need::Missing)).collect();
         // Two of those foreseen, and the three that nobody has.

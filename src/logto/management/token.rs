@@ -176,7 +176,7 @@ mod tests {
     fn transport() -> Arc<Transport> {
         let clock: Arc<dyn crate::time::Clock> = Arc::new(crate::time::SystemClock::new());
         let fetch = crate::http::HttpClient::new().fetcher(&Uri::from_static("https://tenant.example")).unwrap();
-        let limits = Arc::new(super::super::limits::Limits::new(1, 10, clock.clone()));
+        let limits = Arc::new(super::super::limits::Limits::new(1, 10, None, clock.clone()));
         Arc::new(Transport { fetch, limits, clock })
     }
 
