@@ -41,6 +41,7 @@ impl Store {
             .args(["-p", &self.port.to_string()])
             .args(command)
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .status()?;
         if status.success() { Ok(()) } else { Err("redis-cli failed".into()) }
     }
@@ -63,7 +64,7 @@ impl Replica {
         let redis = Redis::builder(format!("redis://127.0.0.1:{port}"), "example")
             .when_behind(WhenBehind::Refuse)
             .beat(Duration::from_millis(200))
-            .bound(Duration::from_millis(2600))
+            .bound(Duration::from_secs(10))
             .build()?;
         let builder = ResourceServer::builder(issuer.url(), API).clock(SystemClock::new());
         let server = builder.change_log(redis.clone()).change_file(file).build()?;
@@ -167,7 +168,7 @@ async fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     }
     println!("{:>6} ms  alice is suspended at one replica and rejected by all", start.elapsed().as_millis());
 
-    for rate in [0, 5_000] {
+    for rate in [0, 1_000] {
         let (median, worst) = latency(&issuer, one, three, rate).await?;
         println!(
             "{median:>6.2} ms  from a change at one replica to its enforcement at another, median (p99 {worst:.2} ms), at {rate} other changes a second"
