@@ -25,6 +25,7 @@ fn file(folder: &std::path::Path, tenant: &TestTenant, management: bool) -> std:
     );
     let text = format!(
         "[api]\nresource = \"{RESOURCE}\"\npublic_url = \"{RESOURCE}\"\n\
+         [listen]\nforward_auth = \"127.0.0.1:0\"\n[forward_auth]\npreset = \"nginx\"\n\
          [[issuer]]\nname = \"customers\"\nurl = \"{}\"\n{}\
          [[route]]\npath = \"/orgs/{{org}}/orders\"\nmethods = [\"GET\"]\n\
          policy = \"resource in organization from path {{org}} and scope read:orders\"\n\
