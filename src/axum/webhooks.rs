@@ -64,7 +64,7 @@ async fn accept(webhooks: &Webhooks, head: &Parts, body: Body) -> Result<(), (Op
     let delivery = webhooks.begin_for(head)?;
     let handle = delivery.handle().clone();
     let read = tokio::time::timeout(READ_LIMIT, read(body)).await.unwrap_or(Err(WebhookError::TimedOut));
-    let read = read.inspect_err(|error| delivery.broke_off(error.as_str()));
+    let read = read.inspect_err(|error| delivery.broke_off(*error));
     match read.and_then(|body| delivery.finish(&body)) {
         Ok(event) => {
             tracing::debug!(target: "orgate", issuer = handle.issuer(), event = event.name(), "webhook");

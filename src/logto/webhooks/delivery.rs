@@ -67,9 +67,9 @@ impl<'a> Delivery<'a> {
         Ok((event, is_stale))
     }
 
-    /// Counts a delivery whose body did not arrive.
-    pub(crate) fn broke_off(&self, outcome: &'static str) {
-        self.count(UNREAD, outcome);
+    /// Counts a delivery whose body did not arrive whole, for those who read the body themselves.
+    pub fn broke_off(&self, error: WebhookError) {
+        self.count(UNREAD, error.as_str());
     }
 
     fn count(&self, event: &'static str, outcome: &'static str) {
