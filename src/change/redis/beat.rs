@@ -7,7 +7,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::cause::{Cause, End, Fault, FaultKind};
 use super::link::Link;
-use super::session::{Beat, Outcome, Session};
+use super::session::{Outcome, Session};
 use crate::change::{Facts, Update};
 use crate::lock::lock;
 
@@ -39,11 +39,11 @@ impl Link {
                 }
                 Err(fault) => return fault.into(),
             };
-            let Beat { number, now, replicas } = beat;
-            self.replicas.store(replicas.max(1), Ordering::Relaxed);
-            if let Err(end) = self.release(now, replicas, session, held, updates).await {
+            self.replicas.store(beat.replicas.max(1), Ordering::Relaxed);
+            if let Err(end) = self.release(&beat, session, held, updates).await {
                 return end;
             }
+            let number = beat.number;
             if acknowledged > number {
                 // What was acknowledged is not there: it is published again.
                 return End::Odd(Cause::Fork);

@@ -19,13 +19,14 @@ pub struct RedisBuilder {
     fleet: String,
     sentinel: Option<String>,
     when_behind: Option<WhenBehind>,
-    secrets: Vec<Vec<u8>>,
+    secrets: Option<Vec<Vec<u8>>>,
     tls: TlsSettings,
     settings: Settings,
 }
 
 const MIN_BEAT: Duration = Duration::from_millis(100);
 const MAX_BOUND: Duration = Duration::from_secs(600);
+const MAX_RECONCILE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a bound needs beside three beats.
 const SLACK: Duration = Duration::from_secs(2);
 const MIN_SECRET: usize = 32;
@@ -38,7 +39,7 @@ impl RedisBuilder {
             fleet,
             sentinel: None,
             when_behind: None,
-            secrets: Vec::new(),
+            secrets: None,
             tls: TlsSettings::default(),
             settings: Settings {
                 addresses: Vec::new(),
@@ -111,7 +112,7 @@ impl RedisBuilder {
     /// Signs what is published, and believes nothing that is not signed: who can write to Redis can then lift no suspension.
     /// The first secret signs, all are believed, so that they can be rotated. 32 bytes at least.
     pub fn secrets<S: Into<Vec<u8>>>(mut self, secrets: impl IntoIterator<Item = S>) -> Self {
-        self.secrets = secrets.into_iter().map(Into::into).collect();
+        self.secrets = Some(secrets.into_iter().map(Into::into).collect());
         self
     }
 
@@ -128,7 +129,7 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets how often the table is compared with what is known here, ± 20 %. Default: 10 minutes; at least 1 s.
+    /// Sets how often the table is compared with what is known here, ± 20 %. Default: 10 minutes; 1 s to 24 h.
     pub fn reconcile_every(mut self, interval: Duration) -> Self {
         self.settings.reconcile_every = interval;
         self
@@ -146,7 +147,7 @@ impl RedisBuilder {
         self
     }
 
-    /// Is told of each change of state. Called from the task that talks to Redis, so it must not block.
+    /// Is told of each change of state. Called from the task that talks to Redis and by [`Redis::status`], so it must not block.
     pub fn on_state(mut self, watcher: impl Fn(RedisState) + Send + Sync + 'static) -> Self {
         self.settings.watcher = Some(Arc::new(watcher));
         self
@@ -170,6 +171,10 @@ impl RedisBuilder {
         if settings.max_rows == 0 || settings.feed_entries == 0 {
             return Err(ConfigError::new("redis: max_rows and feed_entries must be at least 1"));
         }
+        if secrets.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ConfigError::new("redis: secrets: none was given, and nothing would be signed"));
+        }
+        let secrets = secrets.unwrap_or_default();
         if let Some(short) = secrets.iter().find(|secret| secret.len() < MIN_SECRET) {
             let bytes = short.len();
             return Err(ConfigError::new(format_args!(
@@ -182,6 +187,11 @@ impl RedisBuilder {
             settings.primary = sentinel;
         }
         let needs_tls = addresses.iter().chain(&settings.of_primary).any(|address| address.tls);
+        if !needs_tls && (tls.roots.is_some() || tls.client.is_some()) {
+            return Err(ConfigError::new(
+                "redis: root_certificate_pem and client_certificate_pem are for rediss://, and no address is one",
+            ));
+        }
         let tls = needs_tls.then(|| tls.build()).transpose()?;
         settings.addresses = addresses;
         let secrets = secrets.iter().map(|secret| SharedSecret::new(secret)).collect();
@@ -200,8 +210,8 @@ fn check_times(settings: &Settings) -> Result<(), ConfigError> {
             "redis: bound {bound:?}: {least:?} (three beats and 2 s) to {MAX_BOUND:?}"
         )));
     }
-    if *reconcile_every < Duration::from_secs(1) {
-        return Err(ConfigError::new(format_args!("redis: reconcile_every {reconcile_every:?}: at least 1 s")));
+    if *reconcile_every < Duration::from_secs(1) || *reconcile_every > MAX_RECONCILE_EVERY {
+        return Err(ConfigError::new(format_args!("redis: reconcile_every {reconcile_every:?}: 1 s to 24 h")));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -135,7 +136,10 @@ impl Link {
                 tracing::error!(target: "orgate", error, "this replica is behind the others");
             }
             if let Some(watcher) = &self.settings.watcher {
-                watcher(state);
+                // It is foreign code, and the task goes on without it.
+                if catch_unwind(AssertUnwindSafe(|| watcher(state))).is_err() {
+                    tracing::error!(target: "orgate", state = state.as_str(), "on_state panicked");
+                }
             }
         }
         state

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::Sender;
 use super::cause::End;
 use super::feed::Row;
 use super::link::{Link, Open};
-use super::session::Session;
+use super::session::{Beat, Session};
 use super::settings::AfterLoss;
 use crate::change::{About, Change, Facts, Update};
 use crate::lock::lock;
@@ -16,21 +16,21 @@ impl Link {
     /// Ends the time in which others may still push what they know. If there are no others, it was lost.
     pub(super) async fn release(
         &self,
-        now: u64,
-        replicas: usize,
+        beat: &Beat,
         session: &Session,
         held: &dyn Facts,
         updates: &Sender<Update>,
     ) -> Result<(), End> {
-        let has_begun = {
+        let found_nothing = {
             let mut standing = lock(&self.standing);
-            if standing.hold.is_none_or(|until| now <= until) {
+            if standing.hold.is_none_or(|until| beat.now <= until) {
                 return Ok(());
             }
             standing.hold = None;
-            std::mem::take(&mut standing.began)
+            std::mem::take(&mut standing.found_nothing)
         };
-        if !has_begun || replicas > 1 {
+        // Others that knew something would have published it by now.
+        if !found_nothing || beat.replicas > 1 && beat.number > 0 {
             return Ok(());
         }
         let policy = self.settings.after_loss;

@@ -11,6 +11,7 @@ use super::codec::Label;
 use super::feed::Row;
 use super::link::{Link, Open};
 use super::session::{Opened, Session};
+use super::settings::WhenBehind;
 use super::status::count;
 use crate::change::row::parse_fact;
 use crate::change::{Fact, FactKey, Facts, Rank, Update};
@@ -52,7 +53,7 @@ impl Link {
         self.rows.store(opened.rows, Ordering::Relaxed);
         let mut table = self.load(session, updates).await?;
         let is_new = known.as_deref() != Some(&opened.position.generation);
-        let (is_first, holds_nothing) = (known.is_none(), !holds_anything(held));
+        let knows_nothing = table.ranks.is_empty() && !holds_anything(held);
         self.sweep(session, &opened, &mut table).await?;
 
         let mut open = Open { commands, generation: opened.position.generation.clone() };
@@ -66,12 +67,15 @@ impl Link {
         {
             let mut standing = lock(&self.standing);
             standing.forget_beats();
-            let is_young = is_first && opened.now < opened.generation_began().saturating_add(SETTLED_AFTER);
-            standing.hold = is_young.then(|| opened.generation_began().saturating_add(SETTLED_AFTER) / 1000);
-            standing.began = is_young && opened.created && holds_nothing;
+            let settled_at = opened.generation_began().saturating_add(SETTLED_AFTER);
+            let waits = known.is_none() && opened.now < settled_at || standing.hold.is_some();
+            standing.hold = waits.then_some(settled_at / 1000);
+            standing.found_nothing = waits && knows_nothing;
             standing.position = Some(opened.position);
         }
-        if cause.is_gap() {
+        // Requests may have been judged before the first comparison, and what they cached is as old as that.
+        let was_judging = cause == Cause::Start && self.settings.when_behind == WhenBehind::GoOn;
+        if cause.is_gap() || was_judging {
             updates.send(Update::Gap).await.map_err(|_| End::Gone)?;
         }
         if cause != Cause::Regular {

@@ -56,8 +56,6 @@ pub(super) struct Opened {
     pub(super) token_life: u64,
     /// Redis's time in milliseconds since the Unix epoch.
     pub(super) now: u64,
-    /// Whether the generation was begun by this.
-    pub(super) created: bool,
     pub(super) rows: u64,
 }
 
@@ -137,10 +135,10 @@ impl Commands {
     pub(super) async fn open(&mut self, known: Option<&str>, token_life: Duration) -> Result<Opened, Fault> {
         let life = token_life.as_secs().min(MAX_LIFE).to_string();
         let keys = [&*self.keys.facts, &*self.keys.feed];
-        let (generation, number, tip, token_life, now, created, rows): (String, u64, String, u64, u64, u64, u64) =
+        let (generation, number, tip, token_life, now, _created, rows): (String, u64, String, u64, u64, u64, u64) =
             self.scripts.open.run(&mut self.connection, &keys, &[known.unwrap_or("0"), &life]).await?;
         let position = Position { generation, number, tip };
-        Ok(Opened { position, token_life, now, created: created == 1, rows })
+        Ok(Opened { position, token_life, now, rows })
     }
 
     pub(super) async fn beat(&mut self, replica: &str, position: &Position) -> Result<Outcome<Beat>, Fault> {

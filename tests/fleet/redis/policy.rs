@@ -65,6 +65,31 @@ fn policy_must_be_chosen_and_the_bound_must_hold_the_beats() {
     }
 }
 
+#[test]
+fn settings_that_would_do_nothing_or_never_end_are_rejected() {
+    let with = |url: &str| Redis::builder(url, "shop").when_behind(WhenBehind::Refuse);
+    for (settings, named) in [
+        (with("redis://localhost").secrets(Vec::<String>::new()), "secrets"),
+        (with("redis://localhost").root_certificate_pem("-----BEGIN"), "rediss://"),
+        (with("redis://localhost").client_certificate_pem("chain", "key"), "rediss://"),
+        (with("redis://localhost").reconcile_every(Duration::MAX), "1 s to 24 h"),
+    ] {
+        let error = settings.build().unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
+    assert!(with("redis://localhost").reconcile_every(Duration::from_secs(24 * 60 * 60)).build().is_ok());
+}
+
+#[tokio::test]
+async fn watcher_that_panics_does_not_end_the_log() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let one = fleet.join(redis(&server.url()).on_state(|_| panic!("in a test"))).await;
+    let two = fleet.join(redis(&server.url())).await;
+    fleet.suspend(&two, 1);
+    fleet.agrees(&one).await;
+}
+
 #[tokio::test]
 async fn server_dropped_leaves_no_task() {
     let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);

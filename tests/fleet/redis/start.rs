@@ -1,7 +1,11 @@
 //! Replicas that start.
 
-use orgate::change::Change;
+use std::sync::Arc;
+
 use orgate::change::redis::{AfterLoss, RedisState, WhenBehind};
+use orgate::change::{Change, Fact, Facts, Log as _, Update};
+
+use orgate::time::{Clock as _, Now, SystemClock};
 
 use super::fleet::{FACTS, Fleet, name, redis, settle};
 use super::server::Server;
@@ -125,4 +129,44 @@ async fn empty_store_and_nobody_alive() {
     let going_on = fleet.start(redis(&other.url()).after_loss(AfterLoss::GoOn)).await;
     going_on.becomes(RedisState::Current).await;
     assert_eq!(going_on.replica.status(fleet.token(1)).await, 200);
+}
+
+#[tokio::test]
+async fn empty_store_and_a_whole_fleet_that_starts() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    let (one, two) = tokio::join!(fleet.start(redis(&server.url())), fleet.start(redis(&server.url())));
+    // Neither knows what was revoked before, and neither may take the other for one that does.
+    for member in [&one, &two] {
+        member.becomes(RedisState::Current).await;
+        member.replica.becomes(fleet.token(1), 401).await;
+    }
+}
+
+/// A server that holds nothing.
+struct Nothing(SystemClock);
+
+impl Facts for Nothing {
+    fn each(&self, _: &mut dyn FnMut(&Fact)) {}
+
+    fn now(&self) -> Now {
+        self.0.now()
+    }
+}
+
+#[tokio::test]
+async fn what_was_cached_before_the_first_load_is_stale_where_requests_were_judged() {
+    let server = Server::start(&[]).await;
+    settle(&server);
+    for (policy, is_stale) in [(WhenBehind::GoOn, true), (WhenBehind::Refuse, false)] {
+        let log = redis(&server.url()).when_behind(policy).build().unwrap();
+        let mut updates = log.follow(Arc::new(Nothing(SystemClock::new())));
+        let mut told = Vec::new();
+        loop {
+            match updates.next().await.unwrap() {
+                Update::Current { .. } => break,
+                update => told.push(update),
+            }
+        }
+        assert_eq!(told.contains(&Update::Gap), is_stale, "{policy:?}: {told:?}");
+    }
 }
