@@ -7,8 +7,9 @@ use http::Method;
 use super::key::RequestKey;
 use super::property::Properties;
 use super::{DecisionError, Property};
+use crate::flight::{Lane, Tenant};
 use crate::organization::Organization;
-use crate::token::{AccessToken, Subject, SubjectKind};
+use crate::token::{AccessToken, IssuerId, Subject, SubjectKind};
 
 /// Who wants to do what with which resource, and in which organization.
 ///
@@ -29,6 +30,8 @@ use crate::token::{AccessToken, Subject, SubjectKind};
 #[derive(Clone)]
 pub struct DecisionRequest {
     pub(super) subject: Subject,
+    /// The identity of the issuer entry; `None` where the request is made up for a test.
+    entry: Option<IssuerId>,
     pub(super) client_id: Option<Box<str>>,
     /// A set: sorted, each once.
     pub(super) scopes: Vec<Box<str>>,
@@ -45,7 +48,8 @@ impl DecisionRequest {
     /// What the bearer of this token wants to do.
     #[must_use]
     pub fn new(token: &AccessToken, action: impl Into<String>, resource: Resource) -> Self {
-        Self::of(token.subject().clone(), token.client_id(), token.scopes(), action, resource)
+        let request = Self::of(token.subject().clone(), token.client_id(), token.scopes(), action, resource);
+        Self { entry: Some(token.entry().issuer), ..request }
     }
 
     /// From facts that somebody verified, or that are made up for a test.
@@ -61,6 +65,7 @@ impl DecisionRequest {
         scopes.dedup();
         Self {
             subject,
+            entry: None,
             client_id: client_id.map(Into::into),
             scopes,
             subject_properties: Properties::new(),
@@ -136,9 +141,10 @@ impl DecisionRequest {
     }
 
     /// On whose behalf a decision point is asked.
-    #[cfg(any(feature = "authzen", feature = "permit"))]
-    pub(crate) fn lane(&self) -> crate::flight::Lane {
-        crate::flight::Lane { tenant: self.subject.entry().name().clone(), subject: self.subject.shared_id().clone() }
+    #[allow(dead_code, reason = "for the clients of decision points, which have features of their own")]
+    pub(crate) fn lane(&self) -> Lane {
+        let tenant = self.entry.map_or_else(|| Tenant::MadeUp(self.subject.entry().iss().clone()), Tenant::Entry);
+        Lane { tenant, subject: self.subject.shared_id().clone() }
     }
 
     /// The client that the token was issued to.

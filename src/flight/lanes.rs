@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::bulkhead::Bulkhead;
 use crate::lock::lock;
+use crate::token::IssuerId;
 
 /// Beyond it, bulkheads that nobody uses are forgotten.
 const MANY: usize = 64;
@@ -12,16 +13,22 @@ const MANY: usize = 64;
 /// On whose behalf something is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
-    /// The name of the issuer entry.
-    pub(crate) tenant: Arc<str>,
+    pub(crate) tenant: Tenant,
     pub(crate) subject: Arc<str>,
+}
+
+/// An issuer entry: by its identity, since another entry may have its names later, and by its `iss` where a test made it up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Tenant {
+    Entry(IssuerId),
+    MadeUp(Arc<str>),
 }
 
 /// A [`Bulkhead`] for each tenant, and one for what belongs to no tenant.
 pub(crate) struct Lanes {
     slots: usize,
     queue: usize,
-    each: Mutex<HashMap<Option<Arc<str>>, Arc<Bulkhead>>>,
+    each: Mutex<HashMap<Option<Tenant>, Arc<Bulkhead>>>,
 }
 
 impl Lanes {
@@ -49,7 +56,7 @@ mod tests {
     use super::*;
 
     fn lane(tenant: &str) -> Lane {
-        Lane { tenant: tenant.into(), subject: "u".into() }
+        Lane { tenant: Tenant::MadeUp(tenant.into()), subject: "u".into() }
     }
 
     #[test]
@@ -60,6 +67,16 @@ mod tests {
         assert!(lanes.of(Some(&lane("a"))).try_enter(None).is_none());
         assert!(lanes.of(Some(&lane("b"))).try_enter(None).is_some());
         assert!(lanes.of(None).try_enter(None).is_some());
+    }
+
+    #[test]
+    fn entry_that_is_added_again_does_not_share_the_bulkhead_of_the_removed_one() {
+        let lanes = Lanes::new(1, 0);
+        let lane = |id| Lane { tenant: Tenant::Entry(id), subject: "u".into() };
+        let (removed, added) = (IssuerId::unique(), IssuerId::unique());
+        let slot = lanes.of(Some(&lane(removed))).try_enter(None);
+        assert!(slot.is_some() && lanes.of(Some(&lane(removed))).try_enter(None).is_none());
+        assert!(lanes.of(Some(&lane(added))).try_enter(None).is_some());
     }
 
     #[test]

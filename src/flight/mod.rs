@@ -15,7 +15,7 @@ mod one;
 mod single;
 
 pub(crate) use bulkhead::{Bulkhead, Full};
-pub(crate) use lanes::{Lane, Lanes};
+pub(crate) use lanes::{Lane, Lanes, Tenant};
 pub(crate) use launch::{End, NO_RUNTIME, has_runtime};
 pub(crate) use one::{Flight, Unfinished};
 pub(crate) use single::{Panicked, SingleFlight};
