@@ -92,6 +92,12 @@ impl Store {
         self.mend()?;
         self.file.seek(SeekFrom::Start(0))?;
         let mut reading = Reading::of(BufReader::new(&self.file))?;
+        if reading.damaged > 0 || reading.tail > 0 {
+            // It was whole when it was opened.
+            let (path, lines) = (&self.settings.path, reading.damaged + u64::from(reading.tail > 0));
+            fs::copy(path, self.settings.beside(".damaged"))?;
+            tracing::error!(target: "orgate", path = %path.display(), lines, "lines in the file of changes could not be read");
+        }
         self.rewrite(&mut reading, Some(horizon))
     }
 

@@ -85,6 +85,22 @@ fn damaged_middle_is_left_out_and_the_file_is_kept_beside() {
 }
 
 #[test]
+fn damage_that_rewriting_finds_is_kept_beside_too() {
+    let directory = Directory::new("rotten");
+    let settings = directory.settings();
+    let (mut store, _) = directory.open();
+    let text = "k".repeat(WORTH_REWRITING as usize);
+    (1..4).for_each(|rank| store.append(&line(rank, &format!("{text}{rank}"))).unwrap());
+    let mut bytes = fs::read(&settings.path).unwrap();
+    bytes[HEADER.len() + 30] ^= 1;
+    fs::write(&settings.path, &bytes).unwrap();
+    store.compact(Horizon { now: std::time::Duration::ZERO, token_life: std::time::Duration::MAX }).unwrap();
+    assert_eq!(fs::read(settings.beside(".damaged")).unwrap(), bytes);
+    drop(store);
+    assert_eq!(directory.rows().len(), 2);
+}
+
+#[test]
 fn second_opening_is_rejected_until_the_first_ends() {
     let directory = Directory::new("lock");
     let (store, _) = directory.open();
