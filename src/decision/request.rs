@@ -143,7 +143,8 @@ impl DecisionRequest {
     /// On whose behalf a decision point is asked.
     #[allow(dead_code, reason = "for the clients of decision points, which have features of their own")]
     pub(crate) fn lane(&self) -> Lane {
-        let tenant = self.entry.map_or_else(|| Tenant::MadeUp(self.subject.entry().iss().clone()), Tenant::Entry);
+        let made_up = || Tenant::MadeUp(self.subject.entry().iss().clone());
+        let tenant = self.entry.map_or_else(made_up, |entry| Tenant::Entry(entry.number()));
         Lane { tenant, subject: self.subject.shared_id().clone() }
     }
 

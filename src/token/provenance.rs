@@ -37,6 +37,11 @@ impl IssuerId {
         Self(unique())
     }
 
+    /// As a number, for what knows nothing of issuers.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
     /// The same for the same name, and far from all others.
     #[cfg(test)]
     pub(crate) fn for_tests(name: &str) -> Self {
