@@ -33,6 +33,34 @@ fn request() -> DecisionRequest {
     request_of("alice", Some("acme"))
 }
 
+#[test]
+fn lane_is_of_an_entry_and_not_of_its_name() {
+    use crate::token::{AccessToken, EntryVersion, IssuerId, NumericDate, Parties, Provenance, Times, Verified};
+
+    let token = |entry| {
+        let verified = Verified {
+            issuer: "https://issuer.example".into(),
+            entry: EntryVersion::of(entry),
+            subject: Subject::new(ISSUER.into(), "alice".into(), SubjectKind::User),
+            resources: [].into(),
+            client_id: None,
+            token_id: None,
+            scopes: crate::scope::ScopeList::from_text(""),
+            audience: [].into(),
+            organization: None,
+            audience_organization: None,
+            parties: Parties::of(Vec::new(), Vec::new()),
+            confirmation: None,
+            times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
+        };
+        AccessToken::mint(verified, b"{}", Provenance::dangling())
+    };
+    let tenant = |entry| DecisionRequest::new(&token(entry), "read", Resource::new("document", "1")).lane().tenant;
+    let (removed, added) = (IssuerId::unique(), IssuerId::unique());
+    assert_eq!(tenant(removed), tenant(removed));
+    assert_ne!(tenant(removed), tenant(added));
+}
+
 /// Answers what it is told to, then allows.
 #[derive(Default)]
 struct Scripted {
