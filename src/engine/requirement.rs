@@ -200,10 +200,8 @@ impl Requirement {
         };
         // An outer layer's, if the wait itself failed.
         request.extensions.remove::<Grant>();
-        let verdict = match &self.0.shadow {
-            Some(_) => self.settle_shadow(&outcome, need, request, &mut evidence).await,
-            None => None,
-        };
+        let verdict = self.settle_shadow(&outcome, need, request, &mut evidence).await;
+        let outcome = self.after_shadow(outcome, request, &mut evidence).await;
         match self.finish(outcome, verdict.as_ref(), request, &evidence, &started) {
             Begun::Rejected(rejection) => Err(rejection),
             _ => Ok(()),

@@ -13,8 +13,9 @@ use super::decide::{decide, judge_policy};
 use super::evidence::{Evidence, Reached};
 use super::grant::Grant;
 use super::need::{Need, Stop};
+use super::recheck::recheck;
 use super::requirement::{Begun, Pending, Requirement, Waiting};
-use super::resolve::{RETRY_AFTER, settle_within};
+use super::resolve::{RETRY_AFTER, settle_within, until_settled};
 use crate::policy::CompiledPolicy;
 use crate::rejection::Rejection;
 use crate::time::Now;
@@ -88,6 +89,26 @@ impl Requirement {
             Some(Err(rejection)) => Some(rejection.into()),
             None => Some(Rejection::misconfigured(PANICKED).into()),
         }
+    }
+
+    /// What was decided before the wait: a grant that no longer stands is decided anew.
+    pub(super) async fn after_shadow(
+        &self,
+        outcome: Result<Grant, Rejection>,
+        request: &mut Parts,
+        evidence: &mut Evidence,
+    ) -> Result<Grant, Rejection> {
+        let grant = outcome?;
+        if self.rules().shadow().is_none() || recheck(self, &grant, &self.state().clock.now()).is_ok() {
+            return Ok(grant);
+        }
+        evidence.discard();
+        // As an outer layer's: a proof passes once, and its sender has given it.
+        request.extensions.insert(grant);
+        let decide = |evidence: &mut Evidence, now: &Now| decide(self, request, evidence, now);
+        let outcome = until_settled(self.state(), evidence, None, decide).await;
+        request.extensions.remove::<Grant>();
+        outcome
     }
 
     /// How long it may wait.

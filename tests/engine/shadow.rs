@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::routing::get;
+use orgate::change::About;
 use orgate::decision::{Decider, Decision, DecisionFuture, DecisionPoint, DecisionRequest};
 use orgate::engine::{Agreement, Grant, Observer, Outcome, Record, ShadowCounts};
 use orgate::future::BoxFuture;
@@ -173,6 +174,81 @@ async fn what_the_shadow_lacks_is_fetched_within_its_own_limit() {
     let requirement = server.requirement(resource().scope("a").shadow(resource().scope("b").live())).unwrap();
     requirement.authorize(&mut parts(Some(&token), "")).await.unwrap();
     assert_eq!(seen.take(), ["allow - | would_deny deny outdated_token"]);
+}
+
+type Event = Box<dyn FnOnce() + Send>;
+
+/// A source that something happens to while it is asked, once.
+#[derive(Clone, Default)]
+struct Meanwhile(Arc<Mutex<Option<Event>>>);
+
+impl PermissionSource for Meanwhile {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        let event = self.0.lock().unwrap().take();
+        Box::pin(async {
+            if let Some(event) = event {
+                event();
+            }
+            Ok(Permissions::of(["b"]))
+        })
+    }
+}
+
+#[tokio::test]
+async fn grant_that_ends_while_the_shadow_is_fetched_is_decided_anew() {
+    for (what, is_known, passes) in [
+        ("expires", true, false),
+        ("expires", false, false),
+        ("is revoked", true, false),
+        ("is revoked", false, false),
+        ("loses its issuer", true, false),
+        ("loses its issuer", false, false),
+        ("has an issuer with new settings", true, true),
+        ("has an issuer with new settings", false, true),
+        ("stays", true, true),
+        ("stays", false, true),
+    ] {
+        let (source, seen, issuer) = (Meanwhile::default(), Seen::default(), TestIssuer::start().await);
+        let (url, clock) = (issuer.url().to_owned(), issuer.clock());
+        let entry = Issuer::new(&*url).permissions(source.clone());
+        let builder = ResourceServer::builder(entry, RESOURCE).clock(clock.clone()).dpop(Dpop::new(RESOURCE));
+        let server = builder.observer(seen.clone()).build().unwrap();
+        let key = issuer.proof_key();
+        let token = issuer.resource_token(RESOURCE).scope("a b").bound_to(&key).mint();
+        let request = || {
+            let proof = key.proof("GET", format!("{RESOURCE}/"), &token).mint();
+            let mut parts = parts(None, "");
+            parts.headers.insert("authorization", format!("DPoP {token}").parse().unwrap());
+            parts.headers.insert("dpop", proof.parse().unwrap());
+            parts
+        };
+        if is_known {
+            let plain = server.requirement(resource().scope("a")).unwrap();
+            plain.authorize(&mut request()).await.unwrap();
+            seen.take();
+        }
+        let requirement = server.requirement(resource().scope("a").shadow(resource().scope("b").live())).unwrap();
+        let handle = server.issuer(&url).unwrap();
+        let again = source.clone();
+        let event: Event = Box::new(move || match what {
+            "expires" => clock.advance(Duration::from_secs(24 * 60 * 60)),
+            "is revoked" => _ = handle.revoke(About::Everyone).unwrap(),
+            "loses its issuer" => handle.remove().unwrap(),
+            "has an issuer with new settings" => handle.update(Issuer::new(&*url).permissions(again)).unwrap(),
+            _ => {}
+        });
+        *source.0.lock().unwrap() = Some(event);
+        let mut request = request();
+        let outcome = requirement.authorize(&mut request).await;
+        assert!(source.0.lock().unwrap().is_none(), "{what}: the shadow was not fetched");
+        assert_eq!((outcome.is_ok(), request.extensions.get::<Grant>().is_some()), (passes, passes), "{what}");
+        if let Err(rejection) = outcome {
+            assert_eq!(rejection.status().as_u16(), 401, "{what}: {}", rejection.detail());
+        }
+        let lines = seen.take();
+        let begins = if passes { "allow -" } else { "deny " };
+        assert!(lines.len() == 1 && lines[0].starts_with(begins), "{what}: {lines:?}");
+    }
 }
 
 #[tokio::test]
