@@ -162,11 +162,16 @@ impl Plan {
             }
             Call::Resources(uris) => {
                 authorize(&self.basic, parts).await?;
+                let mut met: Vec<&Requirement> = Vec::new();
                 for uri in uris {
                     let Some(requirement) = self.requirement(Kind::Resource, &uri) else {
                         return Err(self.reject_call(Kind::Resource, parts));
                     };
-                    authorize(requirement, parts).await?;
+                    // One message could make it ask for the same thing once for each resource.
+                    if !met.iter().any(|known| std::ptr::eq(*known, requirement)) {
+                        authorize(requirement, parts).await?;
+                        met.push(requirement);
+                    }
                 }
             }
         }

@@ -79,6 +79,9 @@ impl Tools {
     }
 
     /// Sets the policy of every resource that has none of its own. Default: such a resource is rejected.
+    ///
+    /// If the service takes several spellings of a URI for one resource, those that are not named here have this policy, however
+    /// strict the named one is.
     pub fn any_resource(self, policy: Policy) -> Self {
         self.add_any(Kind::Resource, policy)
     }

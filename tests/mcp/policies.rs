@@ -119,6 +119,23 @@ async fn what_no_policy_names_is_rejected_unless_there_is_one_for_the_rest() {
 }
 
 #[tokio::test]
+async fn policy_of_several_resources_is_judged_once_for_a_message() {
+    let issuer = TestIssuer::start().await;
+    let judged = Arc::new(Mutex::new(Vec::new()));
+    let counted = |name: &'static str| {
+        let judged = judged.clone();
+        scoped("basic").check(name, move |_| {
+            judged.lock().unwrap().push(name);
+            true
+        })
+    };
+    let tools = Tools::new(scoped("basic")).any_resource(counted("any")).resource("a:b", counted("own"));
+    let uris = json!({ "notifications": { "resourceSubscriptions": ["a:a", "a:b", "a:c", "a:d"] } });
+    assert_eq!(status_of(&issuer, tools, "basic", message("subscriptions/listen", &uris)).await, 200);
+    assert_eq!(*judged.lock().unwrap(), ["any", "own"]);
+}
+
+#[tokio::test]
 async fn a_challenge_names_the_scopes_of_the_call_and_the_basic_ones() {
     let world = World::start(tools()).await;
     let seen = world.call(Some(&world.token("mcp:read")), "delete_all", json!({})).await;
