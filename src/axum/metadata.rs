@@ -16,7 +16,8 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(guarded: &[(&ResourceServ
     let mut routes: Vec<Route<S>> = Vec::new();
     for (server, policies) in guarded {
         for policy in policies {
-            let Ok(requirement) = server.requirement((*policy).clone()) else { continue };
+            // As an operation: a tool's policy may read its arguments.
+            let Ok(requirement) = server.operation((*policy).clone(), "metadata", |wanted| wanted) else { continue };
             for path in requirement.resources().filter_map(|indicator| server.metadata_path(indicator)) {
                 if routes.iter().all(|route| route.path != path) {
                     routes.push(route(server, path.to_owned()));

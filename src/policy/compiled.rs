@@ -117,9 +117,13 @@ impl CompiledPolicy {
     /// The path parameters that every route with this policy must have.
     #[cfg(feature = "axum")]
     pub(crate) fn path_parameters(&self) -> impl Iterator<Item = &str> {
+        self.sources().filter_map(RequestSource::path_parameter)
+    }
+
+    /// Where it reads what the request is about, its shadow too.
+    fn sources(&self) -> impl Iterator<Item = &RequestSource> {
         let clauses = self.clauses.iter().chain(self.shadow().into_iter().flat_map(|shadow| &shadow.clauses));
-        let sources = clauses.flat_map(|compiled| sources(&compiled.clause));
-        sources.filter_map(RequestSource::path_parameter)
+        clauses.flat_map(|compiled| sources(&compiled.clause))
     }
 
     /// What a token should hold, by the first clause: a client that has none asks for it.
@@ -155,7 +159,7 @@ impl CompiledPolicy {
 
     /// The arguments of a tool that it reads.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.clauses.iter().flat_map(|compiled| sources(&compiled.clause)).filter_map(RequestSource::argument)
+        self.sources().filter_map(RequestSource::argument)
     }
 
     /// Whether a decision point is asked.

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use orgate::engine::{Grant, Observer, Outcome, Record};
 use orgate::logto::LogtoManagement;
 use orgate::mcp::{RequestBody, Tools};
-use orgate::policy::{argument, header, machine, optional, organization, resource, user};
+use orgate::policy::{argument, header, machine, optional, organization, resource, resource_at, user};
 use orgate::respond::Metadata;
 use orgate::testing::{RoleType, TestIssuer, TestTenant, TokenRequest};
 use orgate::{Guard, Issuer, Policy, ResourceServer};
@@ -227,6 +227,9 @@ fn what_cannot_be_right_is_found_at_startup() {
         (full().tool("x", scoped("a b")), "\"a b\""),
         (Tools::new(within()), "argument(\"org\")"),
         (full().prompt("x", within()), "only tools have arguments"),
+        (Tools::new(scoped("a").shadow(within())), "argument(\"org\")"),
+        (full().prompt("x", scoped("a").shadow(within())), "only tools have arguments"),
+        (full().tool("x", scoped("a").shadow(within())).dangerous_trust_headers(), "dangerous_trust_headers"),
         (full().tool("x", within()).dangerous_trust_headers(), "dangerous_trust_headers"),
         (full().any_tool(within()).dangerous_trust_headers(), "dangerous_trust_headers"),
         (full().tool("x", resource().in_organization(argument(""))), "argument(\"\")"),
@@ -243,6 +246,22 @@ fn what_cannot_be_right_is_found_at_startup() {
     let elsewhere: Guard = server.guard().get("/orders", async || "", within());
     assert!(elsewhere.into_router().unwrap_err().to_string().contains("tool of an MCP server"));
     assert!(server.require(within()).is_err());
+    assert!(server.require(scoped("a").shadow(within())).is_err());
+}
+
+#[test]
+fn tool_that_reads_an_argument_has_its_metadata_document() {
+    const OTHER: &str = "https://api.example.com/orders";
+    let builder = ResourceServer::builder("https://tenant.logto.app/oidc", API).resource(OTHER);
+    let server = builder.metadata(Metadata::new()).build().unwrap();
+    let by_header = Tools::new(resource_at(API)).tool("x", resource_at(OTHER).in_organization(header("org")));
+    let by_argument = Tools::new(resource_at(API)).tool("x", resource_at(OTHER).in_organization(argument("org")));
+    for tools in [by_header, by_argument] {
+        let guard: Guard = server.guard().mcp("/mcp", passes(), tools);
+        let rows = guard.routes();
+        let path = Some("/.well-known/oauth-protected-resource/orders");
+        assert!(rows.iter().any(|row| row.path.as_deref() == path), "{guard}");
+    }
 }
 
 /// The outcome, the route and the operation.
