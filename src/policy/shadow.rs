@@ -20,7 +20,9 @@ impl Policy {
     /// says is in the record of the decision ([`Record::shadow`](crate::engine::Record::shadow)), with whether the two agree,
     /// and is counted ([`ResourceServer::shadow_counts`](crate::ResourceServer::shadow_counts)).
     ///
-    /// - It changes no response. A panic in a check that only the shadow has is caught.
+    /// - It changes no response. A panic in a check that only the shadow has is caught. The exception is a tool of an MCP server
+    ///   whose shadow reads an [`argument`](crate::policy::argument): a call with arguments that can be read in two ways is
+    ///   rejected.
     /// - A check or closure that both policies have runs once for a request.
     /// - It uses no proof of possession, and takes no step in the conversation with a client about its permissions.
     /// - What it needs beside the evidence, permissions of the subject or decisions, it fetches for itself, and a request waits
