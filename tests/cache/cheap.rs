@@ -65,7 +65,7 @@ async fn an_unknown_kid_is_not_looked_up_for_what_has_expired() {
     }
     assert_eq!(issuer.requests(Endpoint::All), fetched);
     let fresh = issuer.resource_token(API).signed_with_unknown_key();
-    assert!(api.get(fresh.mint()).await.is_401("refresh"));
+    assert!(api.get(fresh.mint()).await.is_401("retry"));
     assert_eq!(issuer.requests(Endpoint::Keys), 2, "the budget was not touched");
 }
 

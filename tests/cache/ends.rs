@@ -22,7 +22,7 @@ async fn a_rotation_that_drops_the_key() {
     assert!(api.get(&token).await.is_ok(), "nobody has looked yet");
     api.server.issuer("issuer").unwrap().refresh_keys().await.unwrap();
     for _ in 0..3 {
-        assert!(api.get(&token).await.is_401("refresh"), "looked up again, or no longer");
+        assert!(api.get(&token).await.is_401("retry"), "looked up again, or no longer");
     }
     assert!(api.get(issuer.resource_token(API).mint()).await.is_ok());
 }

@@ -79,7 +79,7 @@ impl Answer {
     /// 401, `invalid_token`, and what to do about it.
     pub(crate) fn is_401(&self, remediation: &str) -> bool {
         let invalid = self.challenge.as_deref().is_some_and(|value| value.contains(r#"error="invalid_token""#));
-        self.status == 401 && invalid && !self.says_when && self.remediation == remediation
+        self.status == 401 && invalid && self.says_when == (remediation == "retry") && self.remediation == remediation
     }
 
     pub(crate) fn is_503(&self) -> bool {
