@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
 use orgate::audit::{Directory as _, Tenant, TenantFile, Wanted};
+use orgate::future::BoxFuture;
+use orgate::http::{Fetch, FetchError, HttpClient};
 use orgate::logto::LogtoManagement;
 use orgate::testing::{Endpoint, Fault, RoleType, TestClock, TestTenant};
 
@@ -118,6 +122,46 @@ async fn source_that_fails_in_the_middle_is_an_error() {
             assert!(error.contains("GET /api/"), "{endpoint:?} {fault:?}: {error}");
             assert!(guard().audit(&source).with_members().await.is_ok(), "{endpoint:?}: the next reading is whole");
         }
+    }
+}
+
+/// Passes requests on, and takes one member out of the lists at one path.
+struct Shortening {
+    client: reqwest::Client,
+    path: &'static str,
+}
+
+impl Fetch for Shortening {
+    fn fetch(&self, request: Request<Bytes>, _: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
+        let is_meant = request.uri().path().ends_with(self.path);
+        let sent = self.client.execute(request.try_into().unwrap());
+        Box::pin(async move {
+            let answer = sent.await.map_err(FetchError::new)?;
+            let mut response = Response::builder().status(answer.status());
+            response.headers_mut().unwrap().extend(answer.headers().clone());
+            let mut body = answer.bytes().await.map_err(FetchError::new)?;
+            if let Some(members) = is_meant.then(|| serde_json::from_slice::<Vec<serde_json::Value>>(&body).unwrap()) {
+                body = serde_json::to_vec(&members[1..]).unwrap().into();
+            }
+            response.headers_mut().unwrap().remove(http::header::CONTENT_LENGTH);
+            Ok(response.body(body).unwrap())
+        })
+    }
+}
+
+#[tokio::test]
+async fn list_with_a_member_less_than_it_says_is_an_error() {
+    let tenant = tenant().await;
+    tenant.add_user("alice");
+    tenant.give_role("alice", "support");
+    tenant.add_member("acme", "alice");
+    let (id, secret) = tenant.management_client();
+    for path in ["/api/roles", "/scopes", "/api/organization-roles", "/api/resources", "/api/organizations", "/users"] {
+        let fetch = Shortening { client: reqwest::Client::builder().no_proxy().build().unwrap(), path };
+        let source = LogtoManagement::builder(tenant.origin(), &id, &secret).http_client(HttpClient::custom(fetch));
+        let source = source.calls_per_10_seconds(100_000).clock(tenant.issuer().clock()).build().unwrap();
+        let error = guard().audit(&source).with_members().await.expect_err(path).to_string();
+        assert!(error.contains("is not whole"), "{path}: {error}");
     }
 }
 
