@@ -241,6 +241,18 @@ async fn route_that_only_several_roles_open_is_found_with_the_smallest_sets() {
 }
 
 #[tokio::test]
+async fn set_with_a_role_that_opens_the_route_alone_is_not_listed() {
+    let policy = resource().and(all_of(["read:orders", "approve:orders"])).or(resource().scope("write:orders"));
+    let audit = guard().get("/a", handler, policy).audit(&tenant().await).await.unwrap();
+    let report = audit.report();
+    assert_eq!(cell(&audit, "GET /a", RoleLevel::Organization, "admin"), "yes");
+    let sets = report.routes[0].combinations.iter();
+    let sets: Vec<Vec<String>> =
+        sets.map(|set| set.roles.iter().map(|role| report.roles[*role].label()).collect()).collect();
+    assert_eq!(sets, [["support", "org auditor"]], "and not admin with auditor");
+}
+
+#[tokio::test]
 async fn roles_that_need_no_condition_together_are_listed_although_each_opens_the_route_under_one() {
     let both = resource().and(all_of(["write:orders", "approve:orders"]));
     let guard = guard().get("/a", handler, resource().and(orgate::policy::client(["web"])).or(both));
