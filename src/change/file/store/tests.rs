@@ -50,7 +50,7 @@ fn process_killed_at_any_byte_of_a_write_loses_that_write_only() {
     let path = directory.settings().path;
     let (mut store, _) = directory.open();
     store.append(&line(2, "a")).unwrap();
-    let kept = store.end as usize;
+    let kept = usize::try_from(store.end).unwrap();
     store.append(&[line(4, "b"), line(6, "a")].concat()).unwrap();
     drop(store);
     let whole = fs::read(&path).unwrap();
@@ -89,7 +89,7 @@ fn damage_that_rewriting_finds_is_kept_beside_too() {
     let directory = Directory::new("rotten");
     let settings = directory.settings();
     let (mut store, _) = directory.open();
-    let text = "k".repeat(WORTH_REWRITING as usize);
+    let text = "k".repeat(usize::try_from(WORTH_REWRITING).unwrap());
     (1..4).for_each(|rank| store.append(&line(rank, &format!("{text}{rank}"))).unwrap());
     let mut bytes = fs::read(&settings.path).unwrap();
     bytes[HEADER.len() + 30] ^= 1;
