@@ -41,6 +41,13 @@ impl Lines {
         }
     }
 
+    /// The first line that has this status, once there is one.
+    pub(crate) fn with_status(&self, status: u16) -> Option<Value> {
+        let whole = |line: &str| serde_json::from_str::<Value>(line).ok();
+        let text = self.text();
+        text.lines().filter_map(whole).find(|line| line["status"] == status).map(normalized)
+    }
+
     /// Waits for so many lines, and takes them: whole, but for times and the issuer's address.
     pub(crate) async fn take(&self, count: usize) -> Vec<Value> {
         self.wait_for(count).await;

@@ -156,6 +156,12 @@ async fn rows() -> Vec<(&'static str, Value)> {
     issuer.clock().advance(Duration::from_secs(61));
     let old = issuer.clock().now().unix.saturating_sub(Duration::from_secs(120));
     row!("a key that is not in the set", "/products", Some(stranger.clone().issued_at(old).mint()));
+    issuer.clock().advance(Duration::from_secs(61));
+    row!(
+        "a new token of a key that is not in the set",
+        "/products",
+        Some(rows.token().signed_with_unknown_key().mint())
+    );
     for _ in 0..3 {
         issuer.rotate_without_overlap();
         let strange = rows.token().signed_with_unknown_key().mint();
@@ -175,12 +181,44 @@ async fn outages() -> Vec<(&'static str, Value)> {
     table
 }
 
+/// More signatures are to be checked at a time than may be, and nobody may wait.
+async fn crowd() -> Vec<(&'static str, Value)> {
+    let lines = Lines::default();
+    let log = lines.log();
+    let api = Api::configured(|builder| {
+        builder.observer(log).max_concurrent_verifications(1).verification_queue(0, Duration::ZERO)
+    })
+    .await;
+    api.server.ready().await.unwrap();
+    let requirement = api.server.requirement(resource().scope("read")).unwrap();
+    // Not kept, so that each request checks its signature.
+    let forged = api.issuer.resource_token(RESOURCE).client("web").scope("read").forged().mint();
+    let clients = (0..4).map(|_| {
+        let (requirement, forged, lines) = (requirement.clone(), forged.clone(), lines.clone());
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            loop {
+                for _ in 0..100 {
+                    let (mut parts, ()) = request("GET", "/products", Some(&forged)).map(drop).into_parts();
+                    runtime.block_on(requirement.authorize(&mut parts)).unwrap_err();
+                }
+                if let Some(line) = lines.with_status(503) {
+                    return line;
+                }
+            }
+        })
+    });
+    let found = futures_util::future::try_join_all(clients).await.unwrap();
+    found.into_iter().take(1).map(|line| ("no permit in time", line)).collect()
+}
+
 #[tokio::test]
 async fn each_row_of_the_table_of_responses_has_its_whole_record() {
     let table: Vec<Value> = rows()
         .await
         .into_iter()
         .chain(outages().await)
+        .chain(crowd().await)
         .map(|(row, record)| json!({ "row": row, "record": record }))
         .collect();
     crate::lines::is_as_written(&table, include_str!("rows.json"));
