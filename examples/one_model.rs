@@ -40,17 +40,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let api = format!("http://{}", listener.local_addr()?);
     let token = issuer.organization_resource_token(API, "acme").scope("read:orders").mint();
     for (what_it_shows, arguments) in [
-        ("200", format!("{api}/orgs/acme/orders -H 'Authorization: Bearer {token}'")),
+        (
+            "200: the token holds the scope of the route",
+            format!("{api}/orgs/acme/orders -H 'Authorization: Bearer {token}'"),
+        ),
         (
             "403: the token is for another organization",
             format!("{api}/orgs/globex/orders -H 'Authorization: Bearer {token}'"),
         ),
         ("403: a scope is missing", format!("-X POST {api}/orgs/acme/orders -H 'Authorization: Bearer {token}'")),
         ("401: no token", format!("{api}/orgs/acme/orders")),
-        (
-            "404 and 405, of axum's router, in the same shape",
-            format!("{api}/nowhere; curl -i -X DELETE {api}/orgs/acme/orders"),
-        ),
+        ("404: no such route, in the same shape", format!("{api}/nowhere")),
+        ("405: no such method, in the same shape", format!("-X DELETE {api}/orgs/acme/orders")),
     ] {
         println!("# {what_it_shows}\ncurl -i {arguments}\n");
     }
