@@ -13,7 +13,7 @@ use orgate::{Issuer, ResourceServer};
 
 const API: &str = "https://api.example.com";
 
-/// Knows who holds what now: here, nobody may write.
+/// Says what a subject holds now: here, no subject may write.
 struct ReadOnly;
 
 impl PermissionSource for ReadOnly {

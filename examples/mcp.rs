@@ -58,7 +58,7 @@ impl Orders {
         "deleted".to_owned()
     }
 
-    #[tool(description = "Has no policy, so that nobody can call it")]
+    #[tool(description = "Has no policy, so every call is rejected")]
     async fn forgotten(&self) -> String {
         "called".to_owned()
     }

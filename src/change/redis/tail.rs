@@ -63,7 +63,7 @@ impl Link {
         }
     }
 
-    /// Tells if this replica has become current. An error if nobody is told any more.
+    /// Sends `Current` if this replica has become current. An error if the receiver is gone.
     pub(super) async fn settle(&self, updates: &Sender<Update>) -> Result<(), ()> {
         let settled = lock(&self.standing).settle();
         if let Some(as_of) = settled {

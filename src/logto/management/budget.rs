@@ -120,7 +120,7 @@ impl Budget {
         WINDOW.saturating_mul(windows.saturating_add(1))
     }
 
-    /// How many calls nobody has begun or was granted; none while the tenant wants no more.
+    /// How many calls are neither begun nor granted; zero while the tenant asks for a pause.
     pub(super) fn left(&mut self, now: Duration) -> usize {
         self.forget(now);
         let left = self.most.saturating_sub(self.begun.len() + self.granted);

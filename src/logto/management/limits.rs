@@ -257,7 +257,7 @@ mod tests {
         let limits = Arc::new(Limits::new(16, 6, None, Arc::new(Still)));
         let snapshot = limits.admit(3).await.unwrap();
         let reserved: Vec<_> = (0..10).map_while(|_| snapshot.reserve(Need::Missing)).collect();
-        // Two of those foreseen, and the three that nobody has.
+        // Two of those foreseen, and the three that are neither begun nor granted.
         assert_eq!(reserved.len(), 5);
         assert!(snapshot.foreseen().is_some() && snapshot.foreseen().is_none());
         drop((snapshot, reserved));
