@@ -76,7 +76,7 @@ fn directory(gateway: &Gateway, args: &AuditArgs) -> Result<Source, Box<dyn Erro
         let found = if tables.is_empty() { "no issuer has" } else { "several issuers have" };
         return Err(format!("{found} [issuer.logto_management]: say --issuer NAME, or --tenant FILE").into());
     };
-    let management = compile::management(table)?.ok_or("no [issuer.logto_management]")?;
+    let management = compile::management(table, None)?.ok_or("no [issuer.logto_management]")?;
     Ok((Some(compile::issuer_name(table).to_owned()), Box::new(management)))
 }
 

@@ -18,7 +18,7 @@ use orgate::testing::TestIssuer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::compile::compile;
+use crate::compile::{Purpose, compile};
 use crate::config;
 use crate::face::Current;
 use crate::gateway::Face;
@@ -36,7 +36,7 @@ pub(crate) async fn run(port: u16) -> io::Result<()> {
     let path = folder.join("gateway.toml");
     let text = configuration(port, issuer.url(), orders, profile);
     fs::write(&path, &text)?;
-    let gateway = config::load(&path).and_then(|loaded| compile(loaded, None)).map_err(io::Error::other);
+    let gateway = config::load(&path).and_then(|loaded| compile(loaded, Purpose::Serve)).map_err(io::Error::other);
     fs::remove_dir_all(&folder)?;
     let current: Current = Arc::new(ArcSwap::from_pointee(gateway?));
     let (stop, stopped) = watch::channel(false);

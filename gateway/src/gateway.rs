@@ -3,12 +3,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use http::uri::{Authority, Scheme};
 use orgate::ResourceServer;
 use orgate::engine::Requirement;
-use orgate::observe::JsonLines;
-use orgate::permit::PermitBridge;
 
+use crate::compile::Lasting;
 use crate::config::{Address, File};
 use crate::identity::{AssertionKey, Names};
 use crate::net::ServeSettings;
@@ -21,9 +21,9 @@ pub(crate) struct Gateway {
     pub(crate) routes: Table<Route>,
     pub(crate) identity: Identity,
     pub(crate) forward_auth: Option<(Preset, String)>,
+    pub(crate) certificate_header: Option<HeaderName>,
     pub(crate) webhooks: Option<axum::Router>,
-    pub(crate) bridge: Option<PermitBridge>,
-    pub(crate) decisions: Option<JsonLines>,
+    pub(crate) lasting: Lasting,
     pub(crate) tls: Option<Arc<tokio_rustls::rustls::ServerConfig>>,
     pub(crate) listen: BTreeMap<Face, Address>,
     pub(crate) serve: ServeSettings,

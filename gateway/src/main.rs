@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod compile;
 mod config;
+mod decisions;
 mod demo;
 mod explain;
 mod face;
@@ -18,6 +19,7 @@ mod reload;
 mod request;
 mod routes;
 mod serve;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,7 @@ use clap::Parser as _;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Config};
+use crate::compile::Purpose;
 use crate::gateway::Gateway;
 use crate::routes::Format;
 
@@ -47,8 +50,9 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Serve(Config { config }) => {
             let loaded = config::load(&config)?;
             log::start(compile::log_format(&loaded)?);
+            telemetry::start();
             let read = loaded.read.clone();
-            let gateway = compile::compile(loaded, None)?;
+            let gateway = compile::compile(loaded, Purpose::Serve)?;
             for warning in &gateway.warnings {
                 tracing::warn!(target: "orgate", "{warning}");
             }
@@ -86,5 +90,5 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
 
 /// Reads and compiles a file; everything but serving.
 fn read(path: &Path) -> Result<Gateway, Box<dyn Error>> {
-    Ok(compile::compile(config::load(path)?, None)?)
+    Ok(compile::compile(config::load(path)?, Purpose::Inspect)?)
 }

@@ -9,10 +9,10 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::compile::compile;
+use crate::compile::{Purpose, compile};
 use crate::config::{self, Fault};
 use crate::face::Current;
-use crate::serve;
+use crate::{serve, telemetry};
 
 /// How long files must have been still: a certificate and its key are written one after the other.
 const STILL: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ pub(crate) async fn watch(path: PathBuf, current: Current, mut read: Vec<PathBuf
         // Files are read on another thread, so that a slow disk holds up no request.
         let (file, before) = (path.clone(), current.load_full());
         let loaded = tokio::task::spawn_blocking(move || load(&file, &before)).await;
+        telemetry::reloaded(matches!(loaded, Ok(Ok(_))));
         match loaded {
             Ok(Ok((gateway, files))) => {
                 current.store(gateway.into());
@@ -53,7 +54,7 @@ pub(crate) async fn watch(path: PathBuf, current: Current, mut read: Vec<PathBuf
 fn load(path: &Path, before: &crate::gateway::Gateway) -> Result<(crate::gateway::Gateway, Vec<PathBuf>), Fault> {
     let loaded = config::load(path)?;
     let read = loaded.read.clone();
-    let gateway = compile(loaded, Some(before))?;
+    let gateway = compile(loaded, Purpose::Replace(before))?;
     for warning in &gateway.warnings {
         tracing::warn!(target: "orgate", "{warning}");
     }

@@ -18,7 +18,7 @@ use crate::face::proxy::{Client, Proxy};
 use crate::face::webhooks::Webhooks;
 use crate::gateway::{Face, Gateway};
 use crate::net::{Listener, serve};
-use crate::reload;
+use crate::{reload, telemetry};
 
 /// Serves every face until the process is told to stop, then lets requests in flight end.
 ///
@@ -31,9 +31,19 @@ pub(crate) async fn run(path: PathBuf, gateway: Gateway, read: Vec<PathBuf>) -> 
     let current: Current = Arc::new(ArcSwap::from_pointee(gateway));
     let Started { mut faces, .. } = start(&current, &stopped).await?;
     let reloads = tokio::spawn(reload::watch(path, current.clone(), read));
-    if let Some(bridge) = current.load().bridge.clone() {
+    let gateway = current.load_full();
+    if let Some(bridge) = gateway.lasting.bridge.clone() {
         tokio::spawn(bridge.work());
     }
+    tokio::spawn(telemetry::upkeep());
+    // The first requests find keys, and what the log of changes holds.
+    let warm_up = gateway.server.ready();
+    tokio::spawn(async move {
+        if let Err(error) = warm_up.await {
+            tracing::warn!(target: "orgate", %error, "not ready yet");
+        }
+    });
+    drop(gateway);
     notify(&[NotifyState::Ready]);
     tracing::info!(target: "orgate", "serving");
     tokio::select! {
@@ -50,6 +60,13 @@ pub(crate) async fn run(path: PathBuf, gateway: Gateway, read: Vec<PathBuf>) -> 
     reloads.abort();
     _ = stop.send(true);
     while faces.join_next().await.is_some() {}
+    let (kept, within) = {
+        let gateway = current.load();
+        (gateway.server.changes_kept(), gateway.serve.drain)
+    };
+    if tokio::time::timeout(within, kept).await.is_err() {
+        tracing::error!(target: "orgate", "changes were not kept at the end of the drain time");
+    }
     Ok(())
 }
 

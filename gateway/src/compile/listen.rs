@@ -1,16 +1,13 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
+use http::HeaderName;
+use http::header::{AUTHORIZATION, HOST};
 
 use crate::config::{Address, Fault, File, Source};
 use crate::gateway::Face;
 use crate::net::ServeSettings;
-use crate::request::Preset;
+use crate::request::{Preset, is_steering};
 
 const LARGEST_HEADER: usize = 64 * 1024;
 const CONNECTIONS: usize = 10_000;
@@ -88,23 +85,14 @@ pub(super) fn serve_settings(source: &Source, file: &File) -> Result<ServeSettin
     })
 }
 
-pub(super) fn tls(source: &Source, file: &File) -> Result<Option<Arc<ServerConfig>>, Fault> {
-    let Some(table) = &file.tls else { return Ok(None) };
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(table.cert.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|_| source.fault_of(table.cert.span(), "expected certificates in PEM"))?;
-    let key = PrivateKeyDer::from_pem_slice(table.key.expose().as_bytes())
-        .map_err(|_| source.fault_at(table.key.span(), "expected a private key in PEM"))?;
-    if let Some(text) = &table.client_ca {
-        source.word(text, &[("none", ())])?;
-    }
-    let with_key = |builder: ConfigBuilder<ServerConfig, WantsVerifier>| {
-        builder.with_no_client_auth().with_single_cert(certificates, key)
+/// Returns the header in which a proxy that asks tells the certificate of its client.
+pub(super) fn certificate_header(source: &Source, file: &File) -> Result<Option<HeaderName>, Fault> {
+    let Some(text) = file.forward_auth.as_ref().and_then(|table| table.client_certificate_header.as_ref()) else {
+        return Ok(None);
     };
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(with_key);
-    let mut config = config.map_err(|error| source.fault_of(table.cert.span(), error.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Some(Arc::new(config)))
+    let name: HeaderName = source.read(text)?;
+    if name == AUTHORIZATION || name == HOST || name.as_str().starts_with("x-forwarded-") || is_steering(&name) {
+        return Err(source.fault_of(text.span(), "this header has a meaning of its own"));
+    }
+    Ok(Some(name))
 }

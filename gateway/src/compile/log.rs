@@ -24,8 +24,8 @@ enum Form {
     Plain,
 }
 
-/// Opens the log of decisions.
-pub(super) fn decisions(source: &Source, file: &File) -> Result<Option<JsonLines>, Fault> {
+/// Checks the settings of the log of decisions, and opens it if it is to be written.
+pub(super) fn decisions(source: &Source, file: &File, opens: bool) -> Result<Option<JsonLines>, Fault> {
     let log = &file.log;
     let Some(to) = &log.decisions else { return Ok(None) };
     let form = match &log.subject {
@@ -40,6 +40,9 @@ pub(super) fn decisions(source: &Source, file: &File) -> Result<Option<JsonLines
         }
         (Form::Hash, None) => return Err(source.fault_of(to.span(), "`subject = \"hash\"` needs a `subject_key`")),
     };
+    if !opens {
+        return Ok(None);
+    }
     let builder = JsonLines::builder().subject(form);
     if to.as_str() == "stdout" {
         return Ok(Some(builder.stdout()));

@@ -1,34 +1,45 @@
 use orgate::authzen::AuthZen;
+use orgate::change::redis::Redis;
 use orgate::decision::Decider;
-use orgate::observe::JsonLines;
 use orgate::permit::Permit;
 use orgate::server::Builder;
 use orgate::{ConfigError, ResourceServer};
 
+use super::Lasting;
+use super::binding::bindings;
 use super::issuer::{issuer, name};
-use crate::config::{DecisionPoint, Fault, File, Issuer as IssuerTable, Secret, Source};
+use crate::config::{Api, DecisionPoint, Fault, File, Issuer as IssuerTable, Secret, Source};
 use crate::gateway::Gateway;
 
-/// Makes the resource server.
+/// Makes the resource server. Unless it `opens` what lasts, it is good for looking at alone.
 pub(super) fn server(
     source: &Source,
     file: &File,
-    decisions: Option<&JsonLines>,
+    lasting: &Lasting,
+    opens: bool,
     adapt: impl Fn(Builder) -> Builder,
 ) -> Result<ResourceServer, Fault> {
     // Each issuer by itself, so that a fault names its line.
     for table in &file.issuer {
-        let built = builder(source, file, std::slice::from_ref(table))?.build();
+        let built = builder(source, file, std::slice::from_ref(table), None)?.build();
         built.map_err(|error| source.fault_at(table.url.span(), error.to_string()))?;
     }
-    let mut builder = builder(source, file, &file.issuer)?;
+    let redis = lasting.redis.as_ref().filter(|_| opens);
+    let builder = builder(source, file, &file.issuer, redis)?;
+    let mut builder = bindings(source, file, builder, redis)?;
     if let Some(point) = &file.decision_point {
         let decider = decision_point(source, point)?;
         let decider = decider.map_err(|error| source.fault_at(point.url.span(), error.to_string()))?;
         builder = builder.decision_point(decider);
     }
-    if let Some(decisions) = decisions {
-        builder = builder.observer(decisions.clone());
+    if opens {
+        builder = builder.observer(lasting.decisions.clone()).metrics();
+        if let Some(redis) = redis {
+            builder = builder.change_log(redis.clone());
+        }
+        if let Some(changes) = &lasting.file {
+            builder = builder.change_file(changes.clone());
+        }
     }
     adapt(builder).build().map_err(|error| source.fault_at(file.api.resource.span(), error.to_string()))
 }
@@ -36,16 +47,16 @@ pub(super) fn server(
 /// Brings the issuers of a server that serves to what the file says now. What is known about the others stays: keys,
 /// verified tokens, revocations.
 pub(super) fn update(source: &Source, file: &File, before: &Gateway) -> Result<(), Fault> {
-    let (server, old) = (&before.server, &before.file.issuer);
+    let (server, old, redis) = (&before.server, &before.file.issuer, before.lasting.redis.as_ref());
     for table in &file.issuer {
         let changed = match old.iter().find(|old| old.url == table.url) {
             Some(old) if old == table => continue,
             Some(old) => server
                 .issuer(name(old))
                 .map_err(|error| error.to_string())
-                .and_then(|handle| Ok(handle.update(issuer(source, table).map_err(|fault| fault.to_string())?)))
+                .and_then(|handle| Ok(handle.update(issuer(source, table, redis).map_err(|fault| fault.to_string())?)))
                 .and_then(|updated| updated.map_err(|error| error.to_string())),
-            None => server.add_issuer(issuer(source, table)?).map(drop).map_err(|error| error.to_string()),
+            None => server.add_issuer(issuer(source, table, redis)?).map(drop).map_err(|error| error.to_string()),
         };
         changed.map_err(|message| source.fault_at(table.url.span(), message))?;
     }
@@ -58,9 +69,9 @@ pub(super) fn update(source: &Source, file: &File, before: &Gateway) -> Result<(
     Ok(())
 }
 
-fn builder(source: &Source, file: &File, issuers: &[IssuerTable]) -> Result<Builder, Fault> {
+fn builder(source: &Source, file: &File, issuers: &[IssuerTable], redis: Option<&Redis>) -> Result<Builder, Fault> {
     let api = &file.api;
-    let mut entries = issuers.iter().map(|table| issuer(source, table));
+    let mut entries = issuers.iter().map(|table| issuer(source, table, redis));
     let first = entries.next().ok_or_else(|| source.fault("expected at least one [[issuer]]"))??;
     let mut builder = ResourceServer::builder(first, api.resource.as_str());
     for entry in entries {
@@ -93,10 +104,39 @@ fn builder(source: &Source, file: &File, issuers: &[IssuerTable]) -> Result<Buil
     if let Some((length, wait)) = &api.verification_queue {
         builder = builder.verification_queue(*length, source.duration(wait)?);
     }
-    if api.dangerous_allow_http {
-        builder = builder.dangerous_allow_http();
+    limits(source, api, builder)
+}
+
+/// Sets what bounds waits and memory, and the switches.
+fn limits(source: &Source, api: &Api, mut builder: Builder) -> Result<Builder, Fault> {
+    if let Some(text) = &api.max_wait {
+        builder = builder.max_wait(source.duration(text)?);
     }
-    Ok(builder)
+    if let Some(text) = &api.shadow_wait {
+        builder = builder.shadow_wait(source.duration(text)?);
+    }
+    if let Some(most) = api.live_permissions {
+        builder = builder.live_permissions(most);
+    }
+    if let Some(text) = &api.max_token_life {
+        builder = builder.max_token_life(source.duration(text)?);
+    }
+    if let Some(most) = api.max_revocations {
+        builder = builder.max_revocations(most);
+    }
+    if let Some(most) = api.max_suspensions {
+        builder = builder.max_suspensions(most);
+    }
+    if let Some(most) = api.max_issuers {
+        builder = builder.max_issuers(most);
+    }
+    if api.disable_grpc_responses {
+        builder = builder.disable_grpc_responses();
+    }
+    if api.disable_trace_context {
+        builder = builder.disable_trace_context();
+    }
+    Ok(if api.dangerous_allow_http { builder.dangerous_allow_http() } else { builder })
 }
 
 fn decision_point(source: &Source, table: &DecisionPoint) -> Result<Result<Decider, ConfigError>, Fault> {

@@ -33,7 +33,7 @@ fn compiled(text: &str) -> Result<Gateway, String> {
     let path = folder.path().join("gateway.toml");
     std::fs::write(&path, text).unwrap();
     let fault = |fault: Fault| fault.to_string().replace(&folder.path().display().to_string(), "");
-    load(&path).and_then(|loaded| compile(loaded, None)).map_err(fault)
+    load(&path).and_then(|loaded| compile(loaded, Purpose::Serve)).map_err(fault)
 }
 
 fn fault(text: &str) -> String {
@@ -58,7 +58,7 @@ fn routes_are_printed_as_they_are_judged() {
 #[test]
 fn whole_example_of_the_guide_compiles() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway.toml");
-    load(&example).and_then(|loaded| compile(loaded, None)).unwrap();
+    load(&example).and_then(|loaded| compile(loaded, Purpose::Serve)).unwrap();
 }
 
 /// Each fault by its place and a part of its message.
@@ -224,12 +224,12 @@ fn issuers_come_change_and_go_on_the_server_that_serves() {
     let before = compiled(BEGINNING).unwrap();
     let customers = before.server.issuer("customers").unwrap();
 
-    let two = compile(loaded(&format!("{BEGINNING}{staff}")), Some(&before)).unwrap();
+    let two = compile(loaded(&format!("{BEGINNING}{staff}")), Purpose::Replace(&before)).unwrap();
     assert!(before.server.issuer("staff").is_ok(), "the server before and the one after are the same");
     let renamed = BEGINNING.replace("customers", "clients");
-    let two = compile(loaded(&format!("{renamed}{staff}")), Some(&two)).unwrap();
+    let two = compile(loaded(&format!("{renamed}{staff}")), Purpose::Replace(&two)).unwrap();
     assert_eq!(customers.name().unwrap().to_string(), "clients");
-    compile(loaded(&renamed), Some(&two)).unwrap();
+    compile(loaded(&renamed), Purpose::Replace(&two)).unwrap();
     assert!(before.server.issuer("staff").is_err());
 }
 
@@ -238,7 +238,7 @@ fn faulty_file_changes_nothing_on_the_server_that_serves() {
     let before = compiled(BEGINNING).unwrap();
     let staff = "[[issuer]]\nname = \"staff\"\nurl = \"https://staff.logto.app/oidc\"\n\n";
     // Two issuers, and a policy that names none.
-    let error = compile(loaded(&format!("{BEGINNING}{staff}{ROUTE}")), Some(&before)).unwrap_err();
+    let error = compile(loaded(&format!("{BEGINNING}{staff}{ROUTE}")), Purpose::Replace(&before)).unwrap_err();
     assert!(error.to_string().contains("issued_by"), "{error}");
     assert!(before.server.issuer("staff").is_err());
 }
@@ -247,7 +247,7 @@ fn faulty_file_changes_nothing_on_the_server_that_serves() {
 fn setting_that_needs_a_restart_is_kept_and_named() {
     let before = compiled(BEGINNING).unwrap();
     let other = BEGINNING.replace("resource = \"https://api", "resource = \"https://other").replace(":8080", ":8081");
-    let after = compile(loaded(&other), Some(&before)).unwrap();
+    let after = compile(loaded(&other), Purpose::Replace(&before)).unwrap();
     assert_eq!(after.file.api, before.file.api);
     assert_eq!(after.listen, before.listen);
     let named: Vec<&str> = after.warnings.iter().filter_map(|warning| warning.split(' ').next()).collect();

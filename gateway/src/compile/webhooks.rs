@@ -10,7 +10,7 @@ use crate::config::{Fault, File, Secret, Source};
 pub(super) fn bridge(source: &Source, file: &File) -> Result<Option<PermitBridge>, Fault> {
     let Some(table) = &file.decision_point else { return Ok(None) };
     let Some(role) = &table.sync_role else { return Ok(None) };
-    if table.kind.as_str() != "permit" {
+    if !source.word(&table.kind, &[("permit", true), ("authzen", false)])? {
         return Err(source.fault_of(role.span(), "only a decision point of the kind permit learns about users"));
     }
     let bridge = permit(table).and_then(|permit| PermitBridge::builder(permit, role.as_str()).build());

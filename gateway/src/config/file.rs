@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Secret, Text};
+use super::{Dpop, Issuer, Secret, State, Text};
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +16,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) listen: Listen,
     pub(crate) forward_auth: Option<ForwardAuth>,
+    #[serde(default)]
+    pub(crate) ext_authz: ExtAuthz,
     pub(crate) tls: Option<Tls>,
     #[serde(default)]
     pub(crate) webhooks: Vec<Webhook>,
@@ -31,10 +33,14 @@ pub(crate) struct File {
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) log: Log,
+    pub(crate) dpop: Option<Dpop>,
+    pub(crate) state: Option<State>,
 }
 
+/// Keys beyond the first three carry the names of the library's settings.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "switches of a file")]
 pub(crate) struct Api {
     pub(crate) resource: Text,
     pub(crate) public_url: Text,
@@ -49,57 +55,21 @@ pub(crate) struct Api {
     pub(crate) token_cache_bytes: Option<u64>,
     pub(crate) max_concurrent_verifications: Option<usize>,
     pub(crate) verification_queue: Option<(usize, Text)>,
+    pub(crate) max_wait: Option<Text>,
+    pub(crate) shadow_wait: Option<Text>,
+    pub(crate) live_permissions: Option<u64>,
+    pub(crate) max_token_life: Option<Text>,
+    pub(crate) max_revocations: Option<usize>,
+    pub(crate) max_suspensions: Option<usize>,
+    pub(crate) max_issuers: Option<usize>,
+    #[serde(default)]
+    pub(crate) require_sender_constrained: bool,
+    #[serde(default)]
+    pub(crate) disable_grpc_responses: bool,
+    #[serde(default)]
+    pub(crate) disable_trace_context: bool,
     #[serde(default)]
     pub(crate) dangerous_allow_http: bool,
-}
-
-#[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Issuer {
-    pub(crate) name: Option<Text>,
-    pub(crate) url: Text,
-    #[serde(default)]
-    pub(crate) alias: Vec<Text>,
-    pub(crate) jwks_uri: Option<Text>,
-    pub(crate) jwks_json: Option<Text>,
-    pub(crate) algorithms: Option<Vec<Text>>,
-    pub(crate) default_rsa_algorithm: Option<Text>,
-    pub(crate) profile: Option<Text>,
-    #[serde(default)]
-    pub(crate) organization_tokens: bool,
-    pub(crate) organization_claim: Option<Text>,
-    pub(crate) scope_claim: Option<ScopeClaim>,
-    #[serde(default)]
-    pub(crate) resource: Vec<Text>,
-    pub(crate) logto_management: Option<LogtoManagement>,
-    pub(crate) introspection: Option<Introspection>,
-}
-
-#[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ScopeClaim {
-    pub(crate) name: Text,
-    /// Whether the scopes are an array of strings.
-    #[serde(default)]
-    pub(crate) array: bool,
-}
-
-#[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LogtoManagement {
-    pub(crate) endpoint: Text,
-    pub(crate) client_id: Text,
-    pub(crate) client_secret: Secret,
-    #[serde(default)]
-    pub(crate) self_hosted: bool,
-}
-
-#[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Introspection {
-    pub(crate) endpoint: Text,
-    pub(crate) client_id: Text,
-    pub(crate) client_secret: Secret,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -131,6 +101,16 @@ pub(crate) struct Listen {
 pub(crate) struct ForwardAuth {
     pub(crate) preset: Text,
     pub(crate) path: Option<Text>,
+    /// The header in which the proxy tells the client's certificate, as percent-encoded PEM.
+    pub(crate) client_certificate_header: Option<Text>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExtAuthz {
+    /// Whether Envoy tells the certificates of its clients (`include_peer_certificate`).
+    #[serde(default)]
+    pub(crate) client_certificates: bool,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]

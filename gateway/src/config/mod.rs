@@ -5,12 +5,16 @@ mod duration;
 mod expand;
 mod fault;
 mod file;
+mod issuer;
 mod load;
+mod state;
 mod text;
 
 pub(crate) use address::Address;
 pub(crate) use duration::parse_duration;
 pub(crate) use fault::{Fault, Source};
 pub(crate) use file::*;
+pub(crate) use issuer::*;
 pub(crate) use load::{Loaded, load};
+pub(crate) use state::*;
 pub(crate) use text::{Secret, Text};

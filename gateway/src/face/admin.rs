@@ -1,4 +1,6 @@
+use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -10,7 +12,10 @@ use crate::answer;
 use crate::gateway::Gateway;
 use crate::net::{Body, Connections, Peer, full};
 use crate::routes::Format;
+use crate::telemetry;
 
+/// Probers give up after a second by default.
+const PROBE: Duration = Duration::from_millis(900);
 const KEY_SET: &str = "/.well-known/jwks.json";
 
 /// Tells operators how the gateway is: nothing that a client needs.
@@ -28,6 +33,7 @@ impl Connections for Admin {
         match request.uri().path() {
             "/live" => text("live\n".to_owned()),
             "/ready" => ready(&gateway).await,
+            "/metrics" => metrics(&gateway),
             "/routes" => text(crate::routes::table(&gateway, Format::Text)),
             "/keys" => keys(&gateway),
             KEY_SET => key_set(&gateway),
@@ -47,14 +53,36 @@ impl Connections for KeySet {
     }
 }
 
+/// Answers with the state of the log of changes, whether or not it is what is missing.
 async fn ready(gateway: &Gateway) -> Response<Body> {
-    match gateway.server.ready().await {
-        Ok(()) => text("ready\n".to_owned()),
-        Err(error) => {
-            let mut response = text(format!("{error}\n"));
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response
-        }
+    let error = match tokio::time::timeout(PROBE, gateway.server.ready()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("not ready within {} ms", PROBE.as_millis())),
+    };
+    let mut body = error.as_deref().unwrap_or("ready").to_owned();
+    body.push('\n');
+    let logs = [("change log", gateway.server.change_log()), ("change file", gateway.server.change_file())];
+    for (name, status) in logs {
+        let Some(status) = status else { continue };
+        let state = if status.is_current { "current" } else { "behind" };
+        _ = write!(body, "{name}: {state}, {} pending, {} failures", status.pending, status.failures);
+        _ = match &status.error {
+            Some(error) => writeln!(body, ", last error: {error}"),
+            None => writeln!(body),
+        };
+    }
+    let mut response = text(body);
+    if error.is_some() {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+fn metrics(gateway: &Gateway) -> Response<Body> {
+    match telemetry::render(gateway) {
+        Some(text) => body(text, "text/plain; version=0.0.4; charset=utf-8"),
+        None => answer::no_route().map(full),
     }
 }
 

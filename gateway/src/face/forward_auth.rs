@@ -11,7 +11,7 @@ use crate::answer;
 use crate::gateway::Gateway;
 use crate::judge::refused;
 use crate::net::{Body, Connections, Peer, full};
-use crate::request::Original;
+use crate::request::{ClientCertificate, Original, Preset, RequestFault};
 
 /// NGINX drops the body of a rejection, and its configuration puts this in its place.
 const PROBLEM: HeaderName = HeaderName::from_static("x-auth-problem");
@@ -35,7 +35,7 @@ pub(crate) async fn decide(gateway: &Gateway, question: &Parts) -> Response<Byte
     if !preset.asks_at(path, question) {
         return answer::no_route();
     }
-    let mut request = match preset.read(path, question).and_then(Original::into_parts) {
+    let mut request = match read(gateway, *preset, path, question).and_then(Original::into_parts) {
         Ok(request) => request,
         Err(fault) => return rejection(refused(fault), preset.repeats_body()),
     };
@@ -50,6 +50,15 @@ pub(crate) async fn decide(gateway: &Gateway, question: &Parts) -> Response<Byte
         }
         Err(response) => rejection(response, preset.repeats_body()),
     }
+}
+
+fn read(gateway: &Gateway, preset: Preset, path: &str, question: &Parts) -> Result<Original, RequestFault> {
+    let mut original = preset.read(path, question)?;
+    if let Some(name) = &gateway.certificate_header {
+        original.certificate = ClientCertificate::of_header(&original.headers, name)?;
+        original.headers.remove(name);
+    }
+    Ok(original)
 }
 
 fn rejection(mut response: Response<Bytes>, repeats_body: bool) -> Response<Bytes> {

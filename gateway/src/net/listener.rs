@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::Address;
+use crate::request::ClientCertificate;
 
 /// A socket that connections are taken from.
 pub(crate) enum Listener {
@@ -15,9 +16,14 @@ pub(crate) enum Listener {
     Unix(UnixListener),
 }
 
-/// Who is at the other end; a Unix socket does not tell.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) Option<IpAddr>);
+/// Who is at the other end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Peer {
+    /// A Unix socket has none.
+    pub(crate) address: Option<IpAddr>,
+    /// What the client showed in the TLS handshake, with the proof that it holds the key.
+    pub(crate) certificate: Option<ClientCertificate>,
+}
 
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -48,11 +54,11 @@ impl Listener {
                 let (stream, address) = listener.accept().await?;
                 // Small answers must not wait for acknowledgements; without it they are only slower.
                 _ = stream.set_nodelay(true);
-                Ok((Box::new(stream), Peer(Some(address.ip().to_canonical()))))
+                Ok((Box::new(stream), Peer { address: Some(address.ip().to_canonical()), certificate: None }))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Box::new(stream), Peer(None)))
+                Ok((Box::new(stream), Peer::default()))
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Sockets, connections and bodies: what every face stands on.
 
+mod any_certificate;
 mod body;
 mod listener;
 mod serve;
 
+pub(crate) use any_certificate::AnyCertificate;
 pub(crate) use body::{Body, BoxError, empty, full};
 pub(crate) use listener::{Listener, Peer};
 pub(crate) use serve::{Connections, ServeSettings, serve};

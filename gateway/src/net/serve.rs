@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::listener::Stream;
 use super::{Body, Listener, Peer};
+use crate::request::ClientCertificate;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -71,9 +72,10 @@ pub(crate) async fn serve<C: Connections>(
         let (face, builder, watcher) = (face.clone(), builder.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
-            let Some(stream) = handshake(stream, face.tls()).await else { return };
+            let Some((stream, certificate)) = handshake(stream, face.tls()).await else { return };
+            let peer = Peer { certificate, ..peer };
             let service = service_fn(move |request| {
-                let face = face.clone();
+                let (face, peer) = (face.clone(), peer.clone());
                 async move { Ok::<_, Infallible>(face.answer(request, peer).await) }
             });
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
@@ -106,10 +108,16 @@ fn connection_builder(settings: &ServeSettings) -> auto::Builder<TokioExecutor> 
     builder
 }
 
-async fn handshake(stream: Box<dyn Stream>, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
-    let Some(tls) = tls else { return Some(stream) };
+type Secured = (Box<dyn Stream>, Option<ClientCertificate>);
+
+async fn handshake(stream: Box<dyn Stream>, tls: Option<TlsAcceptor>) -> Option<Secured> {
+    let Some(tls) = tls else { return Some((stream, None)) };
     match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Ok(stream)) => {
+            let chain = stream.get_ref().1.peer_certificates();
+            let certificate = chain.and_then(<[_]>::first).map(|own| ClientCertificate::new(own));
+            Some((Box::new(stream), certificate))
+        }
         Ok(Err(error)) => {
             tracing::debug!(target: "orgate", %error, "a TLS handshake failed");
             None

@@ -7,6 +7,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
+use super::ClientCertificate;
 use crate::path::PathFault;
 
 /// What a proxy told about its client's request.
@@ -18,6 +19,7 @@ pub(crate) struct Original {
     /// `host` or `host:port`; absent in a request of HTTP/1.0.
     pub(crate) host: Option<String>,
     pub(crate) headers: HeaderMap,
+    pub(crate) certificate: Option<ClientCertificate>,
 }
 
 /// Why a request is refused before its route is looked for.
@@ -31,6 +33,7 @@ pub(crate) enum RequestFault {
     /// The proxy did not tell, or somebody told twice.
     Untold(&'static str),
     Steering,
+    Certificate,
 }
 
 impl fmt::Display for RequestFault {
@@ -43,6 +46,7 @@ impl fmt::Display for RequestFault {
             Self::HostsDiffer => f.write_str("the request target and the Host field name different hosts"),
             Self::Untold(header) => write!(f, "expected exactly one {header} from the proxy"),
             Self::Steering => f.write_str("the request has a header that can replace its path, method or certificate"),
+            Self::Certificate => f.write_str("expected one certificate of the client, in percent-encoded PEM"),
         }
     }
 }
@@ -87,6 +91,9 @@ impl Original {
         }
         if let Some(host) = self.host {
             parts.headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_| RequestFault::Host)?);
+        }
+        if let Some(certificate) = self.certificate {
+            parts.extensions.insert(certificate);
         }
         Ok(parts)
     }

@@ -69,7 +69,7 @@ impl Preset {
         for name in told.iter().chain([&HOST]) {
             headers.remove(name);
         }
-        Ok(Original { method, target, host, headers })
+        Ok(Original { method, target, host, headers, certificate: None })
     }
 }
 

@@ -1,7 +1,7 @@
 use orgate::testing::{RoleType, TestTenant};
 
 use crate::audit::{AuditArgs, run};
-use crate::compile::compile;
+use crate::compile::{Purpose, compile};
 use crate::config::load;
 use crate::routes::Format;
 
@@ -54,7 +54,7 @@ fn args(deny: &[&str]) -> AuditArgs {
 async fn denied_finding_fails_and_the_page_is_written_all_the_same() {
     let (tenant, folder) = (tenant().await, tempfile::tempdir().unwrap());
     let path = file(folder.path(), &tenant, true);
-    let gateway = load(&path).and_then(|loaded| compile(loaded, None)).unwrap();
+    let gateway = load(&path).and_then(|loaded| compile(loaded, Purpose::Serve)).unwrap();
     let page = folder.path().join("audit.html");
     run(&gateway, &args(&[])).await.unwrap();
     run(&gateway, &args(&["default_role"])).await.unwrap();
@@ -71,7 +71,7 @@ async fn denied_finding_fails_and_the_page_is_written_all_the_same() {
 async fn tenant_comes_from_a_file_where_no_management_api_is_set() {
     let (tenant, folder) = (tenant().await, tempfile::tempdir().unwrap());
     let path = file(folder.path(), &tenant, false);
-    let gateway = load(&path).and_then(|loaded| compile(loaded, None)).unwrap();
+    let gateway = load(&path).and_then(|loaded| compile(loaded, Purpose::Serve)).unwrap();
     let error = run(&gateway, &args(&[])).await.unwrap_err().to_string();
     assert!(error.contains("--tenant FILE"), "{error}");
     let json = folder.path().join("tenant.json");

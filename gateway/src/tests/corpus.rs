@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::Recorder;
 use super::live::{Ports, free_port, launch, preset};
 use super::world::{exchange, status};
-use crate::compile::compile_with;
+use crate::compile::{Purpose, compile_with};
 use crate::config::load;
 use crate::face::Current;
 use crate::serve::start;
@@ -100,7 +100,9 @@ async fn serve_the_conformance_corpus() {
     let wall = env::var("CORPUS_NOW").ok().map(|now| Duration::from_secs(now.parse().unwrap()));
     let gateway = load(&path)
         .and_then(|loaded| {
-            compile_with(loaded, None, |builder| builder.clock(CorpusClock { wall, system: SystemClock::new() }))
+            compile_with(loaded, Purpose::Serve, |builder| {
+                builder.clock(CorpusClock { wall, system: SystemClock::new() })
+            })
         })
         .unwrap();
     let current: Current = Arc::new(ArcSwap::from_pointee(gateway));

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioExecutor;
 
 use super::World;
 use super::world::status;
-use crate::compile::compile;
+use crate::compile::{Purpose, compile};
 use crate::config::load;
 use crate::gateway::Face;
 use crate::net::full;
@@ -70,7 +70,7 @@ async fn hundred_reloads_under_load_fail_no_request() {
     for reload in 0..100 {
         std::fs::write(&world.path, if reload % 2 == 0 { &two } else { &one }).unwrap();
         let before = world.current.load_full();
-        let gateway = compile(load(&world.path).unwrap(), Some(&before)).unwrap();
+        let gateway = compile(load(&world.path).unwrap(), Purpose::Replace(&before)).unwrap();
         world.current.store(gateway.into());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

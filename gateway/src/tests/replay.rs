@@ -66,7 +66,7 @@ fn check_request(seen: &Value) -> proto::CheckRequest {
         header_map,
     };
     let request = Some(proto::RequestAttributes { http: Some(http) });
-    proto::CheckRequest { attributes: Some(proto::AttributeContext { request }) }
+    proto::CheckRequest { attributes: Some(proto::AttributeContext { source: None, request }) }
 }
 
 #[tokio::test]

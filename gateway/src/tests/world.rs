@@ -7,16 +7,17 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use orgate::testing::TestIssuer;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Recorder;
-use crate::compile::compile;
+use crate::compile::{Purpose, compile};
 use crate::config::load;
 use crate::face::Current;
 use crate::gateway::Face;
 use crate::serve::{Started, start};
+use crate::telemetry;
 
 pub(super) const RESOURCE: &str = "https://api.example.com";
 
@@ -69,7 +70,7 @@ trailing_slash = "same"
 
 /// An issuer, an application, and a gateway with its faces between them.
 pub(super) struct World {
-    _issuer: TestIssuer,
+    pub(super) issuer: Arc<TestIssuer>,
     pub(super) application: Recorder,
     pub(super) current: Current,
     pub(super) addresses: BTreeMap<Face, SocketAddr>,
@@ -87,7 +88,13 @@ impl World {
 
     /// `more` are further tables of the file.
     pub(super) async fn with(preset: &str, more: &str) -> Self {
-        let issuer = TestIssuer::start().await;
+        let issuer = Arc::new(TestIssuer::start().await);
+        Self::of(issuer, preset, |text| format!("{text}\n{more}")).await
+    }
+
+    /// Changes the text of the file before it is read.
+    pub(super) async fn of(issuer: Arc<TestIssuer>, preset: &str, adapt: impl FnOnce(String) -> String) -> Self {
+        telemetry::start();
         let application = Recorder::start().await;
         let text = format!(
             "[api]\nresource = \"{RESOURCE}\"\npublic_url = \"https://api.example.com\"\n\
@@ -96,15 +103,16 @@ impl World {
              admin = \"127.0.0.1:0\"\n\
              [forward_auth]\npreset = \"{preset}\"\n\
              [upstream.application]\nurl = \"http://{}\"\ntimeout = \"20s\"\n\
-             [upstream.slow]\nurl = \"http://{}\"\ntimeout = \"500ms\"\n{ROUTES}\n{more}",
+             [upstream.slow]\nurl = \"http://{}\"\ntimeout = \"500ms\"\n{ROUTES}",
             issuer.url(),
             application.address,
             application.address,
         );
+        let text = adapt(text);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.toml");
         std::fs::write(&path, &text).unwrap();
-        let gateway = load(&path).and_then(|loaded| compile(loaded, None)).unwrap();
+        let gateway = load(&path).and_then(|loaded| compile(loaded, Purpose::Serve)).unwrap();
         let current: Current = Arc::new(ArcSwap::from_pointee(gateway));
         let (stop, stopped) = watch::channel(false);
         let Started { mut faces, addresses } = start(&current, &stopped).await.unwrap();
@@ -115,7 +123,7 @@ impl World {
             .client("web")
             .scope("read:orders")
             .mint();
-        Self { _issuer: issuer, application, current, addresses, path, text, token, stop, _folder: folder }
+        Self { issuer, application, current, addresses, path, text, token, stop, _folder: folder }
     }
 
     /// Sends bytes to a face, and returns everything that comes back.
@@ -139,7 +147,11 @@ impl Drop for World {
 
 /// Sends bytes to an address, and returns everything that comes back.
 pub(super) async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    converse(TcpStream::connect(address).await.unwrap(), request).await
+}
+
+/// Sends bytes over a connection, and returns everything that comes back.
+pub(super) async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: impl AsRef<[u8]>) -> String {
     stream.write_all(request.as_ref()).await.unwrap();
     let mut response = Vec::new();
     // What the server leaves open is read until it has been silent for a while.

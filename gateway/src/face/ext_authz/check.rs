@@ -10,7 +10,7 @@ use super::proto;
 use crate::answer;
 use crate::gateway::Gateway;
 use crate::judge::{Passed, refused};
-use crate::request::{Original, RequestFault, is_steering, read_host};
+use crate::request::{ClientCertificate, Original, RequestFault, is_steering, read_host};
 
 const OVERWRITE: i32 = 2;
 /// `google.rpc.Code`: Envoy looks at nothing but whether it is zero.
@@ -18,7 +18,7 @@ const PERMISSION_DENIED: i32 = 7;
 
 /// Decides one request. The answer is never an empty message, which would be a yes.
 pub(crate) async fn check(gateway: &Gateway, question: proto::CheckRequest) -> proto::CheckResponse {
-    let original = match read(question) {
+    let original = match read(gateway, question) {
         Ok(original) => original,
         Err(fault) => return denied(&refused(fault), false),
     };
@@ -42,8 +42,15 @@ pub(crate) fn too_late() -> proto::CheckResponse {
     )
 }
 
-fn read(question: proto::CheckRequest) -> Result<Original, RequestFault> {
-    let http = question.attributes.and_then(|attributes| attributes.request).and_then(|request| request.http);
+fn read(gateway: &Gateway, question: proto::CheckRequest) -> Result<Original, RequestFault> {
+    let attributes = question.attributes.unwrap_or_default();
+    let certificate = match attributes.source {
+        Some(source) if gateway.file.ext_authz.client_certificates => {
+            ClientCertificate::read(source.certificate.as_bytes())?
+        }
+        _ => None,
+    };
+    let http = attributes.request.and_then(|request| request.http);
     let http = http.ok_or(RequestFault::Untold("attributes.request.http"))?;
     let method = Method::from_bytes(http.method.as_bytes()).map_err(|_| RequestFault::Method)?;
     let host = if http.host.is_empty() { None } else { Some(read_host(http.host.as_bytes())?) };
@@ -61,7 +68,7 @@ fn read(question: proto::CheckRequest) -> Result<Original, RequestFault> {
             }
         }
     }
-    Ok(Original { method, target: http.path, host, headers })
+    Ok(Original { method, target: http.path, host, headers, certificate })
 }
 
 fn append(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Result<(), RequestFault> {

@@ -13,8 +13,17 @@ pub(crate) struct CheckRequest {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct AttributeContext {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) source: Option<Peer>,
     #[prost(message, optional, tag = "4")]
     pub(crate) request: Option<RequestAttributes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Peer {
+    /// Percent-encoded PEM.
+    #[prost(string, tag = "5")]
+    pub(crate) certificate: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

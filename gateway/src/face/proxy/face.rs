@@ -16,6 +16,7 @@ use crate::face::{Current, webhooks};
 use crate::gateway::{Face, Gateway, Upstream};
 use crate::net::{Body, Connections, Peer, full};
 use crate::request::host_of;
+use crate::telemetry;
 
 /// Judges requests and forwards those that pass.
 pub(crate) struct Proxy {
@@ -48,6 +49,9 @@ impl Proxy {
         let (mut head, body) = request.into_parts();
         let version = head.version;
         prepare_request(&mut head.headers);
+        if let Some(certificate) = peer.certificate.clone() {
+            head.extensions.insert(certificate);
+        }
         let passed = match gateway.judge(&mut head).await {
             Ok(passed) => passed,
             Err(response) => return response.map(full),
@@ -60,7 +64,7 @@ impl Proxy {
         let until = passed.grant.as_ref().and_then(|grant| Some(grant.token()?.expires_at()));
         let host = host_of(&head.uri, &head.headers).ok().flatten();
         let scheme = if gateway.tls.is_some() { "https" } else { "http" };
-        let context = (peer, host.as_deref(), scheme);
+        let context = (&peer, host.as_deref(), scheme);
         let body = request_body(&gateway, body);
         let Some(mut forwarded) = upstream_request(head, body, &passed, &upstream, context) else {
             return answer::malformed().map(full);
@@ -85,6 +89,16 @@ impl Proxy {
     }
 
     async fn send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
+        let sent = self.try_send(upstream, request).await;
+        if let Err(failure) = sent
+            && !failure.is_the_client_s()
+        {
+            telemetry::upstream_failed(&upstream.name, failure.as_str());
+        }
+        sent
+    }
+
+    async fn try_send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
         match tokio::time::timeout(upstream.timeout, self.client.send(upstream, request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {

@@ -49,6 +49,16 @@ impl Failure {
         matches!(self, Self::TooLarge | Self::Request)
     }
 
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Broken => "broken",
+            Self::Late => "late",
+            Self::TooLarge => "too_large",
+            Self::Request => "request",
+        }
+    }
+
     pub(super) fn response(self) -> Response<Bytes> {
         let (status, detail, remediation) = match self {
             Self::Unreachable => (StatusCode::BAD_GATEWAY, "The upstream cannot be reached.", "retry"),
@@ -67,7 +77,7 @@ pub(super) fn upstream_request(
     body: Body,
     passed: &Passed<'_>,
     upstream: &Upstream,
-    (peer, host, scheme): (Peer, Option<&str>, &'static str),
+    (peer, host, scheme): (&Peer, Option<&str>, &'static str),
 ) -> Option<Request<Body>> {
     let uri = Uri::builder()
         .scheme(upstream.scheme.clone())

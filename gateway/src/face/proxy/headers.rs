@@ -65,10 +65,11 @@ fn is_forwarding(name: &HeaderName) -> bool {
 }
 
 /// Tells upstream where the request came from.
-pub(super) fn write_forwarded(headers: &mut HeaderMap, peer: Peer, host: Option<&str>, scheme: &'static str) {
-    let ip = peer.0.map(|ip| ip.to_string());
-    let node =
-        peer.0.map_or("unknown".to_owned(), |ip| if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() });
+pub(super) fn write_forwarded(headers: &mut HeaderMap, peer: &Peer, host: Option<&str>, scheme: &'static str) {
+    let ip = peer.address.map(|ip| ip.to_string());
+    let node = peer
+        .address
+        .map_or("unknown".to_owned(), |ip| if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() });
     let mut forwarded = format!("for={node};proto={scheme}");
     if let Some(host) = host {
         _ = write!(forwarded, ";host=\"{host}\"");
@@ -138,7 +139,8 @@ mod tests {
     #[test]
     fn upstream_is_told_where_the_request_came_from() {
         let mut headers = HeaderMap::new();
-        write_forwarded(&mut headers, Peer(Some("::1".parse().unwrap())), Some("api.example.com:8443"), "https");
+        let peer = Peer { address: Some("::1".parse().unwrap()), certificate: None };
+        write_forwarded(&mut headers, &peer, Some("api.example.com:8443"), "https");
         assert_eq!(headers[FORWARDED], "for=\"[::1]\";proto=https;host=\"api.example.com:8443\"");
         assert_eq!(headers["x-forwarded-for"], "::1");
         assert_eq!(headers["x-forwarded-proto"], "https");
