@@ -1,8 +1,58 @@
-//! Pages to read.
+//! The guide.
 
-/// The way of a request through the source, with the names of the functions.
-#[doc = include_str!("../docs/guide/how-a-request-is-decided.md")]
-pub mod how_a_request_is_decided {}
+// In the repository, pages link to files; here they link to modules. Of two definitions of a link the first one counts.
+macro_rules! page {
+    ($name:ident, $file:literal, $about:literal) => {
+        #[doc = $about]
+        #[doc = ""]
+        #[doc = include_str!("../docs/links.md")]
+        #[doc = ""]
+        #[doc = include_str!(concat!("../docs/guide/", $file, ".md"))]
+        pub mod $name {}
+    };
+}
+
+page!(getting_started, "getting-started", "From nothing to a first 200, with every step in Logto's console.");
+page!(concepts, "concepts", "The steps of a request, the three models, and a glossary.");
+page!(policies, "policies", "What a route can require: in words, as text and as data.");
+page!(organizations, "organizations", "Where a request names its organization, and APIs with several issuers.");
+page!(routing, "routing", "Policies in front of handlers: axum, Tower, tonic, and outside of HTTP.");
+page!(responses, "responses", "What you see, why, and what to do about it; the list of all responses.");
+page!(testing, "testing", "A real issuer, a tenant, faults and a clock for your tests.");
+page!(keys_and_outages, "keys-and-outages", "When keys are fetched, and what happens while an issuer cannot be reached.");
+page!(permission_freshness, "permission-freshness", "How soon a change at the issuer takes effect, and what clients are told.");
+page!(decision_points, "decision-points", "Decisions about single objects.");
+page!(other_issuers, "other-issuers", "Settings for issuers other than Logto, and opaque tokens.");
+page!(mcp_servers, "mcp-servers", "Policies for the tools of an MCP server.");
+page!(openapi, "openapi", "Documents whose operations say what their policies require.");
+page!(running_a_fleet, "running-a-fleet", "Keeping changes in a file, and sharing them among replicas through Redis.");
+page!(gateway, "gateway", "The same decisions for services in other languages.");
+page!(behind_nginx, "behind-nginx", "The gateway as a forward-auth service of NGINX.");
+page!(behind_caddy_and_traefik, "behind-caddy-and-traefik", "The gateway as a forward-auth service of Caddy and Traefik.");
+page!(behind_envoy, "behind-envoy", "The gateway as an external authorizer of Envoy.");
+page!(production_checklist, "production-checklist", "What to look at before the first deployment.");
+page!(performance, "performance", "What a request costs.");
+page!(defaults, "defaults", "Every default, with its reason.");
+page!(features, "features", "Cargo features and what they cost.");
+page!(examples, "examples", "The programs in `examples/`.");
+page!(migrating, "migrating", "From hand-written middleware, other crates, or a proxy.");
+page!(how_a_request_is_decided, "how-a-request-is-decided", "The way of a request through the source, with the names of the functions.");
+
+/// Records, metrics, traces and alerts: what a server shows about its decisions.
+///
+#[doc = concat!("[picture]: data:image/svg+xml;base64,", include_str!("../docs/guide/observability.svg.b64"), "\n\n")]
+#[doc = include_str!("../docs/links.md")]
+#[doc = ""]
+#[doc = include_str!("../docs/guide/observability.md")]
+pub mod observability {}
+
+/// Which role may call which route, by code and tenant together: the matrix, its findings, and rules for CI.
+///
+#[doc = concat!("[picture]: data:image/png;base64,", include_str!("../docs/guide/auditing-access.png.b64"), "\n\n")]
+#[doc = include_str!("../docs/links.md")]
+#[doc = ""]
+#[doc = include_str!("../docs/guide/auditing-access.md")]
+pub mod auditing_access {}
 
 /// Settings and oddities of other issuers, one page each.
 pub mod issuers {
@@ -25,32 +75,22 @@ pub mod issuers {
     pub mod zitadel {}
 }
 
-/// Records, metrics, traces and alerts: what a server shows about its decisions.
-///
-// Of two definitions of a link the first counts: here the picture is in the page, and in the repository it is a file.
-#[doc = concat!("[picture]: data:image/svg+xml;base64,", include_str!("../docs/guide/observability.svg.b64"), "\n\n")]
-#[doc = include_str!("../docs/guide/observability.md")]
-pub mod observability {}
+#[doc = include_str!("../docs/links.md")]
+#[doc = ""]
+#[doc = include_str!("../SECURITY.md")]
+pub mod security {}
 
-/// How soon a change at the issuer takes effect, and what clients are told.
-#[doc = include_str!("../docs/guide/permission-freshness.md")]
-pub mod permission_freshness {}
+#[doc = include_str!("../docs/links.md")]
+#[doc = ""]
+#[doc = include_str!("../DESIGN.md")]
+pub mod design {}
 
-/// Policies for the tools of an MCP server.
-#[doc = include_str!("../docs/guide/mcp-servers.md")]
-pub mod mcp_servers {}
+#[doc = include_str!("../docs/links.md")]
+#[doc = ""]
+#[doc = include_str!("../CHANGELOG.md")]
+pub mod changelog {}
 
-/// Documents whose operations say what their policies require.
-#[doc = include_str!("../docs/guide/openapi.md")]
-pub mod openapi {}
-
-/// Which role may call which route, by code and tenant together: the matrix, its findings, and rules for CI.
-///
-// As above: in the repository the picture is a file.
-#[doc = concat!("[picture]: data:image/png;base64,", include_str!("../docs/guide/auditing-access.png.b64"), "\n\n")]
-#[doc = include_str!("../docs/guide/auditing-access.md")]
-pub mod auditing_access {}
-
-/// Keeping changes in a file, and sharing them among replicas through Redis.
-#[doc = include_str!("../docs/guide/running-a-fleet.md")]
-pub mod running_a_fleet {}
+#[doc = include_str!("../docs/links.md")]
+#[doc = ""]
+#[doc = include_str!("../CONTRIBUTING.md")]
+pub mod contributing {}

@@ -1,11 +1,7 @@
-// Where the README links to files, rustdoc links to pages: of two definitions the first one counts.
-//! [issuers]: Issuer
-//! [guard]: Guard
-//! [design]: _documentation::design
-//! [security]: _documentation::security
-//! [changelog]: _documentation::changelog
-//! [contributing]: _documentation::contributing
-//!
+// In the repository, the README links to files; here it links to pages. Of two definitions of a link the first one counts.
+#![doc = concat!("[picture]: data:image/svg+xml;base64,", include_str!("../docs/guide/token.svg.b64"), "\n\n")]
+#![doc = include_str!("../docs/links.md")]
+#![doc = ""]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -67,21 +63,3 @@ pub use policy::Policy;
 pub use rejection::Rejection;
 pub use server::ResourceServer;
 pub use token::AccessToken;
-
-/// Pages to read, without code.
-pub mod _documentation {
-    #[doc = include_str!("../DESIGN.md")]
-    pub mod design {}
-
-    #[doc = include_str!("../SECURITY.md")]
-    pub mod security {}
-
-    #[doc = include_str!("../CHANGELOG.md")]
-    pub mod changelog {}
-
-    /// [design]: crate::_documentation::design
-    /// [changelog]: crate::_documentation::changelog
-    ///
-    #[doc = include_str!("../CONTRIBUTING.md")]
-    pub mod contributing {}
-}

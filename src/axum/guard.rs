@@ -17,7 +17,35 @@ use crate::mcp::Tools;
 use crate::policy::Policy;
 use crate::tower::RequireLayer;
 
-#[doc = include_str!("../../docs/guard.md")]
+/// Routes for axum, each with its policy.
+///
+/// A guard starts empty and takes handlers by method, with the policy as the last argument. [`into_router`](Self::into_router) makes
+/// a router of it, and returns the first fault as a [`ConfigError`]. Its `Display` form is the route table.
+///
+/// ```
+/// use axum::Router;
+/// use orgate::policy::{path, resource};
+/// use orgate::{Guard, ResourceServer};
+///
+/// # fn main() -> Result<(), orgate::ConfigError> {
+/// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
+/// let guard: Guard = server
+///     .guard()
+///     .get("/orgs/{org}/orders", async || "orders", resource().in_organization(path("org")).scope("read:orders"))
+///     .public("/health", axum::routing::get(async || "ok"));
+/// assert_eq!(
+///     guard.to_string(),
+///     "\
+/// GET  /orgs/{org}/orders  resource in organization from path {org} and scope read:orders
+/// *    /health             public
+/// "
+/// );
+/// let _router: Router = guard.into_router()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [The guide](crate::guide::routing) describes state, nesting, unknown paths, and what is outside of a guard.
 #[derive(Clone)]
 #[must_use = "a guard serves nothing until into_router()"]
 pub struct Guard<S = ()> {

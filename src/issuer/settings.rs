@@ -24,7 +24,7 @@ use crate::token::Introspection;
 /// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
 /// # Ok::<(), orgate::ConfigError>(())
 /// ```
-#[doc = include_str!("../../docs/issuers.md")]
+/// Issuers other than Logto: [the guide](crate::guide::other_issuers) has the settings and a page for each common one.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct Issuer {
