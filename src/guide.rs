@@ -19,8 +19,16 @@ page!(organizations, "organizations", "Where a request names its organization, a
 page!(routing, "routing", "Policies in front of handlers: axum, Tower, tonic, and outside of HTTP.");
 page!(responses, "responses", "What you see, why, and what to do about it; the list of all responses.");
 page!(testing, "testing", "A real issuer, a tenant, faults and a clock for your tests.");
-page!(keys_and_outages, "keys-and-outages", "When keys are fetched, and what happens while an issuer cannot be reached.");
-page!(permission_freshness, "permission-freshness", "How soon a change at the issuer takes effect, and what clients are told.");
+page!(
+    keys_and_outages,
+    "keys-and-outages",
+    "When keys are fetched, and what happens while an issuer cannot be reached."
+);
+page!(
+    permission_freshness,
+    "permission-freshness",
+    "How soon a change at the issuer takes effect, and what clients are told."
+);
 page!(decision_points, "decision-points", "Decisions about single objects.");
 page!(other_issuers, "other-issuers", "Settings for issuers other than Logto, and opaque tokens.");
 page!(mcp_servers, "mcp-servers", "Policies for the tools of an MCP server.");
@@ -28,7 +36,11 @@ page!(openapi, "openapi", "Documents whose operations say what their policies re
 page!(running_a_fleet, "running-a-fleet", "Keeping changes in a file, and sharing them among replicas through Redis.");
 page!(gateway, "gateway", "The same decisions for services in other languages.");
 page!(behind_nginx, "behind-nginx", "The gateway as a forward-auth service of NGINX.");
-page!(behind_caddy_and_traefik, "behind-caddy-and-traefik", "The gateway as a forward-auth service of Caddy and Traefik.");
+page!(
+    behind_caddy_and_traefik,
+    "behind-caddy-and-traefik",
+    "The gateway as a forward-auth service of Caddy and Traefik."
+);
 page!(behind_envoy, "behind-envoy", "The gateway as an external authorizer of Envoy.");
 page!(production_checklist, "production-checklist", "What to look at before the first deployment.");
 page!(performance, "performance", "What a request costs.");
@@ -36,7 +48,11 @@ page!(defaults, "defaults", "Every default, with its reason.");
 page!(features, "features", "Cargo features and what they cost.");
 page!(examples, "examples", "The programs in `examples/`.");
 page!(migrating, "migrating", "From hand-written middleware, other crates, or a proxy.");
-page!(how_a_request_is_decided, "how-a-request-is-decided", "The way of a request through the source, with the names of the functions.");
+page!(
+    how_a_request_is_decided,
+    "how-a-request-is-decided",
+    "The way of a request through the source, with the names of the functions."
+);
 
 /// Records, metrics, traces and alerts: what a server shows about its decisions.
 ///

@@ -33,13 +33,7 @@ use crate::tower::RequireLayer;
 ///     .guard()
 ///     .get("/orgs/{org}/orders", async || "orders", resource().in_organization(path("org")).scope("read:orders"))
 ///     .public("/health", axum::routing::get(async || "ok"));
-/// assert_eq!(
-///     guard.to_string(),
-///     "\
-/// GET  /orgs/{org}/orders  resource in organization from path {org} and scope read:orders
-/// *    /health             public
-/// "
-/// );
+/// println!("{guard}");
 /// let _router: Router = guard.into_router()?;
 /// # Ok(())
 /// # }
