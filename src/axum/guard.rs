@@ -19,8 +19,8 @@ use crate::tower::RequireLayer;
 
 /// Routes for axum, each with its policy.
 ///
-/// A guard starts empty and takes handlers by method, with the policy as the last argument. [`into_router`](Self::into_router) makes
-/// a router of it, and returns the first fault as a [`ConfigError`]. Its `Display` form is the route table.
+/// Takes handlers by method, with the policy as the last argument. [`into_router`](Self::into_router) returns the router, or the
+/// first fault as a [`ConfigError`]. `Display` prints the route table.
 ///
 /// ```
 /// use axum::Router;
@@ -29,8 +29,7 @@ use crate::tower::RequireLayer;
 ///
 /// # fn main() -> Result<(), orgate::ConfigError> {
 /// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
-/// let guard: Guard = server
-///     .guard()
+/// let guard: Guard = server.guard()
 ///     .get("/orgs/{org}/orders", async || "orders", resource().in_organization(path("org")).scope("read:orders"))
 ///     .public("/health", axum::routing::get(async || "ok"));
 /// println!("{guard}");
