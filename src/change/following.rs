@@ -117,6 +117,11 @@ impl Changes {
         Ok(())
     }
 
+    /// Whether what was known at that moment was recent enough to judge by.
+    pub(crate) fn was_current(&self, at: Now) -> bool {
+        self.following.is_current(at)
+    }
+
     /// Whether the server is current, and how many requests found it behind.
     pub(crate) fn currency(&self) -> (bool, u64) {
         let is_current = self.following.is_current(self.clock.now());

@@ -122,9 +122,10 @@ fn record<'a>(
     let Decided { grant, rejection, shadow } = decided;
     let token = grant.and_then(Grant::token).or(evidence.token.as_ref());
     let cached = if evidence.is_cached { TokenCache::Hit } else { TokenCache::Miss };
+    let (state, ended) = (requirement.state(), requirement.state().clock.now());
     Record {
         time: SystemTime::UNIX_EPOCH + started.unix,
-        duration: requirement.state().clock.now().monotonic.saturating_sub(started.monotonic),
+        duration: ended.monotonic.saturating_sub(started.monotonic),
         method: &request.method,
         route: matched_path(request),
         operation: requirement.shared_operation(),
@@ -136,6 +137,7 @@ fn record<'a>(
         waits: evidence.waits(),
         clause: grant.and_then(Grant::shared_clause).or_else(|| rejection.and_then(Rejection::clause)),
         shadow,
+        is_behind: !state.changes.was_current(ended),
     }
 }
 
@@ -164,6 +166,7 @@ fn log(record: &Record<'_>) {
                 kid = record.rejection().and_then(Rejection::kid).map(tracing::field::debug),
                 detail = record.detail(),
                 shadow = record.shadow().map(|shadow| shadow.agreement().as_str()),
+                behind = record.is_behind().then_some(true),
                 source = record.rejection().and_then(std::error::Error::source).map(tracing::field::display),
                 $message
             )

@@ -26,6 +26,7 @@ pub(crate) struct OwnedRecord {
     waits: Box<[Wait]>,
     clause: Option<Arc<str>>,
     shadow: Option<Box<OwnedShadow>>,
+    is_behind: bool,
 }
 
 struct OwnedShadow {
@@ -50,6 +51,7 @@ impl Record<'_> {
             waits: self.waits.into(),
             clause: self.clause.cloned(),
             shadow: self.shadow.map(ShadowRecord::to_owned_shadow).map(Box::new),
+            is_behind: self.is_behind,
         }
     }
 }
@@ -82,6 +84,7 @@ impl OwnedRecord {
             waits: &self.waits,
             clause: self.clause.as_ref(),
             shadow: self.shadow.as_ref().map(|shadow| shadow.borrow()),
+            is_behind: self.is_behind,
         }
     }
 }

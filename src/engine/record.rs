@@ -31,6 +31,7 @@ pub struct Record<'a> {
     pub(super) waits: &'a [Wait],
     pub(super) clause: Option<&'a Arc<str>>,
     pub(super) shadow: Option<ShadowRecord<'a>>,
+    pub(super) is_behind: bool,
 }
 
 /// Whether a token was known from before.
@@ -156,6 +157,13 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn shadow(&self) -> Option<ShadowRecord<'a>> {
         self.shadow
+    }
+
+    /// Returns whether the server was behind its [change log](crate::server::Builder::change_log): what the request was judged
+    /// by may lack revocations that others know. Always `false` without a log.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// Returns the scopes that the token lacks.

@@ -36,6 +36,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// | `subject` | as [`SubjectForm`] says: absent by default |
 /// | `token_cache` | `hit` or `miss` |
 /// | `shadow` | what a policy says that is judged and not enforced: `policy`, `agreement` (`same`, `would_allow`, `would_deny`, `would_differ`, `undecided`), `outcome`, and for a rejection `kind`, `remediation`, `detail`, `clause`, `missing_scopes` |
+/// | `behind` | `true` if the server was behind its change log: what it judged by may lack revocations |
 /// | `waits` | what was waited for, and for how many microseconds: `[{"for": "key", "us": 12000}]` |
 ///
 /// Fields that do not apply are absent. No line holds a token.

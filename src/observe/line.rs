@@ -48,6 +48,8 @@ struct Line<'a> {
     waits: Vec<Waited>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<Shadow<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    behind: bool,
 }
 
 /// What a policy says that is judged and not enforced.
@@ -103,6 +105,7 @@ pub(super) fn write(record: &OwnedRecord, form: &SubjectForm) -> serde_json::Res
             .map(|wait| Waited { r#for: wait.what().as_str(), us: microseconds(wait.took()) })
             .collect(),
         shadow: record.shadow().map(Shadow::from),
+        behind: record.is_behind(),
     };
     serde_json::to_vec(&line)
 }

@@ -11,6 +11,8 @@
 
 mod file;
 mod file_full;
+mod file_killed;
 mod file_twin;
 mod redis;
+mod scenarios;
 mod support;

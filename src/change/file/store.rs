@@ -24,6 +24,8 @@ pub(super) struct Store {
     /// Something behind `end` is to be cut off.
     is_torn: bool,
     is_unsynced: bool,
+    /// What was written could not be forced out. Trying again would say that it was: the system forgets what it could not write.
+    is_doubtful: bool,
 }
 
 impl Store {
@@ -43,8 +45,16 @@ impl Store {
         }
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         let mut reading = Reading::of(BufReader::new(&file))?;
-        let mut store =
-            Self { settings, file, _lock: lock, end: reading.end, least: 0, is_torn: false, is_unsynced: false };
+        let mut store = Self {
+            settings,
+            file,
+            _lock: lock,
+            end: reading.end,
+            least: 0,
+            is_torn: false,
+            is_unsynced: false,
+            is_doubtful: false,
+        };
         if reading.end == 0 {
             store.rewrite(&mut reading, None)?;
         } else if reading.damaged > 0 {
@@ -77,14 +87,15 @@ impl Store {
     /// Forces out what was written.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.is_unsynced) && self.settings.sync != FileSync::Never {
-            self.file.sync_data()?;
+            self.file.sync_data().inspect_err(|_| self.is_doubtful = true)?;
         }
         Ok(())
     }
 
-    /// Rewrites the file if that is worth it.
+    /// Rewrites the file if that is worth it, or if what it holds may not be on the disk.
     pub(super) fn compact(&mut self, horizon: Horizon) -> io::Result<()> {
-        if self.end < self.least.saturating_mul(2).saturating_add(WORTH_REWRITING) {
+        let is_long = self.end >= self.least.saturating_mul(2).saturating_add(WORTH_REWRITING);
+        if !is_long && !self.is_doubtful {
             return Ok(());
         }
         // Until it succeeds it is not tried again at every batch.
@@ -107,7 +118,8 @@ impl Store {
         }
         self.file = write_anew(&self.settings, &reading.rows, reading.opened)?;
         self.end = self.file.seek(SeekFrom::End(0))?;
-        (self.least, self.is_torn, self.is_unsynced) = (self.end, false, false);
+        self.least = self.end;
+        (self.is_torn, self.is_unsynced, self.is_doubtful) = (false, false, false);
         Ok(())
     }
 

@@ -70,7 +70,7 @@ impl FileUpdates {
         }
         tokio::time::sleep(self.pause()).await;
         if matches!(self.sync, FileSync::Every(_))
-            && let Err(error) = self.writer.write(Vec::new(), None).await
+            && let Err(error) = self.writer.write(Vec::new(), Some(Horizon::of(&*self.held))).await
         {
             tracing::error!(target: "orgate", %error, "the file of changes was not forced to the disk");
         }

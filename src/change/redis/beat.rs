@@ -40,6 +40,7 @@ impl Link {
                 Err(fault) => return fault.into(),
             };
             self.replicas.store(beat.replicas.max(1), Ordering::Relaxed);
+            self.rows.store(beat.rows, Ordering::Relaxed);
             if let Err(end) = self.release(&beat, session, held, updates).await {
                 return end;
             }

@@ -93,7 +93,16 @@ impl Link {
 
     pub(super) fn see(&self, field: &str) {
         let hash = self.hasher.hash_one(field);
-        lock(&self.seen).insert(hash);
+        let mut seen = lock(&self.seen);
+        if seen.len() < self.most_remembered() {
+            seen.insert(hash);
+        }
+    }
+
+    /// Rows that are remembered of the table, which may hold more: suspensions are never made coarser, and others may write to
+    /// it. What is beyond applies all the same; it is removed, signed anew or put back at a later comparison.
+    pub(super) fn most_remembered(&self) -> usize {
+        usize::try_from(self.settings.max_rows.saturating_mul(2)).unwrap_or(usize::MAX)
     }
 
     pub(super) fn has_seen(&self, field: &str) -> bool {

@@ -13,7 +13,7 @@ use crate::change::{About, Change, Facts, Update};
 use crate::lock::lock;
 
 impl Link {
-    /// Ends the time in which others may still push what they know. If there are no others, it was lost.
+    /// Ends the time in which others may still push what they know. If none of them knew what was true before, it was lost.
     pub(super) async fn release(
         &self,
         beat: &Beat,
@@ -21,37 +21,52 @@ impl Link {
         held: &dyn Facts,
         updates: &Sender<Update>,
     ) -> Result<(), End> {
-        let found_nothing = {
-            let mut standing = lock(&self.standing);
-            if standing.hold.is_none_or(|until| beat.now <= until) {
-                return Ok(());
-            }
-            standing.hold = None;
-            std::mem::take(&mut standing.found_nothing)
-        };
-        // Others that knew something would have published it by now.
-        if !found_nothing || beat.replicas > 1 && beat.number > 0 {
+        if lock(&self.standing).hold.is_none_or(|until| beat.now <= until) {
             return Ok(());
         }
-        let policy = self.settings.after_loss;
-        tracing::error!(target: "orgate", policy = policy.as_str(), "the table in Redis was empty, and no other replica knows anything: what was revoked before is not known");
-        if policy == AfterLoss::GoOn {
-            return Ok(());
+        if !beat.is_whole {
+            self.conclude_loss(session, held, updates).await?;
         }
-        let at = SystemTime::UNIX_EPOCH + held.now().unix;
-        let mut rows = Vec::new();
-        for issuer in held.issuers() {
-            let change = Change::not_before(issuer, About::Everyone, at);
-            rows.push(Row::of_change(&self.codec, &change));
-            updates.send(Update::Change(change)).await.map_err(|_| End::Gone)?;
-        }
-        for row in &rows {
-            self.see(&row.field);
-        }
-        let generation = lock(&self.standing).position.as_ref().map(|position| position.generation.clone());
-        if let Some(generation) = generation {
-            self.put(&mut Open { commands: session.commands.clone(), generation }, &rows).await?;
-        }
+        // Last: until then nothing makes this replica current.
+        lock(&self.standing).hold = None;
         Ok(())
+    }
+
+    /// Does what the operator wants done, and marks the generation, so that it is done once.
+    async fn conclude_loss(&self, session: &Session, held: &dyn Facts, updates: &Sender<Update>) -> Result<(), End> {
+        let Some(generation) = lock(&self.standing).position.as_ref().map(|position| position.generation.clone())
+        else {
+            return Ok(());
+        };
+        let policy = self.settings.after_loss;
+        tracing::error!(target: "orgate", policy = policy.as_str(), "no replica knows what was in Redis before: what was revoked then is not known");
+        let mut commands = session.commands.clone();
+        if policy == AfterLoss::RefuseOlder {
+            let at = SystemTime::UNIX_EPOCH + held.now().unix;
+            let mut rows = Vec::new();
+            for issuer in held.issuers() {
+                let change = Change::not_before(issuer, About::Everyone, at);
+                rows.push(Row::of_change(&self.codec, &change));
+                updates.send(Update::Change(change)).await.map_err(|_| End::Gone)?;
+            }
+            for row in &rows {
+                self.see(&row.field);
+            }
+            let mut open = Open { commands: commands.clone(), generation: generation.clone() };
+            self.put(&mut open, &rows).await?;
+        }
+        commands.open(Some(&generation), held.token_life(), true).await?;
+        Ok(())
+    }
+
+    /// Whether this replica knows what was true before a generation that it joins: it was current once, or it holds what it
+    /// has not published itself, from a file.
+    pub(super) fn knows(&self, held: &dyn Facts) -> bool {
+        if lock(&self.standing).as_of.is_some() {
+            return true;
+        }
+        let mut knows = false;
+        held.each(&mut |fact| knows |= !self.has_seen(&Row::of_fact(&self.codec, fact).field));
+        knows
     }
 }

@@ -1,6 +1,6 @@
 //! Comparing the table with what is known here: loading and healing are the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ struct Table {
     ranks: HashMap<String, u64>,
     /// Rows that are not believed, or were signed with an older key: with their values.
     faulty: Vec<(String, String)>,
-    old: Vec<String>,
+    old: HashSet<String>,
 }
 
 impl Link {
@@ -49,11 +49,10 @@ impl Link {
         self.counters.reconciled(cause);
         let mut commands = session.commands.clone();
         let known = lock(&self.standing).position.as_ref().map(|position| position.generation.clone());
-        let opened = commands.open(known.as_deref(), held.token_life()).await?;
+        let opened = commands.open(known.as_deref(), held.token_life(), self.knows(held)).await?;
         self.rows.store(opened.rows, Ordering::Relaxed);
         let mut table = self.load(session, updates).await?;
         let is_new = known.as_deref() != Some(&opened.position.generation);
-        let knows_nothing = table.ranks.is_empty() && !holds_anything(held);
         self.sweep(session, &opened, &mut table).await?;
 
         let mut open = Open { commands, generation: opened.position.generation.clone() };
@@ -68,9 +67,9 @@ impl Link {
             let mut standing = lock(&self.standing);
             standing.forget_beats();
             let settled_at = opened.generation_began().saturating_add(SETTLED_AFTER);
-            let waits = known.is_none() && opened.now < settled_at || standing.hold.is_some();
+            let is_unsettled = opened.now < settled_at || !opened.is_whole;
+            let waits = known.is_none() && is_unsettled || standing.hold.is_some();
             standing.hold = waits.then_some(settled_at / 1000);
-            standing.found_nothing = waits && knows_nothing;
             standing.position = Some(opened.position);
         }
         // Requests may have been judged before the first comparison, and what they cached is as old as that.
@@ -103,15 +102,20 @@ impl Link {
                             None => self.refuse(super::codec::Unbelieved::Broken, &field),
                         }
                         count(&self.counters.loaded, 1);
+                        if table.ranks.len() >= self.most_remembered() {
+                            continue;
+                        }
                         if !is_signed_by_the_first {
                             table.faulty.push((field.clone(), value));
-                            table.old.push(field.clone());
+                            table.old.insert(field.clone());
                         }
                         table.ranks.insert(field, rank);
                     }
                     Err(unbelieved) => {
                         self.refuse(unbelieved, &field);
-                        table.faulty.push((field, value));
+                        if table.faulty.len() < self.most_remembered() {
+                            table.faulty.push((field, value));
+                        }
                     }
                 }
             }
@@ -205,10 +209,4 @@ fn is_covered(fact: &Fact, everyone: &HashMap<String, Rank>) -> bool {
         && everyone
             .get(fact.issuer())
             .is_some_and(|everyone| seconds((*everyone).into()) >= seconds(fact.rank().into()))
-}
-
-fn holds_anything(held: &dyn Facts) -> bool {
-    let mut holds = false;
-    held.each(&mut |_| holds = true);
-    holds
 }

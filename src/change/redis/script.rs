@@ -29,27 +29,27 @@ if seq > start then redis.call('HSET', KEYS[1], '#seq', string.format('%.0f', se
 return {'ok', string.format('%.0f', seq), refused}
 ";
 
-/// Tells where the feed stands, and begins a generation if there is none.
+/// Tells where the feed stands, and begins a generation if there is none. One that a replica has joined which knew what was
+/// true before it is marked as whole.
 pub(super) const OPEN: &str = r"
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local gen, life = unpack(redis.call('HMGET', KEYS[1], '#gen', '#life'))
-local created = 0
 if not gen then
-  created = 1
   gen = string.format('%.0f', math.max(now, ARGV[1] + 1))
   redis.call('DEL', KEYS[1], KEYS[2])
   redis.call('HSET', KEYS[1], '#gen', gen, '#seq', '0', '#tip', '-')
 end
 if not life or tonumber(life) < tonumber(ARGV[2]) then redis.call('HSET', KEYS[1], '#life', ARGV[2]) end
-local m = redis.call('HMGET', KEYS[1], '#seq', '#tip', '#life')
-return {gen, m[1], m[2], m[3], string.format('%.0f', now), created, redis.call('HLEN', KEYS[1])}
+if ARGV[3] == '1' then redis.call('HSET', KEYS[1], '#whole', '1') end
+local m = redis.call('HMGET', KEYS[1], '#seq', '#tip', '#life', '#whole')
+return {gen, m[1], m[2], m[3], string.format('%.0f', now), m[4] == '1' and 1 or 0, redis.call('HLEN', KEYS[1])}
 ";
 
 /// Proves that the server takes writes, and tells how far the feed is.
 pub(super) const BEAT: &str = r"
 local gen, seq, tip = unpack(redis.call('HMGET', KEYS[1], '#gen', '#seq', '#tip'))
-if gen ~= ARGV[2] then return {gen and 'gen' or 'none', '0', '0', 0} end
+if gen ~= ARGV[2] then return {gen and 'gen' or 'none', '0', '0', 0, 0, 0} end
 local t = redis.call('TIME')
 redis.call('ZADD', KEYS[3], t[1], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', t[1] - 30)
@@ -61,7 +61,8 @@ elseif tonumber(ARGV[3]) < tonumber(seq) then
   local e = redis.call('XRANGE', KEYS[2], id, id)[1]
   same = e ~= nil and e[2][6] == ARGV[4]
 end
-return {same and 'ok' or 'lost', seq, t[1], redis.call('ZCARD', KEYS[3])}
+local whole = redis.call('HGET', KEYS[1], '#whole') == '1' and 1 or 0
+return {same and 'ok' or 'lost', seq, t[1], redis.call('ZCARD', KEYS[3]), whole, redis.call('HLEN', KEYS[1])}
 ";
 
 /// Removes rows, unless they have changed since they were read.

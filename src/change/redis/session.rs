@@ -30,12 +30,15 @@ pub(super) struct Session {
     pub(super) commands: Commands,
     tail: Connection,
     _driver: Connection,
+    _proofs: Option<Connection>,
 }
 
 /// What is asked over the connection for commands: cheap to clone.
 #[derive(Clone)]
 pub(super) struct Commands {
-    pub(super) connection: MultiplexedConnection,
+    connection: MultiplexedConnection,
+    /// For used proofs: another one where a `WAIT` would hold them up.
+    pub(super) proofs: MultiplexedConnection,
     pub(super) keys: Arc<Keys>,
     scripts: Arc<Scripts>,
     feed_entries: String,
@@ -56,6 +59,8 @@ pub(super) struct Opened {
     pub(super) token_life: u64,
     /// Redis's time in milliseconds since the Unix epoch.
     pub(super) now: u64,
+    /// A replica has joined the generation that knew what was true before it.
+    pub(super) is_whole: bool,
     pub(super) rows: u64,
 }
 
@@ -81,6 +86,9 @@ pub(super) struct Beat {
     /// Redis's time in seconds since the Unix epoch.
     pub(super) now: u64,
     pub(super) replicas: usize,
+    /// As in [`Opened`].
+    pub(super) is_whole: bool,
+    pub(super) rows: u64,
 }
 
 impl Session {
@@ -88,6 +96,10 @@ impl Session {
         let address = find(settings, tls).await?;
         let mut driver = connect(&address, tls, COMMAND_LIMIT).await?;
         let tail = connect(&address, tls, TAIL_LIMIT).await?;
+        let proofs = match settings.copies {
+            0 => None,
+            _ => Some(connect(&address, tls, COMMAND_LIMIT).await?),
+        };
         let connection = &mut driver.commands;
         let scripts = Scripts {
             put: Script::load(PUT, connection).await?,
@@ -97,12 +109,13 @@ impl Session {
         };
         let commands = Commands {
             connection: connection.clone(),
+            proofs: proofs.as_ref().map_or_else(|| connection.clone(), |proofs| proofs.commands.clone()),
             keys: keys.clone(),
             scripts: Arc::new(scripts),
             feed_entries: settings.feed_entries.to_string(),
             copies: settings.copies,
         };
-        Ok(Self { commands, tail, _driver: driver })
+        Ok(Self { commands, tail, _driver: driver, _proofs: proofs })
     }
 
     /// The entries behind a position: none after a second.
@@ -132,25 +145,32 @@ impl Commands {
         Ok(Outcome::Done((number, refused)))
     }
 
-    pub(super) async fn open(&mut self, known: Option<&str>, token_life: Duration) -> Result<Opened, Fault> {
+    /// `knows` says that this replica knows what was true before the generation, or that nobody does any more.
+    pub(super) async fn open(
+        &mut self,
+        known: Option<&str>,
+        token_life: Duration,
+        knows: bool,
+    ) -> Result<Opened, Fault> {
         let life = token_life.as_secs().min(MAX_LIFE).to_string();
         let keys = [&*self.keys.facts, &*self.keys.feed];
-        let (generation, number, tip, token_life, now, _created, rows): (String, u64, String, u64, u64, u64, u64) =
-            self.scripts.open.run(&mut self.connection, &keys, &[known.unwrap_or("0"), &life]).await?;
+        let arguments = [known.unwrap_or("0"), &life, if knows { "1" } else { "0" }];
+        let (generation, number, tip, token_life, now, is_whole, rows): (String, u64, String, u64, u64, bool, u64) =
+            self.scripts.open.run(&mut self.connection, &keys, &arguments).await?;
         let position = Position { generation, number, tip };
-        Ok(Opened { position, token_life, now, rows })
+        Ok(Opened { position, token_life, now, is_whole, rows })
     }
 
     pub(super) async fn beat(&mut self, replica: &str, position: &Position) -> Result<Outcome<Beat>, Fault> {
         let number = position.number.to_string();
         let keys = [&*self.keys.facts, &*self.keys.feed, &*self.keys.beats];
         let arguments = [replica, &position.generation, &number, &position.tip];
-        let (outcome, number, now, replicas): (String, u64, u64, usize) =
+        let (outcome, number, now, replicas, is_whole, rows): (String, u64, u64, usize, bool, u64) =
             self.scripts.beat.run(&mut self.connection, &keys, &arguments).await?;
         match &*outcome {
             "ok" => {
                 self.confirmed().await?;
-                Ok(Outcome::Done(Beat { number, now, replicas }))
+                Ok(Outcome::Done(Beat { number, now, replicas, is_whole, rows }))
             }
             "lost" => Ok(Outcome::Other),
             _ => Ok(Outcome::Lost),

@@ -23,8 +23,6 @@ pub(super) struct Standing {
     waiting: VecDeque<(Duration, u64)>,
     /// The generation may still be incomplete, until this moment of Redis's clock, in seconds.
     pub(super) hold: Option<u64>,
-    /// The generation was young and empty when this replica found it, which knew nothing either.
-    pub(super) found_nothing: bool,
     /// Everything that was in Redis then is known here.
     pub(super) as_of: Option<Duration>,
 }

@@ -78,7 +78,7 @@ impl Link {
 fn follows(position: &Position, entry: &Entry) -> Result<(), Cause> {
     if entry.generation != position.generation {
         Err(Cause::Lost)
-    } else if entry.number != position.number + 1 {
+    } else if Some(entry.number) != position.number.checked_add(1) {
         Err(Cause::Gap)
     } else if entry.before != position.tip {
         Err(Cause::Fork)

@@ -7,10 +7,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// What the limit is counted over.
+/// What the limit is counted over, unless the calls are shared among many.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
+/// A look-up makes up to eight calls and one for its token: with fewer in a window none would end.
+pub(super) const LEAST_IN_WINDOW: usize = 10;
 /// Whoever could not begin within this time is told so at once.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What is told beyond that is no fleet.
+const MOST_REPLICAS: usize = 100_000;
 
 /// A place in the queue: who began a snapshot first comes first, also for the calls it did not foresee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +28,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Budget {
     most: usize,
+    window: Duration,
     /// When the calls of the last window began, oldest first.
     begun: VecDeque<Duration>,
     /// Granted, and not begun yet.
@@ -51,12 +57,21 @@ pub(super) enum Refusal {
 
 impl Budget {
     pub(super) const fn new(most: usize) -> Self {
-        Self { most, begun: VecDeque::new(), granted: 0, waiting: BTreeMap::new(), closed_until: Duration::ZERO }
+        Self { most, window: WINDOW, begun: VecDeque::new(), granted: 0, waiting: BTreeMap::new(), closed_until: Duration::ZERO }
     }
 
-    /// Sets how many calls may begin in a window. What was granted stays.
-    pub(super) const fn set_most(&mut self, most: usize) {
-        self.most = most;
+    /// Takes one replica's share of `all` calls. What was granted stays. A share that is too small for a look-up is counted over
+    /// a longer window, at the same rate.
+    pub(super) fn share(&mut self, all: usize, replicas: usize) {
+        let replicas = replicas.clamp(1, MOST_REPLICAS);
+        let share = all / replicas;
+        if share >= LEAST_IN_WINDOW {
+            (self.most, self.window) = (share, WINDOW);
+        } else {
+            let needed = u32::try_from(LEAST_IN_WINDOW * replicas).unwrap_or(u32::MAX);
+            let all = u32::try_from(all.max(1)).unwrap_or(u32::MAX);
+            (self.most, self.window) = (LEAST_IN_WINDOW, WINDOW.saturating_mul(needed) / all);
+        }
     }
 
     /// Asks for so many calls. Who is told to wait stands in the queue until it is granted, refused, or [leaves](Self::leave).
@@ -80,14 +95,14 @@ impl Budget {
             return Answer::Refused(Refusal::Full(wait));
         }
         self.waiting.insert(place, calls);
-        Answer::Wait(self.begun.front().map_or(PATIENCE, |&oldest| (oldest + WINDOW).saturating_sub(now)))
+        Answer::Wait(self.begun.front().map_or(PATIENCE, |&oldest| (oldest + self.window).saturating_sub(now)))
     }
 
     /// When enough of what has begun will have left the window.
     pub(super) fn room_for(&self, calls: usize, now: Duration) -> Duration {
         let over = (self.begun.len() + calls).saturating_sub(self.most);
         let last = over.checked_sub(1).and_then(|last| self.begun.get(last));
-        last.map_or(Duration::ZERO, |&last| (last + WINDOW).saturating_sub(now))
+        last.map_or(Duration::ZERO, |&last| (last + self.window).saturating_sub(now))
     }
 
     /// Grants one call more, if it can begin now, nobody who came before waits for it, and `spare` others still could.
@@ -110,14 +125,14 @@ impl Budget {
         let windows = calls.saturating_sub(1) / self.most;
         let wait = self.room_for(calls - windows * self.most, now);
         let windows = u32::try_from(windows).unwrap_or(u32::MAX);
-        Refusal::Full(wait.saturating_add(WINDOW.saturating_mul(windows)).max(Duration::from_secs(1)))
+        Refusal::Full(wait.saturating_add(self.window.saturating_mul(windows)).max(Duration::from_secs(1)))
     }
 
     /// How old what is shared may be where the calls do not suffice to read it anew: as long as a look-up of so many calls
     /// takes, twice over.
     pub(super) fn patience_for(&self, calls: usize) -> Duration {
         let windows = u32::try_from((2 * calls).div_ceil(self.most)).unwrap_or(u32::MAX);
-        WINDOW.saturating_mul(windows.saturating_add(1))
+        self.window.saturating_mul(windows.saturating_add(1))
     }
 
     /// How many calls are neither begun nor granted; zero while the tenant asks for a pause.
@@ -161,7 +176,7 @@ impl Budget {
     }
 
     fn forget(&mut self, now: Duration) {
-        while self.begun.front().is_some_and(|&oldest| oldest + WINDOW <= now) {
+        while self.begun.front().is_some_and(|&oldest| oldest + self.window <= now) {
             self.begun.pop_front();
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use http::Uri;
 
 use super::api::Api;
+use super::budget::LEAST_IN_WINDOW;
 use super::limits::{Limits, Replicas};
 use super::management::LogtoManagement;
 use super::shared::{Order, Shared};
@@ -22,8 +23,6 @@ use crate::time::{Clock, SystemClock};
 const SELF_HOSTED: &str = "https://default.logto.app/api";
 const DEFAULT_IN_FLIGHT: usize = 16;
 const MOST_IN_FLIGHT: usize = 200;
-/// Fewer, and the snapshot of one user would not fit.
-const LEAST_IN_WINDOW: usize = 10;
 /// Of Logto's cloud: it answers no more than 200, to all who ask together.
 const CLOUD: InWindow = InWindow { default: 40, most: 200 };
 /// Of a server of one's own, which has no limit: this one keeps a burst from becoming a flood.
@@ -98,6 +97,9 @@ impl LogtoManagementBuilder {
 
     /// Shares [`calls_per_10_seconds`](Self::calls_per_10_seconds) among the replicas of a fleet: `replicas` tells how many
     /// there are, and each takes its part. Called for each call, so it must be cheap. Default: all calls are this process's.
+    ///
+    /// One look-up makes up to nine calls. A part of fewer than ten is therefore counted over a longer time at the same rate:
+    /// with 40 calls and ten replicas each makes up to ten in 25 seconds.
     ///
     /// With `change::redis::Redis` (feature `redis`) it is `move || redis.replicas()`.
     pub fn shared_by(mut self, replicas: impl Fn() -> usize + Send + Sync + 'static) -> Self {

@@ -120,10 +120,11 @@ impl Limits {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        let share = self.shared.as_ref().map(|(calls, replicas)| (calls / replicas().max(1)).max(1));
+        // Foreign code: it is asked before the lock.
+        let shared = self.shared.as_ref().map(|(calls, replicas)| (*calls, replicas()));
         let mut budget = lock(&self.budget);
-        if let Some(share) = share {
-            budget.set_most(share);
+        if let Some((calls, replicas)) = shared {
+            budget.share(calls, replicas);
         }
         budget
     }
@@ -292,6 +293,7 @@ mod tests {
             alive.store(count, Ordering::Relaxed);
             left.push(limits.calls_left());
         }
-        assert_eq!(left, [40, 20, 10, 1, 40, 40]);
+        // Of 40 in ten seconds, 4 are the share of ten replicas: 10 in 25 seconds.
+        assert_eq!(left, [40, 20, 10, 10, 40, 40]);
     }
 }

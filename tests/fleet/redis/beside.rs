@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use orgate::change::redis::RedisState;
+use orgate::change::redis::{RedisBuilder, RedisState};
+use orgate::logto::LogtoManagement;
+use orgate::permissions::PermissionSource as _;
 use orgate::token::binding::Dpop;
 
 use super::fleet::{Fleet, Member, redis, settle};
@@ -14,8 +16,12 @@ use crate::support::{API, Replica};
 const LONG: Duration = Duration::from_secs(5);
 
 async fn replica(fleet: &Fleet, url: &str, wait: Duration) -> Member {
+    of(fleet, redis(url), wait).await
+}
+
+async fn of(fleet: &Fleet, settings: RedisBuilder, wait: Duration) -> Member {
     // A long bound: what is seen of a fault is the store of proofs, and not the policy.
-    let redis = redis(url).bound(Duration::from_secs(60)).build().unwrap();
+    let redis = settings.bound(Duration::from_secs(60)).build().unwrap();
     let dpop = Dpop::new(API).replay_store(redis.clone()).replay_timeout(wait);
     let replica = Replica::plain(fleet.builder().change_log(redis.clone()).dpop(dpop)).await;
     _ = replica.server.ready().await;
@@ -67,4 +73,67 @@ async fn proof_check_times_out_by_policy() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The ids of the connections over which a proof was recorded last.
+fn recording(server: &Server) -> Vec<String> {
+    let clients = server.ask(&["CLIENT", "LIST"]);
+    let recording = clients.lines().filter(|line| line.contains(" cmd=set "));
+    recording.map(|line| line.split_whitespace().next().unwrap().replace("id=", "")).collect()
+}
+
+/// `WAIT` blocks its connection for up to 250 ms, which is more than a proof may take.
+#[tokio::test]
+async fn proofs_do_not_wait_behind_copies_and_their_connection_is_opened_again() {
+    let (server, copy, fleet) = (Server::start(&[]).await, Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    copy.ask(&["REPLICAOF", "127.0.0.1", &server.port.to_string()]);
+    let one = of(&fleet, redis(&server.url()).copies(1), LONG).await;
+    let key = fleet.issuer.proof_key();
+    let token = fleet.issuer.resource_token(API).bound_to(&key).mint();
+    let proof = |id: &str| key.proof("GET", format!("{API}/"), &token).id(id).mint();
+    assert_eq!(send(&one, &token, &proof("1")).await, 200);
+    // Beats and their `WAIT` go over another connection.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let [connection] = &recording(&server)[..] else { panic!("{}", server.ask(&["CLIENT", "LIST"])) };
+    server.ask(&["CLIENT", "KILL", "ID", connection]);
+    for id in 2.. {
+        match send(&one, &token, &proof(&id.to_string())).await {
+            200 => break,
+            status => assert_eq!((status, id < 500), (503, true)),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn budget_is_shared_out() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let source = |member: &Member| {
+        let redis = member.redis.clone();
+        let source = LogtoManagement::builder("https://tenant.logto.app", "id", "secret");
+        source.shared_by(move || redis.replicas()).build().unwrap()
+    };
+    let one = fleet.join(redis(&server.url())).await;
+    let of_one = source(&one);
+    assert_eq!(of_one.calls_left(), Some(40));
+    let two = fleet.join(redis(&server.url())).await;
+    let of_two = source(&two);
+    one.until("half", |_| of_one.calls_left() == Some(20)).await;
+    assert_eq!(of_two.calls_left(), Some(20));
+    // One dies. For 30 seconds of Redis's clock it may be there still.
+    two.replica.stop().await;
+    let beat = one.redis.status().age;
+    one.until("another beat", |redis| redis.status().age < beat).await;
+    assert_eq!(of_one.calls_left(), Some(20));
+    let beats = "{orgate:1:shop}:beats";
+    let members = server.ask(&["ZRANGE", beats, "0", "-1", "WITHSCORES"]);
+    let words: Vec<&str> = members.lines().collect();
+    assert_eq!(words.len(), 4, "{members}");
+    for member in words.chunks(2) {
+        let earlier: f64 = member[1].parse::<f64>().unwrap() - 31.0;
+        server.ask(&["ZADD", beats, "XX", &earlier.to_string(), member[0]]);
+    }
+    one.until("all", |_| of_one.calls_left() == Some(40)).await;
 }

@@ -38,14 +38,16 @@ pub(crate) fn redis(url: &str) -> RedisBuilder {
     settings.beat(Duration::from_millis(200)).bound(Duration::from_secs(20))
 }
 
-/// With the shortest bound: three beats of 200 ms and two seconds.
+/// The shortest bound: three beats of 200 ms and two seconds.
+pub(crate) const BRIEF: Duration = Duration::from_millis(2600);
+
 pub(crate) fn brief(url: &str) -> RedisBuilder {
-    redis(url).bound(Duration::from_millis(2600))
+    redis(url).bound(BRIEF)
 }
 
 /// A table that is not new: nobody waits for others to push what they know.
 pub(crate) fn settle(server: &Server) {
-    server.ask(&["HSET", FACTS, "#gen", "1700000000000", "#seq", "0", "#tip", "-"]);
+    server.ask(&["HSET", FACTS, "#gen", "1700000000000", "#seq", "0", "#tip", "-", "#whole", "1"]);
 }
 
 impl Fleet {
@@ -72,10 +74,21 @@ impl Fleet {
     }
 
     pub(crate) async fn start(&self, settings: RedisBuilder) -> Member {
+        self.start_as(self.builder(), settings).await
+    }
+
+    pub(crate) async fn start_as(&self, builder: Builder, settings: RedisBuilder) -> Member {
         let redis = settings.build().unwrap();
-        let replica = Replica::plain(self.builder().change_log(redis.clone())).await;
+        let replica = Replica::plain(builder.change_log(redis.clone())).await;
         _ = replica.server.ready().await;
         Member { replica, redis }
+    }
+
+    /// A replica that is current, and whose clock is turned by the test.
+    pub(crate) async fn join_at(&self, clock: &TestClock, settings: RedisBuilder) -> Member {
+        let member = self.start_as(self.builder().clock(clock.clone()), settings).await;
+        member.becomes(RedisState::Current).await;
+        member
     }
 
     pub(crate) fn suspend(&mut self, at: &Member, user: usize) {

@@ -1,10 +1,13 @@
 //! Replicas that share changes through a real `redis-server` (or the program that `ORGATE_REDIS_SERVER` names).
 
 mod beside;
+mod deploy;
 mod facts;
 mod fleet;
+mod live;
 mod loss;
 mod network;
+mod path;
 mod policy;
 mod proxy;
 mod random;

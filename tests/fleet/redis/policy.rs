@@ -1,12 +1,14 @@
 //! What becomes of requests while a replica is behind.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orgate::change::redis::{Redis, RedisState, WhenBehind};
-
+use orgate::engine::{Observer, Record};
+use orgate::observe::JsonLines;
 use tower::ServiceExt as _;
 
-use super::fleet::{Fleet, brief, redis, settle};
+use super::fleet::{BRIEF, Fleet, brief, clock, redis, settle};
 use super::proxy::{Fault, Proxy};
 use super::server::Server;
 
@@ -35,15 +37,61 @@ async fn refuse_when_behind() {
 async fn go_on_when_behind() {
     let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
-    let proxy = Proxy::to(server.port).await;
-    let one = fleet.join(brief(&proxy.url()).when_behind(WhenBehind::GoOn)).await;
+    let (proxy, clock, seen) = (Proxy::to(server.port).await, clock(), Seen::default());
+    let builder = fleet.builder().clock(clock.clone()).observer(seen.clone());
+    let builder = builder.observer(JsonLines::builder().writer(seen.clone()));
+    let one = fleet.start_as(builder, brief(&proxy.url()).when_behind(WhenBehind::GoOn)).await;
+    one.becomes(RedisState::Current).await;
+    assert_eq!(one.replica.status(fleet.token(2)).await, 200);
     fleet.suspend(&one, 1);
     proxy.set(Fault::Cut { to: true, from: true });
-    one.becomes(RedisState::Behind).await;
+    clock.advance(BRIEF);
+    assert_eq!(one.redis.status().state, RedisState::Behind);
     assert_eq!((one.replica.status(fleet.token(1)).await, one.replica.status(fleet.token(2)).await), (401, 200));
+    assert_eq!(*seen.marks.lock().unwrap(), [false, true, true], "each record says whether it was behind");
+    let lines = seen.lines(3).await;
+    assert_eq!(lines.iter().map(|line| line["behind"] == true).collect::<Vec<_>>(), [false, true, true], "{lines:?}");
+    assert!(lines[0].get("behind").is_none());
     let status = one.replica.server.change_log().unwrap();
     assert!(status.behind >= 2 && !status.is_current, "{status:?}");
     assert!(one.replica.server.ready().await.is_err());
+}
+
+/// What an observer and a log of decisions are told.
+#[derive(Clone, Default)]
+struct Seen {
+    marks: Arc<Mutex<Vec<bool>>>,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Observer for Seen {
+    fn decided(&self, record: &Record<'_>) {
+        self.marks.lock().unwrap().push(record.is_behind());
+    }
+}
+
+impl std::io::Write for Seen {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.written.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// They are written by another thread.
+    async fn lines(&self, count: usize) -> Vec<serde_json::Value> {
+        for _ in 0..2000 {
+            let text = String::from_utf8(self.written.lock().unwrap().clone()).unwrap();
+            if text.lines().count() == count && text.ends_with('\n') {
+                return text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("never {count} lines");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A network with faults: between replicas and a server.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,6 +17,8 @@ pub(crate) enum Fault {
         to: bool,
         from: bool,
     },
+    /// Nothing arrives of the feed; commands are answered.
+    CutFeed,
     /// Connections are closed, and no new ones accepted.
     Reset,
     /// So many bytes a second from the server.
@@ -44,10 +47,10 @@ impl Proxy {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
                     let ((from_client, to_client), (from_server, to_server)) =
                         (client.into_split(), server.into_split());
-                    let mut reset = faults.clone();
+                    let (mut reset, feed) = (faults.clone(), AtomicBool::new(false));
                     tokio::select! {
-                        () = carry(from_client, to_server, faults.clone(), true) => {}
-                        () = carry(from_server, to_client, faults, false) => {}
+                        () = carry(from_client, to_server, faults.clone(), true, &feed) => {}
+                        () = carry(from_server, to_client, faults, false, &feed) => {}
                         _ = reset.wait_for(|fault| *fault == Fault::Reset) => {}
                     }
                 });
@@ -71,7 +74,14 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut faults: watch::Receiver<Fault>, is_to: bool) {
+/// `feed` tells whether the connection is one over which the feed is read.
+async fn carry(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut faults: watch::Receiver<Fault>,
+    is_to: bool,
+    feed: &AtomicBool,
+) {
     let mut bytes = vec![0; 16 * 1024];
     loop {
         let limit = match *faults.borrow() {
@@ -79,7 +89,16 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut faults: watc
             _ => bytes.len(),
         };
         let Ok(read @ 1..) = from.read(&mut bytes[..limit]).await else { return };
-        let is_cut = |fault: &Fault| matches!(fault, Fault::Cut { to, from } if if is_to { *to } else { *from });
+        if is_to && bytes[..read].windows(5).any(|word| word == b"XREAD") {
+            feed.store(true, Ordering::Relaxed);
+        }
+        let is_cut = |fault: &Fault| match fault {
+            Fault::Cut { to, from } => if is_to { *to } else { *from },
+            Fault::CutFeed => !is_to && feed.load(Ordering::Relaxed),
+            // What was held back is lost with the connection.
+            Fault::Reset => true,
+            Fault::None | Fault::Drip(_) => false,
+        };
         if faults.wait_for(|fault| !is_cut(fault)).await.is_err() {
             return;
         }

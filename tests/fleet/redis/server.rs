@@ -74,6 +74,14 @@ impl Server {
     pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.as_ref().unwrap().id().to_string();
         assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+        // The third word is the state, T for one that is stopped.
+        let is_stopped = || {
+            let text = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            text.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+        };
+        while cfg!(target_os = "linux") && signal == "STOP" && !is_stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

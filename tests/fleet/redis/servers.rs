@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orgate::change::redis::{Redis, RedisState, WhenBehind};
 
-use super::fleet::{FACTS, FLEET, Fleet, brief, redis, settle};
+use super::fleet::{BRIEF, FACTS, FLEET, Fleet, brief, clock, redis, settle};
 use super::server::{Server, free_port};
 use crate::support::Directory;
 
@@ -12,10 +12,16 @@ use crate::support::Directory;
 async fn hung_server() {
     let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
-    let (one, two) = (fleet.join(brief(&server.url())).await, fleet.join(brief(&server.url())).await);
+    // It stands still but for this test: what is known is as old as it is turned.
+    let clock = clock();
+    let (one, two) = (fleet.join_at(&clock, brief(&server.url())).await, fleet.join_at(&clock, brief(&server.url())).await);
+    let states = || (one.redis.status().state, two.redis.status().state);
     server.signal("STOP");
-    one.becomes(RedisState::Behind).await;
-    two.becomes(RedisState::Behind).await;
+    clock.advance(BRIEF - Duration::from_millis(1));
+    assert_eq!(states(), (RedisState::Current, RedisState::Current));
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(states(), (RedisState::Behind, RedisState::Behind));
+    assert_eq!(one.replica.status(fleet.token(1)).await, 503);
     server.signal("CONT");
     fleet.suspend(&one, 1);
     fleet.all_agree(&[&one, &two]).await;
@@ -57,51 +63,6 @@ async fn noperm_says_which_command() {
     one.until("an error", |redis| redis.status().counts.errors["no_permission"] > 0).await;
     let error = one.redis.status().error.unwrap();
     assert!(error.contains("eval"), "{error}");
-}
-
-/// The rules of `deploy/redis.acl`.
-#[tokio::test]
-async fn documented_acl_is_enough_and_not_more() {
-    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
-    let rules = include_str!("../../../deploy/redis.acl");
-    let rule = rules.lines().find(|line| line.starts_with("user orgate ")).unwrap();
-    let mut command = vec!["ACL", "SETUSER"];
-    command.extend(rule.split(' ').skip(1).map(|word| if word.starts_with('>') { ">secret" } else { word }));
-    assert_eq!(server.ask(&command), "OK");
-    settle(&server);
-    let url = server.url().replace("//", "//orgate:secret@");
-    let (one, two) = (fleet.join(redis(&url).copies(0)).await, fleet.join(redis(&url)).await);
-    fleet.suspend(&one, 1);
-    fleet.all_agree(&[&one, &two]).await;
-    for forbidden in [&["FLUSHALL"][..], &["KEYS", "*"], &["GET", "x"], &["HGET", "other", "x"]] {
-        let mut command = vec!["--user", "orgate", "--pass", "secret", "--no-auth-warning"];
-        command.extend(forbidden);
-        assert!(server.ask(&command).contains("NOPERM"), "{forbidden:?}");
-    }
-}
-
-/// `deploy/redis.conf` and `deploy/redis.acl`, as they are shipped.
-#[tokio::test]
-async fn documented_settings_run_a_fleet() {
-    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
-    let directory = Directory::new();
-    let acl = std::fs::read_to_string(format!("{deploy}/redis.acl")).unwrap().replace("CHANGE-ME", "secret");
-    let acl_path = directory.path("redis.acl");
-    std::fs::write(&acl_path, acl).unwrap();
-    let settings = format!("{deploy}/redis.conf");
-    let server = Server::start(&["--include", &settings, "--aclfile", acl_path.to_str().unwrap()]).await;
-    let fleet = Fleet::new().await;
-    let url = server.url().replace("//", "//orgate:secret@");
-    let (one, two) = (fleet.join(redis(&url)).await, fleet.join(redis(&url)).await);
-    one.until("two", |redis| redis.replicas() == 2).await;
-    assert_eq!(two.redis.status().counts.errors.values().sum::<u64>(), 0);
-    let compose = std::fs::read_to_string(format!("{deploy}/compose.yaml")).unwrap();
-    for line in
-        ["./redis.conf:/etc/redis/redis.conf:ro", "./redis.acl:/etc/redis/redis.acl:ro", "\"/etc/redis/redis.conf\""]
-    {
-        assert!(compose.contains(line), "{line}");
-    }
-    assert!(std::fs::read_to_string(settings).unwrap().contains("aclfile /etc/redis/redis.acl"));
 }
 
 #[tokio::test]

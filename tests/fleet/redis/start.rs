@@ -142,6 +142,31 @@ async fn empty_store_and_a_whole_fleet_that_starts() {
     }
 }
 
+/// A change that is heard while everybody still waits for those who know shows nothing about what was before.
+#[tokio::test]
+async fn empty_store_and_a_change_that_a_starting_fleet_receives() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    let (one, two) = tokio::join!(fleet.start(redis(&server.url())), fleet.start(redis(&server.url())));
+    fleet.suspend(&one, 1);
+    one.replica.server.changes_kept().await;
+    for member in [&one, &two] {
+        member.becomes(RedisState::Current).await;
+        member.replica.becomes(fleet.token(2), 401).await;
+    }
+}
+
+/// Whoever began the generation was gone before it was known whether others know more.
+#[tokio::test]
+async fn table_that_nobody_joined_who_knew_more_is_taken_for_lost_however_old_it_is() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    server.ask(&["HSET", FACTS, "#gen", "1700000000000", "#seq", "0", "#tip", "-"]);
+    let one = fleet.join(redis(&server.url())).await;
+    one.replica.becomes(fleet.token(1), 401).await;
+    let two = fleet.join(redis(&server.url())).await;
+    two.replica.becomes(fleet.token(1), 401).await;
+    assert_eq!((server.ask(&["HGET", FACTS, "#seq"]), server.ask(&["HGET", FACTS, "#whole"])), ("1".into(), "1".into()));
+}
+
 /// A server that holds nothing.
 struct Nothing(SystemClock);
 

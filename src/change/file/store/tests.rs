@@ -148,3 +148,78 @@ fn only_the_owner_may_read_it() {
     directory.open();
     assert_eq!(fs::metadata(directory.settings().path).unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+#[test]
+fn process_killed_while_the_file_is_rewritten_leaves_the_old_one_or_the_new_one() {
+    let directory = Directory::new("rewriting");
+    let settings = directory.settings();
+    let (mut store, mut reading) = directory.open();
+    for rank in 1..20 {
+        store.append(&line(rank, &format!("k{}", rank % 3))).unwrap();
+    }
+    drop(store);
+    let old = fs::read(&settings.path).unwrap();
+    let expected = directory.rows();
+    (store, reading) = { drop(reading); directory.open() };
+    store.rewrite(&mut reading, None).unwrap();
+    drop(store);
+    let new = fs::read(&settings.path).unwrap();
+    assert!(new.len() < old.len());
+    // Killed before it was put in place, at any byte of it; and just afterwards.
+    for cut in 0..=new.len() {
+        fs::write(&settings.path, &old).unwrap();
+        fs::write(settings.beside(".new"), &new[..cut]).unwrap();
+        assert_eq!(directory.rows(), expected, "cut at {cut}");
+    }
+    fs::write(&settings.path, &new).unwrap();
+    let (mut store, reading) = directory.open();
+    assert_eq!((reading.tail, reading.damaged), (0, 0));
+    store.append(&line(99, "later")).unwrap();
+    drop(store);
+    assert_eq!(directory.rows().len(), expected.len() + 1);
+    // What was left behind is in nobody's way.
+    fs::write(settings.beside(".new"), "half of it").unwrap();
+    let (mut store, mut reading) = directory.open();
+    store.rewrite(&mut reading, None).unwrap();
+    assert!(!settings.beside(".new").exists());
+}
+
+/// Takes what is written, and cannot be forced to any disk.
+#[cfg(target_os = "linux")]
+fn unsyncable() -> File {
+    OpenOptions::new().read(true).write(true).open("/dev/null").unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn batch_counts_as_kept_once_it_is_on_the_disk_unless_the_operator_wants_less() {
+    for (number, sync, is_kept) in
+        [(0, FileSync::EachBatch, false), (1, FileSync::Every(std::time::Duration::from_secs(1)), true), (2, FileSync::Never, true)]
+    {
+        let directory = Directory::new(&format!("synced-{number}"));
+        let (mut store, _) = Store::open(directory.settings().sync(sync)).unwrap();
+        store.file = unsyncable();
+        assert_eq!(store.append(&line(2, "a")).is_ok(), is_kept, "{sync:?}");
+        assert_eq!(store.sync().is_ok(), sync == FileSync::Never || sync == FileSync::EachBatch, "{sync:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn file_that_could_not_be_forced_to_the_disk_is_written_anew() {
+    let directory = Directory::new("doubtful");
+    let horizon = Horizon { now: std::time::Duration::ZERO, token_life: std::time::Duration::MAX };
+    let (mut store, _) = directory.open();
+    (1..4).for_each(|rank| store.append(&line(rank, "k")).unwrap());
+    let before = store.end;
+    store.compact(horizon).unwrap();
+    assert_eq!(store.end, before, "it is short, and on the disk");
+    let file = std::mem::replace(&mut store.file, unsyncable());
+    store.is_unsynced = true;
+    assert!(store.sync().is_err());
+    store.file = file;
+    store.compact(horizon).unwrap();
+    assert!(store.end < before);
+    drop(store);
+    assert_eq!(directory.rows(), [row("k", 3)]);
+}

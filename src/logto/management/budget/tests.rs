@@ -81,6 +81,31 @@ fn more_than_the_limit_is_the_limit() {
     assert_eq!(budget.granted, 3);
 }
 
+#[test]
+fn share_too_small_for_a_look_up_is_counted_over_a_longer_window_at_the_same_rate() {
+    let of = |all, replicas| {
+        let mut budget = Budget::new(all);
+        budget.share(all, replicas);
+        (budget.most, budget.window)
+    };
+    assert_eq!(of(40, 0), (40, WINDOW));
+    assert_eq!(of(40, 4), (10, WINDOW));
+    assert_eq!(of(40, 10), (10, at(25_000)));
+    assert_eq!(of(40, 100), (10, at(250_000)));
+    assert_eq!(of(1000, 3), (333, WINDOW));
+    assert_eq!(of(10, usize::MAX).0, 10, "whatever is told, a look-up fits and the window ends");
+
+    let mut budget = Budget::new(40);
+    budget.share(40, 10);
+    assert_eq!(burst(&mut budget, 1, 9, at(0)), Answer::Granted, "all calls of a look-up");
+    assert_eq!(burst(&mut budget, 2, 8, at(10_000)), Answer::Refused(Refusal::Full(at(15_000))));
+    assert_eq!(burst(&mut budget, 2, 8, at(25_000)), Answer::Granted);
+    // Others have gone: what was asked within ten seconds counts, as before.
+    budget.share(40, 1);
+    assert_eq!(burst(&mut budget, 3, 33, at(25_001)), Answer::Refused(Refusal::Full(at(9_999))));
+    assert_eq!(burst(&mut budget, 3, 32, at(25_001)), Answer::Granted);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Pass(u64),

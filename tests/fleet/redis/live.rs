@@ -1,0 +1,114 @@
+//! Changes that are no facts: what is remembered of live permissions is dropped wherever it may be stale.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use orgate::change::redis::RedisBuilder;
+use orgate::change::{About, Change};
+use orgate::engine::Requirement;
+use orgate::future::BoxFuture;
+use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
+use orgate::policy::resource;
+use orgate::time::SystemClock;
+use orgate::{Issuer, ResourceServer};
+
+use super::fleet::{Fleet, Member, name, redis, settle};
+use super::proxy::{Fault, Proxy};
+use super::server::Server;
+use crate::support::{API, now};
+
+/// Everybody may read. Counts how often it is asked.
+#[derive(Clone, Default)]
+struct Source(Arc<AtomicUsize>);
+
+impl PermissionSource for Source {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Ok(Permissions::of(["read"])) })
+    }
+}
+
+/// A replica with a route that keeps live permissions for an hour.
+struct Live {
+    member: Member,
+    source: Source,
+    reading: Requirement,
+}
+
+impl Live {
+    async fn start(fleet: &Fleet, settings: RedisBuilder) -> Self {
+        let source = Source::default();
+        let entry = Issuer::new(fleet.issuer.url()).permissions(source.clone());
+        let builder = ResourceServer::builder(entry, API).clock(SystemClock::new());
+        let member = fleet.start_as(builder, settings).await;
+        member.becomes(orgate::change::redis::RedisState::Current).await;
+        let policy = resource().scope("read").fresh_within(Duration::from_secs(3600));
+        let reading = member.replica.server.requirement(policy).unwrap();
+        Self { member, source, reading }
+    }
+
+    /// Asks for a user; how often the source was asked by then.
+    async fn read(&self, fleet: &Fleet, user: usize) -> usize {
+        let token = fleet.issuer.resource_token(API).subject(name(user)).scope("read").mint();
+        let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+        let (mut request, ()) = request.body(()).unwrap().into_parts();
+        self.reading.authorize(&mut request).await.unwrap();
+        self.source.0.load(Ordering::Relaxed)
+    }
+
+    /// Asks until the source is asked again: fetches are spread over a moment after a change.
+    async fn is_asked_again(&self, fleet: &Fleet, user: usize, before: usize) {
+        for _ in 0..2000 {
+            if self.read(fleet, user).await > before {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("what was remembered is never dropped: {:?}", self.member.redis.status());
+    }
+}
+
+#[tokio::test]
+async fn change_drops_live_snapshots_elsewhere() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let one = Live::start(&fleet, redis(&server.url())).await;
+    let two = Live::start(&fleet, redis(&server.url())).await;
+    for live in [&one, &two] {
+        assert_eq!((live.read(&fleet, 1).await, live.read(&fleet, 2).await, live.read(&fleet, 1).await), (1, 2, 2));
+    }
+    let edited = |user: usize| Change::edited(fleet.issuer.url(), About::subject(name(user)), now(&fleet.issuer));
+    // Of somebody else: nothing of theirs is dropped.
+    one.member.replica.entry().apply_change(&edited(3)).unwrap();
+    two.member.until("applied", |redis| redis.status().counts.applied == 1).await;
+    assert_eq!((two.read(&fleet, 1).await, two.read(&fleet, 2).await), (2, 2));
+    one.member.replica.entry().apply_change(&edited(1)).unwrap();
+    two.member.until("applied", |redis| redis.status().counts.applied == 2).await;
+    two.is_asked_again(&fleet, 1, 2).await;
+    one.is_asked_again(&fleet, 1, 2).await;
+    assert_eq!(two.read(&fleet, 2).await, 3, "the other user's are kept");
+}
+
+#[tokio::test]
+async fn slow_reader_reconciles_after_trim() {
+    let (server, mut fleet) = (Server::start(&["--stream-node-max-entries", "5"]).await, Fleet::new().await);
+    settle(&server);
+    let proxy = Proxy::to(server.port).await;
+    let one = fleet.join(redis(&server.url()).feed_entries(10)).await;
+    let slow = Live::start(&fleet, redis(&proxy.url()).feed_entries(10)).await;
+    assert_eq!((slow.read(&fleet, 99).await, slow.read(&fleet, 99).await), (1, 1));
+    proxy.set(Fault::Reset);
+    slow.member.until("it noticed", |redis| redis.status().error.is_some()).await;
+    // Among what is trimmed: one that is no fact, of which no table tells.
+    let change = Change::edited(fleet.issuer.url(), About::subject(name(99)), now(&fleet.issuer));
+    one.replica.entry().apply_change(&change).unwrap();
+    (0..60).for_each(|user| fleet.suspend(&one, user));
+    one.replica.server.changes_kept().await;
+    let kept: usize = server.ask(&["XLEN", super::fleet::FEED]).parse().unwrap();
+    assert!(kept < 30, "{kept} of 61");
+    proxy.set(Fault::None);
+    fleet.all_agree(&[&one, &slow.member]).await;
+    assert_eq!(slow.member.reconciles("fork") + slow.member.reconciles("gap"), 1, "{:?}", slow.member.redis.status());
+    slow.is_asked_again(&fleet, 99, 1).await;
+}
