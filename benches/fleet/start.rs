@@ -42,7 +42,8 @@ pub(crate) async fn from_redis(store: &Store, facts: usize) {
     store.reset();
     let one = Replica::join(ISSUER, &store.url()).await;
     fill(&one.server, facts).await;
-    let bytes: f64 = store.ask(&["MEMORY", "USAGE", "{orgate:1:bench}:facts", "SAMPLES", "0"]).parse().unwrap_or(f64::NAN);
+    let bytes: f64 =
+        store.ask(&["MEMORY", "USAGE", "{orgate:1:bench}:facts", "SAMPLES", "0"]).parse().unwrap_or(f64::NAN);
     println!("  the table: {:.1} MiB", bytes / 1024.0 / 1024.0);
     run("start-redis", &store.url());
 }
@@ -70,6 +71,8 @@ pub(crate) async fn child(kept_in: &str, place: &str) {
     server.ready().await.expect("it is ready");
     let took = start.elapsed().as_secs_f64() * 1000.0;
     let (suspensions, after) = (server.revocations().suspensions, resident());
-    println!("  {kept_in}: ready after {took:.0} ms, {suspensions} suspensions, {before:.1} MiB before and {after:.1} MiB after");
+    println!(
+        "  {kept_in}: ready after {took:.0} ms, {suspensions} suspensions, {before:.1} MiB before and {after:.1} MiB after"
+    );
     drop(plain);
 }

@@ -92,7 +92,9 @@ fn killed_processes_lose_nothing_that_was_reported_as_kept() {
         let wanted = 200 + random.below(1200);
         let mut kept = 0;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let Some(count) = line.unwrap().strip_prefix("kept ").and_then(|count| count.parse().ok()) else { continue };
+            let Some(count) = line.unwrap().strip_prefix("kept ").and_then(|count| count.parse().ok()) else {
+                continue;
+            };
             kept = count;
             if kept >= wanted {
                 break;

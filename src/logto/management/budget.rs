@@ -57,7 +57,14 @@ pub(super) enum Refusal {
 
 impl Budget {
     pub(super) const fn new(most: usize) -> Self {
-        Self { most, window: WINDOW, begun: VecDeque::new(), granted: 0, waiting: BTreeMap::new(), closed_until: Duration::ZERO }
+        Self {
+            most,
+            window: WINDOW,
+            begun: VecDeque::new(),
+            granted: 0,
+            waiting: BTreeMap::new(),
+            closed_until: Duration::ZERO,
+        }
     }
 
     /// Takes one replica's share of `all` calls. What was granted stays. A share that is too small for a look-up is counted over

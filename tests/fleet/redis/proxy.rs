@@ -93,7 +93,13 @@ async fn carry(
             feed.store(true, Ordering::Relaxed);
         }
         let is_cut = |fault: &Fault| match fault {
-            Fault::Cut { to, from } => if is_to { *to } else { *from },
+            Fault::Cut { to, from } => {
+                if is_to {
+                    *to
+                } else {
+                    *from
+                }
+            }
             Fault::CutFeed => !is_to && feed.load(Ordering::Relaxed),
             // What was held back is lost with the connection.
             Fault::Reset => true,

@@ -14,7 +14,8 @@ async fn hung_server() {
     settle(&server);
     // It stands still but for this test: what is known is as old as it is turned.
     let clock = clock();
-    let (one, two) = (fleet.join_at(&clock, brief(&server.url())).await, fleet.join_at(&clock, brief(&server.url())).await);
+    let (one, two) =
+        (fleet.join_at(&clock, brief(&server.url())).await, fleet.join_at(&clock, brief(&server.url())).await);
     let states = || (one.redis.status().state, two.redis.status().state);
     server.signal("STOP");
     clock.advance(BRIEF - Duration::from_millis(1));

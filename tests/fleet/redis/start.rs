@@ -164,7 +164,10 @@ async fn table_that_nobody_joined_who_knew_more_is_taken_for_lost_however_old_it
     one.replica.becomes(fleet.token(1), 401).await;
     let two = fleet.join(redis(&server.url())).await;
     two.replica.becomes(fleet.token(1), 401).await;
-    assert_eq!((server.ask(&["HGET", FACTS, "#seq"]), server.ask(&["HGET", FACTS, "#whole"])), ("1".into(), "1".into()));
+    assert_eq!(
+        (server.ask(&["HGET", FACTS, "#seq"]), server.ask(&["HGET", FACTS, "#whole"])),
+        ("1".into(), "1".into())
+    );
 }
 
 /// A server that holds nothing.

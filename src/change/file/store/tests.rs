@@ -160,7 +160,10 @@ fn process_killed_while_the_file_is_rewritten_leaves_the_old_one_or_the_new_one(
     drop(store);
     let old = fs::read(&settings.path).unwrap();
     let expected = directory.rows();
-    (store, reading) = { drop(reading); directory.open() };
+    (store, reading) = {
+        drop(reading);
+        directory.open()
+    };
     store.rewrite(&mut reading, None).unwrap();
     drop(store);
     let new = fs::read(&settings.path).unwrap();
@@ -193,9 +196,11 @@ fn unsyncable() -> File {
 #[cfg(target_os = "linux")]
 #[test]
 fn batch_counts_as_kept_once_it_is_on_the_disk_unless_the_operator_wants_less() {
-    for (number, sync, is_kept) in
-        [(0, FileSync::EachBatch, false), (1, FileSync::Every(std::time::Duration::from_secs(1)), true), (2, FileSync::Never, true)]
-    {
+    for (number, sync, is_kept) in [
+        (0, FileSync::EachBatch, false),
+        (1, FileSync::Every(std::time::Duration::from_secs(1)), true),
+        (2, FileSync::Never, true),
+    ] {
         let directory = Directory::new(&format!("synced-{number}"));
         let (mut store, _) = Store::open(directory.settings().sync(sync)).unwrap();
         store.file = unsyncable();
