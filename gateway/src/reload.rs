@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::compile::{Purpose, compile};
@@ -25,7 +25,7 @@ pub(crate) async fn watch(path: PathBuf, current: Current, mut read: Vec<PathBuf
     loop {
         tokio::select! {
             _ = hangup.recv() => {}
-            Some(()) = changes.recv() => still(&mut changes).await,
+            Some(()) = changes.recv() => still(&mut changes, &mut hangup).await,
         }
         // Files are read on another thread, so that a slow disk holds up no request.
         let (file, before) = (path.clone(), current.load_full());
@@ -61,9 +61,14 @@ fn load(path: &Path, before: &crate::gateway::Gateway) -> Result<(crate::gateway
     Ok((gateway, read))
 }
 
-/// Waits until nothing has changed for a while.
-async fn still(changes: &mut mpsc::Receiver<()>) {
-    while tokio::time::timeout(STILL, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
+/// Waits until nothing has changed for a while, or somebody says that nothing more will.
+async fn still(changes: &mut mpsc::Receiver<()>, hangup: &mut Signal) {
+    let quiet =
+        async { while tokio::time::timeout(STILL, changes.recv()).await.is_ok_and(|change| change.is_some()) {} };
+    tokio::select! {
+        () = quiet => {}
+        _ = hangup.recv() => {}
+    }
 }
 
 /// Watches the folders of the files: an editor or a secret store replaces a file rather than writing into it.

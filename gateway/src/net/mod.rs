@@ -3,6 +3,7 @@
 mod any_certificate;
 mod body;
 mod listener;
+mod opening;
 mod serve;
 
 pub(crate) use any_certificate::AnyCertificate;

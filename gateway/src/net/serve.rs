@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::listener::Stream;
+use super::opening::Opening;
 use super::{Body, Listener, Peer};
 use crate::request::ClientCertificate;
 
@@ -78,6 +79,7 @@ pub(crate) async fn serve<C: Connections>(
                 let (face, peer) = (face.clone(), peer.clone());
                 async move { Ok::<_, Infallible>(face.answer(request, peer).await) }
             });
+            let stream = Opening::new(stream, settings.header_timeout);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             if let Err(error) = watcher.watch(connection.into_owned()).await {
                 tracing::debug!(target: "orgate", %error, "a connection ended with an error");

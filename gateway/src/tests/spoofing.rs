@@ -1,14 +1,20 @@
 //! An identity header that a client sends never reaches the application.
 
-use http::{HeaderMap, Request};
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
 use super::World;
 use super::world::status;
+use crate::face::ext_authz::{check, proto};
 use crate::face::forward_auth::decide;
 use crate::gateway::Face;
-use crate::net::empty;
+use crate::net::BoxError;
 
 const IDENTITY: &str = "[identity]\nheader = \"Orgate\"\nheaders = { subject = \"X-Auth-Subject\", organization = \"authorganization\" }\n";
 
@@ -75,14 +81,89 @@ async fn forged_identity_over_http2_is_dropped() {
     let world = World::with("nginx", IDENTITY).await;
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     for name in spellings() {
-        let request = Request::get(format!("http://{}/orgs/acme/orders", world.addresses[&Face::Proxy]))
-            .header("authorization", format!("Bearer {}", world.token))
-            .header(name.to_ascii_lowercase(), "root")
-            .body(empty())
-            .unwrap();
-        let response = client.request(request).await.unwrap();
-        assert_eq!(response.status(), 200, "{name}");
-        assert_no_root(&world.application.take().remove(0).head.headers, &name);
+        for (path, expected) in
+            [("/orgs/acme/orders", 200_u16), ("/orgs/globex/orders", 403), ("/public/x", 200), ("/nowhere", 404)]
+        {
+            let name = name.to_ascii_lowercase();
+            let trailers = HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static("root"))]);
+            let frames = [Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"x"))), Ok(Frame::trailers(trailers))];
+            let request = Request::get(format!("http://{}{path}", world.addresses[&Face::Proxy]))
+                .header("authorization", format!("Bearer {}", world.token))
+                .header(&name, "root")
+                .header(&name, "root2")
+                .body(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
+                .unwrap();
+            let response = client.request(request).await.unwrap();
+            assert_eq!(response.status(), expected, "{name} {path}");
+            let received = world.application.take();
+            assert_eq!(received.len(), usize::from(expected == 200), "{name} {path}");
+            for received in received {
+                assert_no_root(&received.head.headers, &name);
+                assert_no_root(&received.trailers.unwrap_or_default(), &name);
+            }
+        }
+    }
+}
+
+/// What the proxies that ask make of an answer: each field that is set replaces the client's, and what is named goes.
+#[tokio::test]
+async fn forged_identity_is_overwritten_or_removed_where_a_proxy_asks() {
+    let world = World::with("nginx", IDENTITY).await;
+    let gateway = world.current.load_full();
+    for name in spellings() {
+        for (path, expected) in
+            [("/orgs/acme/orders", 200_u16), ("/orgs/globex/orders", 403), ("/public/x", 200), ("/nowhere", 404)]
+        {
+            let authorization = format!("Bearer {}", world.token);
+            let question = Request::get("/auth")
+                .header("x-forwarded-method", "GET")
+                .header("x-forwarded-uri", path)
+                .header("x-forwarded-host", "api.example.com")
+                .header("authorization", &authorization)
+                .header(&name, "root")
+                .header(&name, "root2");
+            let answer = decide(&gateway, &question.body(()).unwrap().into_parts().0).await;
+            assert_eq!(answer.status(), expected, "{name} {path}");
+            assert_no_root(answer.headers(), &name);
+            let is_complete =
+                ["orgate", "x-auth-subject", "authorganization"].map(|own| answer.headers().contains_key(own));
+            assert_eq!(is_complete, [expected == 200; 3], "{name} {path}");
+
+            let fields = [
+                ("authorization", &*authorization),
+                (&name.to_ascii_lowercase(), "root"),
+                (&name.to_ascii_lowercase(), "root2"),
+            ];
+            let fields = fields.map(|(name, value)| proto::HeaderValue {
+                key: name.to_owned(),
+                value: value.to_owned(),
+                raw_value: Vec::new(),
+            });
+            let http = proto::HttpRequest {
+                method: "GET".to_owned(),
+                path: path.to_owned(),
+                host: "api.example.com".to_owned(),
+                headers: HashMap::new(),
+                header_map: Some(proto::HeaderMap { headers: fields.to_vec() }),
+            };
+            let request = Some(proto::RequestAttributes { http: Some(http) });
+            let attributes = Some(proto::AttributeContext { source: None, request });
+            match check(&gateway, proto::CheckRequest { attributes }).await.outcome.unwrap() {
+                proto::Outcome::Ok(allowed) => {
+                    assert_eq!(expected, 200, "{name} {path}");
+                    let set: Vec<String> =
+                        allowed.headers.iter().filter_map(|option| Some(option.header.as_ref()?.key.clone())).collect();
+                    let gone = |wanted: &String| set.contains(wanted) != allowed.headers_to_remove.contains(wanted);
+                    assert!(gone(&name.to_ascii_lowercase()), "{name} {path}: {allowed:?}");
+                    assert!(allowed.headers_to_remove.contains(&"authorization".to_owned()));
+                    assert!(!format!("{:?}", allowed.headers).contains("root"), "{name} {path}");
+                }
+                proto::Outcome::Denied(denied) => {
+                    assert_eq!(denied.status.unwrap().code, i32::from(expected), "{name} {path}");
+                    assert!(!format!("{:?}", denied.headers).contains("root"), "{name} {path}");
+                }
+            }
+        }
     }
 }
 

@@ -1,0 +1,149 @@
+//! HTTP/2 by hand: what a library would not send.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::World;
+use crate::gateway::Face;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// Literal fields without indexing and without Huffman coding (RFC 7541 section 6.2.2).
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| {
+        assert!(text.len() < 0x7f + 128);
+        let mut octets = match u8::try_from(text.len()).unwrap() {
+            short @ 0..0x7f => vec![short],
+            long => vec![0x7f, long - 0x7f],
+        };
+        octets.extend_from_slice(text.as_bytes());
+        octets
+    };
+    fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
+}
+
+const HIDDEN: &str = "GET /public/hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn request(path: &'static str, more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let pseudo = [(":method", "POST"), (":scheme", "http"), (":authority", "api.example.com"), (":path", path)];
+    pseudo.iter().chain(more).copied().collect()
+}
+
+#[tokio::test]
+async fn upstream_reads_at_most_the_request_that_was_judged() {
+    let world =
+        World::with("nginx", "[[route]]\npath = \"/upload\"\npublic = true\nupstream = \"application\"\n").await;
+    let pseudo_twice = [request("/upload", &[]), vec![(":path", "/public/hidden")]].concat();
+    let cases = [
+        ("sound", request("/upload", &[("content-length", "40")]), true),
+        ("transfer-encoding", request("/upload", &[("transfer-encoding", "chunked")]), false),
+        ("content-length too small", request("/upload", &[("content-length", "0")]), false),
+        ("content-length too large", request("/upload", &[("content-length", "99")]), false),
+        ("content-length twice", request("/upload", &[("content-length", "40"), ("content-length", "0")]), false),
+        ("connection", request("/upload", &[("connection", "close")]), false),
+        ("upgrade", request("/upload", &[("upgrade", "h2c")]), false),
+        ("line break in a value", request("/upload", &[("x", "a\r\nx-b: c")]), false),
+        ("line break in a name", request("/upload", &[("x\r\ny", "a")]), false),
+        ("NUL in a value", request("/upload", &[("x", "a\0b")]), false),
+        ("upper case", request("/upload", &[("X-Upper", "a")]), false),
+        ("colon in a name", request("/upload", &[("x:y", "a")]), false),
+        ("space in the path", request("/upload HTTP/1.1\r\nx: y", &[]), false),
+        ("no path", vec![(":method", "POST"), (":scheme", "http"), (":authority", "a")], false),
+        ("path twice", pseudo_twice, false),
+        ("pseudo-header at the end", request("/upload", &[("x", "y"), (":authority", "b")]), false),
+        ("another host", request("/upload", &[("host", "b.example.com")]), false),
+        ("two hosts", request("/upload", &[("host", "api.example.com"), ("host", "b.example.com")]), false),
+        ("response's pseudo-header", request("/upload", &[(":status", "200")]), false),
+    ];
+    for (name, fields, passes) in cases {
+        let mut bytes = PREFACE.to_vec();
+        bytes.extend(frame(SETTINGS, 0, 0, &[]));
+        bytes.extend(frame(HEADERS, END_HEADERS, 1, &block(&fields)));
+        bytes.extend(frame(DATA, END_STREAM, 1, HIDDEN.as_bytes()));
+        _ = world.raw(Face::Proxy, bytes).await;
+        let received = world.application.take();
+        assert_eq!(received.len(), usize::from(passes), "{name}: {received:?}");
+        assert!(received.iter().all(|received| received.head.uri.path() == "/upload"), "{name}: {received:?}");
+    }
+}
+
+type Messages = mpsc::Sender<Result<Frame<Bytes>, std::convert::Infallible>>;
+
+fn body() -> (Messages, crate::net::Body) {
+    let (send, receive) = mpsc::channel(1);
+    let stream = futures_util::stream::unfold(receive, async |mut receive| Some((receive.recv().await?, receive)));
+    (send, StreamBody::new(Box::pin(stream)).map_err(|never| match never {}).boxed_unsync())
+}
+
+/// A server of gRPC streams: repeats each message when it comes, and ends with trailers.
+async fn streaming() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = hyper::service::service_fn(async |request: Request<Incoming>| {
+                let (send, response) = body();
+                tokio::spawn(async move {
+                    let mut messages = request.into_body();
+                    while let Some(Ok(frame)) = messages.frame().await {
+                        let Ok(data) = frame.into_data() else { continue };
+                        _ = send.send(Ok(Frame::data(data))).await;
+                    }
+                    let trailers = HeaderMap::from_iter([
+                        (http::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0")),
+                        (http::HeaderName::from_static("x-count"), HeaderValue::from_static("3")),
+                    ]);
+                    _ = send.send(Ok(Frame::trailers(trailers))).await;
+                });
+                Ok::<_, std::convert::Infallible>(http::Response::new(response))
+            });
+            let io = hyper_util::rt::TokioIo::new(stream);
+            tokio::spawn(hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service));
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn grpc_stream_is_passed_message_by_message_with_its_trailers() {
+    let more = format!(
+        "[upstream.grpc]\nurl = \"http://{}\"\nhttp2 = true\n\
+         [[route]]\npath = \"/pkg.Service/Stream\"\npolicy = \"resource in any organization\"\nupstream = \"grpc\"\n",
+        streaming().await
+    );
+    let world = World::with("nginx", &more).await;
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let (send, messages) = body();
+    let request = Request::post(format!("http://{}/pkg.Service/Stream", world.addresses[&Face::Proxy]))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("authorization", format!("Bearer {}", world.token))
+        .body(messages)
+        .unwrap();
+    let mut response = client.request(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    for message in ["one", "two", "three"] {
+        send.send(Ok(Frame::data(Bytes::from_static(message.as_bytes())))).await.unwrap();
+        let frame = tokio::time::timeout(std::time::Duration::from_secs(5), response.frame()).await.unwrap();
+        assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), message);
+    }
+    drop(send);
+    let trailers = response.frame().await.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!((&trailers["grpc-status"], &trailers["x-count"]), (&HeaderValue::from(0), &HeaderValue::from(3)));
+}
