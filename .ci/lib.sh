@@ -39,3 +39,24 @@ drive() {
 npm_ci() {
     [[ $1/node_modules/.package-lock.json -nt $1/package-lock.json ]] || npm ci --prefix "$1" --no-audit --no-fund
 }
+
+# The folder of what `pip_ci` has installed: `"$(venv FOLDER)/bin/python"`.
+venv() {
+    echo "$PWD/target/venv/$1"
+}
+
+# pip_ci FOLDER: installs what its `requirements.txt` says, by its hashes, unless that is there already.
+pip_ci() {
+    local venv
+    venv=$(venv "$1")
+    [[ $venv/installed -nt $1/requirements.txt ]] && return
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$1/requirements.txt"
+    touch "$venv/installed"
+}
+
+need_chromium() {
+    command -v chromium && return
+    apt-get update
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-dejavu-core
+}

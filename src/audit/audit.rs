@@ -40,7 +40,9 @@ impl Audit {
         let rows: Vec<RouteSummary> = routes.iter().map(|route| row(route, &catalog)).collect();
         let scene = Scene { api, tenant: &tenant, catalog: &catalog, routes: &routes, rows: &rows, roles: &roles };
         let findings = find(&scene);
-        let report = Report { version: VERSION, issuer: api.issuer.clone(), roles, routes: rows, findings };
+        let named = |(scope, _): &(&str, &str)| rows.iter().any(|row| row.scopes.iter().any(|name| name == scope));
+        let scopes = api.scopes.iter().filter(named).map(|(scope, text)| (scope.to_owned(), text.to_owned())).collect();
+        let report = Report { version: VERSION, issuer: api.issuer.clone(), roles, routes: rows, scopes, findings };
         Ok(Self { report, tenant, catalog, routes })
     }
 
@@ -106,8 +108,10 @@ fn row(route: &Route, catalog: &Catalog) -> RouteSummary {
     RouteSummary {
         methods: route.methods.clone(),
         path: route.path.clone(),
+        operation: route.operation.clone(),
         access: route.access,
         policy: route.policy.clone(),
+        scopes: route.scopes.clone(),
         verdicts: verdicts.all,
         cells,
         user,

@@ -1,5 +1,7 @@
 //! The result of an audit, as data.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::AuditError;
@@ -24,6 +26,9 @@ pub struct Report {
     pub roles: Vec<RoleSummary>,
     /// The rows, in the order of the routes.
     pub routes: Vec<RouteSummary>,
+    /// What each scope of the routes permits, from [`Builder::scopes`](crate::server::Builder::scopes). Empty without it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scopes: BTreeMap<String, String>,
     /// What does not fit, the worst first.
     pub findings: Vec<Finding>,
 }
@@ -66,10 +71,16 @@ pub struct RouteSummary {
     pub methods: Vec<String>,
     /// The path; none for the fallback.
     pub path: Option<String>,
+    /// What is called there, where one path has several policies: `tools/call delete_all` of an MCP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
     /// Who may ask, as far as no role decides it.
     pub access: RouteAccess,
     /// The policy as it is printed.
     pub policy: String,
+    /// The scopes that the policy names, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
     /// The different verdicts of the row.
     pub verdicts: Vec<Verdict>,
     /// For each role the number of its verdict.
@@ -134,18 +145,16 @@ impl Report {
     }
 
     /// Returns the number of the route that answers this method at this path, both as they are in the table:
-    /// `route("GET", "/orgs/{org}/orders")`.
+    /// `route("GET", "/orgs/{org}/orders")`, and with what is called there `route("POST", "/mcp tools/call delete_all")`.
     #[must_use]
     pub fn route(&self, method: &str, path: &str) -> Option<usize> {
-        let answers = |method: &str| {
-            self.routes.iter().position(|route| {
-                route.path.as_deref() == Some(path) && route.methods.iter().any(|known| known == method)
-            })
+        let position = |has_method: &dyn Fn(&RouteSummary) -> bool| {
+            self.routes.iter().position(|route| route.is_at(path) && has_method(route))
         };
+        let answers = |method: &str| position(&|route| route.methods.iter().any(|known| known == method));
         // `GET` answers `HEAD` too, and a route without methods those that are left.
         let head = || answers("GET").filter(|_| method == "HEAD");
-        let rest =
-            || self.routes.iter().position(|route| route.path.as_deref() == Some(path) && route.methods.is_empty());
+        let rest = || position(&|route| route.methods.is_empty());
         answers(method).or_else(head).or_else(rest)
     }
 
@@ -182,10 +191,22 @@ impl RoleSummary {
 }
 
 impl RouteSummary {
-    /// Returns methods and path in one string: `GET /orders`.
+    /// Returns methods and path in one string, and what is called there: `GET /orders`, `POST /mcp tools/call delete_all`.
     #[must_use]
     pub fn label(&self) -> String {
-        label(&self.methods, self.path.as_deref(), self.access)
+        label(&self.methods, self.path.as_deref(), self.operation.as_deref(), self.access)
+    }
+
+    /// Whether it is at this path, which may name what is called there too.
+    fn is_at(&self, path: &str) -> bool {
+        let own = self.path.as_deref();
+        match &self.operation {
+            None => own == Some(path),
+            Some(operation) => {
+                let rest = own.and_then(|own| path.strip_prefix(own));
+                rest.and_then(|rest| rest.strip_prefix(' ')) == Some(operation)
+            }
+        }
     }
 
     /// Returns the verdict of a user without a role.

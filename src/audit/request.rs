@@ -66,6 +66,7 @@ impl AuditRequest<'_> {
             resources: entry.rules.resources.iter().map(ToString::to_string).collect(),
             organization_tokens: entry.rules.organization_tokens,
             sender_constrained: self.server.state.bindings.required,
+            scopes: self.server.state.scopes.clone(),
         })
     }
 }

@@ -11,16 +11,23 @@ use super::route::{Endpoint, Route};
 use crate::ResourceServer;
 use crate::policy::Policy;
 
-/// One route for each path that a document has. A policy that is faulty has none: its route says what is wrong.
+/// Where the documents of indicators are that may come with an issuer entry at run time.
+const LATER: [&str; 2] =
+    ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/{*oauth_protected_resource}"];
+
+/// One route for each path that a document has, and those of all documents for policies that accept any issuer entry. A policy
+/// that is faulty has none: its route says what is wrong.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(guarded: &[(&ResourceServer, Vec<&Policy>)]) -> Vec<Route<S>> {
     let mut routes: Vec<Route<S>> = Vec::new();
     for (server, policies) in guarded {
         for policy in policies {
             // As an operation: a tool's policy may read its arguments.
             let Ok(requirement) = server.operation((*policy).clone(), "metadata", |wanted| wanted) else { continue };
-            for path in requirement.resources().filter_map(|indicator| server.metadata_path(indicator)) {
+            let known = requirement.resources().filter_map(|indicator| server.metadata_path(indicator));
+            let later = LATER.iter().filter(|_| server.has_metadata() && requirement.rules().takes_any_issuer());
+            for path in known.chain(later.map(ToString::to_string)) {
                 if routes.iter().all(|route| route.path != path) {
-                    routes.push(route(server, path.to_owned()));
+                    routes.push(route(server, path));
                 }
             }
         }

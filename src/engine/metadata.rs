@@ -6,19 +6,30 @@ use http::request::Parts;
 
 use super::state::State;
 use crate::http::url::is_issuer_identifier;
+use crate::issuer::TrustedIssuers;
 use crate::organization::original_path;
+use crate::rejection::Rejection;
+use crate::respond::{Rejected, Wanted};
 
 impl State {
+    /// Completes a rejection for one request: its challenges name the document of the resource that it was sent to.
+    pub(crate) fn complete(&self, rejection: Rejection, wanted: &Wanted, request: &Parts) -> Rejection {
+        let entries = self.entries.load();
+        let rejected = Rejected { request, path: original_path(request), added: entries.documents() };
+        self.responder.complete(rejection, wanted, rejected)
+    }
+
     /// The response to a request for a metadata document; `None` for a request for anything else.
     pub(crate) fn metadata_response(&self, request: &Parts) -> Option<Response<Bytes>> {
         let documents = self.responder.challenge.documents.as_ref()?;
-        documents.response(request, original_path(request), &|indicator| self.authorization_servers(indicator))
-    }
-
-    /// Those that a client can ask for a token, now.
-    fn authorization_servers(&self, indicator: &str) -> Vec<String> {
         let entries = self.entries.load();
-        let of_indicator = entries.iter().filter(|entry| entry.rules.has_resource(indicator));
-        of_indicator.map(|entry| entry.iss().to_string()).filter(|iss| is_issuer_identifier(iss)).collect()
+        let servers = |indicator: &str| authorization_servers(&entries, indicator);
+        documents.response(request, original_path(request), entries.documents(), &servers)
     }
+}
+
+/// Those that a client can ask for a token.
+fn authorization_servers(entries: &TrustedIssuers, indicator: &str) -> Vec<String> {
+    let of_indicator = entries.iter().filter(|entry| entry.rules.has_resource(indicator));
+    of_indicator.map(|entry| entry.iss().to_string()).filter(|iss| is_issuer_identifier(iss)).collect()
 }

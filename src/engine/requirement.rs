@@ -307,7 +307,7 @@ impl Requirement {
 
     fn complete(&self, rejection: Rejection, request: &Parts) -> Rejection {
         let rejection = rejection.tried_proof(tries_proof(&request.headers));
-        self.0.state.responder.complete(rejection, &self.0.wanted, request)
+        self.0.state.complete(rejection, &self.0.wanted, request)
     }
 }
 

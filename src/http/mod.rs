@@ -1,5 +1,6 @@
 //! How a server asks other servers: one [`HttpClient`] setting, and the [`Fetch`] trait for clients of your own.
 
+pub(crate) mod body;
 mod client;
 mod document;
 mod fetch;

@@ -10,6 +10,7 @@ use super::settings::Issuer;
 use crate::change::Invalidations;
 use crate::error::ConfigError;
 use crate::permissions::Source;
+use crate::respond::MetadataDocument;
 use crate::token::IssuerId;
 use crate::token::introspect::Introspector;
 
@@ -21,6 +22,8 @@ pub(crate) struct TrustedIssuer {
     pub(crate) permissions: Option<Source>,
     /// Asks about opaque tokens.
     pub(crate) introspector: Option<Arc<Introspector>>,
+    /// The metadata documents of indicators that came with it.
+    pub(crate) documents: Vec<Arc<MetadataDocument>>,
     pub(crate) lasting: Lasting,
     /// What it was made from.
     pub(crate) settings: Issuer,
@@ -56,6 +59,8 @@ pub(crate) struct TrustedIssuers {
     by_issuer: HashMap<Arc<str>, Arc<TrustedIssuer>, quick_cache::DefaultHashBuilder>,
     /// Whose opaque tokens are: they do not say so themselves.
     introspecting: Option<Arc<TrustedIssuer>>,
+    /// The metadata documents of all entries.
+    documents: Vec<Arc<MetadataDocument>>,
 }
 
 impl TrustedIssuers {
@@ -100,6 +105,7 @@ impl TrustedIssuers {
                     other.rules.name, entry.rules.name
                 )));
             }
+            entries.documents.extend_from_slice(&entry.documents);
             entries.all.push(entry.clone());
         }
         Ok(entries)
@@ -121,6 +127,11 @@ impl TrustedIssuers {
     /// The entry whose opaque tokens are taken.
     pub(crate) fn introspecting(&self) -> Option<&Arc<TrustedIssuer>> {
         self.introspecting.as_ref()
+    }
+
+    /// The metadata documents of the indicators that came with an entry.
+    pub(crate) fn documents(&self) -> &[Arc<MetadataDocument>] {
+        &self.documents
     }
 
     /// In the order in which they were added.

@@ -6,33 +6,24 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::buffer::Held;
+use crate::http::body::OrBytes;
 
 pin_project! {
     /// The body of a request that went through the layer: as it came, or with the bytes that were read from it.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
-        kind: Kind<B>,
-    }
-}
-
-pin_project! {
-    #[project = KindProjection]
-    #[derive(Debug)]
-    enum Kind<B> {
-        Unread { #[pin] body: B },
-        /// The room that the bytes take is given back once they are taken.
-        Read { bytes: Option<(Bytes, Held)> },
+        body: OrBytes<B, Held>,
     }
 }
 
 impl<B> RequestBody<B> {
     pub(super) const fn unread(body: B) -> Self {
-        Self { kind: Kind::Unread { body } }
+        Self { body: OrBytes::Body { body } }
     }
 
     pub(super) fn read(bytes: Bytes, held: Held) -> Self {
-        Self { kind: Kind::Read { bytes: Some((bytes, held)).filter(|(bytes, _)| !bytes.is_empty()) } }
+        Self { body: OrBytes::bytes(bytes, held) }
     }
 }
 
@@ -45,23 +36,14 @@ where
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        match self.project().kind.project() {
-            KindProjection::Unread { body } => body.poll_frame(cx),
-            KindProjection::Read { bytes } => Poll::Ready(bytes.take().map(|(bytes, _)| Ok(Frame::data(bytes.into())))),
-        }
+        self.project().body.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Unread { body } => body.is_end_stream(),
-            Kind::Read { bytes } => bytes.is_none(),
-        }
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Unread { body } => body.size_hint(),
-            Kind::Read { bytes } => SizeHint::with_exact(bytes.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64)),
-        }
+        self.body.size_hint()
     }
 }

@@ -49,6 +49,7 @@
 mod answer;
 mod body;
 mod buffer;
+mod decide;
 mod headers;
 mod layer;
 mod message;

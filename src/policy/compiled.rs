@@ -157,6 +157,15 @@ impl CompiledPolicy {
         indicators
     }
 
+    /// Whether a clause is about the resource of whatever issuer entry the token is from, also of one that comes later.
+    pub(crate) fn takes_any_issuer(&self) -> bool {
+        self.clauses.iter().any(|CompiledClause { clause, .. }| {
+            let is_any = matches!(clause.issuer, Some(IssuerRule::Any));
+            let own = |model: &Model| !matches!(model, Model::Authenticated | Model::Organization(_));
+            is_any && clause.model.as_ref().is_some_and(|model| own(model) && model.indicator().is_none())
+        })
+    }
+
     /// The arguments of a tool that it reads.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Arc<str>> {
         self.sources().filter_map(RequestSource::argument)

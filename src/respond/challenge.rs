@@ -8,10 +8,9 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
-use super::metadata::Documents;
+use super::metadata::{Documents, Rejected};
 use super::quotable::Quotable;
 use super::written::Written;
 use crate::rejection::{ErrorCode, Rejection};
@@ -23,7 +22,7 @@ pub(crate) struct ChallengeSettings {
     pub(crate) realm: Quotable,
     /// The one address that every challenge names, whatever documents there are.
     pub(crate) resource_metadata: Option<Quotable>,
-    pub(crate) documents: Option<Documents>,
+    pub(crate) documents: Option<Arc<Documents>>,
     /// The algorithms of proofs, where tokens can be sent by the scheme `DPoP`.
     pub(crate) proof_algorithms: Option<Quotable>,
     /// Whether tokens can be sent by the scheme `Bearer`.
@@ -39,17 +38,20 @@ pub(crate) struct Wanted {
     pub(crate) besides: Vec<Scope>,
     /// The resources that a token may be for, the first one first.
     pub(crate) indicators: Vec<Arc<str>>,
+    /// Whether a token of any issuer entry will do, for whatever resource that speaks.
+    pub(crate) any_issuer: bool,
     pub(crate) written: Written,
 }
 
 impl Wanted {
     /// The same, for another requirement.
     pub(crate) fn again(&self) -> Self {
-        let Self { scopes, besides, indicators, written: _ } = self;
+        let Self { scopes, besides, indicators, any_issuer, written: _ } = self;
         Self {
             scopes: scopes.clone(),
             besides: besides.clone(),
             indicators: indicators.clone(),
+            any_issuer: *any_issuer,
             written: Written::default(),
         }
     }
@@ -81,12 +83,12 @@ struct Said<'a> {
 impl ChallengeSettings {
     /// Adds the challenges to a rejection: one value for each scheme that this server takes, the one that was tried first.
     /// Only that one says what was wrong (RFC 9449 section 7.2).
-    pub(crate) fn challenge(&self, rejection: Rejection, wanted: &Wanted, request: &Parts) -> Rejection {
+    pub(crate) fn challenge(&self, rejection: Rejection, wanted: &Wanted, rejected: Rejected<'_>) -> Rejection {
         if !rejection.kind().has_challenge() {
             return rejection;
         }
         let indicators = || wanted.indicators.iter().map(|indicator| &**indicator);
-        let of_document = || self.documents.as_ref()?.url(indicators(), request);
+        let of_document = || self.documents.as_ref()?.url(indicators(), wanted.any_issuer, rejected);
         let resource_metadata = self.resource_metadata.as_ref().or_else(of_document);
         let challenges = wanted.written.or_write(&rejection, resource_metadata, || {
             let said = Said { rejection: &rejection, scopes: wanted.scopes(&rejection), resource_metadata };
@@ -215,7 +217,7 @@ mod tests {
     fn challenges_of(settings: &ChallengeSettings, rejection: Rejection, tried_proof: bool) -> Vec<String> {
         let wanted = Wanted { scopes: vec![Scope::new("a").unwrap()], ..Wanted::default() };
         let request = http::Request::new(()).into_parts().0;
-        let rejection = settings.challenge(rejection.tried_proof(tried_proof), &wanted, &request);
+        let rejection = settings.challenge(rejection.tried_proof(tried_proof), &wanted, Rejected::of(&request));
         rejection.challenges().iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 
@@ -330,7 +332,7 @@ mod tests {
                 for (scopes, tried) in scopes.iter().flat_map(|scopes| [(scopes, false), (scopes, true)]) {
                     let challenge = |wanted: &Wanted| {
                         let rejection = rejection(kind, scopes).tried_proof(tried);
-                        settings.challenge(rejection, wanted, &request).challenges().to_vec()
+                        settings.challenge(rejection, wanted, Rejected::of(&request)).challenges().to_vec()
                     };
                     assert_eq!(challenge(&wanted), challenge(&fresh()), "{kind:?} {tried} {scopes:?}");
                 }

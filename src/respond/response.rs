@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use serde::Serialize;
 
-use super::{ChallengeSettings, Wanted, problem};
+use super::{ChallengeSettings, Rejected, Wanted, problem};
 use crate::rejection::{Rejection, RejectionAnswer};
 
 pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -69,11 +69,12 @@ impl RejectionBody {
 impl Responder {
     /// Completes a rejection for one request: the challenge, and the body in the form that the request calls for. A rejection
     /// that is complete already stays as it is.
-    pub(crate) fn complete(&self, rejection: Rejection, wanted: &Wanted, request: &Parts) -> Rejection {
+    pub(crate) fn complete(&self, rejection: Rejection, wanted: &Wanted, rejected: Rejected<'_>) -> Rejection {
         if rejection.is_complete() {
             return rejection;
         }
-        let rejection = self.challenge.challenge(rejection, wanted, request);
+        let request = rejected.request;
+        let rejection = self.challenge.challenge(rejection, wanted, rejected);
         if self.grpc && is_grpc(request) {
             return rejection.answered_by(RejectionAnswer::Grpc);
         }

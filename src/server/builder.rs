@@ -231,6 +231,7 @@ impl Builder {
             clock: self.clock.clone(),
             client: self.client,
             has_others: Others::default(),
+            documents: challenge.documents.clone(),
         };
         let entries = self.issuers.iter().try_fold(TrustedIssuers::default(), |entries, issuer| {
             let entry = settings.entry(issuer, IssuerId::unique(), Lasting::default())?;

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::check::{check_issuer, check_issuer_name, check_name, check_resource, check_url};
 use crate::error::ConfigError;
+use crate::http::url::is_issuer_identifier;
 use crate::http::{Fetch, HttpClient};
 use crate::issuer::keys::{Compromised, Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
 use crate::issuer::{Dated, Issuer, IssuerClock, Keys, Lasting};
 use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
 use crate::permissions::Source;
+use crate::respond::{Documents, MetadataDocument};
 use crate::scoped::{EntryName, Others};
 use crate::signature::Algorithm;
 use crate::time::Clock;
@@ -27,6 +29,8 @@ pub(super) struct EntrySettings {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) client: HttpClient,
     pub(super) has_others: Others,
+    /// The metadata documents that the server has from the start, if it has any.
+    pub(super) documents: Option<Arc<Documents>>,
 }
 
 impl EntrySettings {
@@ -107,6 +111,7 @@ impl EntrySettings {
                 .as_ref()
                 .map(|from| Source::new(from.0.clone(), lasting.invalidations.clone())),
             introspector: ask.map(|ask| self.introspector(ask, &rules, &clock)).transpose()?,
+            documents: self.documents(&rules)?,
             rules,
             clock,
             lasting,
@@ -224,6 +229,20 @@ impl EntrySettings {
 }
 
 impl EntrySettings {
+    /// The metadata documents of indicators that no other entry had at startup.
+    fn documents(&self, rules: &IssuerRules) -> Result<Vec<Arc<MetadataDocument>>, ConfigError> {
+        let Some(known) = &self.documents else { return Ok(Vec::new()) };
+        let documents = known.of_entry(&rules.resources)?;
+        let is_address = rules.issuers.first().is_some_and(|iss| is_issuer_identifier(iss));
+        if documents.is_empty() || is_address {
+            return Ok(documents);
+        }
+        Err(ConfigError::new(format_args!(
+            "issuer {:?}: its resource indicators {:?} have no metadata document: it is not a URL that a client could ask for a token",
+            rules.issuers, rules.resources
+        )))
+    }
+
     fn introspector(
         &self,
         ask: Introspection,

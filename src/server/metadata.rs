@@ -41,15 +41,20 @@ impl ResourceServer {
     ///
     /// Returns a [`ConfigError`] if the server has no metadata.
     pub fn metadata_layer(&self) -> Result<MetadataLayer, ConfigError> {
-        match &self.state.responder.challenge.documents {
-            Some(_) => Ok(MetadataLayer::new(&self.state)),
-            None => Err(ConfigError::new("metadata_layer: the server has no metadata: see Builder::metadata")),
+        if self.has_metadata() {
+            return Ok(MetadataLayer::new(&self.state));
         }
+        Err(ConfigError::new("metadata_layer: the server has no metadata: see Builder::metadata"))
+    }
+
+    pub(crate) fn has_metadata(&self) -> bool {
+        self.state.responder.challenge.documents.is_some()
     }
 
     /// Returns the path of the document of a resource indicator; `None` if there is none.
     #[must_use]
-    pub fn metadata_path(&self, indicator: &str) -> Option<&str> {
-        self.state.responder.challenge.documents.as_ref()?.path(indicator)
+    pub fn metadata_path(&self, indicator: &str) -> Option<String> {
+        let documents = self.state.responder.challenge.documents.as_ref()?;
+        documents.path(indicator, self.state.entries.load().documents()).map(str::to_owned)
     }
 }

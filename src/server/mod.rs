@@ -141,7 +141,8 @@ impl ResourceServer {
             [] => self.settings.resources.first().map(|first| Arc::from(first.as_str())).into_iter().collect(),
             named => named.to_vec(),
         };
-        let wanted = change(Wanted { scopes: rules.first_scopes(), indicators, ..Wanted::default() });
+        let any_issuer = rules.takes_any_issuer();
+        let wanted = change(Wanted { scopes: rules.first_scopes(), indicators, any_issuer, ..Wanted::default() });
         Ok(Requirement::new(self.state.clone(), rules, wanted, operation))
     }
 
@@ -207,7 +208,8 @@ impl ResourceServer {
     ///
     /// Returns the first invalid setting. So are a name and an `iss` value that are taken, and an entry beyond
     /// [`Builder::max_issuers`]. Plain http needs [`Builder::dangerous_allow_http`] here, on loopback too: tenants may choose
-    /// where their issuer is.
+    /// where their issuer is. With [`Builder::metadata`], so is a resource indicator of its own by which no metadata document
+    /// can be found.
     pub fn add_issuer(&self, issuer: impl Into<Issuer>) -> Result<IssuerHandle, ConfigError> {
         let issuer = issuer.into();
         self.settings.check_added(&issuer)?;

@@ -1,7 +1,9 @@
 //! Text, Markdown, JSON, HTML.
 
-use orgate::audit::Tenant;
+use orgate::ResourceServer;
+use orgate::audit::{Report, RouteSummary, Rules, Tenant};
 use orgate::policy::{organization, path, resource};
+use orgate::route::{Access, RouteDescription};
 use proptest::prelude::*;
 
 use crate::support::{API, guard, handler, tenant};
@@ -43,6 +45,62 @@ POST /orgs/{org}/members  no [2]    no [2]       never [3]  yes
         markdown
             .contains("| GET /orders | resource and scope read:orders | no \\[1\\] | no \\[1\\] | yes | no \\[1\\] |")
     );
+}
+
+const ORDERS: &str = r#"{"resources":[{"indicator":"https://api.example.com","scopes":["orders:read","orders:all"]}],
+    "roles":[{"name":"support","type":"user","permissions":[{"resource":"https://api.example.com","scopes":["orders:read"]}]}]}"#;
+
+#[tokio::test]
+async fn texts_of_scopes_are_in_every_form_where_the_server_has_them() {
+    let builder = || ResourceServer::builder("https://tenant.logto.app/oidc", API);
+    let texts = [("orders:read", "See <orders>"), ("orders:all", "Change them"), ("unused", "Not on any route")];
+    let server = builder().scopes(texts).build().unwrap();
+    let routes = |scope| vec![RouteDescription::new(["GET"], "/orders", Access::from(&resource().scope(scope)))];
+    let tenant = Tenant::from_json(ORDERS).unwrap();
+    let audit = server.audit(routes("orders:read"), &tenant).await.unwrap();
+    let report = audit.report();
+    assert_eq!(report.scopes.iter().collect::<Vec<_>>(), [(&"orders:read".to_owned(), &"See <orders>".to_owned())]);
+    assert_eq!(report.routes[0].scopes, ["orders:read"]);
+    assert!(audit.to_string().contains("\nscopes:\n  orders:read: See <orders>\n"), "{audit}");
+    assert!(report.to_markdown().contains("| scope | permits |\n|---|---|\n| orders:read | See &lt;orders\\> |\n"));
+    let page = report.to_html();
+    let row = page.split("<tr>").find(|row| row.contains("GET /orders")).unwrap();
+    assert!(row.contains("<small class=\"s\"><bdi>orders:read: See &lt;orders&gt;</bdi></small></th>"), "{row}");
+    assert!(!page.contains("Not on any route"));
+    assert_eq!(&Report::from_json(&report.to_json()).unwrap(), report);
+
+    let without = builder().build().unwrap().audit(routes("orders:read"), &tenant).await.unwrap();
+    assert!(without.report().scopes.is_empty() && !without.to_string().contains("scopes:"));
+    assert!(!without.report().to_json().contains("\"scopes\": {"));
+}
+
+#[tokio::test]
+async fn operations_of_one_path_are_rows_of_their_own() {
+    let server = ResourceServer::builder("https://tenant.logto.app/oidc", API).build().unwrap();
+    let tool = |name: &str, scope: &str| {
+        let access = Access::from(&resource().scope(scope));
+        RouteDescription::new(["POST"], "/mcp", access).operation(format!("tools/call {name}"))
+    };
+    let basic = RouteDescription::new(["GET", "POST"], "/mcp", Access::from(&resource()));
+    let routes = |delete| vec![basic.clone(), tool("list", "orders:read"), tool("delete", delete)];
+    let tenant = Tenant::from_json(ORDERS).unwrap();
+    let audit = server.audit(routes("orders:all"), &tenant).await.unwrap();
+    let report = audit.report();
+    let labels: Vec<String> = report.routes.iter().map(RouteSummary::label).collect();
+    assert_eq!(labels, ["GET,POST /mcp", "POST /mcp tools/call list", "POST /mcp tools/call delete"]);
+    for (path, number) in [("/mcp", Some(0)), ("/mcp tools/call list", Some(1)), ("/mcp tools/call delete", Some(2))] {
+        assert_eq!(report.route("POST", path), number, "{path}");
+    }
+    assert_eq!(report.route("POST", "/mcptools/call list"), None);
+    assert_eq!(report.route("GET", "/mcp tools/call list"), None);
+    let lax = server.audit(routes("orders:read"), &tenant).await.unwrap();
+    let gained = report.diff(lax.report());
+    let gained: Vec<String> = gained.gained().map(ToString::to_string).collect();
+    assert!(gained.iter().any(|line| line.contains("/mcp tools/call delete  support: ")), "{gained:?}");
+    let apart = Rules::new().separate("POST /mcp tools/call list", "POST /mcp tools/call delete");
+    assert!(audit.check(&apart).is_ok());
+    let both = lax.check(&apart).unwrap_err();
+    assert!(both.findings()[0].message.contains("POST /mcp tools/call delete"), "{both}");
 }
 
 #[tokio::test]
@@ -100,7 +158,7 @@ proptest! {
         let audit = runtime.block_on(async { guard().get("/a", handler, resource().scope("x")).audit(&tenant).await });
         let audit = audit.unwrap();
         let report = audit.report();
-        prop_assert_eq!(&orgate::audit::Report::from_json(&report.to_json()).unwrap(), report);
+        prop_assert_eq!(&Report::from_json(&report.to_json()).unwrap(), report);
         let page = report.to_html();
         prop_assert_eq!(page.matches("<th class=\"c\"").count(), 4);
         prop_assert_eq!(page.matches("<td").count(), 4);

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[path = "../web/seen.rs"]
+mod seen;
+
 mod bodies;
 mod lies;
 mod policies;

@@ -2,13 +2,15 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response};
+use orgate::decision::{self, Decider, DecisionFuture, DecisionPoint, DecisionRequest};
 use orgate::engine::{Grant, Observer, Outcome, Record};
 use orgate::logto::LogtoManagement;
 use orgate::mcp::{RequestBody, Tools};
-use orgate::policy::{argument, header, machine, optional, organization, resource, resource_at, user};
+use orgate::policy::{argument, custom, header, machine, optional, organization, resource, resource_at, user};
 use orgate::respond::Metadata;
 use orgate::testing::{RoleType, TestIssuer, TestTenant, TokenRequest};
 use orgate::{Guard, Issuer, Policy, ResourceServer};
@@ -135,6 +137,44 @@ async fn policy_of_several_resources_is_judged_once_for_a_message() {
     assert_eq!(*judged.lock().unwrap(), ["any", "own"]);
 }
 
+/// Allows everything, after a while; and counts how often it was asked.
+struct Slow(Arc<Mutex<usize>>, Duration);
+
+impl DecisionPoint for Slow {
+    fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+        Box::pin(async {
+            *self.0.lock().unwrap() += 1;
+            tokio::time::sleep(self.1).await;
+            Ok(decision::Decision::allow())
+        })
+    }
+}
+
+#[tokio::test]
+async fn all_policies_of_one_message_have_one_deadline() {
+    let issuer = TestIssuer::start().await;
+    let asked = Arc::new(Mutex::new(0));
+    let point = Slow(asked.clone(), Duration::from_millis(150));
+    let builder = ResourceServer::builder(issuer.url(), API).clock(issuer.clock());
+    let builder = builder.decision_point(Decider::builder(point).build().unwrap()).max_wait(Duration::from_millis(200));
+    let server = builder.build().unwrap();
+    let uris: Vec<String> = (0..8).map(|number| format!("a:{number}")).collect();
+    let slow = |uri: &String| {
+        let id = uri.clone();
+        scoped("basic").decide("read", "document", custom("uri", move |_| Some(id.clone())))
+    };
+    let tools = uris.iter().fold(Tools::new(scoped("basic")), |tools, uri| tools.resource(uri, slow(uri)));
+    let guard: Guard = server.guard().mcp("/mcp", passes(), tools);
+    let address = serve(guard.into_router().unwrap()).await;
+    let token = issuer.resource_token(API).scope("basic").mint();
+    let listen = message("subscriptions/listen", &json!({ "notifications": { "resourceSubscriptions": uris } }));
+    let url = format!("http://{address}/mcp");
+    let seen = send(&client(Http::One), "POST", &url, Some(&token), &[], Some(listen.to_string().into())).await;
+    assert_eq!((seen.status, seen.header("retry-after")), (503, "1"), "{}", seen.body);
+    let asked = *asked.lock().unwrap();
+    assert!((1..=2).contains(&asked), "two of them take longer than the deadline, and {asked} were asked");
+}
+
 #[tokio::test]
 async fn a_challenge_names_the_scopes_of_the_call_and_the_basic_ones() {
     let world = World::start(tools()).await;
@@ -237,7 +277,7 @@ fn what_cannot_be_right_is_found_at_startup() {
         (full().max_body_bytes(0), "max_body_bytes"),
         (full().max_body_bytes(65 * 1024 * 1024), "max_body_bytes"),
         (full().max_buffered_bytes(1024), "max_buffered_bytes"),
-        (full().body_timeout(std::time::Duration::ZERO), "body_timeout"),
+        (full().body_timeout(Duration::ZERO), "body_timeout"),
         (full().session_secret([0_u8; 31]), "session_secret"),
     ] {
         let error = fault(tools);

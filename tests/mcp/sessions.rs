@@ -7,10 +7,15 @@ use super::support::*;
 const SESSION: &str = "mcp-session-id";
 
 async fn open(world: &World, token: &str) -> String {
+    open_over(Http::One, world, token).await
+}
+
+async fn open_over(version: Http, world: &World, token: &str) -> String {
     let params = json!({
         "protocolVersion": OLD, "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
     });
-    let seen = world.post(Some(token), &[], message("initialize", &params).to_string()).await;
+    let body = message("initialize", &params).to_string();
+    let seen = send(&client(version), "POST", &world.url(), Some(token), &[], Some(body.into())).await;
     assert_eq!(seen.status, 200, "{}", seen.body);
     let session = seen.header(SESSION).to_owned();
     let body = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string();
@@ -19,36 +24,60 @@ async fn open(world: &World, token: &str) -> String {
     session
 }
 
-async fn in_session(world: &World, method: &str, token: &str, session: &str) -> u16 {
+async fn in_session(version: Http, world: &World, method: &str, token: &str, session: &str) -> u16 {
     let headers = [(SESSION, session), ("mcp-protocol-version", OLD)];
-    if method == "POST" {
-        return world.post(Some(token), &headers, call("whoami", json!({})).to_string()).await.status;
-    }
+    let body = (method == "POST").then(|| call("whoami", json!({})).to_string().into());
     // A stream that is open does not end by itself: the head of the response is enough.
-    head(&client(Http::One), method, &world.url(), Some(token), &headers, None).await.status().as_u16()
+    let response = head(&client(version), method, &world.url(), Some(token), &headers, body).await;
+    let status = response.status().as_u16();
+    if method == "POST" {
+        _ = response.text().await.unwrap();
+    }
+    status
 }
 
 #[tokio::test]
 async fn another_users_valid_token_cannot_use_a_session() {
-    let world = World::built(tools(), true, |builder| builder).await;
-    let alice = world.token_of("alice", "mcp:read");
-    let session = open(&world, &alice).await;
-    assert!(session.contains('.'));
-    assert_eq!(in_session(&world, "POST", &alice, &session).await, 200);
-    assert_eq!(world.ran.take(), ["whoami"]);
-    assert_eq!(in_session(&world, "GET", &alice, &session).await, 200);
+    for version in [Http::One, Http::Two] {
+        let world = World::built(tools(), true, |builder| builder).await;
+        let alice = world.token_of("alice", "mcp:read");
+        let session = open_over(version, &world, &alice).await;
+        let ask = async |method: &str, token: &str| in_session(version, &world, method, token, &session).await;
+        assert!(session.contains('.'));
+        assert_eq!(ask("POST", &alice).await, 200);
+        assert_eq!(world.ran.take(), ["whoami"]);
+        assert_eq!(ask("GET", &alice).await, 200);
 
-    let other_client = world.issuer.resource_token(API).subject("alice").client("other").scope("mcp:read").mint();
-    for stranger in [world.token_of("bob", "mcp:read mcp:admin"), other_client] {
-        for method in ["POST", "GET", "DELETE"] {
-            assert_eq!(in_session(&world, method, &stranger, &session).await, 404, "{method}");
+        let other_client = world.issuer.resource_token(API).subject("alice").client("other").scope("mcp:read").mint();
+        for stranger in [world.token_of("bob", "mcp:read mcp:admin"), other_client] {
+            for method in ["POST", "GET", "DELETE"] {
+                assert_eq!(ask(method, &stranger).await, 404, "{version:?} {method}");
+            }
+        }
+        assert_eq!(world.ran.take(), [""; 0]);
+        let renewed = world.token_of("alice", "mcp:read mcp:admin");
+        assert_eq!(ask("POST", &renewed).await, 200, "a new token of the same user and client");
+        assert_eq!(ask("DELETE", &alice).await, 202);
+        assert_eq!(ask("POST", &alice).await, 404, "closed");
+    }
+}
+
+#[tokio::test]
+async fn stream_of_a_session_reaches_its_owner_only() {
+    for version in [Http::One, Http::Two] {
+        let world = World::built(tools(), true, |builder| builder).await;
+        let (alice, bob) = (world.token_of("alice", "mcp:read"), world.token_of("bob", "mcp:read"));
+        let (hers, his) = (open_over(version, &world, &alice).await, open_over(version, &world, &bob).await);
+        for (token, session, status) in
+            [(&alice, &hers, 200), (&bob, &his, 200), (&bob, &hers, 404), (&alice, &his, 404)]
+        {
+            let headers = [(SESSION, session.as_str()), ("mcp-protocol-version", OLD)];
+            let stream = head(&client(version), "GET", &world.url(), Some(token), &headers, None).await;
+            assert_eq!(stream.status().as_u16(), status, "{version:?}");
+            let kind = stream.headers()["content-type"].to_str().unwrap().to_owned();
+            assert_eq!(kind.starts_with("text/event-stream"), status == 200, "{version:?} {kind}");
         }
     }
-    assert_eq!(world.ran.take(), [""; 0]);
-    let renewed = world.token_of("alice", "mcp:read mcp:admin");
-    assert_eq!(in_session(&world, "POST", &renewed, &session).await, 200, "a new token of the same user and client");
-    assert_eq!(in_session(&world, "DELETE", &alice, &session).await, 202);
-    assert_eq!(in_session(&world, "POST", &alice, &session).await, 404, "closed");
 }
 
 #[tokio::test]

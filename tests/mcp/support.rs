@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use http::HeaderMap;
 use orgate::engine::Grant;
 use orgate::mcp::Tools;
 use orgate::policy::{Policy, resource};
@@ -17,6 +16,8 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
 use serde_json::{Value, json};
+
+pub(crate) use crate::seen::Seen;
 
 pub(crate) const API: &str = "https://api.example.com/mcp";
 pub(crate) const OLD: &str = "2025-11-25";
@@ -148,27 +149,6 @@ pub(crate) fn client(version: Http) -> reqwest::Client {
     }
     .build()
     .unwrap()
-}
-
-pub(crate) struct Seen {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Seen {
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    pub(crate) fn scope(&self) -> &str {
-        let challenge = self.header("www-authenticate");
-        challenge.split("scope=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
-    }
 }
 
 pub(crate) async fn send(

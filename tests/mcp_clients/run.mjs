@@ -1,13 +1,19 @@
-// Real MCP clients and the conformance suite against examples/mcp.rs: node run.mjs PATH_OF_THE_BUILT_EXAMPLE
+// Real MCP clients and the conformance suite against examples/mcp.rs: node run.mjs EXAMPLES PYTHON
+// EXAMPLES is the folder of the built examples `mcp` and `mcp_client`; PYTHON is one that has requirements.txt installed.
 // Ends with `N passed, N failed`; the exit status is 1 if one failed. Everything stays on 127.0.0.1.
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createPage } from 'node:http';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import * as oauth from 'oauth4webapi';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const [example] = process.argv.slice(2);
+const [examples, python] = process.argv.slice(2);
+const example = `${examples}/mcp`;
 const node = process.execPath;
 const suite = `${here}node_modules/@modelcontextprotocol/conformance/dist/index.js`;
 const children = [];
@@ -29,8 +35,8 @@ function start(command, args, until) {
 }
 
 /** Runs a program to its end. */
-function run(args, env = {}) {
-  const child = spawn(node, args, { cwd: here, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+function run(args, env = {}, command = node) {
+  const child = spawn(command, args, { cwd: here, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { output += data; });
   return new Promise((resolve) => child.on('exit', (status) => resolve({ status, output })));
@@ -59,21 +65,48 @@ try {
   }
 
   // Challenge, discovery, sign-in as a registered client, call, 403, step-up, call.
-  for (const [name, ...options] of [['SDK 1', '--sdk', '1'], ['SDK 2', '--sdk', '2'], ['SDK 2, modern', '--sdk', '2', '--modern']]) {
-    const { status, output } = await run(['client.mjs', '--url', url, ...options, '--tool', 'whoami', '--then', 'delete_all']);
+  const clients = [
+    ['SDK 1', (...tools) => run(['client.mjs', '--url', url, '--sdk', '1', ...tools])],
+    ['SDK 2', (...tools) => run(['client.mjs', '--url', url, '--sdk', '2', ...tools])],
+    ['SDK 2, modern', (...tools) => run(['client.mjs', '--url', url, '--sdk', '2', '--modern', ...tools])],
+    ['rmcp', (...tools) => run([url, ...tools.filter((word) => !word.startsWith('--'))], {}, `${examples}/mcp_client`)],
+    ['Python SDK', (...tools) => run(['client.py', url, ...tools.filter((word) => !word.startsWith('--'))], {}, python)],
+  ];
+  for (const [name, call] of clients) {
+    const { status, output } = await call('--tool', 'whoami', '--then', 'delete_all');
     const asked = [...output.matchAll(/authorization request: (\S+)/g)].map(([, to]) => new URL(to).searchParams);
     check(`${name}: both tools answer`, status === 0 && /TOOL whoami: .*alice/.test(output) && /TOOL delete_all: .*deleted/.test(output), output);
-    check(`${name}: asks for the minimum first`, asked[0]?.get('scope') === 'mcp:read' && asked[0]?.get('resource') === url, output);
-    check(`${name}: then for all scopes of the call`, asked.length === 2 && asked[1].get('scope').split(' ').sort().join(' ') === 'mcp:admin mcp:read', output);
-    check(`${name}: hears 401 and 403 once each`, count(output, /^< 401$/gm) === 1 && count(output, /^< 403$/gm) === 1, output);
-    const refused = await run(['client.mjs', '--url', url, ...options, '--tool', 'forgotten']);
-    check(`${name}: a tool without a policy is rejected`, refused.status === 1 && count(refused.output, /^< 403$/gm) === 1, refused.output);
+    // rmcp's client also wants a refresh token of an issuer that lists this scope.
+    const scopes = (request) => request?.get('scope').split(' ').filter((scope) => scope !== 'offline_access').sort().join(' ');
+    check(`${name}: asks for the minimum first`, scopes(asked[0]) === 'mcp:read' && asked[0]?.get('resource') === url, output);
+    check(`${name}: then for all scopes of the call`, asked.length === 2 && scopes(asked[1]) === 'mcp:admin mcp:read', output);
+    // rmcp's client prints no statuses, and what it says of a rejection in their place.
+    const [unauthorized, forbidden] = name === 'rmcp' ? [/^challenge: Bearer scope=/gm, /^403 delete_all: /gm] : [/^< 401$/gm, /^< 403$/gm];
+    check(`${name}: receives 401 and 403 once each`, count(output, unauthorized) === 1 && count(output, forbidden) === 1, output);
+    const rejected = await call('--tool', 'forgotten');
+    const isRejected = name === 'rmcp' ? /forgotten: .*Insufficient scope/.test(rejected.output) : count(rejected.output, /^< 403$/gm) === 1;
+    check(`${name}: a tool without a policy is rejected`, rejected.status === 1 && isRejected, rejected.output);
   }
 
   // The document, by a library that demands the identifier that it asked for.
   const insecure = { [oauth.allowInsecureRequests]: true };
   const found = await oauth.processResourceDiscoveryResponse(new URL(url), await oauth.resourceDiscoveryRequest(new URL(url), insecure));
   check('oauth4webapi accepts the document', found.resource === url && found.authorization_servers[0] === issuer && found.scopes_supported[0] === 'mcp:read');
+
+  // A page of another origin, whose browser asks first because of the header that MCP clients send.
+  const page = createPage((_, response) => response.setHeader('content-type', 'text/html').end(`<!doctype html><p id="seen"></p><script>
+    const ask = (name) => fetch('${url.replace('/mcp', '/.well-known/oauth-protected-resource/mcp')}', { headers: { [name]: '2025-11-25' } })
+      .then((response) => response.json()).then((json) => json.resource, (error) => error.name);
+    Promise.all([ask('mcp-protocol-version'), ask('x-other')]).then((seen) => { document.all.seen.textContent = JSON.stringify(seen); });
+  </script>`)).listen(0, '127.0.0.1');
+  await new Promise((resolve) => page.on('listening', resolve));
+  const profile = mkdtempSync(join(tmpdir(), 'mcp-clients-'));
+  const browser = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-proxy-server',
+    `--user-data-dir=${profile}`, '--virtual-time-budget=30000', '--dump-dom', `http://127.0.0.1:${page.address().port}/`];
+  const { output: dom } = await run(browser, {}, 'chromium');
+  page.close();
+  rmSync(profile, { recursive: true, force: true });
+  check('a page of another origin may read the document, and send no other header', dom.includes(`<p id="seen">["${url}","TypeError"]</p>`), dom);
 
   // The suite of servers says the same with and without the guard.
   const ownPort = await freePort();

@@ -2,13 +2,14 @@
 
 use axum::Router;
 use axum::body::Body;
-use http::{HeaderMap, Request};
+use http::Request;
 use http_body_util::BodyExt as _;
 use orgate::respond::Metadata;
 use orgate::server::Builder;
 use orgate::{Issuer, ResourceServer};
-use serde_json::Value;
 use tower::ServiceExt as _;
+
+pub(crate) use crate::seen::Seen;
 
 pub(crate) const ISSUER: &str = "https://tenant.logto.app/oidc";
 pub(crate) const API: &str = "https://api.example.com";
@@ -33,35 +34,6 @@ pub(crate) fn server(indicator: &str, metadata: Metadata) -> ResourceServer {
 
 pub(crate) async fn ok() -> &'static str {
     "ok"
-}
-
-pub(crate) struct Seen {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Seen {
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    pub(crate) fn challenge(&self) -> &str {
-        self.header("www-authenticate")
-    }
-
-    /// The parameter of the challenge.
-    pub(crate) fn metadata(&self) -> &str {
-        self.challenge()
-            .split("resource_metadata=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next())
-            .unwrap_or_default()
-    }
 }
 
 pub(crate) async fn send(app: &Router, request: Request<Body>) -> Seen {

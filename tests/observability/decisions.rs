@@ -1,11 +1,16 @@
 //! Decisions as metrics.
 
+use std::convert::Infallible;
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
-use http::{Method, Request};
+use http::{Method, Request, Response};
+use orgate::Guard;
+use orgate::mcp::{RequestBody, Tools};
 use orgate::policy::resource;
-use tower::ServiceExt as _;
+use serde_json::json;
+use tower::{ServiceExt as _, service_fn};
 
 use crate::scrape::{Prometheus, recorded};
 use crate::web::{Api, RESOURCE, request};
@@ -95,6 +100,47 @@ fn what_a_shadow_policy_says_is_counted_with_the_decision_that_was_made() {
                 line("/only", "allow", "none", "would_deny", 1.0),
             ]
         );
+    });
+}
+
+#[test]
+fn calls_of_an_mcp_server_are_counted_by_the_names_of_its_policies() {
+    recorded(async |prometheus| {
+        let api = Api::configured(orgate::server::Builder::metrics).await;
+        let service =
+            service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::new(Body::empty())));
+        let scoped = |scope: &str| resource().scope(scope);
+        let tools = Tools::new(scoped("a")).tool("whoami", scoped("a")).tool("delete_all", scoped("b"));
+        let guard: Guard = api.server.guard().mcp("/mcp", service, tools);
+        let app = guard.into_router().unwrap();
+        let token = api.token("a");
+        let ask = async |method: &str, tool: &str| {
+            let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": { "name": tool } }).to_string();
+            let request = Request::post("/mcp")
+                .header("authorization", format!("Bearer {token}"))
+                .header("content-type", "application/json")
+                .body(Body::from(body))
+                .unwrap();
+            api.send(&app, request).await.status
+        };
+        assert_eq!(ask("tools/list", "").await, 200);
+        for _ in 0..2 {
+            assert_eq!(ask("tools/call", "whoami").await, 200);
+        }
+        assert_eq!(ask("tools/call", "delete_all").await, 403);
+        for number in 0..3 {
+            assert_eq!(ask("tools/call", &format!("invented-{number}")).await, 403);
+        }
+        assert_eq!(
+            counted(&prometheus),
+            [
+                line("/mcp", "allow", "none", 1.0),
+                line("/mcp (unnamed)", "deny", "denied", 3.0),
+                line("/mcp tools/call delete_all", "deny", "insufficient_scope", 1.0),
+                line("/mcp tools/call whoami", "allow", "none", 2.0),
+            ]
+        );
+        assert!(!prometheus.text().contains("invented"));
     });
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::escape::Html;
-use super::notes::{columns, combinations};
+use super::notes::{columns, combinations, permitted};
 use crate::audit::findings::Finding;
 use crate::audit::report::{Report, RouteAccess, RouteSummary};
 use crate::audit::verdict::Verdict;
@@ -70,7 +70,7 @@ impl Report {
         }
         out.push_str("</tr></thead><tbody>");
         for route in &self.routes {
-            row(out, route, &labels);
+            row(out, route, &permitted(self, route), &labels);
         }
         out.push_str("</tbody></table></div></section>");
     }
@@ -101,7 +101,7 @@ impl Report {
     }
 }
 
-fn row(out: &mut String, route: &RouteSummary, labels: &[String]) {
+fn row(out: &mut String, route: &RouteSummary, permits: &[String], labels: &[String]) {
     let access = match route.access {
         RouteAccess::Policy => "",
         RouteAccess::Optional => " <span class=\"badge\">also without a token</span>",
@@ -110,10 +110,14 @@ fn row(out: &mut String, route: &RouteSummary, labels: &[String]) {
     };
     _ = write!(
         out,
-        "<tr><th class=\"r\" scope=\"row\"><code><bdi>{}</bdi></code>{access}<small><bdi>{}</bdi></small></th>",
+        "<tr><th class=\"r\" scope=\"row\"><code><bdi>{}</bdi></code>{access}<small><bdi>{}</bdi></small>",
         Html(&route.label()),
         Html(&route.policy)
     );
+    for line in permits {
+        _ = write!(out, "<small class=\"s\"><bdi>{}</bdi></small>", Html(line));
+    }
+    out.push_str("</th>");
     let numbers = [route.user, route.machine].into_iter().chain(route.cells.iter().copied());
     for (number, label) in numbers.zip(labels) {
         let Some(verdict) = route.verdicts.get(number) else { continue };

@@ -27,6 +27,12 @@ impl Report {
         for (number, note) in notes.all.iter().enumerate() {
             _ = writeln!(out, "- \\[{}\\] {}", number + 1, Markdown(note));
         }
+        if !self.scopes.is_empty() {
+            out.push_str("\n| scope | permits |\n|---|---|\n");
+        }
+        for (scope, text) in &self.scopes {
+            _ = writeln!(out, "| {} | {} |", Markdown(scope), Markdown(text));
+        }
         for route in self.routes.iter().filter(|route| !route.combinations.is_empty()) {
             _ = writeln!(out, "\nRoles that open {} together:\n", Markdown(&route.label()));
             for line in combinations(self, route) {

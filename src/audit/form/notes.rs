@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::audit::report::{Combination, Report, RoleSummary, RouteSummary};
 use crate::audit::verdict::Verdict;
+use crate::name::Visible;
 
 /// The numbered sentences of a report.
 #[derive(Default)]
@@ -39,6 +40,12 @@ impl Notes {
 pub(super) fn columns(report: &Report) -> Vec<String> {
     let roles = report.roles.iter().map(RoleSummary::label);
     ["any user".to_owned(), "any machine".to_owned()].into_iter().chain(roles).collect()
+}
+
+/// What the scopes of a route permit, as one line each.
+pub(super) fn permitted(report: &Report, route: &RouteSummary) -> Vec<String> {
+    let text = |scope: &String| Some(format!("{}: {}", Visible(scope), Visible(report.scopes.get(scope)?)));
+    route.scopes.iter().filter_map(text).collect()
 }
 
 /// The sets of roles of a route, as one line each.

@@ -25,6 +25,12 @@ impl fmt::Display for Report {
         for (number, note) in notes.all.iter().enumerate() {
             writeln!(f, "[{}] {}", number + 1, Visible(note))?;
         }
+        if !self.scopes.is_empty() {
+            writeln!(f, "\nscopes:")?;
+        }
+        for (scope, text) in &self.scopes {
+            writeln!(f, "  {}: {}", Visible(scope), Visible(text))?;
+        }
         for route in self.routes.iter().filter(|route| !route.combinations.is_empty()) {
             writeln!(f, "\nroles that open {} together:", route.label())?;
             combinations(self, route).iter().try_for_each(|line| writeln!(f, "  {line}"))?;

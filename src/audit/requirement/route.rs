@@ -5,7 +5,9 @@ use crate::audit::catalog::Catalog;
 use crate::audit::error::AuditError;
 use crate::audit::report::RouteAccess;
 use crate::name::Visible;
+use crate::policy::{Description, ScopesDescription};
 use crate::route::{Access, RouteDescription};
+use crate::scope::ScopeTexts;
 
 /// What the server says of the issuer entry whose tenant is audited.
 #[derive(Clone, Debug)]
@@ -20,15 +22,21 @@ pub(in crate::audit) struct Api {
     pub(in crate::audit) organization_tokens: bool,
     /// Whether every route takes bound tokens only.
     pub(in crate::audit) sender_constrained: bool,
+    /// What scopes permit, in words.
+    pub(in crate::audit) scopes: ScopeTexts,
 }
 
 #[derive(Clone, Debug)]
 pub(in crate::audit) struct Route {
     pub(in crate::audit) methods: Vec<String>,
     pub(in crate::audit) path: Option<String>,
+    /// What is called there, where one path has several policies.
+    pub(in crate::audit) operation: Option<String>,
     pub(in crate::audit) access: RouteAccess,
     /// As it is printed.
     pub(in crate::audit) policy: String,
+    /// The scopes that the policy names, each once.
+    pub(in crate::audit) scopes: Vec<String>,
     /// Another policy that is judged and not enforced, as it is printed.
     pub(in crate::audit) beside: Option<String>,
     pub(in crate::audit) clauses: Vec<Clause>,
@@ -40,7 +48,7 @@ impl Route {
         api: &Api,
         catalog: &Catalog,
     ) -> Result<Self, AuditError> {
-        let mut beside = None;
+        let (mut beside, mut scopes) = (None, Vec::new());
         let (access, clauses) = match &description.access {
             Access::Public => (RouteAccess::Public, Vec::new()),
             Access::PublicRouter => (RouteAccess::PublicRouter, Vec::new()),
@@ -55,27 +63,49 @@ impl Route {
                     (false, false) => RouteAccess::Policy,
                 };
                 beside = policy.shadow.as_ref().map(|other| other.text.clone());
+                scopes = named_scopes(policy);
                 (access, clauses.collect::<Result<Vec<_>, _>>()?)
             }
         };
         Ok(Self {
             methods: description.methods.clone(),
             path: description.path.clone(),
+            operation: description.operation.clone(),
             access,
             policy: description.access.to_string(),
+            scopes,
             beside,
             clauses,
         })
     }
 
-    /// Methods and path, as a rule and a message name the route.
+    /// Methods, path and operation, as a rule and a message name the route.
     pub(in crate::audit) fn label(&self) -> String {
-        label(&self.methods, self.path.as_deref(), self.access)
+        label(&self.methods, self.path.as_deref(), self.operation.as_deref(), self.access)
     }
 }
 
-pub(in crate::audit) fn label(methods: &[String], path: Option<&str>, access: RouteAccess) -> String {
+pub(in crate::audit) fn label(
+    methods: &[String],
+    path: Option<&str>,
+    operation: Option<&str>,
+    access: RouteAccess,
+) -> String {
     let methods = if methods.is_empty() { "*".to_owned() } else { methods.join(",") };
     let below = if access == RouteAccess::PublicRouter { "/**" } else { "" };
-    format!("{methods} {}{below}", Visible(path.unwrap_or("(fallback)")))
+    let operation = operation.map(|operation| format!(" {}", Visible(operation))).unwrap_or_default();
+    format!("{methods} {}{below}{operation}", Visible(path.unwrap_or("(fallback)")))
+}
+
+fn named_scopes(policy: &Description) -> Vec<String> {
+    let mut named: Vec<String> = Vec::new();
+    for description in policy.clauses.iter().flat_map(|clause| &clause.scopes) {
+        let (ScopesDescription::All(scopes) | ScopesDescription::Any(scopes)) = description;
+        for scope in scopes {
+            if !named.contains(scope) {
+                named.push(scope.clone());
+            }
+        }
+    }
+    named
 }

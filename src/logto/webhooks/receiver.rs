@@ -146,7 +146,7 @@ impl Webhooks {
     pub(crate) fn reject(&self, handle: Option<&IssuerHandle>, error: WebhookError, request: &Parts) -> Rejection {
         let rejection = error.rejection();
         match handle.map(IssuerHandle::server).or(self.rejects_as.as_ref()) {
-            Some(server) => server.state.responder.complete(rejection, &Wanted::default(), request),
+            Some(server) => server.state.complete(rejection, &Wanted::default(), request),
             None => rejection,
         }
     }

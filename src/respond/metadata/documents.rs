@@ -1,5 +1,6 @@
 //! The documents of one server, and the responses that carry them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::location::Location;
+use crate::error::ConfigError;
+use crate::http::url::PlainHttp;
 use crate::respond::plain::plain;
 use crate::respond::quotable::Quotable;
 use crate::scope::Scope;
@@ -33,48 +36,103 @@ pub(crate) struct SenderConstraint {
     pub(crate) certificates: bool,
 }
 
-/// One document for each indicator.
+/// One document for each indicator that the server has from the start, and what all documents have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Documents {
-    all: Vec<Document>,
+    all: Vec<MetadataDocument>,
     members: Vec<(&'static str, String)>,
+    /// The scopes of a document that has none of its own.
+    scopes: Vec<Scope>,
     sender: SenderConstraint,
     cache_control: HeaderValue,
+    plain: PlainHttp,
 }
 
+/// The document of one indicator.
 #[derive(Clone, Debug)]
-struct Document {
+pub(crate) struct MetadataDocument {
     location: Location,
     scopes: Vec<Scope>,
 }
 
+/// A rejected request, and the documents that its challenge may name beside those that the server has from the start.
+#[derive(Clone, Copy)]
+pub(crate) struct Rejected<'a> {
+    pub(crate) request: &'a Parts,
+    /// The path as the client sent it.
+    pub(crate) path: &'a str,
+    /// The documents of indicators that came with an issuer entry.
+    pub(crate) added: &'a [Arc<MetadataDocument>],
+}
+
+#[cfg(test)]
+impl<'a> Rejected<'a> {
+    /// A request that no added document is for.
+    pub(crate) fn of(request: &'a Parts) -> Self {
+        Self { request, path: request.uri.path(), added: &[] }
+    }
+}
+
 impl Documents {
-    pub(super) fn new(max_age: Duration, members: Vec<(&'static str, String)>, sender: SenderConstraint) -> Self {
+    pub(super) fn new(
+        max_age: Duration,
+        members: Vec<(&'static str, String)>,
+        scopes: Vec<Scope>,
+        (sender, plain): (SenderConstraint, PlainHttp),
+    ) -> Self {
         let cache_control = HeaderValue::try_from(format!("public, max-age={}", max_age.as_secs()));
         let cache_control = cache_control.unwrap_or(HeaderValue::from_static("no-store"));
-        Self { all: Vec::new(), members, sender, cache_control }
+        Self { all: Vec::new(), members, scopes, sender, cache_control, plain }
     }
 
-    pub(super) fn add(&mut self, location: Location, scopes: Vec<Scope>) {
+    pub(super) fn add(&mut self, location: Location, scopes: Option<Vec<Scope>>) {
         if self.all.iter().all(|known| known.location.indicator != location.indicator) {
-            self.all.push(Document { location, scopes });
+            let scopes = scopes.unwrap_or_else(|| self.scopes.clone());
+            self.all.push(MetadataDocument { location, scopes });
         }
     }
 
+    /// The documents of those of an entry's indicators that the server does not have from the start.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first indicator that no document can be found by.
+    pub(crate) fn of_entry(&self, indicators: &[Arc<str>]) -> Result<Vec<Arc<MetadataDocument>>, ConfigError> {
+        let unknown = indicators.iter().filter(|indicator| find(&self.all, indicator).is_none());
+        let document = |indicator: &Arc<str>| {
+            let location = Location::of(indicator, self.plain)?;
+            Ok(Arc::new(MetadataDocument { location, scopes: self.scopes.clone() }))
+        };
+        unknown.map(document).collect()
+    }
+
     /// The path of an indicator's document.
-    pub(crate) fn path(&self, indicator: &str) -> Option<&str> {
-        self.document(indicator).map(|document| &*document.location.path)
+    pub(crate) fn path<'a>(&'a self, indicator: &str, added: &'a [Arc<MetadataDocument>]) -> Option<&'a str> {
+        self.document(indicator, added).map(|document| &*document.location.path)
     }
 
-    fn document(&self, indicator: &str) -> Option<&Document> {
-        self.all.iter().find(|document| *document.location.indicator == *indicator)
+    fn document<'a>(&'a self, indicator: &str, added: &'a [Arc<MetadataDocument>]) -> Option<&'a MetadataDocument> {
+        find(&self.all, indicator).or_else(|| find(added.iter().map(|document| &**document), indicator))
     }
 
-    /// Where a challenge for these indicators finds a document: at the host that the request was sent to if one of them is
-    /// there, else that of the first. The text is always the configuration's.
-    pub(crate) fn url<'a>(&self, indicators: impl Iterator<Item = &'a str>, request: &Parts) -> Option<&Quotable> {
-        let known = indicators.filter_map(|indicator| self.document(indicator));
-        choose(known, request).map(|document| &document.location.url)
+    /// Where a challenge for these indicators finds a document: that of the resource which the request was sent to, else that
+    /// of the first indicator. Where any issuer entry is accepted, the resource may have come with one. The text is always the
+    /// configuration's.
+    pub(crate) fn url<'a>(
+        &'a self,
+        indicators: impl Iterator<Item = &'a str>,
+        any_issuer: bool,
+        rejected: Rejected<'a>,
+    ) -> Option<&'a Quotable> {
+        let known = indicators.filter_map(|indicator| self.document(indicator, rejected.added));
+        let host = host(rejected.request).unwrap_or_default();
+        let added = rejected.added.iter().map(|document| &**document);
+        let added = added.filter(|document| any_issuer && document.location.is_at(host));
+        let query = rejected.request.uri.query();
+        let nearness = |document: &MetadataDocument| {
+            (document.location.is_at(host), document.location.covers(rejected.path, query))
+        };
+        nearest(known.chain(added), nearness).map(|document| &document.location.url)
     }
 
     /// The response to a request for a document; `None` for any other path. Documents of several hosts may have one path.
@@ -82,17 +140,19 @@ impl Documents {
         &self,
         request: &Parts,
         path: &str,
+        added: &[Arc<MetadataDocument>],
         servers: AuthorizationServers<'_>,
     ) -> Option<Response<Bytes>> {
         let query = request.uri.query();
-        let here = |document: &&Document| {
+        let here = |document: &&MetadataDocument| {
             let Location { path: own, query: own_query, .. } = &document.location;
             **own == *path && own_query.as_deref().is_none_or(|own| Some(own) == query)
         };
-        let mut documents: Vec<&Document> = self.all.iter().filter(here).collect();
+        let documents = self.all.iter().chain(added.iter().map(|document| &**document)).filter(here);
+        let host = host(request).unwrap_or_default();
         // Of two that differ in their query, the one that has it is meant.
-        documents.sort_by_key(|document| document.location.query.is_none());
-        let document = choose(documents.into_iter(), request)?;
+        let document =
+            nearest(documents, |document| (document.location.is_at(host), document.location.query.is_some()))?;
         Some(match request.method {
             Method::GET | Method::HEAD => {
                 let body = self.json(document, servers(&document.location.indicator));
@@ -121,7 +181,7 @@ impl Documents {
     }
 
     /// Members without a value are absent (RFC 9728 section 3.2).
-    fn json(&self, document: &Document, servers: Vec<String>) -> Value {
+    fn json(&self, document: &MetadataDocument, servers: Vec<String>) -> Value {
         let mut json = Map::new();
         let mut list = |name: &str, values: Vec<String>| {
             if !values.is_empty() {
@@ -151,14 +211,20 @@ impl Documents {
     }
 }
 
-/// The document at the request's host, or the first one.
-fn choose<'a>(mut documents: impl Iterator<Item = &'a Document>, request: &Parts) -> Option<&'a Document> {
-    let first = documents.next()?;
-    let host = host(request).unwrap_or_default();
-    if first.location.is_at(host) {
-        return Some(first);
-    }
-    Some(documents.find(|document| document.location.is_at(host)).unwrap_or(first))
+fn find<'a>(
+    documents: impl IntoIterator<Item = &'a MetadataDocument>,
+    indicator: &str,
+) -> Option<&'a MetadataDocument> {
+    documents.into_iter().find(|document| *document.location.indicator == *indicator)
+}
+
+/// The first of those that are nearest.
+fn nearest<'a, N: Ord>(
+    documents: impl Iterator<Item = &'a MetadataDocument>,
+    nearness: impl Fn(&MetadataDocument) -> N,
+) -> Option<&'a MetadataDocument> {
+    let ranked = documents.map(|document| (nearness(document), document));
+    ranked.reduce(|best, other| if other.0 > best.0 { other } else { best }).map(|(_, document)| document)
 }
 
 /// Where the request was sent to: by HTTP/2 the authority, else the one `Host` header.

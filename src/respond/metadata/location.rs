@@ -58,6 +58,17 @@ impl Location {
         })
     }
 
+    /// How closely a request is about this resource: the length of its path if the request's is the same or below, and a little
+    /// more if it has the same query.
+    pub(super) fn covers(&self, path: &str, query: Option<&str>) -> Option<usize> {
+        let own = self.path.strip_prefix(WELL_KNOWN).unwrap_or_default();
+        let own = own.strip_suffix('/').unwrap_or(own);
+        let rest = path.strip_prefix(own)?;
+        let is_below = rest.is_empty() || rest.starts_with('/');
+        let has_query = self.query.as_deref().is_none_or(|own| Some(own) == query);
+        (is_below && has_query).then_some(own.len() + usize::from(self.query.is_some()))
+    }
+
     /// Whether a request that was sent to this host is for this indicator. Without a port it is that of either scheme: how
     /// clients reach the proxy in front cannot be told here.
     pub(super) fn is_at(&self, host: &str) -> bool {
@@ -119,6 +130,24 @@ mod tests {
         ] {
             let error = of(bad).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn requests_at_and_below_the_path_of_a_resource_are_about_it() {
+        for (indicator, path, query, expected) in [
+            ("https://api.example.com", "/orders", None, Some(0)),
+            ("https://api.example.com/", "/", None, Some(0)),
+            ("https://api.example.com/a", "/a", None, Some(2)),
+            ("https://api.example.com/a", "/a/b", Some("x=y"), Some(2)),
+            ("https://api.example.com/a/", "/a/b", None, Some(2)),
+            ("https://api.example.com/a", "/ab", None, None),
+            ("https://api.example.com/a/b", "/a", None, None),
+            ("https://api.example.com/a?t=1", "/a", Some("t=1"), Some(3)),
+            ("https://api.example.com/a?t=1", "/a", Some("t=2"), None),
+            ("https://api.example.com/a?t=1", "/a", None, None),
+        ] {
+            assert_eq!(of(indicator).unwrap().covers(path, query), expected, "{indicator} {path} {query:?}");
         }
     }
 

@@ -4,5 +4,5 @@ mod documents;
 mod location;
 mod settings;
 
-pub(crate) use documents::{Documents, SenderConstraint};
+pub(crate) use documents::{Documents, MetadataDocument, Rejected, SenderConstraint};
 pub use settings::Metadata;

@@ -20,7 +20,8 @@ const OFFLINE_ACCESS: &str = "offline_access";
 /// [`Builder::metadata`](crate::server::Builder::metadata).
 ///
 /// There is one document for each resource indicator, at the address that follows from it. Its `authorization_servers` are
-/// the trusted issuers of that indicator.
+/// the trusted issuers of that indicator. An issuer entry that is added at run time with indicators of its own brings their
+/// documents along.
 ///
 /// ```
 /// use orgate::ResourceServer;
@@ -158,10 +159,9 @@ impl Metadata {
             }
         }
         let scopes = scope_list(&self.scopes)?;
-        let mut documents = Documents::new(self.max_age, self.members(), sender);
+        let mut documents = Documents::new(self.max_age, self.members(), scopes, (sender, plain));
         for indicator in indicators {
-            let own = scopes_at.remove(indicator).unwrap_or_else(|| scopes.clone());
-            documents.add(Location::of(indicator, plain)?, own);
+            documents.add(Location::of(indicator, plain)?, scopes_at.remove(indicator));
         }
         match scopes_at.keys().next() {
             Some(unknown) => Err(ConfigError::new(format_args!(

@@ -29,7 +29,7 @@ fn a_problem_body_with_scopes() {
     let scopes = |names: &[&str]| names.iter().map(|name| Scope::new(name).unwrap()).collect::<Vec<_>>();
     let rejection = Rejection::new(RejectionKind::InsufficientScope, Remediation::RequestScope, "inner detail")
         .with_scopes(scopes(&["a", "b"]), scopes(&["b"]));
-    let response = answers(None).complete(rejection, &Wanted::default(), &request()).into_response();
+    let response = answers(None).complete(rejection, &Wanted::default(), Rejected::of(&request())).into_response();
     assert_eq!(response.status(), 403);
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
@@ -49,7 +49,8 @@ fn a_hook_shapes_the_body_only() {
         RejectionBody::text(format!("sorry: {rejection}"))
     });
     let rejection = Rejection::unavailable(Duration::from_millis(1200), "secret detail");
-    let response = answers(Some(hook)).complete(rejection, &Wanted::default(), &request()).into_response();
+    let response =
+        answers(Some(hook)).complete(rejection, &Wanted::default(), Rejected::of(&request())).into_response();
     assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (503, &HeaderValue::from(2)));
     assert_eq!(response.body(), "sorry: The request cannot be authorized at the moment. Try again later.");
     assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
@@ -68,7 +69,7 @@ fn grpc_is_trailers_only() {
         (K::Misconfigured, "13"),
     ] {
         let response = answers(None)
-            .complete(Rejection::new(kind, Remediation::None, "x"), &Wanted::default(), &grpc_request())
+            .complete(Rejection::new(kind, Remediation::None, "x"), &Wanted::default(), Rejected::of(&grpc_request()))
             .into_response();
         assert_eq!(response.status(), 200, "{kind:?}");
         assert_eq!(response.headers()[GRPC_STATUS], code, "{kind:?}");
@@ -81,7 +82,7 @@ fn grpc_is_trailers_only() {
 fn a_content_type_alone_makes_no_grpc_call() {
     let status = |request: &Parts| {
         let rejection = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "x");
-        answers(None).complete(rejection, &Wanted::default(), request).into_response().status().as_u16()
+        answers(None).complete(rejection, &Wanted::default(), Rejected::of(request)).into_response().status().as_u16()
     };
     let changed = |change: fn(&mut Parts)| {
         let mut request = grpc_request();
@@ -113,7 +114,10 @@ fn a_content_type_alone_makes_no_grpc_call() {
 fn a_server_that_a_proxy_asks_never_says_200() {
     let answers = Responder { grpc: false, ..answers(None) };
     let rejection = Rejection::new(RejectionKind::MissingToken, Remediation::Authenticate, "x");
-    assert_eq!(answers.complete(rejection, &Wanted::default(), &grpc_request()).into_response().status(), 401);
+    assert_eq!(
+        answers.complete(rejection, &Wanted::default(), Rejected::of(&grpc_request())).into_response().status(),
+        401
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a server says of itself: realm, metadata, and what its scopes mean.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Builder;
 use crate::error::ConfigError;
@@ -93,7 +94,7 @@ impl Announced {
         Ok(ChallengeSettings {
             realm: Quotable::new("realm", realm)?,
             resource_metadata: self.resource_metadata.as_deref().map(metadata_url).transpose()?,
-            documents: documents.transpose()?,
+            documents: documents.transpose()?.map(Arc::new),
             proof_algorithms: bindings.proof_algorithms().map(|names| Quotable::new("algs", &names)).transpose()?,
             takes_bearer: bindings.take_bearer(),
         })

@@ -230,7 +230,9 @@ impl<'a> Prober<'a> {
             };
             let methods = methods.into_iter().filter(|method| self.all_methods || matches!(*method, "GET" | "HEAD"));
             let methods: Vec<&str> = methods.collect();
-            let path = route.path.as_ref().filter(|_| route.access != RouteAccess::PublicRouter);
+            // What is called at a path is in the body, which is not sent.
+            let has_address = route.access != RouteAccess::PublicRouter && route.operation.is_none();
+            let path = route.path.as_ref().filter(|path| has_address && !self.needs_no_probe(route, path));
             match path {
                 Some(path) if !methods.is_empty() => {
                     let url = format!("{}{}", self.base.trim_end_matches('/'), self.fill(path)?);
@@ -240,6 +242,11 @@ impl<'a> Prober<'a> {
             }
         }
         Ok(targets)
+    }
+
+    /// Whether it is public, and a parameter of its path has no value: nobody is kept from it.
+    fn needs_no_probe(&self, route: &RouteSummary, path: &str) -> bool {
+        route.access == RouteAccess::Public && self.fill(path).is_err()
     }
 
     fn base(&self) -> Result<http::Uri, ConfigError> {

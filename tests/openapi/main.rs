@@ -6,8 +6,13 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::needless_for_each,
+    clippy::panic,
     reason = "tests"
 )]
+
+mod aide;
+mod models;
+mod requirements;
 
 use axum::Router;
 use axum::body::Body;
@@ -21,8 +26,6 @@ use orgate::server::Builder;
 use orgate::testing::TestIssuer;
 use orgate::token::binding::{Dpop, MutualTls};
 use orgate::{Guard, ResourceServer};
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use utoipa::OpenApi as _;
@@ -283,38 +286,4 @@ fn who_keeps_another_router_describes_its_items() {
     assert_eq!(document["paths"]["/products"]["get"]["security"], json!([{ "logto": ["a"] }]));
     assert_eq!(document["paths"]["/health"]["get"]["security"], json!([]));
     assert!(document["components"]["schemas"]["orgate.Problem"].is_object());
-}
-
-fn scopes() -> impl Strategy<Value = Vec<&'static str>> {
-    prop::collection::vec(prop::sample::select(&["a", "b", "c", "d"][..]), 1..3)
-}
-
-fn policy() -> impl Strategy<Value = Policy> {
-    let word = prop_oneof![scopes().prop_map(all_of), scopes().prop_map(any_of)];
-    let clause = prop::collection::vec(word, 0..3).prop_map(|words| words.into_iter().fold(resource(), Policy::and));
-    prop::collection::vec(clause, 1..4).prop_map(|clauses| clauses.into_iter().reduce(Policy::or).unwrap())
-}
-
-#[test]
-fn a_requirement_of_the_document_holds_exactly_when_the_policy_does() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let issuer = runtime.block_on(TestIssuer::start());
-    let server = ResourceServer::builder(issuer.url(), API).clock(issuer.clock()).build().unwrap();
-    let held = prop::collection::btree_set(prop::sample::select(&["a", "b", "c", "d"][..]), 0..4);
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    let outcome = TestRunner::new(config).run(&(policy(), held), |(policy, held)| {
-        let guard = server.documented_guard().routes(routes!(products), policy);
-        let (router, document) = guard.split_for_parts(Shop::openapi(), &Scheme::new("logto")).unwrap();
-        let document = serde_json::to_value(document).unwrap();
-        let security = document["paths"]["/products"]["get"]["security"].as_array().unwrap().clone();
-        let holds = security.iter().any(|requirement| {
-            requirement["logto"].as_array().unwrap().iter().all(|scope| held.contains(scope.as_str().unwrap()))
-        });
-        let scope = held.iter().copied().collect::<Vec<_>>().join(" ");
-        let token = issuer.resource_token(API).scope(&scope).mint();
-        let status = runtime.block_on(ask(&router, "GET", "/products", Some(&token)));
-        prop_assert_eq!(status, if holds { 200 } else { 403 });
-        Ok(())
-    });
-    outcome.unwrap();
 }
