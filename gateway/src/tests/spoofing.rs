@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
-use super::World;
 use super::world::status;
+use super::{Recorder, World};
 use crate::face::ext_authz::{check, proto};
 use crate::face::forward_auth::decide;
 use crate::gateway::Face;
@@ -102,6 +102,35 @@ async fn forged_identity_over_http2_is_dropped() {
                 assert_no_root(&received.trailers.unwrap_or_default(), &name);
             }
         }
+    }
+}
+
+/// HTTP/1.1 upstreams are sent no trailers at all, and HTTP/2 upstreams those that are not the gateway's.
+#[tokio::test]
+async fn forged_identity_in_trailers_is_dropped_before_an_upstream_that_reads_them() {
+    let application = Recorder::start().await;
+    let more = format!(
+        "{IDENTITY}[upstream.h2]\nurl = \"http://{}\"\nhttp2 = true\n\
+         [[route]]\npath = \"/h2\"\npublic = true\nupstream = \"h2\"\n",
+        application.address
+    );
+    let world = World::with("nginx", &more).await;
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let others = ["authorization", "dpop", "x-original-url", "x_http_method"].map(str::to_owned);
+    for name in spellings().into_iter().chain(others) {
+        let trailers = HeaderMap::from_iter([
+            (name.to_ascii_lowercase().parse().unwrap(), HeaderValue::from_static("root")),
+            (HeaderName::from_static("x-checksum"), HeaderValue::from_static("5")),
+        ]);
+        let frames = [Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"x"))), Ok(Frame::trailers(trailers))];
+        let request = Request::post(format!("http://{}/h2", world.addresses[&Face::Proxy]))
+            .header("te", "trailers")
+            .body(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
+            .unwrap();
+        assert_eq!(client.request(request).await.unwrap().status(), 200, "{name}");
+        let trailers = application.take().remove(0).trailers.unwrap();
+        assert_no_root(&trailers, &name);
+        assert_eq!(trailers["x-checksum"], "5", "{name}");
     }
 }
 
