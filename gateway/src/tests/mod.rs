@@ -8,6 +8,8 @@ mod http2;
 mod keys;
 mod live;
 mod observing;
+#[path = "../../tests/process/proxies.rs"]
+mod proxies;
 mod proxying;
 mod reloading;
 mod replay;

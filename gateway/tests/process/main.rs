@@ -11,6 +11,8 @@
 mod application;
 mod commands;
 mod crash;
+mod guide;
 mod load;
 mod memory;
+mod proxies;
 mod support;

@@ -1,0 +1,85 @@
+//! The programs of proxies, with the configurations that the guide tells people to copy. `ORGATE_PROXIES` names their folder.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Returns a port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("ORGATE_PROXIES").expect("ORGATE_PROXIES names the folder of the programs");
+    Path::new(&folder).join(name)
+}
+
+/// Copies a configuration with the ports of this test.
+fn configure(folder: &Path, names: &[&str], ports: Ports) {
+    let Ports { proxy, forward_auth, ext_authz, application } = ports;
+    let replaced = [
+        ("127.0.0.1:9000", format!("127.0.0.1:{forward_auth}")),
+        ("port_value: 9000", format!("port_value: {forward_auth}")),
+        ("port_value: 9001", format!("port_value: {ext_authz}")),
+        ("127.0.0.1:9100", format!("127.0.0.1:{application}")),
+        ("port_value: 9100", format!("port_value: {application}")),
+        ("port_value: 8080", format!("port_value: {proxy}")),
+        ("listen 8080", format!("listen {proxy}")),
+        ("http://:8080", format!("http://:{proxy}")),
+        ("address: \":8080\"", format!("address: \":{proxy}\"")),
+    ];
+    for name in names {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies").join(name)).unwrap();
+        let text = replaced.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+/// Which ports a configuration connects.
+#[derive(Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) proxy: u16,
+    pub(crate) forward_auth: u16,
+    pub(crate) ext_authz: u16,
+    pub(crate) application: u16,
+}
+
+/// Starts the program of a proxy with its configuration in this folder.
+pub(crate) fn launch(name: &str, at: &Path, ports: Ports) -> Child {
+    let mut command = match name {
+        "nginx" => {
+            configure(at, &["nginx.conf", "authz_request.inc"], ports);
+            let mut command = Command::new(program("nginx"));
+            let (pid, log) = (at.join("pid"), at.join("log"));
+            let globals =
+                format!("daemon off; master_process off; pid {}; error_log {} warn;", pid.display(), log.display());
+            command.arg("-p").arg(at).arg("-c").arg(at.join("nginx.conf")).arg("-g").arg(globals);
+            command
+        }
+        "caddy" => {
+            configure(at, &["Caddyfile"], ports);
+            let mut command = Command::new(program("caddy"));
+            command.args(["run", "--adapter", "caddyfile", "--config"]).arg(at.join("Caddyfile")).env("HOME", at);
+            command
+        }
+        "traefik" => {
+            configure(at, &["traefik.yaml", "traefik-dynamic.yaml"], ports);
+            let mut command = Command::new(program("traefik"));
+            command.arg(format!("--configFile={}", at.join("traefik.yaml").display())).current_dir(at);
+            command
+        }
+        _ => {
+            let file = format!("{name}.yaml");
+            configure(at, &[&file], ports);
+            let mut command = Command::new(program("envoy"));
+            command.arg("-c").arg(at.join(file)).args(["--concurrency", "1", "--disable-hot-restart", "-l", "warn"]);
+            command
+        }
+    };
+    let log = std::fs::File::create(at.join("output")).unwrap();
+    command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap()
+}
+
+/// Returns the preset that a proxy's configuration is made for.
+pub(crate) fn preset(name: &str) -> String {
+    if name == "envoy-grpc" { "envoy_http".to_owned() } else { name.replace('-', "_") }
+}
