@@ -13,7 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Recorder;
-use super::proxies::{Ports, free_port, launch, preset};
+use super::live::preset;
+use super::proxies::{Ports, free_port, launch};
 use super::world::{exchange, status};
 use crate::compile::{Purpose, compile_with};
 use crate::config::load;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::World;
-use super::proxies::{Ports, free_port, launch, preset};
+use super::proxies::{Ports, free_port, launch};
 use super::replay::{ATTACKS, fill, latin1};
 use super::world::status;
 use crate::gateway::Face;
@@ -31,6 +31,11 @@ impl Drop for Proxy {
         _ = self.child.kill();
         _ = self.child.wait();
     }
+}
+
+/// Returns the preset that a proxy's configuration is made for.
+pub(super) fn preset(name: &str) -> String {
+    if name == "envoy-grpc" { "envoy_http".to_owned() } else { name.replace('-', "_") }
 }
 
 async fn start(name: &str) -> Proxy {

@@ -78,8 +78,3 @@ pub(crate) fn launch(name: &str, at: &Path, ports: Ports) -> Child {
     let log = std::fs::File::create(at.join("output")).unwrap();
     command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap()
 }
-
-/// Returns the preset that a proxy's configuration is made for.
-pub(crate) fn preset(name: &str) -> String {
-    if name == "envoy-grpc" { "envoy_http".to_owned() } else { name.replace('-', "_") }
-}
