@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The words of the grammar. A name that is one of them is written as a string.
-const KEYWORDS: [&str; 49] = [
+const KEYWORDS: [&str; 52] = [
     "about",
+    "acr",
     "acting",
     "all",
     "allow",
@@ -15,6 +16,7 @@ const KEYWORDS: [&str; 49] = [
     "any",
     "argument",
     "authenticated",
+    "authorization-detail",
     "by",
     "check",
     "claim",
@@ -37,6 +39,7 @@ const KEYWORDS: [&str; 49] = [
     "keep",
     "live",
     "machine",
+    "max-auth-age",
     "member",
     "mtls",
     "of",

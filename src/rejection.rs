@@ -2,6 +2,7 @@
 
 mod kind;
 mod organization;
+mod step_up;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -14,6 +15,8 @@ use http::{HeaderValue, StatusCode};
 
 pub use kind::{ErrorCode, RejectionKind, Remediation};
 pub(crate) use organization::WrongOrganization;
+pub use step_up::StepUp;
+pub(crate) use step_up::{AcrValues, LONGEST_AGE};
 
 use crate::scope::Scope;
 
@@ -33,6 +36,7 @@ struct Reason {
     remediation: Remediation,
     required: Vec<Scope>,
     missing: Vec<Scope>,
+    step_up: Option<StepUp>,
     retry_after: Option<Duration>,
     detail: Cow<'static, str>,
     issuer: Option<Arc<str>>,
@@ -64,6 +68,7 @@ impl Rejection {
             remediation,
             required: Vec::new(),
             missing: Vec::new(),
+            step_up: None,
             retry_after: None,
             detail: detail.into(),
             issuer: None,
@@ -106,6 +111,12 @@ impl Rejection {
     pub(crate) fn with_scopes(mut self, required: Vec<Scope>, missing: Vec<Scope>) -> Self {
         self.0.required = required;
         self.0.missing = missing;
+        self
+    }
+
+    /// Says how the user must sign in.
+    pub(crate) fn with_step_up(mut self, step_up: StepUp) -> Self {
+        self.0.step_up = Some(step_up);
         self
     }
 
@@ -226,7 +237,8 @@ impl Rejection {
 
     /// Whether kind and remediation say all that the client is told.
     pub(crate) fn is_plain(&self) -> bool {
-        self.0.description.is_none() && self.0.required.is_empty() && self.0.missing.is_empty()
+        let Reason { description, required, missing, step_up, .. } = &*self.0;
+        description.is_none() && required.is_empty() && missing.is_empty() && step_up.is_none()
     }
 
     /// What the client can do about it.
@@ -235,16 +247,22 @@ impl Rejection {
         self.0.remediation
     }
 
-    /// For a 403: the scopes that the route requires.
+    /// For a 403, and for a 401 that asks for another sign-in: the scopes that the route requires.
     #[must_use]
     pub fn required_scopes(&self) -> &[Scope] {
         &self.0.required
     }
 
-    /// For a 403: those of the required scopes that the token lacks.
+    /// As [`required_scopes`](Self::required_scopes), those that the token lacks.
     #[must_use]
     pub fn missing_scopes(&self) -> &[Scope] {
         &self.0.missing
+    }
+
+    /// Returns how the user must sign in for the request to pass; `None` for other rejections.
+    #[must_use]
+    pub fn step_up(&self) -> Option<&StepUp> {
+        self.0.step_up.as_ref()
     }
 
     /// For a 503, and for a 401 that a new token would receive too: when to try again.

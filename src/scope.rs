@@ -49,7 +49,8 @@ impl fmt::Debug for Scope {
     }
 }
 
-fn is_scope_token(text: &str) -> bool {
+/// Whether a text is one word that can stand between the quotes of a challenge.
+pub(crate) fn is_scope_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 

@@ -1,9 +1,12 @@
 //! What an answer says, read strictly.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 use crate::decision::{Decision, DecisionError, Obligation, Property};
 use crate::json::{JsonError, Object};
+use crate::rejection::StepUp;
 
 /// The answer to a single evaluation (section 6.2).
 pub(super) fn single(body: &[u8]) -> Result<Decision, DecisionError> {
@@ -45,7 +48,44 @@ fn decision(object: &Object<'_>) -> Result<Decision, JsonError> {
     for obligation in obligations(&context) {
         decision = decision.with_obligation(obligation);
     }
+    if let Some(step_up) = step_up(&context, allow)? {
+        decision = decision.with_step_up(step_up);
+    }
     Ok(decision)
+}
+
+/// How the user must sign in (the advice of section 5.5: `acr_values`, and `max_age` as RFC 9470 names it). With it, nothing
+/// is allowed.
+///
+/// What cannot be read is no advice to a denial, and no decision where it would stand beside an allow. `max_age` alone may
+/// mean something else there: how long the answer is good for.
+fn step_up(context: &Object<'_>, allow: bool) -> Result<Option<StepUp>, JsonError> {
+    let present = |name| context.raw(name).filter(|raw| *raw != "null");
+    let acr_values = match present("acr_values") {
+        Some(raw) => words(raw).ok_or(JsonError::WrongType("acr_values")),
+        None => Ok(Vec::new()),
+    };
+    let max_age = present("max_age").filter(|_| !allow).map(seconds);
+    let step_up = match (acr_values, max_age) {
+        (Ok(values), None) if values.is_empty() => return Ok(None),
+        (Ok(values), max_age) => StepUp::new(values, max_age.flatten()).map_err(|_| JsonError::WrongType("acr_values")),
+        (Err(error), _) => Err(error),
+    };
+    if allow { step_up.map(Some) } else { Ok(step_up.ok()) }
+}
+
+/// A text of words or an array of them.
+fn words(raw: &str) -> Option<Vec<String>> {
+    let text = serde_json::from_str::<String>(raw).ok();
+    let words = text.map(|text| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect());
+    let words: Vec<String> = words.or_else(|| serde_json::from_str(raw).ok())?;
+    (!words.is_empty()).then_some(words)
+}
+
+/// A number of seconds, or the digits of one.
+fn seconds(raw: &str) -> Option<Duration> {
+    let number = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
+    number.parse().ok().map(Duration::from_secs)
 }
 
 fn reason(context: &Object<'_>) -> Option<String> {
@@ -137,6 +177,45 @@ mod tests {
             assert_eq!(verdict(&format!(r#"{{"decision":true,"context":{context}}}"#)), Some(allowed), "{context}");
             assert_eq!(verdict(&format!(r#"{{"decision":false,"context":{context}}}"#)), Some(false), "{context}");
         }
+    }
+
+    #[test]
+    fn step_up_advice_never_allows() {
+        for (context, expected) in [
+            (
+                r#"{"acr_values":"urn:com:example:loa:3","amr_values":"mfa hwk"}"#,
+                Some((vec!["urn:com:example:loa:3"], None)),
+            ),
+            (r#"{"acr_values":" gold  silver "}"#, Some((vec!["gold", "silver"], None))),
+            (r#"{"acr_values":["gold","silver"],"max_age":300}"#, Some((vec!["gold", "silver"], Some(300)))),
+            (r#"{"acr_values":"gold","max_age":"60"}"#, Some((vec!["gold"], Some(60)))),
+            (r#"{"acr_values":"gold","max_age":null}"#, Some((vec!["gold"], None))),
+            (r#"{"acr_values":"gold","max_age":1.5}"#, Some((vec!["gold"], None))),
+            (r#"{"max_age":0}"#, Some((vec![], Some(0)))),
+            (r#"{"max_age":-1}"#, None),
+            (r#"{"max_age":99999999999}"#, None),
+            (r#"{"acr_values":null,"amr_values":"mfa"}"#, None),
+        ] {
+            let decision = single(format!(r#"{{"decision":false,"context":{context}}}"#).as_bytes()).unwrap();
+            let step_up = decision.step_up();
+            let found = step_up.map(|it| (it.acr_values().collect::<Vec<_>>(), it.max_age().map(|age| age.as_secs())));
+            assert_eq!((decision.is_allowed(), found), (false, expected), "{context}");
+            let is_advice = context.contains(r#""acr_values":""#) || context.contains(r#""acr_values":["#);
+            assert_eq!(verdict(&format!(r#"{{"decision":true,"context":{context}}}"#)), Some(!is_advice), "{context}");
+        }
+    }
+
+    #[test]
+    fn step_up_advice_that_cannot_be_read_is_none_to_a_denial_and_makes_an_allow_undecided() {
+        let many = format!("[{}]", vec!["\"a\""; 20].join(",").replacen('a', "b", 1));
+        let long = format!("\"{}\"", "a".repeat(2000));
+        for acr_values in ["1", "true", "{}", "[1]", "[\"a\",null]", "\"\"", "[]", "[\"a b\"]", "\"a\\u0022\"", &long] {
+            let context = format!(r#"{{"acr_values":{acr_values}}}"#);
+            let denied = single(format!(r#"{{"decision":false,"context":{context}}}"#).as_bytes()).unwrap();
+            assert!(!denied.is_allowed() && denied.step_up().is_none(), "{context}");
+            assert_eq!(verdict(&format!(r#"{{"decision":true,"context":{context}}}"#)), None, "{context}");
+        }
+        assert_eq!(verdict(&format!(r#"{{"decision":true,"context":{{"acr_values":{many}}}}}"#)), Some(false));
     }
 
     #[test]

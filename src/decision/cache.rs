@@ -8,6 +8,7 @@ use moka::sync::Cache;
 use super::key::RequestKey;
 use super::{Decision, DecisionRequest};
 use crate::change::Epoch;
+use crate::rejection::StepUp;
 
 /// The longest that a decision may be remembered.
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
@@ -74,6 +75,7 @@ impl Default for CacheTimes {
 pub(super) struct Entry {
     allow: bool,
     reason: Option<Box<str>>,
+    step_up: Option<Box<StepUp>>,
     begun_at: Duration,
     pub(super) begun: Epoch,
 }
@@ -108,8 +110,12 @@ impl DecisionCache {
             return None;
         }
         let decision = if entry.allow { Decision::allow() } else { Decision::deny() };
-        Some(match &entry.reason {
+        let decision = match &entry.reason {
             Some(reason) => decision.with_reason(reason),
+            None => decision,
+        };
+        Some(match entry.step_up {
+            Some(step_up) => decision.with_step_up(*step_up),
             None => decision,
         })
     }
@@ -125,7 +131,9 @@ impl DecisionCache {
     ) {
         let allow = decision.is_allowed();
         if decision.is_reusable() && !times.of(allow).is_zero() {
-            self.0.insert(key, Entry { allow, reason: decision.reason().map(Into::into), begun_at, begun });
+            let reason = decision.reason().map(Into::into);
+            let step_up = decision.step_up().cloned().map(Box::new);
+            self.0.insert(key, Entry { allow, reason, step_up, begun_at, begun });
         }
     }
 

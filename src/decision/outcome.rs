@@ -2,6 +2,7 @@
 
 use super::Property;
 use super::error::shortened;
+use crate::rejection::StepUp;
 
 /// The answer of a decision point.
 ///
@@ -22,6 +23,7 @@ pub struct Decision {
     allow: bool,
     reason: Option<Box<str>>,
     obligations: Vec<Obligation>,
+    step_up: Option<Box<StepUp>>,
     reusable: bool,
 }
 
@@ -37,7 +39,7 @@ impl Decision {
     }
 
     const fn new(allow: bool) -> Self {
-        Self { allow, reason: None, obligations: Vec::new(), reusable: true }
+        Self { allow, reason: None, obligations: Vec::new(), step_up: None, reusable: true }
     }
 
     /// The point's own words, for the log and never for an answer. More than 256 characters are cut off.
@@ -49,6 +51,22 @@ impl Decision {
     /// Something that must be done along with an allow. It is not handled until somebody says so.
     pub fn with_obligation(mut self, obligation: Obligation) -> Self {
         self.obligations.push(obligation);
+        self
+    }
+
+    /// Says how the user must sign in for the request to be allowed. Whatever else it says, such a decision allows nothing:
+    /// the client of a user who has not signed in like that receives 401 and is told how (RFC 9470).
+    ///
+    /// ```
+    /// use orgate::decision::Decision;
+    /// use orgate::rejection::StepUp;
+    ///
+    /// let decision = Decision::allow().with_step_up(StepUp::new(["urn:example:loa:3"], None)?);
+    /// assert!(!decision.is_allowed());
+    /// # Ok::<(), orgate::ConfigError>(())
+    /// ```
+    pub fn with_step_up(mut self, step_up: StepUp) -> Self {
+        self.step_up = Some(Box::new(step_up));
         self
     }
 
@@ -77,10 +95,16 @@ impl Decision {
         self
     }
 
-    /// Whether the request may go on: the point allows it, and no obligation is left unhandled.
+    /// Whether the request may go on: the point allows it, requires no other sign-in, and no obligation is left unhandled.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
-        self.allow && self.obligations.iter().all(|obligation| obligation.handled)
+        self.allow && self.step_up.is_none() && self.obligations.iter().all(|obligation| obligation.handled)
+    }
+
+    /// Returns how the user must sign in for the request to be allowed, if that would help.
+    #[must_use]
+    pub fn step_up(&self) -> Option<&StepUp> {
+        self.step_up.as_deref()
     }
 
     /// Why, in the point's own words.

@@ -9,7 +9,7 @@ use super::property::Properties;
 use super::{DecisionError, Property};
 use crate::flight::{Lane, Tenant};
 use crate::organization::Organization;
-use crate::token::{AccessToken, IssuerId, Subject, SubjectKind};
+use crate::token::{AccessToken, IssuerId, NumericDate, Subject, SubjectKind};
 
 /// Who wants to do what with which resource, and in which organization.
 ///
@@ -45,11 +45,19 @@ pub struct DecisionRequest {
 }
 
 impl DecisionRequest {
-    /// What the bearer of this token wants to do.
+    /// What the bearer of this token wants to do. Where the token says how and when its user signed in, that is told as the
+    /// properties `acr` and `auth_time` of the subject.
     #[must_use]
     pub fn new(token: &AccessToken, action: impl Into<String>, resource: Resource) -> Self {
         let request = Self::of(token.subject().clone(), token.client_id(), token.scopes(), action, resource);
-        Self { entry: Some(token.entry().issuer), ..request }
+        let mut request = Self { entry: Some(token.entry().issuer), ..request };
+        if let Some(authentication) = token.authentication() {
+            let properties = &mut request.subject_properties;
+            properties.extend(authentication.acr.as_deref().map(|acr| ("acr".into(), acr.into())));
+            let signed_in = authentication.auth_time.and_then(NumericDate::whole_seconds);
+            properties.extend(signed_in.map(|seconds| ("auth_time".into(), seconds.into())));
+        }
+        request
     }
 
     /// From facts that somebody verified, or that are made up for a test.

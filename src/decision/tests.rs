@@ -51,6 +51,7 @@ fn lane_is_of_an_entry_and_not_of_its_name() {
             audience_organization: None,
             parties: Parties::of(Vec::new(), Vec::new()),
             confirmation: None,
+            authentication: None,
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         };
         AccessToken::mint(verified, b"{}", Provenance::dangling())

@@ -13,7 +13,7 @@ use crate::decision::DecisionView;
 use crate::explain::{StepName, shown};
 use crate::issuer::TrustedIssuers;
 use crate::organization::matched_route;
-use crate::policy::{CompiledPolicy, Granted, LiveView, View};
+use crate::policy::{CompiledPolicy, Granted, LiveView, SignInView, View};
 use crate::rejection::Rejection;
 use crate::time::Now;
 use crate::token::bearer::{Credentials, Scheme};
@@ -231,6 +231,10 @@ pub(super) fn judge_policy(
 ) -> Result<Granted, Stop> {
     let issuers = rules.is_live().then(|| state.entries.load());
     let arrival = issuers.as_ref().map(|_| *evidence.arrival.get_or_insert_with(|| state.live.permissions.arrival()));
+    let lead = || {
+        let issuers = state.entries.load();
+        issuers.trusted(token.issuer()).map_or(0.0, |(_, issuer)| issuer.clock.lead(issuer.rules.leeway, *now))
+    };
     let (gathered, memory, steps) = evidence.at_hand();
     let mut view = View {
         live: issuers.as_ref().zip(arrival).map(|(issuers, arrival)| {
@@ -252,6 +256,8 @@ pub(super) fn judge_policy(
             decided: gathered.map_or(&[], |gathered| &gathered.decided),
             route: rules.asks_decisions().then(|| matched_route(request)).flatten(),
         },
+        sign_in: SignInView { conversations: &state.live.conversations, now: *now, lead: &lead, is_dry },
+        now: *now,
         memory,
         steps,
         is_dry,

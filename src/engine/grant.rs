@@ -81,6 +81,10 @@ impl Grant {
         self.shared_clause().map(|clause| &**clause)
     }
 
+    pub(super) fn clause_index(&self) -> Option<usize> {
+        self.clause
+    }
+
     pub(super) fn shared_clause(&self) -> Option<&Arc<str>> {
         self.requirement.rules().clause_text(self.clause?)
     }

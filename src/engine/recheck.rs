@@ -9,7 +9,7 @@ use crate::organization::{Organization, OrganizationProvenance};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
 
-/// Judges times, changes, issuer entry and key of a granted token again.
+/// Judges times, changes, issuer entry and key of a granted token again, and how long ago its user signed in.
 ///
 /// A request may wait for its service after it was granted, and a connection may outlive its token. What the policy says
 /// about the request itself cannot have changed.
@@ -25,6 +25,9 @@ pub(crate) fn recheck(requirement: &Requirement, grant: &Grant, now: &Now) -> Re
         return Err(Rejection::new(RejectionKind::KeyNotFound, Remediation::Refresh, detail).into());
     }
     state.changes.judge(token, *now)?;
+    if let Some(clause) = grant.clause_index() {
+        requirement.rules().recheck(clause, token, *now)?;
+    }
     let of_token = |organization: &&Organization| organization.provenance() == OrganizationProvenance::Token;
     match grant.organization().filter(of_token) {
         Some(organization) => Ok(state.changes.judge_in(token, organization.id(), *now)?),

@@ -82,10 +82,16 @@ pub enum StepName {
     Client,
     /// Claims that the policy names.
     Claim,
+    /// How the user signed in.
+    Acr,
+    /// When the user signed in.
+    AuthAge,
     /// The scopes of the token.
     Scopes,
     /// The scopes of the token, beside what the subject holds now.
     Permissions,
+    /// The token's authorization details.
+    AuthorizationDetail,
     /// Checks in the application's code.
     Check,
     /// The decision point.
@@ -119,8 +125,11 @@ impl StepName {
             Self::Bound => "bound",
             Self::Client => "client",
             Self::Claim => "claim",
+            Self::Acr => "acr",
+            Self::AuthAge => "auth_age",
             Self::Scopes => "scopes",
             Self::Permissions => "permissions",
+            Self::AuthorizationDetail => "authorization_detail",
             Self::Check => "check",
             Self::Decision => "decision",
             Self::Proof => "proof",

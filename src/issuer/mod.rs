@@ -11,7 +11,10 @@ mod trusted;
 pub use claim_name::{ClaimName, claim_path};
 pub(crate) use clock::IssuerClock;
 pub(crate) use dated::Dated;
-pub(crate) use rules::{DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules, ORGANIZATION_URN};
+pub(crate) use rules::{
+    DEFAULT_ACR_CLAIM, DEFAULT_AUTH_TIME_CLAIM, DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, IssuerRules,
+    ORGANIZATION_URN,
+};
 pub use rules::{MachineMark, Profile, ScopeForm};
 pub use settings::Issuer;
 pub(crate) use settings::Keys;

@@ -103,6 +103,8 @@ pub(crate) struct IssuerRules {
     pub(crate) machine_marks: Vec<MachineMark>,
     pub(crate) organization_claim: ClaimName,
     pub(crate) scope_claim: ClaimName,
+    pub(crate) acr_claim: ClaimName,
+    pub(crate) auth_time_claim: ClaimName,
     /// Clients whose tokens are for this API where they have no `aud`.
     pub(crate) client_audience: Vec<String>,
     pub(crate) scope_form: ScopeForm,
@@ -116,6 +118,9 @@ pub(crate) struct IssuerRules {
 /// The names that Logto and RFC 8693 use.
 pub(crate) const DEFAULT_ORGANIZATION_CLAIM: &str = "organization_id";
 pub(crate) const DEFAULT_SCOPE_CLAIM: &str = "scope";
+/// The names of RFC 9470 section 6.
+pub(crate) const DEFAULT_ACR_CLAIM: &str = "acr";
+pub(crate) const DEFAULT_AUTH_TIME_CLAIM: &str = "auth_time";
 
 impl IssuerRules {
     /// Whether an `aud` value names something that this server serves.
@@ -149,6 +154,8 @@ impl IssuerRules {
             machine_marks: Vec::new(),
             organization_claim: DEFAULT_ORGANIZATION_CLAIM.into(),
             scope_claim: DEFAULT_SCOPE_CLAIM.into(),
+            acr_claim: DEFAULT_ACR_CLAIM.into(),
+            auth_time_claim: DEFAULT_AUTH_TIME_CLAIM.into(),
             client_audience: Vec::new(),
             scope_form: ScopeForm::Text,
             keys_without_kid: false,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::issuer::{
-    ClaimName, DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM, MachineMark, ORGANIZATION_URN, Profile, ScopeForm,
+    ClaimName, DEFAULT_ACR_CLAIM, DEFAULT_AUTH_TIME_CLAIM, DEFAULT_ORGANIZATION_CLAIM, DEFAULT_SCOPE_CLAIM,
+    MachineMark, ORGANIZATION_URN, Profile, ScopeForm,
 };
 use crate::permissions::PermissionSource;
 use crate::signature::Algorithm;
@@ -41,6 +42,8 @@ pub struct Issuer {
     pub(crate) organization_prefix: String,
     pub(crate) organization_claim: ClaimName,
     pub(crate) scope_claim: ClaimName,
+    pub(crate) acr_claim: ClaimName,
+    pub(crate) auth_time_claim: ClaimName,
     pub(crate) client_audience: Option<Vec<String>>,
     pub(crate) scope_form: ScopeForm,
     pub(crate) keys_without_kid: bool,
@@ -73,6 +76,8 @@ impl Issuer {
             organization_prefix: ORGANIZATION_URN.to_owned(),
             organization_claim: DEFAULT_ORGANIZATION_CLAIM.into(),
             scope_claim: DEFAULT_SCOPE_CLAIM.into(),
+            acr_claim: DEFAULT_ACR_CLAIM.into(),
+            auth_time_claim: DEFAULT_AUTH_TIME_CLAIM.into(),
             client_audience: None,
             scope_form: ScopeForm::default(),
             keys_without_kid: false,
@@ -239,6 +244,23 @@ impl Issuer {
     pub fn scope_claim(mut self, name: impl Into<ClaimName>, form: ScopeForm) -> Self {
         self.scope_claim = name.into();
         self.scope_form = form;
+        self
+    }
+
+    /// Sets the claim that names the authentication context of a user's sign-in, for
+    /// [`acr`](crate::policy::acr): a name, or a [`claim_path`](crate::issuer::claim_path). Default: `acr`.
+    ///
+    /// Logto's access tokens have neither this claim nor the next one: a custom-claims script of the tenant can add them.
+    pub fn acr_claim(mut self, name: impl Into<ClaimName>) -> Self {
+        self.acr_claim = name.into();
+        self
+    }
+
+    /// Sets the claim that says when a user signed in, in seconds since the Unix epoch, for
+    /// [`max_auth_age`](crate::policy::max_auth_age): a name, or a [`claim_path`](crate::issuer::claim_path). Default:
+    /// `auth_time`.
+    pub fn auth_time_claim(mut self, name: impl Into<ClaimName>) -> Self {
+        self.auth_time_claim = name.into();
         self
     }
 }

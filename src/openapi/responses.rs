@@ -6,7 +6,7 @@ use utoipa::openapi::{
     Components, Content, Header, KnownFormat, Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat,
 };
 
-use crate::policy::Policy;
+use crate::policy::{ConditionDescription, Policy};
 
 const PROBLEM: &str = "orgate.Problem";
 
@@ -16,12 +16,25 @@ pub(super) fn add_responses(operation: &mut Operation, policy: &Policy, has_prob
         let missing = || RefOr::T(response(description, header, has_problem));
         operation.responses.responses.entry(status.to_owned()).or_insert_with(missing);
     };
-    add("401", "The request has no valid access token.", Some("WWW-Authenticate"));
+    let unauthorized = if asks_for_sign_in(policy) {
+        "The request has no valid access token, or its user must sign in again (`insufficient_user_authentication`)."
+    } else {
+        "The request has no valid access token."
+    };
+    add("401", unauthorized, Some("WWW-Authenticate"));
     add("403", "The access token does not permit the request.", Some("WWW-Authenticate"));
     if policy.describe().hidden {
         add("404", "There is nothing here, or not for this access token.", None);
     }
     add("503", "The request cannot be authorized at the moment.", Some("Retry-After"));
+}
+
+fn asks_for_sign_in(policy: &Policy) -> bool {
+    let description = policy.describe();
+    let mut conditions = description.clauses.iter().flat_map(|clause| &clause.conditions);
+    conditions.any(|condition| {
+        matches!(condition, ConditionDescription::Acr { .. } | ConditionDescription::MaxAuthAge { .. })
+    })
 }
 
 fn response(description: &str, header: Option<&str>, has_problem: bool) -> Response {
@@ -56,6 +69,8 @@ fn problem() -> RefOr<Schema> {
         .property("remediation", text())
         .property("required_scopes", scopes())
         .property("missing_scopes", scopes())
+        .property("acr_values", scopes())
+        .property("max_age", Object::with_type(Type::Integer))
         .required("title")
         .required("status")
         .required("detail");

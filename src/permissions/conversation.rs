@@ -14,12 +14,12 @@ use crate::token::SubjectKind;
 const SILENCE: Duration = Duration::from_secs(10 * 60);
 /// A step is left at this many tokens that count.
 const TOKENS_A_STEP: u8 = 3;
-/// A token issued this close to the expiry of an answered token renews it, in seconds.
+/// A token issued this close to the expiry of an answered token renews it, in seconds; or closer to that than to its issue.
 const RENEWAL: f64 = 300.0;
 /// More tokens than the devices of one user hold for one thing.
 pub(super) const MOST_TOKENS: usize = 32;
 
-/// How token and source differ.
+/// How token and source differ, or what the token lacks beside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
     /// The token would pass, and the subject no longer holds what it says.
@@ -31,6 +31,10 @@ pub(crate) enum Difference {
     GainedForApi,
     /// A machine holds what its token lacks: it gets what it requests.
     GainedByMachine,
+    /// The user must sign in again, in another way or because it was too long ago.
+    SignIn,
+    /// The same of a token that was good when it was issued. Its client and its issuer did what they were asked to do.
+    SignInAgain,
 }
 
 impl Difference {
@@ -41,6 +45,7 @@ impl Difference {
             Self::GainedInOrganization => &[Remediation::Refresh, Remediation::Reconsent, Remediation::None],
             Self::GainedForApi => &[Remediation::Reconsent, Remediation::None],
             Self::GainedByMachine => &[Remediation::RequestScope, Remediation::None],
+            Self::SignIn | Self::SignInAgain => &[Remediation::StepUp, Remediation::None],
         }
     }
 
@@ -70,7 +75,7 @@ impl Difference {
 const fn rank(step: Remediation) -> u8 {
     match step {
         Remediation::Refresh => 1,
-        Remediation::Reconsent | Remediation::RequestScope => 2,
+        Remediation::Reconsent | Remediation::RequestScope | Remediation::StepUp => 2,
         _ => 3,
     }
 }
@@ -125,6 +130,8 @@ struct Told {
     /// The first half of the token's digest.
     token: [u8; 16],
     expires_at: f64,
+    /// How close to its expiry another token renews it, in seconds.
+    renewal: f64,
     step: Remediation,
 }
 
@@ -149,6 +156,9 @@ impl Conversation {
         self.answered = moment.now.monotonic;
         let heard = self.told.iter().position(|told| token.digest.starts_with(&told.token));
         let heard = heard.map(|index| self.told.remove(index));
+        if heard.is_none() && difference == Difference::SignInAgain {
+            *self = Self { holds, answered: self.answered, ..Self::default() };
+        }
         let answer = match heard {
             Some(told) if difference.steps().contains(&told.step) => Answer { step: told.step, left: None },
             _ => self.next(token, difference, moment),
@@ -172,7 +182,8 @@ impl Conversation {
             return Answer { step: difference.first(), left: None };
         }
         let present = difference.at(position.step);
-        if is_older(position.said) || (position.step == Remediation::Reconsent && renews) {
+        let waits_for_person = matches!(position.step, Remediation::Reconsent | Remediation::StepUp);
+        if is_older(position.said) || (waits_for_person && renews) {
             return Answer { step: present, left: None };
         }
         position.counted = position.counted.saturating_add(1);
@@ -186,7 +197,7 @@ impl Conversation {
 
     /// Clients renew their tokens on their own, before their user has agreed to anything.
     fn renews(&self, token: Presented) -> bool {
-        let renews = |issued: f64| self.told.iter().any(|told| (issued - told.expires_at).abs() <= RENEWAL);
+        let renews = |issued: f64| self.told.iter().any(|told| (issued - told.expires_at).abs() <= told.renewal);
         token.issued_at.is_some_and(renews)
     }
 
@@ -196,7 +207,9 @@ impl Conversation {
         }
         let mut half = [0; 16];
         half.copy_from_slice(token.digest.split_at(16).0);
-        self.told.push(Told { token: half, expires_at: token.expires_at, step });
+        let lifetime = token.issued_at.map_or(f64::INFINITY, |issued| token.expires_at - issued);
+        let renewal = RENEWAL.min(lifetime / 2.0);
+        self.told.push(Told { token: half, expires_at: token.expires_at, renewal, step });
     }
 }
 

@@ -12,6 +12,7 @@ use moka::sync::Cache;
 use super::conversation::{Answer, Conversation, Difference, Moment, Presented};
 use super::store::SourceId;
 use crate::lock::lock;
+use crate::token::IssuerId;
 
 /// All conversations together. Losing one costs its client the steps that it had taken.
 const MOST_BYTES: u64 = 32 * 1024 * 1024;
@@ -20,11 +21,19 @@ const MOST_OF_SUBJECT: usize = 64;
 /// By then every conversation would start anew.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
+/// By whose word. Of one issuer entry: no other one has it, not even one of the same name that comes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Authority {
+    /// Its permission source.
+    Source(SourceId),
+    /// The issuer itself, by what it says in its tokens.
+    Issuer(IssuerId),
+}
+
 /// Who was answered, about what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Topic<'a> {
-    /// Of the issuer entry: no other one has it, not even one of the same name that comes later.
-    pub(crate) source: SourceId,
+    pub(crate) authority: Authority,
     pub(crate) subject: &'a Arc<str>,
     pub(crate) client: Option<&'a str>,
     pub(crate) organization: Option<&'a str>,
@@ -32,7 +41,7 @@ pub(crate) struct Topic<'a> {
     pub(crate) requirement: &'a Arc<str>,
 }
 
-pub(crate) struct Conversations(Cache<(SourceId, Arc<str>), Arc<OfSubject>>);
+pub(crate) struct Conversations(Cache<(Authority, Arc<str>), Arc<OfSubject>>);
 
 /// What one subject is in conversation about; the least recent is first.
 #[derive(Default)]
@@ -69,7 +78,7 @@ impl OfSubject {
 
 impl Conversations {
     pub(crate) fn new() -> Self {
-        let weigh = |(_, subject): &(SourceId, Arc<str>), held: &Arc<OfSubject>| {
+        let weigh = |(_, subject): &(Authority, Arc<str>), held: &Arc<OfSubject>| {
             let fixed = u32::try_from(subject.len() + 256).unwrap_or(u32::MAX);
             held.size.load(Ordering::Relaxed).saturating_add(fixed)
         };
@@ -86,7 +95,7 @@ impl Conversations {
         holds: bool,
         moment: Moment,
     ) -> Answer {
-        let key = (topic.source, topic.subject.clone());
+        let key = (topic.authority, topic.subject.clone());
         let held = self.0.get_with(key.clone(), Arc::default);
         let (answer, size) = {
             let mut talks = held.lock();
@@ -123,7 +132,7 @@ impl Conversations {
         holds: bool,
         moment: Moment,
     ) -> Answer {
-        let held = self.0.get(&(topic.source, topic.subject.clone()));
+        let held = self.0.get(&(topic.authority, topic.subject.clone()));
         let known = held.and_then(|held| {
             let talks = held.lock();
             talks.iter().find(|talk| talk.is_about(topic)).map(|talk| talk.conversation.clone())
@@ -133,7 +142,7 @@ impl Conversations {
 
     /// What the source says where no step is to be taken.
     pub(crate) fn see(&self, topic: &Topic<'_>, holds: bool) {
-        if let Some(held) = self.0.get(&(topic.source, topic.subject.clone())) {
+        if let Some(held) = self.0.get(&(topic.authority, topic.subject.clone())) {
             let mut talks = held.lock();
             if let Some(talk) = talks.iter_mut().find(|talk| talk.is_about(topic)) {
                 talk.conversation.see(holds);
@@ -174,7 +183,7 @@ mod tests {
 
         fn topic(&self) -> Topic<'_> {
             Topic {
-                source: SourceId(1),
+                authority: Authority::Source(SourceId(1)),
                 subject: &self.subjects[0],
                 client: Some("web"),
                 organization: Some("acme"),
@@ -195,7 +204,8 @@ mod tests {
             assert_eq!(tell(&topic, number), expected);
         }
         let others = [
-            Topic { source: SourceId(2), ..topic },
+            Topic { authority: Authority::Source(SourceId(2)), ..topic },
+            Topic { authority: Authority::Issuer(IssuerId::for_tests("main")), ..topic },
             Topic { subject: &ids.subjects[1], ..topic },
             Topic { client: None, ..topic },
             Topic { organization: Some("globex"), ..topic },
@@ -236,7 +246,7 @@ mod tests {
             let topic = Topic { organization: Some(&organization), ..ids.topic() };
             conversations.answer(&topic, token(0), Difference::Lost, false, now());
         }
-        let held = conversations.0.get(&(SourceId(1), ids.subjects[0].clone())).unwrap();
+        let held = conversations.0.get(&(Authority::Source(SourceId(1)), ids.subjects[0].clone())).unwrap();
         assert_eq!(held.lock().len(), MOST_OF_SUBJECT);
         assert_eq!(held.lock()[0].organization.as_deref(), Some("64"));
     }

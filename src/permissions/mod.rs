@@ -15,7 +15,7 @@ mod store;
 mod wanted;
 
 pub(crate) use conversation::{Answer, Difference, Moment, Presented};
-pub(crate) use conversations::{Conversations, Topic};
+pub(crate) use conversations::{Authority, Conversations, Topic};
 pub use drift::PermissionDrift;
 pub(crate) use ready::all_ready;
 pub(crate) use slot::{Freshness, Snapshot};

@@ -17,6 +17,8 @@ pub struct Facts<'a> {
     pub(super) organization: Option<&'a Organization>,
     pub(super) request: &'a Parts,
     pub(super) path: Option<&'a PathParams>,
+    /// The resource indicators that the clause is about.
+    pub(super) resources: &'a [Arc<str>],
 }
 
 impl<'a> Facts<'a> {
@@ -106,7 +108,11 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn new<R: CheckResult>(name: &str, run: impl Fn(&Facts<'_>) -> R + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), run: Arc::new(move |facts| run(facts).into_outcome()), index: 0 }
+        Self::reasoned(name, move |facts| run(facts).into_outcome())
+    }
+
+    pub(super) fn reasoned(name: &str, run: impl Fn(&Facts<'_>) -> Result<(), Reason> + Send + Sync + 'static) -> Self {
+        Self { name: name.into(), run: Arc::new(run), index: 0 }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -134,10 +140,12 @@ impl fmt::Debug for Check {
     }
 }
 
-/// The checks and closures that a parser knows by name.
+/// The code of the application that a parser knows by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Code {
     checks: Vec<Check>,
+    /// Beside the type of the authorization details that they are about.
+    details: Vec<(Arc<str>, Check)>,
     sources: Vec<(Arc<str>, RequestSource)>,
 }
 
@@ -148,6 +156,12 @@ impl Code {
         self.checks.push(check);
     }
 
+    /// Adds a check of authorization details, in place of one that has type and name already.
+    pub(super) fn add_detail(&mut self, kind: &Arc<str>, check: Check) {
+        self.details.retain(|(known, other)| known != kind || other.name() != check.name());
+        self.details.push((kind.clone(), check));
+    }
+
     /// Adds a source, in place of one that has the label already.
     pub(super) fn add_source(&mut self, label: &str, source: RequestSource) {
         self.sources.retain(|(known, _)| **known != *label);
@@ -156,6 +170,10 @@ impl Code {
 
     pub(super) fn check(&self, name: &str) -> Option<Check> {
         self.checks.iter().find(|check| check.name() == name).cloned()
+    }
+
+    pub(super) fn detail(&self, kind: &str, name: &str) -> Option<(Arc<str>, Check)> {
+        self.details.iter().find(|(known, check)| **known == *kind && check.name() == name).cloned()
     }
 
     pub(super) fn source(&self, label: &str) -> Option<RequestSource> {

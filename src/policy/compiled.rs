@@ -12,10 +12,12 @@ use super::fit::{self, fits};
 use super::model::{IssuerRule, Model};
 use super::parse::MAX_TEXT;
 use super::scopes::ScopeRule;
+use super::step_up::step_up;
 use super::value::Policy;
 use crate::error::ConfigError;
 use crate::issuer::IssuerRules;
 use crate::organization::RequestSource;
+use crate::rejection::StepUp;
 use crate::scope::Scope;
 
 /// A decision point is not to be asked more for one request.
@@ -52,6 +54,8 @@ pub(super) struct CompiledClause {
     pub(super) early: usize,
     /// Which of the policy's models it has.
     pub(super) model: u8,
+    /// How its user must have signed in.
+    pub(super) step_up: Option<StepUp>,
 }
 
 impl CompiledPolicy {
@@ -208,6 +212,7 @@ fn compile(
         text: clause.to_string().into(),
         early: clause.conditions.iter().filter(|condition| condition.is_before_scopes()).count(),
         model: numbers.number_model(clause),
+        step_up: step_up(&clause.conditions),
         clause: clause.clone(),
     });
     Ok(compiled.collect())
@@ -242,8 +247,12 @@ impl Numbers {
         let custom = clauses.iter().flat_map(sources).filter(|source| source.is_custom());
         self.labels.extend(custom.map(ToString::to_string));
         for condition in clauses.iter_mut().flat_map(|clause| &mut clause.conditions) {
-            let Condition::Checks(checks) = condition else { continue };
-            for check in &mut checks.0 {
+            let checks: Vec<&mut Check> = match condition {
+                Condition::Checks(checks) => checks.0.iter_mut().collect(),
+                Condition::Details(details) => details.0.iter_mut().map(|detail| &mut detail.check).collect(),
+                _ => continue,
+            };
+            for check in checks {
                 let index = self.checks.iter().position(|other| other.is_same(check)).unwrap_or_else(|| {
                     self.checks.push(check.clone());
                     self.checks.len() - 1

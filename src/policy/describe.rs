@@ -219,6 +219,27 @@ pub enum ConditionDescription {
         /// One of its members.
         contains: ClaimValue,
     },
+    /// The user signed in with one of these authentication contexts.
+    #[non_exhaustive]
+    Acr {
+        /// The contexts, in order of preference.
+        any_of: Vec<String>,
+    },
+    /// The user signed in at most so long ago.
+    #[non_exhaustive]
+    MaxAuthAge {
+        /// How long ago.
+        #[serde(serialize_with = "whole_span")]
+        max: Duration,
+    },
+    /// An authorization detail of the token passes a check in the application's code.
+    #[non_exhaustive]
+    AuthorizationDetail {
+        /// The type of the detail.
+        detail_type: String,
+        /// The name of the check.
+        name: String,
+    },
     /// A check in the application's code.
     #[non_exhaustive]
     Check {

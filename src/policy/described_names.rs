@@ -51,6 +51,9 @@ stable_names!(ConditionDescription {
     Claim => "claim",
     ClaimAnyOf => "claim_any_of",
     ClaimContains => "claim_contains",
+    Acr => "acr",
+    MaxAuthAge => "max_auth_age",
+    AuthorizationDetail => "authorization_detail",
     Check => "check",
     Decision => "decision",
 });

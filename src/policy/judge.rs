@@ -1,5 +1,7 @@
 //! Whether a verified token may do what a route does: a pure function of `(token, request, policy)` and what is known beside.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 
 use super::compiled::{CompiledClause, CompiledPolicy};
@@ -10,6 +12,7 @@ use super::nearest::{DISAGREED, nearness, rejection, settle};
 use super::refusal::{Refusal, denied};
 use super::scene::Scene;
 use super::scopes::{MOST_SHOWN, found_scopes};
+use super::step_up::SignInView;
 use crate::decision::DecisionView;
 use crate::engine::Stop;
 use crate::explain::{StepName, Steps, shown};
@@ -17,6 +20,7 @@ use crate::organization::{Organization, RequestSource, Requested};
 use crate::permissions::PermissionDrift;
 use crate::rejection::{Rejection, RejectionKind, Remediation, WrongOrganization};
 use crate::scoped::ScopedId;
+use crate::time::Now;
 use crate::token::AccessToken;
 
 /// What a policy found that was passed.
@@ -38,6 +42,8 @@ pub(crate) struct View<'a> {
     pub(crate) memory: &'a mut CheckMemory,
     /// Takes down each step, where somebody wants to see them.
     pub(crate) steps: &'a mut Steps,
+    pub(crate) sign_in: SignInView<'a>,
+    pub(crate) now: Now,
     /// Nothing comes of the judgement: it is not counted, and no conversation goes on.
     pub(crate) is_dry: bool,
 }
@@ -56,24 +62,26 @@ impl CompiledPolicy {
                 Err(refusal) => refusal,
             };
             if view.steps.is_on() {
-                view.steps.end_clause(Err(rejection(&refusal, clause, token).as_ref()));
+                let said = rejection(&refusal, clause, token, &view.sign_in);
+                view.steps.end_clause(Err(said.as_ref()));
             }
             let near = match &refusal {
                 Refusal::Said(Stop::Reject(denial)) if denial.kind() != RejectionKind::Misconfigured => {
                     nearness(denial.kind(), denial.remediation())
                 }
                 Refusal::Disagreed => DISAGREED,
+                Refusal::SignIn(_) => nearness(RejectionKind::InsufficientUserAuthentication, Remediation::StepUp),
                 Refusal::Lacks => nearness(RejectionKind::InsufficientScope, Remediation::RequestScope),
                 Refusal::Audience(remediation, _) => nearness(RejectionKind::WrongModel, *remediation),
                 Refusal::Issuer | Refusal::Kind => nearness(RejectionKind::Denied, Remediation::None),
                 // What is misconfigured, or not known yet, is not for another clause to settle.
-                Refusal::Said(_) => return Err(settle(refusal, clause, token)),
+                Refusal::Said(_) => return Err(settle(refusal, clause, token, &view.sign_in)),
             };
             if nearest.as_ref().is_none_or(|(other, ..)| near > *other) {
                 nearest = Some((near, clause, refusal));
             }
         }
-        let denial = nearest.and_then(|(_, clause, refusal)| match settle(refusal, clause, token) {
+        let denial = nearest.and_then(|(_, clause, refusal)| match settle(refusal, clause, token, &view.sign_in) {
             Stop::Reject(denial) => Some(denial),
             Stop::Need(_) => None,
         });
@@ -106,6 +114,8 @@ fn judge_clause(
         memory: view.memory,
         steps: view.steps,
         is_dry: view.is_dry,
+        now: view.now,
+        resources: resources(clause.model.as_ref(), token),
         model: compiled.model,
         without_decision: false,
     };
@@ -116,6 +126,19 @@ fn judge_clause(
     late.iter().try_for_each(|condition| condition.judge(&mut scene))?;
     let Scene { organization, without_decision, .. } = scene;
     Ok(Granted { organization, drift, without_decision, clause: 0 })
+}
+
+/// The indicators that a clause is about: the one that it names, or the issuer's first, which `resource()` means; for other
+/// models every one of the issuer's.
+fn resources<'t>(model: Option<&'t Model>, token: &'t AccessToken) -> &'t [Arc<str>] {
+    let own = token.resources();
+    match model {
+        Some(Model::Authenticated | Model::Organization(_)) | None => own,
+        Some(model) => match model.indicator() {
+            Some(indicator) => std::slice::from_ref(indicator),
+            None => own.get(..1).unwrap_or_default(),
+        },
+    }
 }
 
 /// By the token alone, or beside what its subject holds now.

@@ -19,7 +19,7 @@ use crate::explain::StepName;
 use crate::meter::Instead;
 use crate::organization::Organization;
 use crate::permissions::{
-    Answer, Conversations, Difference, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
+    Answer, Authority, Conversations, Difference, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
     PermissionQuery, Permissions, Presented, Source, SourceError, Topic, Waited, WantedPermissions,
 };
 use crate::rejection::{Rejection, RejectionKind, Remediation, WrongOrganization};
@@ -110,7 +110,7 @@ pub(super) fn judge_permissions(
         changes.judge_in(token, id, view.now)?;
     }
     let topic = Topic {
-        source: source.id,
+        authority: Authority::Source(source.id),
         subject: token.subject().shared_id(),
         client: token.client_id(),
         organization: query.organization_id().or(member_of),

@@ -37,6 +37,7 @@ mod condition;
 mod describe;
 mod described;
 mod described_names;
+mod detail;
 mod fit;
 mod freshness;
 mod judge;
@@ -50,6 +51,7 @@ mod scene;
 mod scopes;
 mod security;
 mod shadow;
+mod step_up;
 mod tree;
 mod value;
 mod words;
@@ -62,16 +64,18 @@ pub use describe::{
     ClauseDescription, ConditionDescription, Description, FreshnessDescription, IssuerDescription, KeepDescription,
     ModelDescription, OnErrorDescription, ScopesDescription, SourceDescription, Written,
 };
+pub use detail::AuthorizationDetail;
 pub(crate) use judge::{Granted, View};
 pub(crate) use live::LiveView;
 pub(crate) use memory::CheckMemory;
 pub use parse::{ParseError, Parser};
 pub use security::Alternative;
+pub(crate) use step_up::SignInView;
 pub use value::Policy;
 pub use words::{
-    all_of, any_issuer, any_of, authenticated, check, claim, claim_any_of, claim_contains, client, decide, dpop,
-    fresh_within, issued_by, live, machine, mtls, optional, organization, resource, resource_at, scope,
-    sender_constrained, user,
+    acr, all_of, any_acr, any_issuer, any_of, authenticated, authorization_detail, check, claim, claim_any_of,
+    claim_contains, client, decide, dpop, fresh_within, issued_by, live, machine, max_auth_age, mtls, optional,
+    organization, resource, resource_at, scope, sender_constrained, user,
 };
 
 #[cfg(test)]

@@ -2,28 +2,40 @@
 
 use super::compiled::CompiledClause;
 use super::refusal::{Refusal, denied, missing_scopes};
+use super::step_up::SignInView;
 use crate::engine::Stop;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::token::AccessToken;
 
 /// The rejection, or what is missing: said only once no clause has passed.
-pub(super) fn settle(refusal: Refusal, compiled: &CompiledClause, token: &AccessToken) -> Stop {
+pub(super) fn settle(
+    refusal: Refusal,
+    compiled: &CompiledClause,
+    token: &AccessToken,
+    sign_in: &SignInView<'_>,
+) -> Stop {
     let denial = match refusal {
         Refusal::Said(Stop::Need(need)) => return need.into(),
         Refusal::Said(Stop::Reject(denial)) => denial,
-        refusal => rejection(&refusal, compiled, token).unwrap_or_else(|| denied("a clause is not met")),
+        refusal => rejection(&refusal, compiled, token, sign_in).unwrap_or_else(|| denied("a clause is not met")),
     };
     denial.by_clause(&compiled.text).into()
 }
 
 /// What a clause says by which a request is not granted; `None` if that is not known yet.
-pub(super) fn rejection(refusal: &Refusal, compiled: &CompiledClause, token: &AccessToken) -> Option<Rejection> {
+pub(super) fn rejection(
+    refusal: &Refusal,
+    compiled: &CompiledClause,
+    token: &AccessToken,
+    sign_in: &SignInView<'_>,
+) -> Option<Rejection> {
     let clause = &compiled.clause;
     let required = || clause.required_scopes();
     Some(match refusal {
         Refusal::Said(Stop::Need(_)) => return None,
         Refusal::Said(Stop::Reject(denial)) => denial.clone(),
         Refusal::Disagreed => denied("the issuer and the source of live permissions disagree"),
+        Refusal::SignIn(advice) => sign_in.rejection(compiled, token, advice.as_deref()),
         Refusal::Issuer => {
             let issuer = clause.issuer.as_ref().map(ToString::to_string).unwrap_or_default();
             denied(format!("the route takes tokens {issuer}"))
@@ -48,16 +60,17 @@ pub(super) const DISAGREED: (u8, u8) = (4, 0);
 pub(super) fn nearness(kind: RejectionKind, remediation: Remediation) -> (u8, u8) {
     let kind = match kind {
         RejectionKind::Unavailable => 5,
-        RejectionKind::InsufficientScope => 4,
+        RejectionKind::InsufficientScope | RejectionKind::InsufficientUserAuthentication => 4,
         RejectionKind::OutdatedToken => 3,
         RejectionKind::WrongOrganization => 2,
         RejectionKind::WrongModel => 1,
         _ => 0,
     };
     let remediation = match remediation {
-        Remediation::Refresh => 3,
-        Remediation::RequestScope => 2,
-        Remediation::Reconsent => 1,
+        Remediation::Refresh => 4,
+        Remediation::RequestScope => 3,
+        Remediation::Reconsent => 2,
+        Remediation::StepUp => 1,
         _ => 0,
     };
     (kind, remediation)

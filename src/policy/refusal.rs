@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use super::scopes::ScopeRule;
 use crate::engine::Stop;
-use crate::rejection::{Rejection, RejectionKind, Remediation};
+use crate::rejection::{Rejection, RejectionKind, Remediation, StepUp};
 use crate::scope::Scope;
-use crate::token::AccessToken;
+use crate::token::{AccessToken, SubjectKind};
 
 /// Why a clause does not pass. What costs something to say is said only once no other clause has passed.
 pub(super) enum Refusal {
@@ -14,9 +14,21 @@ pub(super) enum Refusal {
     Audience(Remediation, &'static str),
     Kind,
     Lacks,
+    /// The user must sign in again, as the clause says or, above that, the decision point.
+    SignIn(Option<Box<StepUp>>),
     /// The issuer and the source of live permissions disagree: no token will do, of this model or another.
     Disagreed,
     Said(Stop),
+}
+
+impl Refusal {
+    /// The user must sign in again. A machine cannot.
+    pub(super) fn sign_in(token: &AccessToken, advice: Option<&StepUp>) -> Self {
+        match token.subject().kind() {
+            SubjectKind::Machine => denied("the route requires another sign-in, and a machine has none").into(),
+            _ => Self::SignIn(advice.cloned().map(Box::new)),
+        }
+    }
 }
 
 impl From<Rejection> for Refusal {

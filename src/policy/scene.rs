@@ -1,11 +1,14 @@
 //! What a condition is judged by.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 
 use super::memory::CheckMemory;
 use crate::decision::DecisionView;
 use crate::explain::Steps;
 use crate::organization::Organization;
+use crate::time::Now;
 use crate::token::AccessToken;
 
 /// One clause being judged.
@@ -18,6 +21,9 @@ pub(super) struct Scene<'s, 'v> {
     pub(super) steps: &'s mut Steps,
     /// Nothing comes of the judgement: it is not counted, and no conversation goes on.
     pub(super) is_dry: bool,
+    pub(super) now: Now,
+    /// The resource indicators that the clause is about.
+    pub(super) resources: &'s [Arc<str>],
     /// Which of the policy's models it is.
     pub(super) model: u8,
     pub(super) without_decision: bool,

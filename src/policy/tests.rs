@@ -15,10 +15,12 @@ use crate::engine::Stop;
 use crate::explain::Steps;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::organization::PathParams;
+use crate::permissions::Conversations;
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
+use crate::time::Now;
 use crate::token::binding::Confirmation;
-use crate::token::{AccessToken, NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
+use crate::token::{AccessToken, Authentication, NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
 
 const NASTY: [&str; 26] = [
     "x) or (resource",
@@ -74,7 +76,9 @@ const LABELS: [&str; 4] = ["token", "path {org}", "x\" or resource", "any organi
 
 fn parser() -> Parser {
     let parser = NASTY.iter().fold(Parser::new(), |parser, name| parser.check(name, |_| true));
-    LABELS.iter().fold(parser, |parser, label| parser.custom(label, |_| None))
+    let parser = LABELS.iter().fold(parser, |parser, label| parser.custom(label, |_| None));
+    let details = NASTY.iter().flat_map(|kind| LABELS.iter().map(move |name| (kind, name)));
+    details.fold(parser, |parser, (kind, name)| parser.authorization_detail(kind, name, |_| true))
 }
 
 fn request_source() -> BoxedStrategy<RequestSource> {
@@ -131,12 +135,18 @@ fn word() -> BoxedStrategy<Policy> {
         (name(), value()).prop_map(|(name, value)| claim(&name, value)),
         (name(), prop::collection::vec(value(), 0..3)).prop_map(|(name, values)| claim_any_of(&name, values)),
         (name(), value()).prop_map(|(name, value)| claim_contains(&name, value)),
+        prop::collection::vec(scope_token(), 0..3).prop_map(any_acr),
+        name().prop_map(|value| acr(&value)),
+        (0..40_000_000_u64).prop_map(|age| max_auth_age(Duration::from_secs(age))),
+        span(3).prop_map(max_auth_age),
         Just(()).prop_map(|()| live()),
         span(86_399).prop_map(fresh_within),
         span(86_399).prop_map(|age| live().stale_if_error(age)),
         span(86_399).prop_map(|age| scope("a").stale_if_error(age)),
         Just(()).prop_map(|()| live().dangerous_token_only_on_error()),
         prop::sample::select(&NASTY[..]).prop_map(|name| check(name, |_| true)),
+        (prop::sample::select(&NASTY[..]), prop::sample::select(&LABELS[..]))
+            .prop_map(|(kind, name)| authorization_detail(kind, name, |_| true)),
         (name(), name(), request_source()).prop_map(|(action, kind, id)| decide(&action, &kind, id)),
         (name(), request_source(), span(299), span(299)).prop_map(|(action, id, allow, deny)| {
             decide(&action, "document", id).decision_cache(CacheTimes::new(allow, deny)).dangerous_allow_on_error()
@@ -293,11 +303,15 @@ struct World {
     scopes: Vec<&'static str>,
     kind: SubjectKind,
     cnf: Option<String>,
+    /// By which authentication context, and how many seconds ago.
+    signed_in: (Option<&'static str>, Option<u64>),
     payload: &'static str,
     requested: Option<&'static str>,
 }
 
+const DETAILS: &str = r#"{"authorization_details":[{"type":"x"},{"type":"pay"}]}"#;
 const API: &str = "https://api.example.com";
+const NOW: Now = Now::new(Duration::from_secs(1_800_000_000), Duration::from_secs(3600));
 
 fn world() -> impl Strategy<Value = World> {
     let organization = || prop::option::of(prop::sample::select(&["acme", "other"][..]));
@@ -309,16 +323,23 @@ fn world() -> impl Strategy<Value = World> {
         prop::sample::select(&[SubjectKind::User, SubjectKind::Machine, SubjectKind::Unknown][..]),
         prop::sample::select(&[None, Some("jkt"), Some("x5t#S256")][..])
             .prop_map(|name| name.map(|name| format!("{{\"{name}\":\"{}\"}}", "A".repeat(43)))),
-        prop::sample::select(&["{}", r#"{"plan":"pro"}"#, r#"{"plan":["pro","x"]}"#, r#"{"plan":"free"}"#][..]),
+        (
+            prop::sample::select(&[None, Some("gold"), Some("silver"), Some("Gold")][..]),
+            prop::sample::select(&[None, Some(0), Some(60), Some(61), Some(300)][..]),
+        ),
+        prop::sample::select(
+            &["{}", r#"{"plan":"pro"}"#, r#"{"plan":["pro","x"]}"#, r#"{"plan":"free"}"#, DETAILS][..],
+        ),
         organization(),
     )
-        .prop_map(|(issuer, audience, claimed, scopes, kind, cnf, payload, requested)| World {
+        .prop_map(|(issuer, audience, claimed, scopes, kind, cnf, signed_in, payload, requested)| World {
             issuer,
             audience,
             claimed,
             scopes,
             kind,
             cnf,
+            signed_in,
             payload,
             requested,
         })
@@ -341,6 +362,10 @@ impl World {
             audience_organization: self.audience.map(of),
             parties: crate::token::Parties::of(self.audience.into_iter().map(Into::into).collect(), Vec::new()),
             confirmation: self.cnf.as_deref().map(|cnf| Box::new(Confirmation::read(cnf).unwrap())),
+            authentication: Authentication::of(
+                self.signed_in.0.map(Into::into),
+                self.signed_in.1.and_then(|age| NumericDate::new(NOW.unix.as_secs_f64() - age as f64)),
+            ),
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         };
         let text = format!("e30.{}.", URL_SAFE_NO_PAD.encode(self.payload));
@@ -422,6 +447,14 @@ impl World {
             ConditionDescription::ClaimContains { name, contains } => {
                 claims.get(name).and_then(|claim| claim.as_array()).is_some_and(|all| all.contains(&value(contains)))
             }
+            ConditionDescription::Acr { any_of } => {
+                self.signed_in.0.is_some_and(|acr| any_of.iter().any(|one| one == acr))
+            }
+            ConditionDescription::MaxAuthAge { max } => self.signed_in.1.is_some_and(|age| age <= max.as_secs()),
+            ConditionDescription::AuthorizationDetail { detail_type, name } => {
+                let details = claims.get("authorization_details").and_then(|details| details.as_array());
+                details.is_some_and(|all| all.iter().any(|one| one["type"] == **detail_type)) && name == "yes"
+            }
             ConditionDescription::Check { name } => name == "yes",
             ConditionDescription::Decision { .. } => panic!("no decision point"),
         }
@@ -454,10 +487,14 @@ fn judged_policy() -> BoxedStrategy<Policy> {
         Just(()).prop_map(|()| dpop()),
         Just(()).prop_map(|()| mtls()),
         prop::sample::select(&["web", "other"][..]).prop_map(|id| client([id])),
+        prop::sample::subsequence(vec!["gold", "silver"], 1..=2).prop_map(any_acr),
+        prop::sample::select(&[60, 300][..]).prop_map(|age| max_auth_age(Duration::from_secs(age))),
         Just(()).prop_map(|()| claim("plan", "pro")),
         Just(()).prop_map(|()| claim_any_of("plan", ["pro", "free"])),
         Just(()).prop_map(|()| claim_contains("plan", "pro")),
         prop::sample::select(&["yes", "no"][..]).prop_map(|name| parsed(&format!("check \"{name}\""))),
+        prop::sample::select(&["yes", "no"][..])
+            .prop_map(|name| parsed(&format!("authorization-detail pay \"{name}\""))),
     ];
     let conditions = words.prop_recursive(3, 8, 2, |inner| {
         prop_oneof![
@@ -472,8 +509,11 @@ fn judged_policy() -> BoxedStrategy<Policy> {
 
 /// One closure for each name, whoever asks.
 fn parsed(text: &str) -> Policy {
-    static PARSER: std::sync::LazyLock<Parser> =
-        std::sync::LazyLock::new(|| Parser::new().check("yes", |_| true).check("no", |_| false));
+    static PARSER: std::sync::LazyLock<Parser> = std::sync::LazyLock::new(|| {
+        let parser = Parser::new().check("yes", |_| true).check("no", |_| false);
+        let parser = parser.authorization_detail("pay", "yes", |_| true);
+        parser.authorization_detail("pay", "no", |_| false)
+    });
     PARSER.parse(text).unwrap()
 }
 
@@ -485,6 +525,8 @@ fn judged(policy: Policy, world: &World) -> Option<Result<Option<String>, String
     let mut view = View {
         live: None,
         decisions,
+        sign_in: SignInView { conversations: &Conversations::new(), now: NOW, lead: &|| 0.0, is_dry: false },
+        now: NOW,
         memory: &mut CheckMemory::default(),
         steps: &mut Steps::default(),
         is_dry: false,

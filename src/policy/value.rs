@@ -108,10 +108,11 @@ impl Policy {
 
     /// One name stands for one piece of code: the printed form would be ambiguous otherwise.
     fn check_names(&self) -> Result<(), ConfigError> {
-        let (mut checks, mut sources) = (Vec::new(), Vec::new());
+        let (mut checks, mut details, mut sources) = (Vec::new(), Vec::new(), Vec::new());
         self.all_words(&mut |word| match word {
             Word::Model(model) => sources.extend(model.any_source()),
             Word::Condition(Condition::Checks(more)) => checks.extend(&more.0),
+            Word::Condition(Condition::Details(more)) => details.extend(&more.0),
             Word::Condition(Condition::Decisions(decisions)) => sources.extend(decisions.sources()),
             _ => {}
         });
@@ -120,6 +121,13 @@ impl Policy {
             if same_name.is_some_and(|other| !other.is_same(check)) {
                 let name = Quoted(check.name());
                 return Err(ConfigError::new(format_args!("check {name}: two different checks have this name")));
+            }
+        }
+        for (index, detail) in details.iter().enumerate() {
+            let mut before = details.iter().take(index);
+            let same_name = before.find(|other| other.is_called(&detail.kind, detail.check.name()));
+            if same_name.is_some_and(|other| !other.check.is_same(&detail.check)) {
+                return Err(ConfigError::new(format_args!("{detail}: two different checks have this type and name")));
             }
         }
         for (index, source) in sources.iter().enumerate() {

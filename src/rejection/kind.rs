@@ -29,6 +29,8 @@ pub enum RejectionKind {
     InvalidProof,
     /// 401: the DPoP proof lacks a nonce of this server, which is in the response.
     UseNonce,
+    /// 401: the user behind the token has not signed in as the route requires: too weakly, or too long ago.
+    InsufficientUserAuthentication,
     /// 403: the token is for this server, but of another model than the route requires.
     WrongModel,
     /// 403: the request's organization is not the token's, or one of them is missing.
@@ -76,6 +78,7 @@ impl RejectionKind {
             Self::OutdatedToken => "outdated_token",
             Self::InvalidProof => "invalid_proof",
             Self::UseNonce => "use_nonce",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::WrongModel => "wrong_model",
             Self::WrongOrganization => "wrong_organization",
             Self::InsufficientScope => "insufficient_scope",
@@ -107,6 +110,7 @@ impl RejectionKind {
             | Self::OutdatedToken
             | Self::InvalidProof
             | Self::UseNonce
+            | Self::InsufficientUserAuthentication
             | Self::WebhookSignature => StatusCode::UNAUTHORIZED,
             Self::WrongModel | Self::WrongOrganization | Self::InsufficientScope | Self::Denied => {
                 StatusCode::FORBIDDEN
@@ -134,6 +138,7 @@ impl RejectionKind {
             | Self::OutdatedToken => Some(ErrorCode::InvalidToken),
             Self::InvalidProof => Some(ErrorCode::InvalidDpopProof),
             Self::UseNonce => Some(ErrorCode::UseDpopNonce),
+            Self::InsufficientUserAuthentication => Some(ErrorCode::InsufficientUserAuthentication),
             Self::WrongModel | Self::WrongOrganization | Self::InsufficientScope => Some(ErrorCode::InsufficientScope),
             Self::MissingToken
             | Self::Denied
@@ -170,6 +175,9 @@ impl RejectionKind {
             Self::OutdatedToken => "The permissions behind the access token have changed. Request a new token.",
             Self::InvalidProof => "The DPoP proof is not valid for this request. Send a new proof.",
             Self::UseNonce => "The DPoP proof must contain the nonce of this response.",
+            Self::InsufficientUserAuthentication => {
+                "The user must sign in again: the sign-in behind the access token is too weak or too old."
+            }
             Self::WrongModel => "The access token was issued for another kind of resource.",
             Self::WrongOrganization => "The request does not name an organization, or the access token is not for it.",
             Self::InsufficientScope => "The access token lacks a required scope.",
@@ -209,6 +217,8 @@ pub enum Remediation {
     NewProof,
     /// Send the request again with a new DPoP proof that contains the nonce of the response (`DPoP-Nonce`).
     UseNonce,
+    /// Have the user sign in again as the challenge says (`acr_values`, `max_age`).
+    StepUp,
     /// Try again, after `Retry-After` where there is one.
     Retry,
     /// Nothing: an administrator could.
@@ -232,13 +242,14 @@ impl Remediation {
             Self::ResourceToken => "resource_token",
             Self::NewProof => "new_proof",
             Self::UseNonce => "use_nonce",
+            Self::StepUp => "step_up",
             Self::Retry => "retry",
             Self::None => "none",
         }
     }
 }
 
-/// The `error` codes of RFC 6750 section 3.1 and RFC 9449 section 12.2.
+/// The `error` codes of RFC 6750 section 3.1, RFC 9449 section 12.2 and RFC 9470 section 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -252,6 +263,8 @@ pub enum ErrorCode {
     InvalidDpopProof,
     /// The DPoP proof must contain a nonce of this server: 401.
     UseDpopNonce,
+    /// The user behind the token must sign in again: 401.
+    InsufficientUserAuthentication,
 }
 
 impl ErrorCode {
@@ -264,6 +277,7 @@ impl ErrorCode {
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
         }
     }
 }
@@ -274,7 +288,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [RejectionKind; 24] = [
+    const KINDS: [RejectionKind; 25] = [
         RejectionKind::MissingToken,
         RejectionKind::InvalidRequest,
         RejectionKind::ExpiredToken,
@@ -286,6 +300,7 @@ mod tests {
         RejectionKind::OutdatedToken,
         RejectionKind::InvalidProof,
         RejectionKind::UseNonce,
+        RejectionKind::InsufficientUserAuthentication,
         RejectionKind::WrongModel,
         RejectionKind::WrongOrganization,
         RejectionKind::InsufficientScope,

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` challenges (RFC 9110 section 11.6.1, RFC 6750 section 3, RFC 9728 section 5.1).
+//! `WWW-Authenticate` challenges (RFC 9110 section 11.6.1, RFC 6750 section 3, RFC 9470 section 3, RFC 9728 section 5.1).
 //!
 //! The parts of a challenge are types that hold only what may stand between two quotes, so no value can end a
 //! quoted-string or a header line. Many clients search the whole field for `name=` and take the first match, and some read
@@ -7,13 +7,14 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
 use super::metadata::{Documents, Rejected};
 use super::quotable::Quotable;
 use super::written::Written;
-use crate::rejection::{ErrorCode, Rejection};
+use crate::rejection::{ErrorCode, Rejection, RejectionKind, StepUp};
 use crate::scope::Scope;
 
 /// What all challenges of one server have in common.
@@ -60,6 +61,8 @@ impl Wanted {
     fn scopes(&self, rejection: &Rejection) -> Vec<Scope> {
         let named = match rejection.kind() {
             kind if kind.error() == Some(ErrorCode::InsufficientScope) => rejection.required_scopes(),
+            // Those of its clause, and only if one of them is missing too.
+            RejectionKind::InsufficientUserAuthentication => rejection.required_scopes(),
             kind if kind.status() == StatusCode::UNAUTHORIZED => &self.scopes,
             _ => return Vec::new(),
         };
@@ -127,6 +130,14 @@ impl ChallengeSettings {
         if let Some(error) = error {
             challenge = challenge.with("error", Value::Fixed(error.as_str()));
         }
+        if let Some(step_up) = said.rejection.step_up() {
+            if step_up.acr_values().next().is_some() {
+                challenge = challenge.with("acr_values", Value::AcrValues(step_up));
+            }
+            if let Some(age) = step_up.max_age() {
+                challenge = challenge.with("max_age", Value::Seconds(age));
+            }
+        }
         if !said.scopes.is_empty() {
             challenge = challenge.with("scope", Value::Scopes(&said.scopes));
         }
@@ -147,6 +158,8 @@ enum Value<'a> {
     Fixed(&'static str),
     Text(&'a Quotable),
     Scopes(&'a [Scope]),
+    AcrValues(&'a StepUp),
+    Seconds(Duration),
 }
 
 impl fmt::Display for Value<'_> {
@@ -154,14 +167,18 @@ impl fmt::Display for Value<'_> {
         match self {
             Self::Fixed(text) => f.write_str(text),
             Self::Text(text) => f.write_str(text.as_str()),
-            Self::Scopes(scopes) => scopes.iter().enumerate().try_for_each(|(at, scope)| {
-                if at > 0 {
-                    f.write_str(" ")?;
-                }
-                write!(f, "{scope}")
-            }),
+            Self::Scopes(scopes) => spaced(f, scopes.iter().map(Scope::as_str)),
+            Self::AcrValues(step_up) => spaced(f, step_up.acr_values()),
+            Self::Seconds(time) => write!(f, "{}", time.as_secs()),
         }
     }
+}
+
+fn spaced<'w>(f: &mut fmt::Formatter<'_>, words: impl Iterator<Item = &'w str>) -> fmt::Result {
+    words.enumerate().try_for_each(|(at, word)| {
+        f.write_str(if at > 0 { " " } else { "" })?;
+        f.write_str(word)
+    })
 }
 
 /// The challenge of one scheme, written parameter by parameter.
@@ -193,7 +210,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rejection::{RejectionKind, Remediation};
+    use crate::rejection::Remediation;
 
     fn settings(realm: &str) -> ChallengeSettings {
         ChallengeSettings {
@@ -257,6 +274,29 @@ mod tests {
         );
         for none in [K::Hidden, K::Unavailable, K::Misconfigured] {
             assert_eq!(challenge(none), [""; 0], "{none:?}");
+        }
+    }
+
+    #[test]
+    fn step_up_names_contexts_age_and_the_scopes_that_are_missing_too() {
+        let settings = settings("https://api.example.com");
+        let challenge = |acr: &[&str], age: Option<u64>, scopes: &[&str]| {
+            let step_up = StepUp::new(acr, age.map(Duration::from_secs)).unwrap();
+            let rejection = rejection(RejectionKind::InsufficientUserAuthentication, scopes).with_step_up(step_up);
+            challenges(&settings, rejection).remove(0)
+        };
+        let rest = "error_description=\"The user must sign in again: the sign-in behind the access token is too weak or \
+                    too old.\", realm=\"https://api.example.com\"";
+        let error = "Bearer error=\"insufficient_user_authentication\"";
+        for (written, expected) in [
+            (challenge(&["gold", "silver"], None, &[]), format!("{error}, acr_values=\"gold silver\", {rest}")),
+            (challenge(&[], Some(0), &[]), format!("{error}, max_age=\"0\", {rest}")),
+            (
+                challenge(&["gold"], Some(300), &["b", "c"]),
+                format!("{error}, acr_values=\"gold\", max_age=\"300\", scope=\"b c\", {rest}"),
+            ),
+        ] {
+            assert_eq!(written, expected);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::rejection::{ErrorCode, Rejection, RejectionKind, Remediation};
+use crate::rejection::{ErrorCode, Rejection, RejectionKind, Remediation, StepUp};
 use crate::scope::Scope;
 
 /// `type` is absent, which means `about:blank`: the title is the status phrase (RFC 9457 section 4.2.1).
@@ -21,6 +21,10 @@ struct Problem<'a> {
     required_scopes: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing_scopes: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    acr_values: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_age: Option<u64>,
 }
 
 /// Bodies of plain rejections, by kind and remediation. Each is written when it is first needed.
@@ -46,6 +50,8 @@ fn write(rejection: &Rejection) -> Bytes {
         remediation: rejection.remediation().as_str(),
         required_scopes: rejection.required_scopes().iter().map(Scope::as_str).collect(),
         missing_scopes: rejection.missing_scopes().iter().map(Scope::as_str).collect(),
+        acr_values: rejection.step_up().into_iter().flat_map(StepUp::acr_values).collect(),
+        max_age: rejection.step_up().and_then(StepUp::max_age).map(|age| age.as_secs()),
     };
     serde_json::to_vec(&problem).unwrap_or_else(|_| b"{}".to_vec()).into()
 }

@@ -135,7 +135,8 @@ impl EntrySettings {
         if issuer.algorithms.is_empty() {
             return Err(ConfigError::new(format_args!("issuer {:?}: an empty list of algorithms", issuer.urls)));
         }
-        if !issuer.organization_claim.is_valid() || !issuer.scope_claim.is_valid() {
+        let Issuer { organization_claim, scope_claim, acr_claim, auth_time_claim, .. } = issuer;
+        if [organization_claim, scope_claim, acr_claim, auth_time_claim].iter().any(|name| !name.is_valid()) {
             return Err(ConfigError::new(format_args!("issuer {:?}: a claim without a name", issuer.urls)));
         }
         let name = issuer.name.as_ref().or(issuer.urls.first()).cloned().unwrap_or_default();
@@ -155,6 +156,8 @@ impl EntrySettings {
             machine_marks: issuer.machine_marks.clone(),
             organization_claim: issuer.organization_claim.clone(),
             scope_claim: issuer.scope_claim.clone(),
+            acr_claim: issuer.acr_claim.clone(),
+            auth_time_claim: issuer.auth_time_claim.clone(),
             client_audience: client_audience(issuer)?,
             scope_form: issuer.scope_form,
             keys_without_kid: issuer.keys_without_kid,

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::binding::Confirmation;
 use super::claims_error::ClaimsError;
 use super::verified::Origin;
-use super::{EntryVersion, NumericDate, Provenance, Subject, Times, Verified};
+use super::{Authentication, EntryVersion, NumericDate, Provenance, Subject, Times, Verified};
 use crate::scoped::ScopedId;
 
 /// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
@@ -125,6 +125,21 @@ impl AccessToken {
         self.0.verified.times.not_before.map(NumericDate::to_system_time)
     }
 
+    /// Returns the authentication context of the user's sign-in: the `acr` claim, or the one that
+    /// [`Issuer::acr_claim`](crate::Issuer::acr_claim) names. `None` where it is missing or no string.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.authentication()?.acr.as_deref()
+    }
+
+    /// Returns when the user signed in: the `auth_time` claim, or the one that
+    /// [`Issuer::auth_time_claim`](crate::Issuer::auth_time_claim) names. `None` where it is missing, no date, or ahead of
+    /// the server's clock by more than the leeway when the token was verified.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<SystemTime> {
+        self.authentication()?.auth_time.map(NumericDate::to_system_time)
+    }
+
     /// Parses the claims into a type of yours. Each call parses anew.
     ///
     /// # Errors
@@ -175,6 +190,10 @@ impl AccessToken {
 
     pub(crate) fn confirmation(&self) -> Option<&Confirmation> {
         self.0.verified.confirmation.as_deref()
+    }
+
+    pub(crate) fn authentication(&self) -> Option<&Authentication> {
+        self.0.verified.authentication.as_deref()
     }
 
     /// Whether both are one token.

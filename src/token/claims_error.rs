@@ -17,7 +17,7 @@ pub struct ClaimsError {
 }
 
 impl ClaimsError {
-    pub(super) fn parse<T: DeserializeOwned>(claims: &[u8]) -> Result<T, Self> {
+    pub(crate) fn parse<T: DeserializeOwned>(claims: &[u8]) -> Result<T, Self> {
         let mut reader = serde_json::Deserializer::from_slice(claims);
         let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let claim = claim_of(&error);

@@ -1,6 +1,7 @@
 //! From unverified bytes to a verified [`AccessToken`].
 
 mod access_token;
+mod authentication;
 pub(crate) mod bearer;
 pub mod binding;
 mod claims_error;
@@ -13,6 +14,7 @@ mod verified;
 pub(crate) mod verify;
 
 pub use access_token::AccessToken;
+pub(crate) use authentication::Authentication;
 pub use claims_error::ClaimsError;
 pub use introspect::Introspection;
 pub(crate) use provenance::{EntryVersion, IssuerId, Provenance};

@@ -20,6 +20,12 @@ impl NumericDate {
         seconds.is_finite().then_some(Self(seconds))
     }
 
+    /// Without the fraction; `None` for what is no date of ours.
+    pub(crate) fn whole_seconds(self) -> Option<i64> {
+        let whole = Duration::try_from_secs_f64(self.0).ok()?.as_secs();
+        i64::try_from(whole).ok()
+    }
+
     pub(crate) const fn seconds(self) -> f64 {
         self.0
     }

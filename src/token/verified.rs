@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::binding::Confirmation;
-use super::{EntryVersion, Provenance, Subject, Times};
+use super::{Authentication, EntryVersion, Provenance, Subject, Times};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 
@@ -27,6 +27,8 @@ pub(crate) struct Verified {
     pub(crate) times: Times,
     /// What its sender must prove to hold. Absent for most tokens.
     pub(crate) confirmation: Option<Box<Confirmation>>,
+    /// How and when its user signed in. Absent for many tokens.
+    pub(crate) authentication: Option<Box<Authentication>>,
 }
 
 /// Who else a token is about.
@@ -66,7 +68,8 @@ impl Verified {
         let audience = audience.iter().map(|audience| audience.len() + PIECE);
         let texts = texts.into_iter().flatten().map(|text| text.len() + PIECE);
         let organizations = organizations.map(|organization| organization.id.len() + 2 * PIECE);
-        scopes.size() + texts.chain(audience).chain(organizations).chain(more).sum::<usize>()
+        let sign_in = self.authentication.iter().map(|it| it.acr.as_ref().map_or(0, |acr| acr.len()) + 2 * PIECE);
+        scopes.size() + sign_in.sum::<usize>() + texts.chain(audience).chain(organizations).chain(more).sum::<usize>()
     }
 }
 

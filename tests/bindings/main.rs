@@ -1,10 +1,12 @@
-//! Sender-constrained tokens: DPoP and client certificates, from the request to the response.
+//! Sender-constrained tokens, step-up and authorization details, from the request to the response.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod certificates;
+mod details;
 mod layers;
 mod nonces;
 mod proofs;
 mod replays;
+mod step_up;
 mod support;

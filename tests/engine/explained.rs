@@ -36,12 +36,23 @@ fn steps_of(kind: RejectionKind) -> &'static [StepName] {
         RejectionKind::OutdatedToken => &[S::Permissions],
         RejectionKind::InvalidProof => &[S::Sender, S::Proof],
         RejectionKind::UseNonce => &[S::Sender],
+        RejectionKind::InsufficientUserAuthentication => &[S::Acr, S::AuthAge, S::Decision],
         RejectionKind::WrongModel => &[S::Audience],
         RejectionKind::WrongOrganization => &[S::Organization, S::Permissions],
         RejectionKind::InsufficientScope => &[S::Scopes, S::Permissions],
-        RejectionKind::Denied => {
-            &[S::Issuer, S::Organization, S::SubjectKind, S::Client, S::Claim, S::Check, S::Decision, S::Permissions]
-        }
+        RejectionKind::Denied => &[
+            S::Issuer,
+            S::Organization,
+            S::SubjectKind,
+            S::Client,
+            S::Claim,
+            S::Acr,
+            S::AuthAge,
+            S::AuthorizationDetail,
+            S::Check,
+            S::Decision,
+            S::Permissions,
+        ],
         RejectionKind::Unavailable => {
             &[S::Key, S::Signature, S::Introspection, S::Permissions, S::Decision, S::Sender, S::Proof]
         }

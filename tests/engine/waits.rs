@@ -14,6 +14,7 @@ use orgate::future::BoxFuture;
 use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
 use orgate::policy::resource;
 use orgate::rejection::RejectionKind;
+use orgate::time::Clock as _;
 use orgate::{Issuer, ResourceServer};
 use tower::{Layer as _, Service, ServiceExt as _};
 
@@ -86,11 +87,15 @@ impl Service<Request<Body>> for Gate {
 /// The request was granted after a wait, and the service behind is not ready: what happens meanwhile counts.
 #[tokio::test]
 async fn a_grant_is_looked_at_again_before_a_service_that_was_not_ready() {
-    for (what, status) in [("nothing", 200), ("revoked", 401), ("expired", 401), ("removed", 401)] {
+    for (what, status) in
+        [("nothing", 200), ("revoked", 401), ("expired", 401), ("signed in too long ago", 401), ("removed", 401)]
+    {
         let api = Api::start().await;
         let gate = Gate::default();
-        let mut service = api.server.require(resource().scope("read")).unwrap().layer(gate.clone());
-        let token = api.token("read");
+        let policy = resource().scope("read").max_auth_age(Duration::from_secs(60));
+        let mut service = api.server.require(policy).unwrap().layer(gate.clone());
+        let now = api.issuer.clock().now().unix.as_secs();
+        let token = api.issuer.resource_token(RESOURCE).scope("read").claim("auth_time", now).mint();
         // Called without readiness: the keys are not there, so the request waits, and then waits for the gate.
         let response = tokio::spawn(service.call(request("GET", "/", Some(&token))));
         while !gate.is_awaited() {
@@ -101,6 +106,7 @@ async fn a_grant_is_looked_at_again_before_a_service_that_was_not_ready() {
                 api.server.issuer(api.issuer.url()).unwrap().revoke(About::Everyone).unwrap();
             }
             "expired" => api.issuer.clock().advance(Duration::from_secs(48 * 3600)),
+            "signed in too long ago" => api.issuer.clock().advance(Duration::from_secs(61)),
             "removed" => api.server.issuer(api.issuer.url()).unwrap().remove().unwrap(),
             _ => {}
         }

@@ -14,6 +14,7 @@ mod log;
 
 mod asked;
 mod cache;
+mod conditions;
 mod judged;
 mod outage;
 mod recorded;

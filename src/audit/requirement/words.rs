@@ -1,7 +1,7 @@
 //! Conditions in words.
 
 use crate::audit::tenant::SubjectType;
-use crate::name::Name;
+use crate::name::{Name, Span};
 use crate::policy::ConditionDescription;
 
 /// A condition, as an audit sees it.
@@ -33,6 +33,14 @@ pub(super) fn condition(description: &ConditionDescription) -> Condition {
             format!("claim {} is one of [{}]", Name(name), listed(any_of))
         }
         ConditionDescription::ClaimContains { name, contains } => format!("claim {} contains {contains}", Name(name)),
+        ConditionDescription::Acr { any_of } => match &**any_of {
+            [only] => format!("the user signed in with {}", Name(only)),
+            several => format!("the user signed in with one of [{}]", named(several)),
+        },
+        ConditionDescription::MaxAuthAge { max } => format!("the user signed in at most {} ago", Span(*max)),
+        ConditionDescription::AuthorizationDetail { detail_type, name } => {
+            format!("an authorization detail of type {} passes {}", Name(detail_type), Name(name))
+        }
         ConditionDescription::Check { name } => format!("check {} passes", Name(name)),
         ConditionDescription::Decision { action, resource_type, allow_on_error, .. } => {
             let question = format!("the decision point allows {} {}", Name(action), Name(resource_type));
@@ -45,11 +53,12 @@ pub(super) fn condition(description: &ConditionDescription) -> Condition {
 pub(in crate::audit) fn clients(ids: &[String]) -> String {
     match ids {
         [only] => format!("the client is {}", Name(only)),
-        several => {
-            let names: Vec<String> = several.iter().map(|id| Name(id).to_string()).collect();
-            format!("the client is one of [{}]", names.join(" "))
-        }
+        several => format!("the client is one of [{}]", named(several)),
     }
+}
+
+fn named(names: &[String]) -> String {
+    names.iter().map(|name| Name(name).to_string()).collect::<Vec<_>>().join(" ")
 }
 
 fn listed(values: &[impl ToString]) -> String {

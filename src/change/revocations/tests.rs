@@ -159,6 +159,7 @@ impl Token {
             organization: self.claim.as_deref().map(|id| ScopedId::new(&self.entry.into(), id)),
             audience_organization: None,
             confirmation: None,
+            authentication: None,
             times: Times {
                 expires_at: NumericDate::new(1e10).unwrap(),
                 issued_at: self.issued.and_then(NumericDate::new),

@@ -3,6 +3,7 @@ use Remediation::{None as Nothing, Reconsent, Refresh, RequestScope};
 
 mod histories;
 mod simulation;
+mod step_up;
 mod world;
 
 const NOON: f64 = 1_800_000_000.0;
@@ -39,6 +40,7 @@ fn each_step_is_left_at_the_third_token_that_counts() {
         ),
         (Difference::GainedForApi, &[Reconsent, Reconsent, Reconsent, Nothing, Nothing]),
         (Difference::GainedByMachine, &[RequestScope, RequestScope, RequestScope, Nothing, Nothing]),
+        (Difference::SignIn, &[Remediation::StepUp, Remediation::StepUp, Remediation::StepUp, Nothing, Nothing]),
     ] {
         let mut talk = Talk::default();
         for (number, step) in (0..).zip(steps) {

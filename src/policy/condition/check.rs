@@ -64,7 +64,7 @@ impl fmt::Display for Checks {
 }
 
 /// Runs a check, or remembers what it said.
-fn judge(check: &Check, scene: &mut Scene<'_, '_>) -> Result<(), Reason> {
+pub(super) fn judge(check: &Check, scene: &mut Scene<'_, '_>) -> Result<(), Reason> {
     let slot = (check.index, scene.model);
     if let Some(outcome) = scene.memory.outcome(slot) {
         return outcome;
@@ -75,6 +75,7 @@ fn judge(check: &Check, scene: &mut Scene<'_, '_>) -> Result<(), Reason> {
         organization: scene.organization.as_ref(),
         request: scene.request,
         path: scene.memory.path(),
+        resources: scene.resources,
     };
     let outcome = check.run(&facts);
     scene.memory.keep(slot, &outcome);

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::rule::{Rule, Stage, joined};
-use crate::decision::{CacheTimes, Decided, DecisionRequest, Resource, Wanted, WantedDecisions, denied_by, undecided};
+use crate::decision::{
+    CacheTimes, Decided, Decision, DecisionRequest, Resource, Wanted, WantedDecisions, denied_by, undecided,
+};
 use crate::engine::Need;
 use crate::error::ConfigError;
 use crate::name::{Name, Span};
@@ -110,7 +112,7 @@ impl Rule for Decisions {
                 None => decider.known(&request, question.keep),
             };
             match decision {
-                Some(decision) if !decision.is_allowed() => return Err(denied_by(&decision).into()),
+                Some(decision) if !decision.is_allowed() => return Err(refused(&decision, scene)),
                 Some(_) => {}
                 None => wanted.push(Wanted { request, times: question.keep, allow_on_error: question.allow_on_error }),
             }
@@ -217,6 +219,15 @@ impl fmt::Display for Question {
 impl fmt::Display for Decisions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         joined(f, &self.0)
+    }
+}
+
+/// The point said no. Where it said how the user must sign in instead, and the user has not, that would help.
+fn refused(decision: &Decision, scene: &Scene<'_, '_>) -> Refusal {
+    let now = scene.now.unix.as_secs_f64();
+    match decision.step_up().filter(|step_up| !step_up.is_met(scene.token, now)) {
+        Some(step_up) => Refusal::sign_in(scene.token, Some(step_up)),
+        None => denied_by(decision).into(),
     }
 }
 

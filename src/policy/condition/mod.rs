@@ -2,23 +2,29 @@
 //!
 //! A new condition is one file here, and one variant: its place in the list is when it is judged.
 
+mod acr;
 mod bound;
 mod check;
 mod claim;
 mod client;
 mod decision;
+mod detail;
 mod kind;
+mod max_auth_age;
 mod rule;
 mod value;
 
 use std::fmt;
 
+pub(super) use acr::Acr;
 pub(super) use bound::Bound;
 pub(super) use check::Checks;
 pub(super) use claim::{Claims, Test};
 pub(super) use client::Clients;
 pub(super) use decision::{Decisions, Question};
+pub(super) use detail::{Detail, Details};
 pub(super) use kind::Kind;
+pub(super) use max_auth_age::MaxAuthAge;
 use rule::{Rule, Stage};
 pub use value::ClaimValue;
 
@@ -36,6 +42,9 @@ pub(super) enum Condition {
     Bound(Bound),
     Clients(Clients),
     Claims(Claims),
+    Acr(Acr),
+    MaxAuthAge(MaxAuthAge),
+    Details(Details),
     Checks(Checks),
     Decisions(Decisions),
 }
@@ -47,6 +56,9 @@ macro_rules! each {
             Condition::Bound($rule) => $body,
             Condition::Clients($rule) => $body,
             Condition::Claims($rule) => $body,
+            Condition::Acr($rule) => $body,
+            Condition::MaxAuthAge($rule) => $body,
+            Condition::Details($rule) => $body,
             Condition::Checks($rule) => $body,
             Condition::Decisions($rule) => $body,
         }
@@ -103,6 +115,9 @@ impl Condition {
             (Self::Bound(one), Self::Bound(two)) => Self::Bound(one.and(two)?),
             (Self::Clients(one), Self::Clients(two)) => Self::Clients(one.and(two)?),
             (Self::Claims(one), Self::Claims(two)) => Self::Claims(one.and(two)?),
+            (Self::Acr(one), Self::Acr(two)) => Self::Acr(one.and(two)?),
+            (Self::MaxAuthAge(one), Self::MaxAuthAge(two)) => Self::MaxAuthAge(one.and(two)?),
+            (Self::Details(one), Self::Details(two)) => Self::Details(one.and(two)?),
             (Self::Checks(one), Self::Checks(two)) => Self::Checks(one.and(two)?),
             (Self::Decisions(one), Self::Decisions(two)) => Self::Decisions(one.and(two)?),
             (one, two) => {
@@ -124,6 +139,15 @@ impl Condition {
         }
         if let Some(claims) = Claims::parse(reader)? {
             return Ok(Some(Self::Claims(claims)));
+        }
+        if let Some(acr) = Acr::parse(reader)? {
+            return Ok(Some(Self::Acr(acr)));
+        }
+        if let Some(age) = MaxAuthAge::parse(reader)? {
+            return Ok(Some(Self::MaxAuthAge(age)));
+        }
+        if let Some(details) = Details::parse(reader)? {
+            return Ok(Some(Self::Details(details)));
         }
         if let Some(checks) = Checks::parse(reader)? {
             return Ok(Some(Self::Checks(checks)));

@@ -16,8 +16,11 @@ pub(in crate::policy) enum Stage {
     Bound,
     Clients,
     Claims,
+    Acr,
+    AuthAge,
     /// The scopes of the clause's core, beside what the subject holds now.
     Scopes,
+    Details,
     Checks,
     Decisions,
 }
@@ -29,7 +32,10 @@ impl Stage {
             Self::Bound => StepName::Bound,
             Self::Clients => StepName::Client,
             Self::Claims => StepName::Claim,
+            Self::Acr => StepName::Acr,
+            Self::AuthAge => StepName::AuthAge,
             Self::Scopes => StepName::Scopes,
+            Self::Details => StepName::AuthorizationDetail,
             Self::Checks => StepName::Check,
             Self::Decisions => StepName::Decision,
         }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,11 +12,13 @@ use super::super::{
 use super::*;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::organization::OrganizationProvenance;
+use crate::permissions::Conversations;
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::token::{NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
 
 const API: &str = "https://api.example.com";
+const NOW: Now = Now::new(Duration::from_secs(1_800_000_000), Duration::from_secs(3600));
 const BILLING: &str = "https://api.example.com/billing";
 
 struct Token {
@@ -65,6 +68,7 @@ fn minted(token: &Token) -> AccessToken {
                 Vec::new(),
             ),
             confirmation: None,
+            authentication: None,
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         },
         format!("e30.{}.", URL_SAFE_NO_PAD.encode(token.payload)).as_bytes(),
@@ -99,7 +103,15 @@ fn judged_again(
     policy.judge(
         token,
         request,
-        &mut View { live: None, decisions, memory, steps: &mut Steps::default(), is_dry: false },
+        &mut View {
+            live: None,
+            decisions,
+            sign_in: SignInView { conversations: &Conversations::new(), now: NOW, lead: &|| 0.0, is_dry: false },
+            now: NOW,
+            memory,
+            steps: &mut Steps::default(),
+            is_dry: false,
+        },
     )
 }
 

@@ -13,7 +13,7 @@ use crate::decision::DecisionView;
 use crate::explain::Steps;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::permissions::PermissionSource;
-use crate::policy::{CheckMemory, Granted, View};
+use crate::policy::{CheckMemory, Granted, SignInView, View};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
 use crate::time::Clock;
@@ -82,6 +82,7 @@ impl Of {
             audience: vec![audience.into()],
             organization: (self == Self::ApiInOrganization).then(|| ScopedId::new(&"main".into(), "acme")),
             confirmation: None,
+            authentication: None,
             times: Times { expires_at: NumericDate::new(2e9).unwrap(), not_before: None, issued_at },
         };
         AccessToken::mint(verified, format!("{self:?}.{number}.").as_bytes(), Provenance::dangling())
@@ -132,6 +133,8 @@ impl Server {
         let mut view = View {
             live: Some(live),
             decisions,
+            sign_in: SignInView { conversations: &self.conversations, now: Noon.now(), lead: &|| 0.0, is_dry: false },
+            now: Noon.now(),
             memory: &mut CheckMemory::default(),
             steps: &mut Steps::default(),
             is_dry: false,

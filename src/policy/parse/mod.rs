@@ -14,7 +14,9 @@ pub(super) use reader::{MAX_TEXT, Reader, Token};
 pub(super) use source::source;
 
 use super::code::{Check, CheckResult, Code, Facts};
+use super::detail::AuthorizationDetail;
 use super::value::Policy;
+use super::words::detail;
 use crate::organization::custom;
 
 /// Reads policies from text, with the application's own code under names.
@@ -36,8 +38,10 @@ use crate::organization::custom;
 /// | `user`, `machine` | [`user()`](super::user), [`machine()`](super::machine) |
 /// | `sender-constrained`, `dpop`, `mtls` | [`sender_constrained()`](super::sender_constrained), [`dpop()`](super::dpop), [`mtls()`](super::mtls) |
 /// | `claim plan = "pro"`, `claim plan any of ["pro" "team"]`, `claim groups contains "staff"` | [`claim(..)`](super::claim) and its like |
+/// | `acr gold`, `acr any of [gold silver]`, `max-auth-age 300s` | [`acr(..)`](super::acr), [`any_acr(..)`](super::any_acr), [`max_auth_age(..)`](super::max_auth_age) |
 /// | `live [stale 60s]`, `fresh within 30s [token only on error]` | [`live()`](super::live), [`fresh_within(..)`](super::fresh_within), and what happens on an error |
 /// | `freshness [stale 60s]` | [`stale_if_error(..)`](Policy::stale_if_error) for what the policy is combined with |
+/// | `authorization-detail payment "own account"` | [`authorization_detail(..)`](super::authorization_detail) |
 /// | `check "own profile"` | [`check(..)`](super::check) |
 /// | `decide read document from path {id} [allow on error] [keep 10s 5s]` | [`decide(..)`](super::decide) |
 /// | `resource shadow (resource and user)` | [`shadow(resource().user())`](Policy::shadow) |
@@ -79,6 +83,19 @@ impl Parser {
     #[must_use]
     pub fn check<R: CheckResult>(mut self, name: &str, run: impl Fn(&Facts<'_>) -> R + Send + Sync + 'static) -> Self {
         self.0.add_check(Check::new(name, run));
+        self
+    }
+
+    /// Adds a check of authorization details under their type and its name, in place of one that has both already.
+    #[must_use]
+    pub fn authorization_detail<R: CheckResult>(
+        mut self,
+        detail_type: &str,
+        name: &str,
+        run: impl Fn(&AuthorizationDetail<'_>) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let detail = detail(detail_type, name, run);
+        self.0.add_detail(&detail.kind, detail.check);
         self
     }
 

@@ -1,10 +1,12 @@
 //! The words that policies are made of.
 
+mod authentication;
 mod bound;
 mod check;
 mod claim;
 mod client;
 mod decision;
+mod detail;
 mod freshness;
 mod kind;
 
@@ -15,11 +17,14 @@ use super::value::Policy;
 use crate::name::Name;
 use crate::organization::RequestSource;
 
+pub use authentication::{acr, any_acr, max_auth_age};
 pub use bound::{dpop, mtls, sender_constrained};
 pub use check::check;
 pub use claim::{claim, claim_any_of, claim_contains};
 pub use client::client;
 pub use decision::decide;
+pub use detail::authorization_detail;
+pub(super) use detail::detail;
 pub use freshness::{fresh_within, live};
 pub use kind::{machine, user};
 

@@ -13,7 +13,7 @@ use crate::time::Now;
 use crate::token::NumericDate;
 use crate::token::binding::Confirmation;
 use crate::token::received::{Several, difference};
-use crate::token::{Parties, Subject, SubjectKind, Times, Verified};
+use crate::token::{Authentication, Parties, Subject, SubjectKind, Times, Verified};
 
 use super::times;
 use crate::issuer::{ClaimName, IssuerRules, MachineMark, Profile, ScopeForm};
@@ -62,7 +62,7 @@ pub(super) fn judge(
     steps.at(StepName::Claims, || {
         "scopes, organization, `cnf` and `act` in the form that the issuer entry says".to_owned()
     });
-    verified(claims, issuer, times, rules, audience, subject.into(), by_whom)
+    verified(claims, issuer, (times, now), rules, audience, subject.into(), by_whom)
 }
 
 /// Judges what an issuer says of an opaque token (RFC 7662 section 2.2): most of it is optional there. `now` is when it was
@@ -90,14 +90,14 @@ pub(crate) fn judge_introspected(
     let subject = subject(claims)?;
     let client = string(claims, "client_id")?.filter(|client| !client.is_empty());
     let kind = kind(claims, &subject, client.as_deref(), rules);
-    verified(claims, issuer, times, rules, audience, subject.into(), (client, kind))
+    verified(claims, issuer, (times, now), rules, audience, subject.into(), (client, kind))
 }
 
 /// What is left to read, once it is known for whom and for what the token is.
 fn verified(
     claims: &Object<'_>,
     issuer: &Arc<str>,
-    times: Times,
+    (times, now): (Times, Now),
     rules: &IssuerRules,
     audience: Vec<Box<str>>,
     subject: Arc<str>,
@@ -126,7 +126,18 @@ fn verified(
         organization: organization.map(|text| ScopedId::new(&rules.called, &text.0)),
         times,
         confirmation: confirmation.map(Box::new),
+        authentication: authentication(claims, rules, now),
     })
+}
+
+/// RFC 9470 section 6. What cannot be read is absent, and so is a sign-in that is yet to come: only policies that ask for it
+/// reject such a token.
+fn authentication(claims: &Object<'_>, rules: &IssuerRules, now: Now) -> Option<Box<Authentication>> {
+    let acr = rules.acr_claim.read::<Text<'_>>(claims).ok().flatten().filter(|acr| !acr.0.is_empty());
+    let auth_time = rules.auth_time_claim.read::<f64>(claims).ok().flatten().and_then(NumericDate::new);
+    let latest = (now.unix + rules.leeway).as_secs_f64();
+    let auth_time = auth_time.filter(|signed_in| signed_in.seconds() <= latest);
+    Authentication::of(acr.map(|acr| acr.0.into()), auth_time)
 }
 
 /// RFC 8693 section 4.1: who acts, and for whom that one acts in turn.
