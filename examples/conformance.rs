@@ -1,7 +1,8 @@
 //! The target of the conformance corpus: one server with the corpus's routes, configured by the environment.
 //!
 //! The corpus's driver starts it; the variables are in the corpus's README. `CORPUS_NOW` fixes the wall clock that
-//! claims are judged by; timers run on real time.
+//! claims are judged by; timers run on real time. Beyond that README, `CORPUS_DPOP` is the public URL that proofs of
+//! possession name: without it, tokens that are bound to a key are rejected.
 
 use std::env;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use orgate::change::redis::{AfterLoss, Redis, WhenBehind};
 use orgate::issuer::Algorithm;
 use orgate::policy::{header, organization, path, resource};
 use orgate::time::{Clock, Now, SystemClock};
+use orgate::token::binding::Dpop;
 use orgate::{Issuer, ResourceServer};
 
 struct CorpusClock {
@@ -56,6 +58,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Ok(url) = env::var("CORPUS_REDIS") {
         let redis = Redis::builder(url, "corpus").when_behind(WhenBehind::Refuse).after_loss(AfterLoss::GoOn);
         builder = builder.change_log(redis.build()?);
+    }
+    if let Ok(url) = env::var("CORPUS_DPOP") {
+        builder = builder.dpop(Dpop::new(url));
     }
     let server = builder.build()?;
     if server.change_log().is_some() {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -9,6 +11,7 @@ use futures_util::FutureExt as _;
 use http::{Request, StatusCode};
 use orgate::policy::{organization, path, resource};
 use orgate::testing::TestIssuer;
+use orgate::time::Clock as _;
 use orgate::{Issuer, ResourceServer};
 use tower::Service;
 
@@ -94,6 +97,21 @@ async fn a_new_token_costs_seventeen_allocations() {
     println!("{without} bare, {new} with a new token");
     assert!(new <= without + 17, "{new} allocations, {without} without the guard");
     assert!(allocations(&mut guarded, "/products", &tokens) < new, "they are known by now");
+}
+
+#[tokio::test]
+async fn sign_in_is_judged_without_allocation() {
+    let issuer = TestIssuer::start().await;
+    let entry = Issuer::new(issuer.url()).jwks_json(issuer.jwks_json());
+    let server = ResourceServer::builder(entry, API).build().unwrap();
+    let strong = resource().any_acr(["platinum", "gold"]).max_auth_age(Duration::from_secs(24 * 3600));
+    let now = issuer.clock().now().unix.as_secs();
+    let token = issuer.resource_token(API).claim("acr", "gold").claim("auth_time", now).mint();
+    let handler = || async { "here" };
+    let guard = server.guard().get("/plain", handler, resource()).get("/strong", handler, strong);
+    let mut router = guard.into_router().unwrap();
+    let [plain, strong] = ["/plain", "/strong"].map(|uri| allocations(&mut router, uri, std::slice::from_ref(&token)));
+    assert_eq!(plain, strong);
 }
 
 #[tokio::test]

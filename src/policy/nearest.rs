@@ -75,3 +75,26 @@ pub(super) fn nearness(kind: RejectionKind, remediation: Remediation) -> (u8, u8
     };
     (kind, remediation)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_up_ranks_between_reconsent_and_none_whatever_its_status() {
+        use RejectionKind as K;
+        let order = [
+            nearness(K::InsufficientScope, Remediation::Refresh),
+            nearness(K::InsufficientScope, Remediation::RequestScope),
+            nearness(K::InsufficientScope, Remediation::Reconsent),
+            nearness(K::InsufficientUserAuthentication, Remediation::StepUp),
+            nearness(K::InsufficientScope, Remediation::None),
+            nearness(K::OutdatedToken, Remediation::Refresh),
+            nearness(K::WrongOrganization, Remediation::OrganizationToken),
+            nearness(K::WrongModel, Remediation::ResourceToken),
+            nearness(K::Denied, Remediation::None),
+        ];
+        assert!(order.is_sorted_by(|one, other| one > other), "{order:?}");
+        assert_eq!(nearness(K::InsufficientScope, Remediation::None), DISAGREED);
+    }
+}

@@ -45,6 +45,8 @@ impl TestProofKey {
                 ("ath".to_owned(), Some(encode(digest::digest(&digest::SHA256, token.as_bytes()).as_ref()).into())),
             ],
             header: Vec::new(),
+            raw_claims: None,
+            raw_header: None,
         }
     }
 }
@@ -64,6 +66,8 @@ pub struct ProofBuilder {
     is_tampered: bool,
     claims: Vec<Change>,
     header: Vec<Change>,
+    raw_claims: Option<Vec<u8>>,
+    raw_header: Option<Vec<u8>>,
 }
 
 changes_members!(ProofBuilder);
@@ -82,6 +86,18 @@ impl ProofBuilder {
     /// Sets when it was made, as the duration since the Unix epoch: `iat`.
     pub fn issued_at(self, unix: Duration) -> Self {
         self.claim("iat", unix.as_secs())
+    }
+
+    /// Uses these octets instead of the claims, signed as they are: a claim named twice, or no JSON at all.
+    pub fn raw_claims(mut self, octets: impl Into<Vec<u8>>) -> Self {
+        self.raw_claims = Some(octets.into());
+        self
+    }
+
+    /// Uses these octets instead of the header, signed as they are.
+    pub fn raw_header(mut self, octets: impl Into<Vec<u8>>) -> Self {
+        self.raw_header = Some(octets.into());
+        self
     }
 
     /// Signs with another key than the header names.
@@ -106,7 +122,8 @@ impl ProofBuilder {
         let mut claims = Map::new();
         claims.insert("jti".to_owned(), random(16).into());
         claims.insert("iat".to_owned(), Value::from(self.key.clock.now().unix.as_secs()));
-        let (header, claims) = (changed(header, &self.header), changed(claims, &self.claims));
+        let header = self.raw_header.clone().unwrap_or_else(|| changed(header, &self.header));
+        let claims = self.raw_claims.clone().unwrap_or_else(|| changed(claims, &self.claims));
         let message = format!("{}.{}", encode(header), encode(&claims));
         let signed = if self.is_tampered { format!("{message}A") } else { message.clone() };
         format!("{message}.{}", encode(self.signer.sign(signed.as_bytes())))

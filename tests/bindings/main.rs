@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod certificates;
+mod clauses;
 mod details;
+mod flood;
 mod layers;
 mod nonces;
 mod proofs;

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use orgate::ResourceServer;
 use orgate::issuer::Algorithm;
 use orgate::policy::resource;
+use orgate::testing::{TestClock, TestIssuer};
 use orgate::time::Clock as _;
 use orgate::token::binding::Dpop;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{ALGORITHMS, API, BEARER, ORDERS, World, request, send};
 
@@ -120,6 +124,98 @@ async fn a_hostile_proof_is_refused() {
         seen.is_refused("invalid_dpop_proof", "new_proof");
     }
     world.send("DPoP", &token, &[&good().mint()]).await.passes();
+}
+
+/// Header and claims of a proof.
+fn parts(proof: &str) -> [Value; 2] {
+    let mut parts = proof.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+    [(); 2].map(|()| serde_json::from_slice(&parts.next().unwrap()).unwrap())
+}
+
+#[tokio::test]
+async fn a_private_key_in_a_proof_is_refused() {
+    let world = World::configured(|dpop| dpop.algorithms(Algorithm::ALL)).await;
+    for algorithm in Algorithm::ALL {
+        let key = world.issuer.proof_key_for(algorithm);
+        let token = world.issuer.resource_token(API).scope("read:orders").bound_to(&key).mint();
+        let public = parts(&key.proof("GET", ORDERS, &token).mint())[0]["jwk"].clone();
+        for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+            for value in [json!("AAAA"), json!(""), json!(null), json!([])] {
+                let mut jwk = public.clone();
+                jwk[member] = value;
+                let proof = key.proof("GET", ORDERS, &token).header("jwk", jwk.clone()).mint();
+                let seen = world.send("DPoP", &token, &[&proof]).await;
+                assert_eq!(seen.status, 401, "{jwk}: {seen:?}");
+            }
+        }
+        let proof = key.proof("GET", ORDERS, &token).header("jwk", public).mint();
+        assert_eq!(world.send("DPoP", &token, &[&proof]).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_is_named_twice_is_refused() {
+    let world = World::start().await;
+    let token = world.token();
+    let [header, claims] = parts(&world.proof(&token).mint());
+    let twice = |object: &Value, name: &str, is_first: bool| {
+        let (text, value) = (object.to_string(), &object[name]);
+        let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap();
+        if is_first { format!("{{\"{name}\":{value},{inner}}}") } else { format!("{{{inner},\"{name}\":{value}}}") }
+    };
+    for is_first in [false, true] {
+        for name in ["jti", "htm", "htu", "iat", "ath"] {
+            let proof = world.proof(&token).raw_claims(twice(&claims, name, is_first)).mint();
+            world.send("DPoP", &token, &[&proof]).await.is_refused("invalid_dpop_proof", "new_proof");
+        }
+        for name in ["typ", "alg", "jwk"] {
+            let proof = world.proof(&token).raw_header(twice(&header, name, is_first)).mint();
+            world.send("DPoP", &token, &[&proof]).await.is_refused("invalid_dpop_proof", "new_proof");
+        }
+    }
+    let mut key = header.clone();
+    key["jwk"] = json!("JWK");
+    let key = key.to_string().replace("\"JWK\"", &twice(&header["jwk"], "x", false));
+    for raw in [
+        world.proof(&token).raw_header(key),
+        world.proof(&token).raw_claims("[]"),
+        world.proof(&token).raw_claims(""),
+        world.proof(&token).raw_claims("null"),
+        world.proof(&token).raw_claims(vec![0xFF, 0xFE]),
+        world.proof(&token).raw_claims(format!("{claims} {claims}")),
+        world.proof(&token).raw_header("{}"),
+        world.proof(&token).raw_header(vec![0xFF]),
+    ] {
+        world.send("DPoP", &token, &[&raw.mint()]).await.is_refused("invalid_dpop_proof", "new_proof");
+    }
+    let same = world.proof(&token).raw_header(header.to_string()).raw_claims(claims.to_string()).mint();
+    world.send("DPoP", &token, &[&same]).await.passes();
+}
+
+/// The window is a minute, and so is the leeway.
+#[tokio::test]
+async fn iat_is_accepted_from_the_window_and_leeway_before_now_to_the_leeway_after() {
+    let issuer = TestIssuer::builder().clock(TestClock::new(Duration::from_secs(1_800_000_000))).start().await;
+    let server = ResourceServer::builder(issuer.url(), API).clock(issuer.clock()).dpop(Dpop::new(API)).build().unwrap();
+    let world = World::of(issuer, server);
+    let (token, now) = (world.token(), world.issuer.clock().now().unix.as_secs());
+    for (iat, passes) in [
+        (json!(now), true),
+        (json!(now - 120), true),
+        (json!(now - 121), false),
+        (json!(now + 60), true),
+        (json!(now + 61), false),
+        (json!(now as f64 - 120.5), false),
+        (json!(0), false),
+        (json!(-1), false),
+        (json!(1e300), false),
+        (json!(now.to_string()), false),
+        (json!(null), false),
+        (json!([now]), false),
+    ] {
+        let seen = world.send("DPoP", &token, &[&world.proof(&token).claim("iat", iat.clone()).mint()]).await;
+        assert_eq!(seen.status, if passes { 200 } else { 401 }, "{iat}: {seen:?}");
+    }
 }
 
 #[tokio::test]

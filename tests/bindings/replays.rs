@@ -150,6 +150,44 @@ async fn a_shared_memory_refuses_a_replay_at_another_replica() {
     world.send("DPoP", &token, &[&proof]).await.passes();
 }
 
+/// Three proofs, each sent twice: in every order of the six, the first of each passes and the second does not.
+#[tokio::test]
+async fn repeats_in_every_order_pass_once_each() {
+    fn orders(rest: [u8; 3], order: &mut Vec<usize>, all: &mut Vec<Vec<usize>>) {
+        if rest == [0; 3] {
+            return all.push(order.clone());
+        }
+        for at in 0..3 {
+            let mut rest = rest;
+            if let Some(left) = rest[at].checked_sub(1) {
+                rest[at] = left;
+                order.push(at);
+                orders(rest, order, all);
+                order.pop();
+            }
+        }
+    }
+    let mut all = Vec::new();
+    orders([2; 3], &mut Vec::new(), &mut all);
+    assert_eq!(all.len(), 90);
+    let world = World::start().await;
+    let token = world.token();
+    for order in all {
+        let proofs = [(); 3].map(|()| world.proof(&token).mint());
+        let mut passed = [0; 3];
+        for &at in &order {
+            let seen = world.send("DPoP", &token, &[&proofs[at]]).await;
+            if passed[at] == 0 {
+                seen.passes()
+            } else {
+                seen.is_refused("invalid_dpop_proof", "new_proof")
+            }
+            passed[at] = 1;
+        }
+        assert_eq!(passed, [1; 3], "{order:?}");
+    }
+}
+
 /// Each of many clients sends the same proofs at once, at two replicas.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_requests_with_one_proof_one_passes() {

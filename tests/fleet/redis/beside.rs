@@ -5,6 +5,7 @@ use std::time::Duration;
 use orgate::change::redis::{RedisBuilder, RedisState};
 use orgate::logto::LogtoManagement;
 use orgate::permissions::PermissionSource as _;
+use orgate::time::{Clock, Now, SystemClock};
 use orgate::token::binding::Dpop;
 
 use super::fleet::{Fleet, Member, redis, settle};
@@ -136,4 +137,55 @@ async fn budget_is_shared_out() {
         server.ask(&["ZADD", beats, "XX", &earlier.to_string(), member[0]]);
     }
     one.until("all", |_| of_one.calls_left() == Some(40)).await;
+}
+
+/// A clock that is off by so many seconds.
+struct Off(SystemClock, i64);
+
+impl Clock for Off {
+    fn now(&self) -> Now {
+        let now = self.0.now();
+        let by = Duration::from_secs(self.1.unsigned_abs());
+        Now::new(if self.1 < 0 { now.unix.saturating_sub(by) } else { now.unix + by }, now.monotonic)
+    }
+}
+
+/// Both replicas receive each proof several times at once, and their clocks disagree by as much as a proof's window allows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_requests_with_one_proof_at_two_replicas_one_passes_whatever_their_clocks_say() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    for offsets in [[0, 0], [50, -50], [-50, 50]] {
+        let mut members = Vec::new();
+        for offset in offsets {
+            let redis = redis(&server.url()).bound(Duration::from_secs(60)).build().unwrap();
+            let dpop = Dpop::new(API).replay_store(redis.clone()).replay_timeout(LONG);
+            let builder = fleet.builder().clock(Off(SystemClock::new(), offset)).max_concurrent_verifications(16);
+            let replica = Replica::plain(builder.change_log(redis.clone()).dpop(dpop)).await;
+            _ = replica.server.ready().await;
+            let member = Member { replica, redis };
+            member.becomes(RedisState::Current).await;
+            members.push(member);
+        }
+        let key = fleet.issuer.proof_key();
+        let token = fleet.issuer.resource_token(API).bound_to(&key).mint();
+        let proofs: Vec<String> = (0..20).map(|_| key.proof("GET", format!("{API}/"), &token).mint()).collect();
+        let sent = (0..proofs.len() * 6).map(|at| {
+            // Another order at each replica.
+            let (member, turn) = (&members[at % 2], at / 2);
+            let number = if at % 2 == 0 { turn * 7 % proofs.len() } else { turn * 3 % proofs.len() };
+            let (token, proof) = (&token, &proofs[number]);
+            async move { (number, send(member, token, proof).await) }
+        });
+        let mut passed = vec![0; proofs.len()];
+        for (number, status) in futures_util::future::join_all(sent).await {
+            assert!([200, 401].contains(&status), "{offsets:?}: {status}");
+            passed[number] += u32::from(status == 200);
+        }
+        assert_eq!(passed, vec![1; proofs.len()], "{offsets:?}");
+        // And later, in whatever order.
+        for (at, proof) in proofs.iter().enumerate().rev() {
+            assert_eq!(send(&members[at % 2], &token, proof).await, 401, "{offsets:?}: {at}");
+        }
+    }
 }
