@@ -15,6 +15,7 @@ mod by_hand;
 mod case;
 mod many;
 mod observed;
+mod proofs;
 mod requests;
 mod rounds;
 mod rows;
@@ -97,6 +98,8 @@ fn requests(table: &Table, effort: Effort) {
     let routes = many::routes(&mut rounds, &es384);
     let observed = observed::Observed::add(&mut rounds, &es384, &tokens);
 
+    let proofs = proofs::Proofs::add(&mut rounds, &es384);
+
     let measured = rounds.run(effort.rounds);
     for ending in ["", ".lock"] {
         _ = std::fs::remove_file(format!("{}{ending}", path.display()));
@@ -117,6 +120,7 @@ fn requests(table: &Table, effort: Effort) {
     for by_algorithm in &of_algorithms {
         by_algorithm.print(table, &measured);
     }
+    proofs.print(table, &measured);
     table.section("Refusals (ES384)");
     for (name, row) in &refusals {
         match *name {

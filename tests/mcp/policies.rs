@@ -13,6 +13,7 @@ use orgate::mcp::{RequestBody, Tools};
 use orgate::policy::{argument, custom, header, machine, optional, organization, resource, resource_at, user};
 use orgate::respond::Metadata;
 use orgate::testing::{RoleType, TestIssuer, TestTenant, TokenRequest};
+use orgate::time::Clock as _;
 use orgate::{Guard, Issuer, Policy, ResourceServer};
 use serde_json::{Value, json};
 use tower::service_fn;
@@ -173,6 +174,26 @@ async fn all_policies_of_one_message_have_one_deadline() {
     assert_eq!((seen.status, seen.header("retry-after")), (503, "1"), "{}", seen.body);
     let asked = *asked.lock().unwrap();
     assert!((1..=2).contains(&asked), "two of them take longer than the deadline, and {asked} were asked");
+}
+
+#[tokio::test]
+async fn tool_that_requires_another_sign_in_names_it_in_the_challenge() {
+    let strong = read().acr("gold").max_auth_age(Duration::from_secs(60));
+    let world = World::start(Tools::new(read()).tool("whoami", read()).tool("delete_all", strong)).await;
+    let now = world.issuer.clock().now().unix.as_secs();
+    let token = |acr: &str, time: u64| {
+        world.issuer.resource_token(API).scope("mcp:read").claim("acr", acr).claim("auth_time", time).mint()
+    };
+    assert_eq!(world.call(Some(&token("silver", now)), "whoami", json!({})).await.status, 200);
+    for weak in [token("silver", now), token("gold", now - 100)] {
+        let seen = world.call(Some(&weak), "delete_all", json!({})).await;
+        let challenge = seen.header("www-authenticate");
+        let expected = "Bearer error=\"insufficient_user_authentication\", acr_values=\"gold\", max_age=\"60\", resource_metadata=\"";
+        assert_eq!((seen.status, challenge.starts_with(expected)), (401, true), "{challenge}");
+        assert_eq!(seen.json()["remediation"], "step_up");
+    }
+    assert_eq!(world.call(Some(&token("gold", now)), "delete_all", json!({})).await.status, 200);
+    assert_eq!(world.ran.take(), ["whoami", "delete_all"]);
 }
 
 #[tokio::test]

@@ -52,6 +52,12 @@ pub(super) fn issuer(source: &Source, table: &Table, redis: Option<&Redis>) -> R
         let form = if claim.array { ScopeForm::Array } else { ScopeForm::Text };
         issuer = issuer.scope_claim(claim_name(&claim.name), form);
     }
+    if let Some(name) = &table.acr_claim {
+        issuer = issuer.acr_claim(claim_name(name));
+    }
+    if let Some(name) = &table.auth_time_claim {
+        issuer = issuer.auth_time_claim(claim_name(name));
+    }
     if let Some(mark) = &table.machine_mark {
         issuer = issuer.machine_mark(machine_mark(source, table, mark)?);
     }

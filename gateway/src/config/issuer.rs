@@ -25,6 +25,8 @@ pub(crate) struct Issuer {
     pub(crate) organization_audience_prefix: Option<Text>,
     pub(crate) organization_claim: Option<ClaimPath>,
     pub(crate) scope_claim: Option<ScopeClaim>,
+    pub(crate) acr_claim: Option<ClaimPath>,
+    pub(crate) auth_time_claim: Option<ClaimPath>,
     pub(crate) machine_mark: Option<MachineMark>,
     #[serde(default)]
     pub(crate) client_audience: Vec<Text>,

@@ -151,6 +151,46 @@ async fn proxy_that_asks_tells_the_certificate_of_its_client() {
     assert_eq!(denied(&check(&gateway, forged).await), Some(401));
 }
 
+/// Each face says how the user must sign in: to a proxy that asks, both schemes in one field.
+#[tokio::test]
+async fn another_sign_in_is_asked_for_through_every_face() {
+    let route =
+        "[[route]]\npath = \"/strong\"\npolicy = \"resource and acr gold\"\nupstream = \"application\"\n[dpop]\n";
+    let world = World::with("nginx", route).await;
+    let gateway = world.current.load_full();
+    let weak = world.issuer.resource_token(RESOURCE).mint();
+    let strong = world.issuer.resource_token(RESOURCE).claim("acr", "gold").mint();
+    let error = "Bearer error=\"insufficient_user_authentication\", acr_values=\"gold\", ";
+    let question = |token: &str| {
+        let question = http::Request::get("/auth")
+            .header("x-forwarded-method", "GET")
+            .header("x-forwarded-uri", "/strong")
+            .header("x-forwarded-host", "api.example.com")
+            .header("authorization", format!("Bearer {token}"));
+        question.body(()).unwrap().into_parts().0
+    };
+    let asks = |token: &str| {
+        let mut request = envoy("", token);
+        request.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap().path =
+            "/strong".to_owned();
+        request
+    };
+    let rejected = decide(&gateway, &question(&weak)).await;
+    let challenges: Vec<_> = rejected.headers().get_all("www-authenticate").iter().collect();
+    assert_eq!((rejected.status().as_u16(), challenges.len()), (401, 1));
+    let challenge = challenges[0].to_str().unwrap();
+    assert!(challenge.starts_with(error) && challenge.contains(", DPoP algs=\""), "{challenge}");
+    assert!(rejected.headers()["x-auth-problem"].to_str().unwrap().contains("\"remediation\":\"step_up\""));
+    assert_eq!(denied(&check(&gateway, asks(&weak)).await), Some(401));
+    let proxied = world.ask("GET /strong", &format!("Authorization: Bearer {weak}\r\n")).await;
+    assert!(status(&proxied) == 401 && proxied.contains(error), "{proxied}");
+
+    assert_eq!(decide(&gateway, &question(&strong)).await.status(), 200);
+    assert_eq!(denied(&check(&gateway, asks(&strong)).await), None);
+    let proxied = world.ask("GET /strong", &format!("Authorization: Bearer {strong}\r\n")).await;
+    assert_eq!(status(&proxied), 200, "{proxied}");
+}
+
 fn envoy(certificate: &str, token: &str) -> proto::CheckRequest {
     let headers = [("authorization".to_owned(), format!("Bearer {token}"))].into();
     let http = proto::HttpRequest {

@@ -47,6 +47,8 @@ organization_tokens = true
 organization_audience_prefix = "org:"
 organization_claim = "org"
 scope_claim = {{ name = ["realm", "roles"], array = true }}
+acr_claim = "level"
+auth_time_claim = ["session", "at"]
 machine_mark = {{ claim = ["gty", "client-credentials"] }}
 client_audience = ["web"]
 resource = ["https://api.example.com"]
