@@ -178,9 +178,9 @@ async fn repeats_in_every_order_pass_once_each() {
         for &at in &order {
             let seen = world.send("DPoP", &token, &[&proofs[at]]).await;
             if passed[at] == 0 {
-                seen.passes()
+                seen.passes();
             } else {
-                seen.is_refused("invalid_dpop_proof", "new_proof")
+                seen.is_refused("invalid_dpop_proof", "new_proof");
             }
             passed[at] = 1;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request, Version};
-use orgate::decision::{Decider, Decision, DecisionFuture, DecisionPoint, DecisionRequest};
+use orgate::decision::{Decider, Decision, DecisionFuture, DecisionPoint, DecisionRequest, Property};
 use orgate::issuer::claim_path;
 use orgate::policy::{Policy, claim, decide, header, max_auth_age, organization, path, resource};
 use orgate::rejection::{RejectionKind, Remediation, StepUp};
@@ -127,12 +127,12 @@ async fn sign_in_that_is_missing_odd_or_too_long_ago_is_asked_for() {
     let app = world.app(resource().max_auth_age(Duration::from_secs(300)));
     let now = world.now();
     let at = |time: Value| world.token().subject(time.to_string()).claim("auth_time", time).mint();
-    for time in [json!(now), json!(now - 300), json!(now + 60), json!(now as f64 - 299.5)] {
+    for time in [json!(now), json!(now - 300), json!(now + 60), json!(1_800_000_000.0 - 299.5)] {
         assert_eq!(ask(&app, &at(time.clone())).await.status, 200, "{time}");
     }
     for time in [
         json!(now - 301),
-        json!(now as f64 - 300.5),
+        json!(1_800_000_000.0 - 300.5),
         json!(now + 61),
         json!(0),
         json!(-1),
@@ -425,13 +425,16 @@ async fn rejection_and_explanation_say_what_is_required() {
 
 /// Answers as it is told, and takes down what it was told of the sign-in.
 #[derive(Clone)]
-struct Point(Arc<Mutex<(Decision, Vec<(Option<String>, Option<i64>)>)>>);
+struct Point(Arc<Mutex<(Decision, Vec<Told>)>>);
+
+/// `acr` and `auth_time`.
+type Told = (Option<String>, Option<i64>);
 
 impl DecisionPoint for Point {
     fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a> {
         let of = |name: &str| request.subject_properties().find(|(known, _)| *known == name).map(|(_, value)| value);
         let acr = of("acr").and_then(|acr| acr.as_str()).map(str::to_owned);
-        let told = (acr, of("auth_time").and_then(|time| time.as_i64()));
+        let told = (acr, of("auth_time").and_then(Property::as_i64));
         let mut state = self.0.lock().unwrap();
         state.1.push(told);
         let decision = state.0.clone();
