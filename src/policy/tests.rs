@@ -304,7 +304,7 @@ struct World {
     kind: SubjectKind,
     cnf: Option<String>,
     /// By which authentication context, and how many seconds ago.
-    signed_in: (Option<&'static str>, Option<u64>),
+    signed_in: (Option<&'static str>, Option<u32>),
     payload: &'static str,
     requested: Option<&'static str>,
 }
@@ -364,7 +364,7 @@ impl World {
             confirmation: self.cnf.as_deref().map(|cnf| Box::new(Confirmation::read(cnf).unwrap())),
             authentication: Authentication::of(
                 self.signed_in.0.map(Into::into),
-                self.signed_in.1.and_then(|age| NumericDate::new(NOW.unix.as_secs_f64() - age as f64)),
+                self.signed_in.1.and_then(|age| NumericDate::new(NOW.unix.as_secs_f64() - f64::from(age))),
             ),
             times: Times { expires_at: NumericDate::new(1.0).unwrap(), not_before: None, issued_at: None },
         };
@@ -450,7 +450,9 @@ impl World {
             ConditionDescription::Acr { any_of } => {
                 self.signed_in.0.is_some_and(|acr| any_of.iter().any(|one| one == acr))
             }
-            ConditionDescription::MaxAuthAge { max } => self.signed_in.1.is_some_and(|age| age <= max.as_secs()),
+            ConditionDescription::MaxAuthAge { max } => {
+                self.signed_in.1.is_some_and(|age| u64::from(age) <= max.as_secs())
+            }
             ConditionDescription::AuthorizationDetail { detail_type, name } => {
                 let details = claims.get("authorization_details").and_then(|details| details.as_array());
                 details.is_some_and(|all| all.iter().any(|one| one["type"] == **detail_type)) && name == "yes"

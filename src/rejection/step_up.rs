@@ -134,10 +134,6 @@ impl AcrValues {
 mod tests {
     use super::*;
 
-    fn seconds(seconds: u64) -> Option<Duration> {
-        Some(Duration::from_secs(seconds))
-    }
-
     #[test]
     fn step_up_that_cannot_stand_in_a_challenge_is_a_config_error() {
         for bad in ["", "a b", "a\"", "a\\", "a\n", "é"] {
@@ -150,7 +146,7 @@ mod tests {
         assert!(StepUp::new([""; 0], None).is_err());
         assert!(StepUp::new([""; 0], Some(Duration::from_millis(1500))).unwrap_err().to_string().contains("1.5s"));
         assert!(StepUp::new([""; 0], Some(LONGEST_AGE + Duration::from_secs(1))).is_err());
-        assert!(StepUp::new([""; 0], seconds(0)).is_ok() && StepUp::new([""; 0], Some(LONGEST_AGE)).is_ok());
+        assert!(StepUp::new([""; 0], Some(Duration::ZERO)).is_ok() && StepUp::new([""; 0], Some(LONGEST_AGE)).is_ok());
     }
 
     #[test]
@@ -161,11 +157,11 @@ mod tests {
 
     #[test]
     fn both_are_the_contexts_of_the_first_and_the_shorter_time() {
-        let of = |acr: &[&str], age| StepUp::new(acr, age).unwrap();
-        let (gold, silver) = (of(&["gold"], None), of(&["silver"], seconds(60)));
+        let of = |acr: &[&str], age: Option<u64>| StepUp::new(acr, age.map(Duration::from_secs)).unwrap();
+        let (gold, silver) = (of(&["gold"], None), of(&["silver"], Some(60)));
         assert_eq!(gold.and(None), gold);
-        assert_eq!(gold.and(Some(&silver)), of(&["gold"], seconds(60)));
-        assert_eq!(of(&[], seconds(90)).and(Some(&silver)), of(&["silver"], seconds(60)));
-        assert_eq!(of(&[], seconds(30)).and(Some(&silver)), of(&["silver"], seconds(30)));
+        assert_eq!(gold.and(Some(&silver)), of(&["gold"], Some(60)));
+        assert_eq!(of(&[], Some(90)).and(Some(&silver)), of(&["silver"], Some(60)));
+        assert_eq!(of(&[], Some(30)).and(Some(&silver)), of(&["silver"], Some(30)));
     }
 }
