@@ -25,7 +25,7 @@ const FLOORS: [&[&str]; 14] = [
     &["change", "organization", "permissions"],
     &["decision"],
     &["policy"],
-    &["engine", "route"],
+    &["engine", "lease", "route"],
     &["observe", "server", "tower"],
     &["audit"],
     &["authzen", "logto", "mcp", "metrics", "openapi", "permit"],
