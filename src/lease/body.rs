@@ -55,6 +55,9 @@ pub(crate) enum Fault<E> {
     Ended(Ended),
 }
 
+/// The next frame of a body.
+pub(crate) type Next<B> = Result<Frame<<B as Body>::Data>, Fault<<B as Body>::Error>>;
+
 impl Lease {
     /// Ends the body of a response with the lease: an event stream (`text/event-stream`) with a last event, a gRPC response
     /// with its status and message, any other body with an error, so that a part of it is not taken for the whole.
@@ -92,10 +95,7 @@ impl<B: Body> LeasedBody<B> {
         self.waiter.is_none() || self.body.is_end_stream()
     }
 
-    pub(crate) fn poll_next(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, Fault<B::Error>>>>
+    pub(crate) fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Next<B>>>
     where
         B::Data: From<Bytes>,
     {

@@ -42,7 +42,7 @@ pub(super) struct Group {
 /// The groups of one server.
 #[derive(Default)]
 pub(super) struct Groups {
-    groups: Vec<Option<Group>>,
+    all: Vec<Option<Group>>,
     free: Vec<u32>,
     by_query: HashMap<(SourceId, PermissionQuery), u32>,
     by_entry: HashMap<IssuerId, HashSet<u32>>,
@@ -92,10 +92,10 @@ impl Groups {
         let issuer = wanted.issuer;
         let group = Group { wanted, next: milliseconds(next), is_asked: false, is_stale: false };
         let number = self.free.pop().unwrap_or_else(|| {
-            self.groups.push(None);
-            u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
+            self.all.push(None);
+            u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
         });
-        if let Some(place) = self.groups.get_mut(number as usize) {
+        if let Some(place) = self.all.get_mut(number as usize) {
             *place = Some(group);
         }
         self.by_query.insert(key, number);
@@ -105,7 +105,7 @@ impl Groups {
 
     /// To be called once nobody is in the group.
     pub(super) fn remove(&mut self, number: u32) {
-        let Some(group) = self.groups.get_mut(number as usize).and_then(Option::take) else { return };
+        let Some(group) = self.all.get_mut(number as usize).and_then(Option::take) else { return };
         self.free.push(number);
         let Wanted { issuer, source, query, bound, .. } = group.wanted;
         if let Entry::Occupied(mut numbers) = self.by_entry.entry(issuer) {
@@ -124,11 +124,11 @@ impl Groups {
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Group> {
-        self.groups.get(number as usize)?.as_ref()
+        self.all.get(number as usize)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Group> {
-        self.groups.get_mut(number as usize)?.as_mut()
+        self.all.get_mut(number as usize)?.as_mut()
     }
 
     pub(super) fn of_entry(&self, issuer: IssuerId) -> Vec<u32> {
@@ -137,7 +137,7 @@ impl Groups {
 
     /// All of them, with when they are asked next.
     pub(super) fn all(&mut self) -> impl Iterator<Item = (u32, &mut Group)> {
-        (0_u32..).zip(&mut self.groups).filter_map(|(number, group)| Some((number, group.as_mut()?)))
+        (0_u32..).zip(&mut self.all).filter_map(|(number, group)| Some((number, group.as_mut()?)))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -164,5 +164,6 @@ fn affordable(most: u32, spent: u64, bound: Duration) -> Duration {
         return bound;
     }
     // A little more, for what rounding takes away.
-    if left == 0 { LONGEST_BOUND } else { Duration::from_millis(1_000_000 * 10 / 7 / left + 2).min(LONGEST_BOUND) }
+    let least = (1_000_000_u64 * 10 / 7).checked_div(left);
+    least.map_or(LONGEST_BOUND, |least| Duration::from_millis(least + 2).min(LONGEST_BOUND))
 }

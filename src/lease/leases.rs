@@ -222,7 +222,9 @@ impl Leases {
             if leases.stop_driving(number) {
                 // Its runtime has ended, or it panicked. Whoever waits for an end starts another.
                 let all = lock(&leases.book).table.all();
-                all.iter().for_each(|(_, watch)| watch.wake());
+                for (_, watch) in all {
+                    watch.wake();
+                }
             }
         });
     }

@@ -21,6 +21,7 @@ use crate::engine::{Grant, Lapse, State, Stop, lapse, still_permits};
 use crate::future::BoxFuture;
 use crate::issuer::keys::jitter;
 use crate::lock::lock;
+use crate::organization::Organization;
 use crate::permissions::Waited;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::time::Now;
@@ -117,7 +118,7 @@ impl Right {
         match self.more().and_then(|more| more.request.as_ref()) {
             Some(kept) => Some(kept.clone()),
             None if rules.reads_request() => None,
-            None => Some(rules.request_about(grant.organization().map(|organization| organization.id()))),
+            None => Some(rules.request_about(grant.organization().map(Organization::id))),
         }
     }
 

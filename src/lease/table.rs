@@ -202,17 +202,14 @@ impl Table {
             return chain;
         }
         let made = Chain { topic: Some(topic.clone()), first: NONE, count: 0 };
-        let chain = match self.free_chains.pop() {
-            Some(free) => {
-                if let Some(held) = self.chains.get_mut(free as usize) {
-                    *held = made;
-                }
-                free
+        let chain = if let Some(free) = self.free_chains.pop() {
+            if let Some(held) = self.chains.get_mut(free as usize) {
+                *held = made;
             }
-            None => {
-                self.chains.push(made);
-                u32::try_from(self.chains.len() - 1).unwrap_or(NONE)
-            }
+            free
+        } else {
+            self.chains.push(made);
+            u32::try_from(self.chains.len() - 1).unwrap_or(NONE)
         };
         self.by_topic.insert(topic.clone(), chain);
         chain
