@@ -34,8 +34,9 @@ const MOST_OF_SOURCE: usize = 8;
 const MOST_REJUDGED: usize = 32;
 /// So many are looked at before others of the runtime have their turn.
 const AT_ONCE: usize = 256;
-/// A source that did not answer is asked again after this part of the bound.
-const AGAIN: u32 = 4;
+/// A source that did not answer is asked again after this part of the bound, and after this time at most.
+const AGAIN: u32 = 10;
+const MOST_AGAIN: Duration = Duration::from_secs(10);
 
 /// What has been waited for.
 enum Done {
@@ -251,7 +252,7 @@ fn landed(server: &Leases, number: u32, waited: &Waited, source: SourceId) -> Ve
     group.next = if std::mem::take(&mut group.is_stale) {
         milliseconds(now)
     } else if waited.outcome.is_err() {
-        milliseconds(now + (group.wanted.bound / AGAIN).max(TICK))
+        milliseconds(now + (group.wanted.bound / AGAIN).clamp(TICK, MOST_AGAIN))
     } else {
         next(now, group.wanted.bound)
     };

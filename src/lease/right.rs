@@ -26,6 +26,8 @@ use crate::permissions::Waited;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::time::Now;
 
+/// The part of the bound in which nothing ends: what fails once is tried again.
+const RESPITE: f64 = 0.2;
 /// What a client that must come again waits at least, and at most as much longer.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 const RETRY_SPREAD: Duration = Duration::from_secs(5);
@@ -151,7 +153,7 @@ impl Right {
         let mut used = lock(&self.used);
         let spread = used.bound.unwrap_or(LIVE_BOUND);
         let is_new = used.doomed.is_none();
-        let doom = *used.doomed.get_or_insert_with(|| Doom { at: now.monotonic + spread.mul_f64(jitter()), cause });
+        let doom = *used.doomed.get_or_insert_with(|| Doom { at: now.monotonic + spread.mul_f64(RESPITE + (1.0 - RESPITE) * jitter()), cause });
         drop(used);
         if doom.at <= now.monotonic {
             self.end(undecided(retry_after.unwrap_or(RETRY)));

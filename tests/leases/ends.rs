@@ -131,6 +131,8 @@ async fn withdrawn_key_ends_what_it_signed() {
     let world = World::start().await;
     let token = world.token("alice", "");
     let old = world.lease(resource(), &token).await;
+    // A token of a moment ago would be told to try again.
+    world.pass(61.0);
     let old_kid = world.issuer.signing_kid();
     world.issuer.rotate();
     world.entry().refresh_keys().await.unwrap();

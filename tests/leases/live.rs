@@ -169,9 +169,7 @@ async fn source_that_is_back_in_time_ends_nothing() {
     world.edit(About::subject("alice"));
     world.source.wait_for_calls(2).await;
     world.source.set_down(false);
-    world.issuer.clock().advance_monotonic(Duration::from_secs(1));
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    world.issuer.clock().advance_monotonic(Duration::from_secs(1000));
+    world.issuer.clock().advance_monotonic(Duration::from_secs(11));
     world.source.wait_for_calls(3).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     for _ in 0..4 {
