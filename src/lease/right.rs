@@ -153,7 +153,10 @@ impl Right {
         let mut used = lock(&self.used);
         let spread = used.bound.unwrap_or(LIVE_BOUND);
         let is_new = used.doomed.is_none();
-        let doom = *used.doomed.get_or_insert_with(|| Doom { at: now.monotonic + spread.mul_f64(RESPITE + (1.0 - RESPITE) * jitter()), cause });
+        let doom = *used.doomed.get_or_insert_with(|| Doom {
+            at: now.monotonic + spread.mul_f64(RESPITE + (1.0 - RESPITE) * jitter()),
+            cause,
+        });
         drop(used);
         if doom.at <= now.monotonic {
             self.end(undecided(retry_after.unwrap_or(RETRY)));
