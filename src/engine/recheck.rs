@@ -52,21 +52,17 @@ pub(crate) fn lapse(state: &Arc<State>, grant: &Grant, now: &Now) -> Result<(), 
         Err(Stop::Need(need)) => return Err(Lapse::Key(Box::new(need))),
         Err(Stop::Reject(rejection)) => return Err(Lapse::Rejected(rejection)),
     }
-    judge_changes(state, token, grant.organization(), now).map_err(Lapse::Rejected)
+    judge_changes(grant, token, now).map_err(Lapse::Rejected)
 }
 
-fn judge_changes(
-    state: &Arc<State>,
-    token: &AccessToken,
-    organization: Option<&Organization>,
-    now: &Now,
-) -> Result<(), Rejection> {
+fn judge_changes(grant: &Grant, token: &AccessToken, now: &Now) -> Result<(), Rejection> {
+    let (state, rules) = (grant.requirement().state(), grant.requirement().rules());
     state.changes.judge(token, *now)?;
     if let Some(clause) = grant.clause_index() {
-        requirement.rules().recheck(clause, token, *now)?;
+        rules.recheck(clause, token, *now)?;
     }
     let of_token = |organization: &&Organization| organization.provenance() == OrganizationProvenance::Token;
-    match organization.filter(of_token) {
+    match grant.organization().filter(of_token) {
         Some(organization) => state.changes.judge_in(token, organization.id(), *now),
         None => Ok(()),
     }

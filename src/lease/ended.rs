@@ -34,6 +34,8 @@ pub enum EndReason {
     IssuerUpdated,
     /// The issuer no longer publishes the key that signed the token.
     KeyWithdrawn,
+    /// The user signed in too long ago for the route.
+    SignInTooOld,
     /// A decision point no longer allows it.
     DecisionChanged,
     /// The client sent a new token that does not meet the policy.
@@ -52,6 +54,7 @@ stable_names!(EndReason {
     IssuerRemoved => "issuer_removed",
     IssuerUpdated => "issuer_updated",
     KeyWithdrawn => "key_withdrawn",
+    SignInTooOld => "sign_in_too_old",
     DecisionChanged => "decision_changed",
     Lessened => "lessened",
     Undecided => "undecided",
@@ -89,6 +92,7 @@ impl Ended {
             RejectionKind::OutdatedToken | RejectionKind::InsufficientScope | RejectionKind::WrongOrganization => {
                 EndReason::PermissionLost
             }
+            RejectionKind::InsufficientUserAuthentication => EndReason::SignInTooOld,
             RejectionKind::Unavailable | RejectionKind::Misconfigured => EndReason::Undecided,
             _ => otherwise,
         };

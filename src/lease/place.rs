@@ -10,7 +10,6 @@ use super::wish::Also;
 use crate::engine::Grant;
 use crate::rejection::Rejection;
 use crate::time::milliseconds;
-use crate::token::AccessToken;
 
 pub(super) fn place(grant: &Grant, more: Option<&More>) -> Result<Place, Rejection> {
     let rules = grant.requirement().rules();
@@ -44,11 +43,13 @@ pub(super) fn place(grant: &Grant, more: Option<&More>) -> Result<Place, Rejecti
     if more.is_some_and(|more| more.listener.is_some()) {
         topics.push(Topic::Listening(issuer));
     }
-    Ok(Place { topics, subject: Some(own_subject(token)), ends_at: ends_at(token, leeway), wanted })
+    let ends_at = ends_at(token.times().expires_at.seconds(), leeway);
+    let ends_at = kept.until.map_or(ends_at, |until| ends_at.min(self::ends_at(until, Duration::ZERO)));
+    Ok(Place { topics, subject: Some(own_subject(token)), ends_at, wanted })
 }
 
 /// In milliseconds since the Unix epoch, rounded up: by then its time is over.
-fn ends_at(token: &AccessToken, leeway: Duration) -> u64 {
-    let expires_at = Duration::try_from_secs_f64(token.times().expires_at.seconds().max(0.0)).unwrap_or(Duration::MAX);
-    milliseconds(expires_at.saturating_add(leeway)).saturating_add(1)
+fn ends_at(seconds: f64, leeway: Duration) -> u64 {
+    let ends_at = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    milliseconds(ends_at.saturating_add(leeway)).saturating_add(1)
 }

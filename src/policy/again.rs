@@ -13,6 +13,7 @@ use super::memory::CheckMemory;
 use super::model::Model;
 use super::nearest::settle;
 use super::scene::Scene;
+use super::step_up::SignInView;
 use crate::decision::DecisionView;
 use crate::engine::Stop;
 use crate::explain::Steps;
@@ -27,6 +28,8 @@ pub(crate) struct Kept {
     pub(crate) permissions: Option<(PermissionQuery, Option<Duration>)>,
     /// Whether a decision point is asked.
     pub(crate) decisions: bool,
+    /// When its user has signed in too long ago, in seconds since the Unix epoch.
+    pub(crate) until: Option<f64>,
 }
 
 impl CompiledPolicy {
@@ -53,7 +56,11 @@ impl CompiledPolicy {
             None
         };
         let decisions = clause.conditions.iter().any(|condition| matches!(condition, Condition::Decisions(_)));
-        Ok(Kept { permissions, decisions })
+        let ends = clause.conditions.iter().filter_map(|condition| match condition {
+            Condition::MaxAuthAge(max) => Some(token.authentication()?.auth_time?.seconds() + max.age().as_secs_f64()),
+            _ => None,
+        });
+        Ok(Kept { permissions, decisions, until: ends.reduce(f64::min) })
     }
 
     /// Whether a token that was granted something by this clause still has the permissions for it.
@@ -67,8 +74,12 @@ impl CompiledPolicy {
         let Some(compiled) = self.clauses.get(clause) else {
             return Err(Rejection::misconfigured("a clause that the policy does not have").into());
         };
+        let lead = || live.lead;
+        let sign_in = SignInView { conversations: live.conversations, now: live.now, lead: &lead, is_dry: false };
         let mut scene = Scene {
             token,
+            now: live.now,
+            resources: token.resources(),
             request: &mut bare_request(),
             organization: organization.cloned(),
             decisions: &DecisionView { decider: None, decided: &[], route: None },
@@ -79,7 +90,7 @@ impl CompiledPolicy {
             without_decision: false,
         };
         let judged = judge_permissions(compiled, &mut scene, live);
-        judged.map(drop).map_err(|refusal| settle(refusal, compiled, token))
+        judged.map(drop).map_err(|refusal| settle(refusal, compiled, token, &sign_in))
     }
 
     /// Whether it cannot be judged without the request: code of the application or a decision point looks at it.
