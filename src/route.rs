@@ -21,6 +21,9 @@ pub struct RouteDescription {
     pub operation: Option<String>,
     /// Who may ask.
     pub access: Access,
+    /// Where the token of a browser's WebSocket may be beside `Authorization`, and the origins of the pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub browser_token: Option<String>,
 }
 
 /// Who may ask a route.
@@ -55,7 +58,7 @@ impl RouteDescription {
     /// ```
     pub fn new<M: Into<String>>(methods: impl IntoIterator<Item = M>, path: impl Into<String>, access: Access) -> Self {
         let methods = methods.into_iter().map(Into::into).collect();
-        Self { methods, path: Some(path.into()), operation: None, access }
+        Self { methods, path: Some(path.into()), operation: None, access, browser_token: None }
     }
 
     /// Sets what is called at the path.
@@ -65,10 +68,17 @@ impl RouteDescription {
         self
     }
 
+    /// Sets where the token of a browser's WebSocket may be.
+    #[must_use]
+    pub fn browser_token(mut self, place: impl Into<String>) -> Self {
+        self.browser_token = Some(place.into());
+        self
+    }
+
     /// Returns what answers where no path matches.
     #[must_use]
     pub const fn fallback(access: Access) -> Self {
-        Self { methods: Vec::new(), path: None, operation: None, access }
+        Self { methods: Vec::new(), path: None, operation: None, access, browser_token: None }
     }
 }
 

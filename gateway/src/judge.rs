@@ -14,7 +14,7 @@ use crate::answer;
 use crate::gateway::{Access, Gateway, Route};
 use crate::identity::Claims;
 use crate::path::{self, Match};
-use crate::request::{RequestFault, host_of, remove_steering};
+use crate::request::{RequestFault, RequestId, host_of, remove_steering};
 
 /// A request that passed.
 pub(crate) struct Passed<'g> {
@@ -64,6 +64,9 @@ impl Gateway {
     pub(crate) fn prepare(&self, request: &mut Parts) -> Found<'_> {
         self.identity.names.strip(&mut request.headers);
         remove_steering(&mut request.headers);
+        if let Some(id) = request.extensions.remove::<RequestId>() {
+            id.write(&mut request.headers);
+        }
         match self.look_up(request) {
             Ok(Match::Route { route, pattern, params }) => {
                 request.extensions.insert(PathParams::new(params).route(pattern));

@@ -230,8 +230,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             router = router.nest(&open.prefix, open.router);
         }
         if let Some(endpoint) = self.fallback {
-            let fallback = Route { path: "fallback".to_owned(), methods: Methods::Whole, endpoint };
-            router = router.fallback(fallback.protect()?);
+            let (path, methods) = ("fallback".to_owned(), Methods::Whole);
+            router = router.fallback(Route { path, methods, endpoint, browser_token: None }.protect()?);
         }
         Ok(router)
     }
@@ -248,14 +248,14 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         Endpoint::Guarded(self.server.clone(), Box::new(policy), Arc::new(protect))
     }
 
-    fn check_handler<H: 'static>(mut self, path: &str) -> Self {
+    pub(super) fn check_handler<H: 'static>(mut self, path: &str) -> Self {
         self.keep_fault(handler::check::<H, S>(path));
         self
     }
 
     pub(super) fn add(mut self, path: &str, methods: Methods, endpoint: Endpoint<S>) -> Self {
         self.keep_fault(path::check(path));
-        self.routes.push(Route { path: path.to_owned(), methods, endpoint });
+        self.routes.push(Route { path: path.to_owned(), methods, endpoint, browser_token: None });
         self
     }
 

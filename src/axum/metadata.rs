@@ -46,5 +46,10 @@ fn route<S: Clone + Send + Sync + 'static>(server: &ResourceServer, path: String
         };
         std::future::ready(response)
     };
-    Route { path, methods: Methods::Only(methods), endpoint: Endpoint::Public(Box::new(on(methods, handler))) }
+    Route {
+        path,
+        methods: Methods::Only(methods),
+        endpoint: Endpoint::Public(Box::new(on(methods, handler))),
+        browser_token: None,
+    }
 }

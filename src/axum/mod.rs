@@ -16,6 +16,7 @@ mod route;
 mod routes;
 #[cfg(feature = "logto")]
 mod webhooks;
+mod websocket;
 
 pub use authorizer::Authorizer;
 #[cfg(feature = "utoipa")]

@@ -20,6 +20,8 @@ pub(super) struct Route<S> {
     pub(super) path: String,
     pub(super) methods: Methods,
     pub(super) endpoint: Endpoint<S>,
+    /// Where else a token may be.
+    pub(super) browser_token: Option<String>,
 }
 
 /// What answers, and who may ask.

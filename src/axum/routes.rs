@@ -40,7 +40,11 @@ const NONE: [&str; 0] = [];
 /// One row, or one for each policy of an MCP server.
 fn rows<S>(route: &Route<S>) -> Vec<RouteDescription> {
     let Endpoint::Mcp(_, tools, _) = &route.endpoint else {
-        return vec![RouteDescription::new(route.methods.names(), &route.path, access(&route.endpoint))];
+        let row = RouteDescription::new(route.methods.names(), &route.path, access(&route.endpoint));
+        return vec![match &route.browser_token {
+            Some(place) => row.browser_token(place),
+            None => row,
+        }];
     };
     let row = |(call, policy)| {
         let access = Access::from(policy);
@@ -70,7 +74,8 @@ impl<S: Clone + Send + Sync + 'static> fmt::Display for Guard<S> {
                 (Some(path), _) => route.operation.map_or(path.clone(), |operation| format!("{path} {operation}")),
                 (None, _) => "(fallback)".to_owned(),
             };
-            (methods, path, route.access)
+            let token = route.browser_token.map(|place| format!(" (token in {place})")).unwrap_or_default();
+            (methods, path, format!("{}{token}", route.access))
         };
         let lines: Vec<_> = self.routes().into_iter().map(line).collect();
         let methods_width = lines.iter().map(|line| line.0.len()).max().unwrap_or(0);

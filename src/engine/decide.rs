@@ -1,7 +1,6 @@
 //! How a request is decided, top to bottom.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -10,14 +9,12 @@ use super::evidence::{Evidence, Reached};
 use super::grant::Grant;
 use super::need::{Need, Question, Stop};
 use super::requirement::Requirement;
-use super::sender::{Confirmed, Sender, confirm, record};
+use super::sender::{Confirmed, Sender, confirm, judge_sent_apart, record};
 use super::state::State;
-use crate::change::Epoch;
 use crate::decision::DecisionView;
 use crate::explain::{StepName, shown};
-use crate::issuer::{TrustedIssuer, TrustedIssuers};
+use crate::issuer::TrustedIssuers;
 use crate::organization::matched_route;
-use crate::permissions::Waited;
 use crate::policy::{CompiledPolicy, Granted, LiveView, SignInView, View};
 use crate::rejection::Rejection;
 use crate::time::Now;
@@ -54,8 +51,13 @@ fn decide_inside(
 ) -> Result<Grant, Stop> {
     let state = requirement.state();
     let takes_proofs = state.bindings.proofs.is_some();
-    evidence.steps.at(StepName::Credentials, || expected_credentials(state.max_token_bytes, takes_proofs));
-    let Some(credentials) = bearer::find(&mut request.headers, state.max_token_bytes, takes_proofs)? else {
+    evidence.steps.at(StepName::Credentials, || expected_credentials(requirement));
+    let apart = sent_apart(requirement, request, evidence)?;
+    let found = match &apart {
+        Some(token) => Some(Credentials::of(token, state.max_token_bytes)?),
+        None => bearer::find(&mut request.headers, state.max_token_bytes, takes_proofs)?,
+    };
+    let Some(credentials) = found else {
         return without_token(requirement, &request.headers, evidence);
     };
     let scheme = credentials.scheme();
@@ -76,6 +78,18 @@ fn decide_inside(
     }
 }
 
+/// The token that is not in `Authorization`. It leaves the request the first time, so that nothing behind sees it.
+fn sent_apart(
+    requirement: &Requirement,
+    request: &mut Parts,
+    evidence: &mut Evidence,
+) -> Result<Option<Arc<str>>, Rejection> {
+    if let Some(tokens) = requirement.browser_tokens().filter(|_| evidence.sent_apart.is_none()) {
+        evidence.sent_apart = tokens.take(request, evidence.is_explained())?;
+    }
+    Ok(evidence.sent_apart.clone())
+}
+
 /// Whether a verified token still counts, its sender is confirmed and the policy is met. A proof is recorded last.
 fn authorize(
     requirement: &Requirement,
@@ -90,6 +104,9 @@ fn authorize(
     evidence.steps.at(StepName::Revocation, || "no change at the issuer that ends the token".to_owned());
     state.changes.judge(token, *now)?;
     evidence.steps.at(StepName::Sender, || expected_sender(token));
+    if evidence.sent_apart.is_some() {
+        judge_sent_apart(token.confirmation())?;
+    }
     let outer = outer.and_then(|outer| outer.sender_of(state, token));
     let confirmed = confirm((&state.bindings, &state.permits), (scheme, token), outer, request, evidence, now)?;
     evidence.reached = Reached::Policy;
@@ -104,9 +121,11 @@ fn authorize(
     outcome
 }
 
-fn expected_credentials(max_bytes: usize, takes_proofs: bool) -> String {
-    let scheme = if takes_proofs { "Bearer or DPoP" } else { "Bearer" };
-    format!("one Authorization header: {scheme} and one token of at most {max_bytes} bytes")
+fn expected_credentials(requirement: &Requirement) -> String {
+    let state = requirement.state();
+    let scheme = if state.bindings.proofs.is_some() { "Bearer or DPoP" } else { "Bearer" };
+    let or = requirement.browser_tokens().map_or("", |_| ", or bearer.{token} in Sec-WebSocket-Protocol");
+    format!("one Authorization header: {scheme} and one token of at most {} bytes{or}", state.max_token_bytes)
 }
 
 fn expected_sender(token: &AccessToken) -> String {
@@ -241,11 +260,20 @@ pub(super) fn judge_policy(
         issuers.trusted(token.issuer()).map_or(0.0, |(_, issuer)| issuer.clock.lead(issuer.rules.leeway, *now))
     };
     let (gathered, memory, steps) = evidence.at_hand();
-    let waited = gathered.map_or(&[][..], |gathered| &gathered.permissions);
     let mut view = View {
         live: issuers.as_ref().zip(arrival).map(|(issuers, arrival)| {
             let issuer = issuers.trusted(token.issuer()).map(|(_, issuer)| issuer);
-            live_view(state, issuer, arrival, waited, *now)
+            LiveView {
+                permissions: &state.live.permissions,
+                conversations: &state.live.conversations,
+                source: issuer.and_then(|issuer| issuer.permissions.as_ref()),
+                arrival,
+                waited: gathered.map_or(&[], |gathered| &gathered.permissions),
+                now: *now,
+                leeway: issuer.map_or(std::time::Duration::ZERO, |issuer| issuer.rules.leeway),
+                changes: Some(&state.changes),
+                lead: issuer.map_or(0.0, |issuer| issuer.clock.lead(issuer.rules.leeway, *now)),
+            }
         }),
         decisions: DecisionView {
             decider: state.decider.as_ref(),
@@ -259,40 +287,4 @@ pub(super) fn judge_policy(
         is_dry,
     };
     rules.judge(token, request, &mut view)
-}
-
-/// What the subject of a token holds now, as far as it is known.
-pub(super) fn live_view<'a>(
-    state: &'a State,
-    issuer: Option<&'a Arc<TrustedIssuer>>,
-    arrival: Epoch,
-    waited: &'a [Waited],
-    now: Now,
-) -> LiveView<'a> {
-    LiveView {
-        permissions: &state.live.permissions,
-        conversations: &state.live.conversations,
-        source: issuer.and_then(|issuer| issuer.permissions.as_ref()),
-        arrival,
-        waited,
-        now,
-        leeway: issuer.map_or(Duration::ZERO, |issuer| issuer.rules.leeway),
-        changes: Some(&state.changes),
-        lead: issuer.map_or(0.0, |issuer| issuer.clock.lead(issuer.rules.leeway, now)),
-    }
-}
-
-/// What a verified token is granted in place of another one, whose sender it has.
-pub(super) fn grant_anew(
-    requirement: &Requirement,
-    token: AccessToken,
-    before: &Grant,
-    request: &mut Parts,
-    evidence: &mut Evidence,
-    now: &Now,
-) -> Result<Grant, Stop> {
-    let state = requirement.state();
-    state.changes.judge(&token, *now)?;
-    let granted = judge_policy(state, requirement.rules(), &token, request, evidence, now, false)?;
-    Ok(Grant::new(requirement, token, granted, before.sender().clone()))
 }

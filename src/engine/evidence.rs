@@ -22,6 +22,8 @@ pub(crate) struct Evidence {
     /// The token, once it is verified: a later decision does not verify it again.
     pub(super) token: Option<AccessToken>,
     pub(super) is_cached: bool,
+    /// The text of the token, where it is not in `Authorization`: it was taken out of the request, or came after it.
+    pub(super) sent_apart: Option<Arc<str>>,
     /// A signature was checked for it, or the issuer was asked.
     pub(super) is_checked: bool,
     /// When the request arrived, in the order of fetches and changes.
@@ -69,6 +71,11 @@ pub(super) struct Gathered {
 impl Evidence {
     pub(super) fn gathered(&self) -> Option<&Gathered> {
         self.gathered.as_deref()
+    }
+
+    /// Of a request whose token came after it.
+    pub(super) fn of_token(token: Arc<str>) -> Self {
+        Self { sent_apart: Some(token), ..Self::default() }
     }
 
     /// Of a decision that only shows how it is made.

@@ -14,7 +14,6 @@ use super::evidence::Evidence;
 use super::grant::Grant;
 use super::need::{Need, Stop};
 use super::observe::Decided;
-use super::recheck::recheck;
 use super::resolve::until_settled;
 use super::sender::NextNonce;
 use super::span;
@@ -25,6 +24,7 @@ use crate::rejection::Rejection;
 use crate::respond::Wanted;
 use crate::time::Now;
 use crate::token::bearer::tries_proof;
+use crate::token::browser::SubprotocolTokens;
 use crate::trace::carry;
 
 /// A policy that one server requires: decides requests, whatever brought them. Made by
@@ -33,9 +33,9 @@ use crate::trace::carry;
 /// A cheap clone. The Tower layer and the axum guard hold one for each route; a gateway, a message consumer or a WebSocket
 /// calls [`authorize`](Self::authorize) itself.
 #[derive(Clone)]
-pub struct Requirement(Arc<Inner>);
+pub struct Requirement(pub(super) Arc<Inner>, pub(super) Option<SubprotocolTokens>);
 
-struct Inner {
+pub(super) struct Inner {
     state: Arc<State>,
     rules: CompiledPolicy,
     /// As it is printed: records keep it beyond the server.
@@ -83,7 +83,7 @@ impl Requirement {
         let beside = rules.shadow().map(|shadow| shadow.text().into());
         let shadow = beside.or_else(|| rules.is_shadow_only().then(|| policy.clone()));
         let tally = state.observers.tallies.as_ref().map(|tallies| tallies.of_requirement(operation.as_deref()));
-        Self(Arc::new(Inner { state, rules, policy, wanted, tally, shadow, operation }))
+        Self(Arc::new(Inner { state, rules, policy, wanted, tally, shadow, operation }), None)
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -142,12 +142,16 @@ impl Requirement {
     /// Returns a [`Rejection`] if the policy is not met (401, 403, 404), cannot be decided now (503), or is misconfigured
     /// (500). [`response`](Self::response) turns it into the response that a client should receive.
     pub async fn authorize(&self, request: &mut Parts) -> Result<Grant, Rejection> {
-        let outcome = match self.begin(request) {
-            Begun::Granted(_) => Ok(()),
-            Begun::Rejected(rejection) => Err(rejection),
-            Begun::Waits(pending) => self.settle(request, *pending).await,
-        };
-        outcome?;
+        self.authorize_by(request, Evidence::default()).await
+    }
+
+    /// Decides a request about which something is known already.
+    pub(super) async fn authorize_by(&self, request: &mut Parts, evidence: Evidence) -> Result<Grant, Rejection> {
+        match self.begin_by(request, evidence) {
+            Begun::Granted(_) => {}
+            Begun::Rejected(rejection) => return Err(rejection),
+            Begun::Waits(pending) => self.settle(request, *pending).await?,
+        }
         match request.extensions.get::<Grant>() {
             Some(grant) => Ok(grant.clone()),
             None if self.0.rules.is_shadow_only() => Ok(let_pass(self)),
@@ -163,7 +167,11 @@ impl Requirement {
 
     /// Decides, as far as that is possible at once.
     pub(crate) fn begin(&self, request: &mut Parts) -> Begun {
-        let (started, mut evidence) = (self.0.state.clock.now(), Evidence::default());
+        self.begin_by(request, Evidence::default())
+    }
+
+    fn begin_by(&self, request: &mut Parts, mut evidence: Evidence) -> Begun {
+        let started = self.0.state.clock.now();
         if self.0.shadow.is_some() {
             return self.begin_with_shadow(request, evidence, started);
         }
@@ -205,16 +213,6 @@ impl Requirement {
         match self.finish(outcome, verdict.as_ref(), request, &evidence, &started) {
             Begun::Rejected(rejection) => Err(rejection),
             _ => Ok(()),
-        }
-    }
-
-    /// Whether what the request was granted a while ago still stands. If not, it is to be decided anew.
-    pub(crate) fn still_grants(&self, request: &Parts) -> bool {
-        let now = self.0.state.clock.now();
-        match request.extensions.get::<Grant>() {
-            Some(grant) => recheck(self, grant, &now).is_ok(),
-            // Nothing was granted, and nothing is enforced.
-            None => self.0.rules.is_shadow_only(),
         }
     }
 

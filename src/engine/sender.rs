@@ -36,10 +36,6 @@ impl Sender {
     pub(super) const fn nonce(&self) -> &NextNonce {
         &self.nonce
     }
-
-    pub(super) fn without_nonce(&self) -> Self {
-        Self { has_proof: self.has_proof, nonce: NextNonce::default() }
-    }
 }
 
 impl NextNonce {
@@ -201,5 +197,14 @@ pub(super) fn judge_without_request(confirmation: Option<&Confirmation>) -> Resu
         Some(_) => {
             Err(Rejection::invalid_token("a sender-constrained token, and no request that could prove its sender"))
         }
+    }
+}
+
+/// Rejects a bound token that a page has put where no proof can stand beside it. The certificate of a browser proves nothing
+/// about the page.
+pub(super) fn judge_sent_apart(confirmation: Option<&Confirmation>) -> Result<(), Rejection> {
+    match confirmation {
+        None => Ok(()),
+        Some(_) => Err(Rejection::invalid_token("a sender-constrained token outside of the Authorization header")),
     }
 }

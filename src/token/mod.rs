@@ -4,6 +4,7 @@ mod access_token;
 mod authentication;
 pub(crate) mod bearer;
 pub mod binding;
+pub(crate) mod browser;
 mod claims_error;
 pub(crate) mod introspect;
 mod provenance;

@@ -2,6 +2,8 @@ use tower_layer::Layer;
 
 use super::service::Require;
 use crate::engine::Requirement;
+use crate::error::ConfigError;
+use crate::token::browser::BrowserTokens;
 
 /// Requires a policy of every request. Made by [`ResourceServer::require`](crate::ResourceServer::require).
 ///
@@ -13,6 +15,15 @@ pub struct RequireLayer(Requirement);
 impl RequireLayer {
     pub(crate) const fn new(requirement: Requirement) -> Self {
         Self(requirement)
+    }
+
+    /// Returns the same layer, which also accepts the token of a WebSocket handshake in `Sec-WebSocket-Protocol`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Requirement::with_browser_tokens`].
+    pub fn with_browser_tokens(&self, tokens: &BrowserTokens) -> Result<Self, ConfigError> {
+        self.0.with_browser_tokens(tokens).map(Self)
     }
 
     /// Returns the requirement that the layer puts in front of a service.

@@ -8,6 +8,7 @@ mod details;
 mod flood;
 mod layers;
 mod nonces;
+mod page;
 mod proofs;
 mod replays;
 mod step_up;

@@ -4,7 +4,7 @@ use orgate::token::binding::{Dpop, MutualTls, Nonces};
 
 use super::issuer::algorithm;
 use crate::config::{Dpop as Table, Fault, File, Secret, Source};
-use crate::request::ClientCertificate;
+use crate::request::{ClientCertificate, REQUEST_ID};
 
 /// Accepts the sender-constrained tokens that the file turns on.
 pub(super) fn bindings(
@@ -39,7 +39,7 @@ pub(super) fn knows_certificates(file: &File) -> bool {
 }
 
 fn dpop(source: &Source, file: &File, table: &Table) -> Result<Dpop, Fault> {
-    let mut dpop = Dpop::new(file.api.public_url.as_str());
+    let mut dpop = Dpop::new(file.api.public_url.as_str()).dangerous_request_id_header(REQUEST_ID);
     for url in &table.public_url {
         dpop = dpop.public_url(url.as_str());
     }

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
 use http::Method;
+use orgate::engine::Requirement;
+use orgate::websocket::BrowserTokens;
 use orgate::{Policy, ResourceServer};
 use serde_json::Value;
 
@@ -66,15 +68,42 @@ fn method(source: &Source, text: &Text) -> Result<Method, Fault> {
 
 fn access(source: &Source, file: &File, written: &RouteTable, server: &ResourceServer) -> Result<Access, Fault> {
     match (&written.policy, written.public) {
+        (None, _) if written.browser_origins.is_some() => {
+            Err(source.fault_of(written.path.span(), "`browser_origins` needs a `policy`"))
+        }
         (None, true) => Ok(Access::Public),
         (Some(text), false) => {
             let policy: Policy = source.read(text)?;
             check_sources(source, file, written, text, &policy)?;
             let requirement = server.requirement(policy);
-            requirement.map(Access::Policy).map_err(|error| source.fault_of(text.span(), error.to_string()))
+            let requirement = requirement.map_err(|error| source.fault_of(text.span(), error.to_string()))?;
+            browser_tokens(source, file, written, requirement).map(Access::Policy)
         }
         _ => Err(source.fault_of(written.path.span(), "a route has either a `policy` or `public = true`")),
     }
+}
+
+/// Accepts tokens among the protocols of a WebSocket, where the route names the pages that may send them.
+fn browser_tokens(
+    source: &Source,
+    file: &File,
+    written: &RouteTable,
+    requirement: Requirement,
+) -> Result<Requirement, Fault> {
+    let Some(origins) = &written.browser_origins else { return Ok(requirement) };
+    let fault = |message: &str| source.fault_of(written.path.span(), message);
+    if written.methods.as_ref().is_none_or(|methods| methods.iter().any(|method| method.as_str() != "GET")) {
+        return Err(fault("`browser_origins` is for routes that accept WebSockets: expected methods = [\"GET\"]"));
+    }
+    if forwards_token(source, file, written)? {
+        return Err(fault("`browser_origins` and `token = \"forward\"`: the token of a page is never forwarded"));
+    }
+    for origin in origins {
+        let one = requirement.with_browser_tokens(&BrowserTokens::new([origin.as_str()]));
+        one.map_err(|error| source.fault_of(origin.span(), error.to_string()))?;
+    }
+    let tokens = BrowserTokens::new(origins.iter().map(Text::as_str));
+    requirement.with_browser_tokens(&tokens).map_err(|error| fault(&error.to_string()))
 }
 
 /// Refuses a policy that reads what its route does not have, or what no request brings along.

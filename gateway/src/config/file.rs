@@ -160,6 +160,8 @@ pub(crate) struct Route {
     pub(crate) public: bool,
     pub(crate) upstream: Option<Text>,
     pub(crate) token: Option<Text>,
+    /// The pages that may open a WebSocket with the token among its protocols.
+    pub(crate) browser_origins: Option<Vec<Text>>,
 }
 
 /// How paths are read; each list names the `path` of routes.

@@ -7,7 +7,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
-use super::ClientCertificate;
+use super::{ClientCertificate, RequestId};
 use crate::path::PathFault;
 
 /// What a proxy told about its client's request.
@@ -20,6 +20,7 @@ pub(crate) struct Original {
     pub(crate) host: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) certificate: Option<ClientCertificate>,
+    pub(crate) id: Option<RequestId>,
 }
 
 /// Why a request is refused before its route is looked for.
@@ -94,6 +95,9 @@ impl Original {
         }
         if let Some(certificate) = self.certificate {
             parts.extensions.insert(certificate);
+        }
+        if let Some(id) = self.id {
+            parts.extensions.insert(id);
         }
         Ok(parts)
     }

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method};
 
 use super::host::{host_of, read_host};
-use super::{Original, RequestFault, is_steering};
+use super::{Original, RequestFault, RequestId, is_steering};
 
 const METHOD: &str = "x-forwarded-method";
 const URI: &str = "x-forwarded-uri";
@@ -24,6 +24,16 @@ impl Preset {
     /// Whether the body of a rejection is repeated in a header, since this proxy drops the body itself.
     pub(crate) const fn repeats_body(self) -> bool {
         matches!(self, Self::Nginx)
+    }
+
+    /// The header with which this proxy tells requests apart, and which it always overwrites: a question that is repeated is
+    /// known by it. Traefik sets none, and Envoy keeps that of a client which it takes for an internal one: for them every
+    /// question is about another request.
+    const fn request_id_header(self) -> Option<&'static str> {
+        match self {
+            Self::Nginx | Self::Caddy => Some("x-request-id"),
+            Self::Traefik | Self::EnvoyHttp => None,
+        }
     }
 
     /// Whether this is the question's own path: `path` itself, or for Envoy anything below.
@@ -64,12 +74,13 @@ impl Preset {
                 (question.method.clone(), target, host_of(&question.uri, &question.headers)?)
             }
         };
+        let id = self.request_id_header().and_then(|name| RequestId::of_header(&question.headers, name));
         let mut headers = question.headers.clone();
         let told = [METHOD, URI, FORWARDED_HOST].map(HeaderName::from_static);
         for name in told.iter().chain([&HOST]) {
             headers.remove(name);
         }
-        Ok(Original { method, target, host, headers, certificate: None })
+        Ok(Original { method, target, host, headers, certificate: None, id })
     }
 }
 

@@ -1,11 +1,13 @@
-//! Headers by which a client could steer what an application takes for the request's path, method or certificate.
+//! Headers by which a client could steer what an application takes for the request's path, method or certificate, or what the
+//! gateway takes for a repeated question.
 
 use http::{HeaderMap, HeaderName};
 
+use super::REQUEST_ID;
 use crate::identity::same_variable;
 
 /// Whole names, and beginnings of names (with `*`), in the form that CGI gives them.
-const STEERING: [&str; 7] = [
+const STEERING: [&str; 8] = [
     "x-original-*",
     "x-rewrite-url",
     "x-http-method*",
@@ -13,6 +15,7 @@ const STEERING: [&str; 7] = [
     "client-cert*",
     "x-forwarded-client-cert",
     "x-envoy-original-path",
+    REQUEST_ID,
 ];
 
 pub(crate) fn is_steering(name: &HeaderName) -> bool {
@@ -50,6 +53,8 @@ mod tests {
             "Client-Cert-Chain",
             "client_cert",
             "X-Forwarded-Client-Cert",
+            "Orgate-Request-Id",
+            "orgate_request_id",
         ] {
             assert!(is_steering(&name.parse().unwrap()), "{name}");
         }

@@ -194,6 +194,7 @@ async fn another_sign_in_is_asked_for_through_every_face() {
 fn envoy(certificate: &str, token: &str) -> proto::CheckRequest {
     let headers = [("authorization".to_owned(), format!("Bearer {token}"))].into();
     let http = proto::HttpRequest {
+        id: String::new(),
         method: "GET".to_owned(),
         headers,
         path: PATH.to_owned(),

@@ -144,6 +144,13 @@ upstream = "orders"
 token = "forward"
 
 [[route]]
+path = "/live"
+methods = ["GET"]
+policy = "resource and issued by customers"
+upstream = "orders"
+browser_origins = ["https://app.example.com"]
+
+[[route]]
 path = "/health"
 public = true
 upstream = "orders"

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::World;
 use super::proxies::{Ports, free_port, launch};
 use super::replay::{ATTACKS, fill, latin1};
-use super::world::status;
+use super::world::{RESOURCE, status};
 use crate::gateway::Face;
 
 /// What a proxy's own limit stops before anything is decided, with a token of a usual size.
@@ -39,7 +39,12 @@ pub(super) fn preset(name: &str) -> String {
 }
 
 async fn start(name: &str) -> Proxy {
-    let world = World::with(&preset(name), "").await;
+    start_with(name, "").await
+}
+
+/// `more` are further tables of the gateway's file.
+async fn start_with(name: &str, more: &str) -> Proxy {
+    let world = World::with(&preset(name), more).await;
     let folder = tempfile::tempdir().unwrap();
     let ports = Ports {
         proxy: free_port(),
@@ -157,8 +162,74 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Checks that a proof is judged by the request of the client, and passes once.
+    async fn check_proofs(&self) {
+        const PATH: &str = "/orgs/acme/orders";
+        let issuer = &self.world.issuer;
+        let key = issuer.proof_key();
+        let token = issuer.organization_resource_token(RESOURCE, "acme").subject("u1").client("web");
+        let token = token.scope("read:orders").bound_to(&key).mint();
+        let url = format!("https://api.example.com{PATH}");
+        let send = async |scheme: &str, proof: &str, more: &str| {
+            let proof = if proof.is_empty() { String::new() } else { format!("DPoP: {proof}\r\n") };
+            self.get(PATH, &format!("Authorization: {scheme} {token}\r\n{proof}{more}")).await
+        };
+        let rejected = |response: &str, error: &str| {
+            assert_eq!(status(response), 401, "{response}");
+            let lower = response.to_ascii_lowercase();
+            assert!(lower.contains(&format!("error=\"{error}\"")), "{response}");
+            // Both schemes are named, however many fields the proxy leaves of the challenges.
+            assert!(lower.contains("dpop algs=") && lower.contains("bearer "), "{response}");
+        };
+        let first = send("DPoP", &key.proof("GET", &url, &token).mint(), "").await;
+        rejected(&first, "use_dpop_nonce");
+        let nonce = header(&first, "dpop-nonce").expect("a nonce");
+        let proof = |method: &str, url: &str| key.proof(method, url, &token).nonce(nonce.as_str()).mint();
+
+        // What a client calls the request is no matter: the proxy overwrites it, or it is not read.
+        let own_id = "X-Request-Id: chosen\r\n";
+        let good = proof("GET", &format!("{url}?ignored=1"));
+        let passed = send("DPoP", &good, own_id).await;
+        assert_eq!(status(&passed), 200, "{passed}");
+        let received = self.world.application.take().remove(0).head.headers;
+        assert!(!received.contains_key("dpop") && !received.contains_key("authorization"), "{received:?}");
+        assert!(received["orgate"].to_str().unwrap().starts_with("sub=\"u1\""), "{received:?}");
+        rejected(&send("DPoP", &good, own_id).await, "invalid_dpop_proof");
+        let again = send("DPoP", &proof("GET", &url), own_id).await;
+        assert_eq!(status(&again), 200, "{again}");
+        self.world.application.take();
+
+        for (scheme, proof, error) in [
+            ("DPoP", proof("POST", &url), "invalid_dpop_proof"),
+            ("DPoP", proof("GET", "https://api.example.com/auth"), "invalid_dpop_proof"),
+            ("DPoP", proof("GET", &format!("http://{}{PATH}", self.address)), "invalid_dpop_proof"),
+            ("DPoP", String::new(), "invalid_dpop_proof"),
+            ("Bearer", proof("GET", &url), "invalid_token"),
+            ("Bearer", String::new(), "invalid_token"),
+        ] {
+            rejected(&send(scheme, &proof, "").await, error);
+        }
+        assert!(self.world.application.take().is_empty());
+    }
+}
+
+/// Returns the value of the first header of this name.
+fn header(response: &str, name: &str) -> Option<String> {
+    let lines = response.lines().take_while(|line| !line.is_empty());
+    let mut fields = lines.filter_map(|line| line.split_once(": "));
+    fields.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+}
+
 macro_rules! behind {
-    ($($test:ident $name:literal),+) => {$(
+    ($($test:ident $proofs:ident $name:literal),+) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "needs the programs of the proxies"]
+        async fn $proofs() {
+            start_with($name, "[dpop]\nnonces = \"required\"\n").await.check_proofs().await;
+        }
+
+
         #[tokio::test(flavor = "multi_thread")]
         #[ignore = "needs the programs of the proxies"]
         async fn $test() {
@@ -170,9 +241,9 @@ macro_rules! behind {
 }
 
 behind!(
-    attacks_behind_nginx_are_decided_as_expected "nginx",
-    attacks_behind_caddy_are_decided_as_expected "caddy",
-    attacks_behind_traefik_are_decided_as_expected "traefik",
-    attacks_behind_envoy_over_http_are_decided_as_expected "envoy-http",
-    attacks_behind_envoy_over_grpc_are_decided_as_expected "envoy-grpc"
+    attacks_behind_nginx_are_decided_as_expected proof_behind_nginx_passes_once "nginx",
+    attacks_behind_caddy_are_decided_as_expected proof_behind_caddy_passes_once "caddy",
+    attacks_behind_traefik_are_decided_as_expected proof_behind_traefik_passes_once "traefik",
+    attacks_behind_envoy_over_http_are_decided_as_expected proof_behind_envoy_over_http_passes_once "envoy-http",
+    attacks_behind_envoy_over_grpc_are_decided_as_expected proof_behind_envoy_over_grpc_passes_once "envoy-grpc"
 );

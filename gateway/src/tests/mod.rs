@@ -2,12 +2,14 @@
 
 mod auditing;
 mod binding;
+mod browsers;
 mod corpus;
 mod explaining;
 mod http2;
 mod keys;
 mod live;
 mod observing;
+mod proofs;
 #[path = "../../tests/process/proxies.rs"]
 mod proxies;
 mod proxying;

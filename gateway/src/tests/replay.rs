@@ -59,6 +59,7 @@ fn check_request(seen: &Value) -> proto::CheckRequest {
             .collect(),
     });
     let http = proto::HttpRequest {
+        id: text("id"),
         method: text("method"),
         path: text("path"),
         host: text("host"),

@@ -169,6 +169,7 @@ async fn forged_identity_is_overwritten_or_removed_where_a_proxy_asks() {
                 raw_value: Vec::new(),
             });
             let http = proto::HttpRequest {
+                id: String::new(),
                 method: "GET".to_owned(),
                 path: path.to_owned(),
                 host: "api.example.com".to_owned(),

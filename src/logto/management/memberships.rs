@@ -8,8 +8,7 @@ use futures_util::future::try_join;
 use super::api::Asking;
 use super::question::Question;
 use super::records::{self, Membership, Party};
-use crate::permissions::SourceError;
-use crate::permissions::source::Permissions;
+use crate::permissions::source::{Permissions, SourceError};
 
 /// In which organizations a client may act for a user.
 enum Through {

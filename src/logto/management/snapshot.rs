@@ -9,8 +9,7 @@ use futures_util::future::try_join;
 use super::api::{Api, Asking};
 use super::question::Question;
 use super::records;
-use crate::permissions::SourceError;
-use crate::permissions::source::{PermissionModel, PermissionQuery, Permissions};
+use crate::permissions::source::{PermissionModel, PermissionQuery, Permissions, SourceError};
 use crate::token::SubjectKind;
 
 /// What the subject of a query holds now.

@@ -10,7 +10,7 @@ use super::proto;
 use crate::answer;
 use crate::gateway::Gateway;
 use crate::judge::{Passed, refused};
-use crate::request::{ClientCertificate, Original, RequestFault, is_steering, read_host};
+use crate::request::{ClientCertificate, Original, RequestFault, RequestId, is_steering, read_host};
 
 const OVERWRITE: i32 = 2;
 /// `google.rpc.Code`: Envoy looks at nothing but whether it is zero.
@@ -68,7 +68,8 @@ fn read(gateway: &Gateway, question: proto::CheckRequest) -> Result<Original, Re
             }
         }
     }
-    Ok(Original { method, target: http.path, host, headers, certificate })
+    let id = RequestId::new(http.id.as_bytes());
+    Ok(Original { method, target: http.path, host, headers, certificate, id })
 }
 
 fn append(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Result<(), RequestFault> {

@@ -34,6 +34,9 @@ pub(crate) struct RequestAttributes {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct HttpRequest {
+    /// Envoy's own number of the request.
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
     #[prost(string, tag = "2")]
     pub(crate) method: String,
     /// Joined fields; empty where `header_map` is there.

@@ -49,6 +49,10 @@ impl Proxy {
         let (mut head, body) = request.into_parts();
         let version = head.version;
         prepare_request(&mut head.headers);
+        if handshake.is_some() {
+            // A token among the protocols is one of a handshake alone.
+            websocket::Handshake::write(&mut head.headers);
+        }
         if let Some(certificate) = peer.certificate.clone() {
             head.extensions.insert(certificate);
         }

@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::subprotocol;
 use crate::net::Peer;
 
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -91,6 +92,7 @@ pub(super) fn write_forwarded(headers: &mut HeaderMap, peer: &Peer, host: Option
 pub(super) fn remove_token(headers: &mut HeaderMap) {
     headers.remove(AUTHORIZATION);
     headers.remove(HeaderName::from_static("dpop"));
+    subprotocol::remove_token(headers);
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod client;
 mod face;
 mod forward;
 mod headers;
+mod subprotocol;
 mod websocket;
 
 pub(crate) use client::Client;
