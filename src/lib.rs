@@ -23,6 +23,7 @@ pub mod guide;
 pub mod http;
 pub mod issuer;
 mod json;
+pub mod lease;
 mod lock;
 #[cfg(feature = "logto")]
 pub mod logto;

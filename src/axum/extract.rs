@@ -10,6 +10,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::engine::Grant;
+use crate::lease::{Lease, LeaseSettings};
 use crate::organization::Organization;
 use crate::rejection::Rejection;
 use crate::token::AccessToken;
@@ -51,6 +52,19 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Grant {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
         Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+/// What the request was granted, watched; 500 where no policy judged it.
+///
+/// A response that outlives the handler must hold it, or the lease ends with the handler: see [`crate::lease`]. Where the
+/// permission source cannot be asked as often as the route says, the response is 503: extract a [`Grant`] for another bound.
+impl<S: Send + Sync> FromRequestParts<S> for Lease {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let grant = parts.extensions.get::<Grant>().ok_or_else(|| unlayered("Lease", parts))?;
+        grant.lease_of(&LeaseSettings::new(), parts)
     }
 }
 

@@ -36,7 +36,6 @@ pub(crate) struct Applied<'a> {
     /// Whether what was asked before is stale. It is not for a fact that was loaded.
     pub(crate) invalidates: bool,
     /// Whether tokens are refused that were not refused before.
-    #[allow(dead_code, reason = "for followers that hold what was granted")]
     pub(crate) refuses_more: bool,
     pub(crate) at: Epoch,
 }

@@ -18,6 +18,11 @@ impl Changes {
         self.revocations.judge(token, now, self.leeway).map_err(about)
     }
 
+    /// Whether requests are rejected because the log has not been heard of.
+    pub(crate) fn is_behind(self: &Arc<Self>, now: Now) -> bool {
+        !self.following.is_current(now) && self.behind(now).is_err()
+    }
+
     /// Whether a verified token still counts in an organization that it does not name.
     pub(crate) fn judge_in(&self, token: &AccessToken, organization: &str, now: Now) -> Result<(), Rejection> {
         let about = |revoked| Rejection::from(revoked).about(token.subject().entry().name(), None);

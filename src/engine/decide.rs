@@ -1,6 +1,7 @@
 //! How a request is decided, top to bottom.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -11,10 +12,12 @@ use super::need::{Need, Question, Stop};
 use super::requirement::Requirement;
 use super::sender::{Confirmed, Sender, confirm, judge_sent_apart, record};
 use super::state::State;
+use crate::change::Epoch;
 use crate::decision::DecisionView;
 use crate::explain::{StepName, shown};
-use crate::issuer::TrustedIssuers;
+use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::organization::matched_route;
+use crate::permissions::Waited;
 use crate::policy::{CompiledPolicy, Granted, LiveView, SignInView, View};
 use crate::rejection::Rejection;
 use crate::time::Now;
@@ -260,20 +263,11 @@ pub(super) fn judge_policy(
         issuers.trusted(token.issuer()).map_or(0.0, |(_, issuer)| issuer.clock.lead(issuer.rules.leeway, *now))
     };
     let (gathered, memory, steps) = evidence.at_hand();
+    let waited = gathered.map_or(&[][..], |gathered| &gathered.permissions);
     let mut view = View {
         live: issuers.as_ref().zip(arrival).map(|(issuers, arrival)| {
             let issuer = issuers.trusted(token.issuer()).map(|(_, issuer)| issuer);
-            LiveView {
-                permissions: &state.live.permissions,
-                conversations: &state.live.conversations,
-                source: issuer.and_then(|issuer| issuer.permissions.as_ref()),
-                arrival,
-                waited: gathered.map_or(&[], |gathered| &gathered.permissions),
-                now: *now,
-                leeway: issuer.map_or(std::time::Duration::ZERO, |issuer| issuer.rules.leeway),
-                changes: Some(&state.changes),
-                lead: issuer.map_or(0.0, |issuer| issuer.clock.lead(issuer.rules.leeway, *now)),
-            }
+            live_view(state, issuer, arrival, waited, *now)
         }),
         decisions: DecisionView {
             decider: state.decider.as_ref(),
@@ -287,4 +281,40 @@ pub(super) fn judge_policy(
         is_dry,
     };
     rules.judge(token, request, &mut view)
+}
+
+/// What the subject of a token holds now, as far as it is known.
+pub(super) fn live_view<'a>(
+    state: &'a State,
+    issuer: Option<&'a Arc<TrustedIssuer>>,
+    arrival: Epoch,
+    waited: &'a [Waited],
+    now: Now,
+) -> LiveView<'a> {
+    LiveView {
+        permissions: &state.live.permissions,
+        conversations: &state.live.conversations,
+        source: issuer.and_then(|issuer| issuer.permissions.as_ref()),
+        arrival,
+        waited,
+        now,
+        leeway: issuer.map_or(Duration::ZERO, |issuer| issuer.rules.leeway),
+        changes: Some(&state.changes),
+        lead: issuer.map_or(0.0, |issuer| issuer.clock.lead(issuer.rules.leeway, now)),
+    }
+}
+
+/// What a verified token is granted in place of another one, whose sender it has.
+pub(super) fn grant_anew(
+    requirement: &Requirement,
+    token: AccessToken,
+    before: &Grant,
+    request: &mut Parts,
+    evidence: &mut Evidence,
+    now: &Now,
+) -> Result<Grant, Stop> {
+    let state = requirement.state();
+    state.changes.judge(&token, *now)?;
+    let granted = judge_policy(state, requirement.rules(), &token, request, evidence, now, false)?;
+    Ok(Grant::new(requirement, token, granted, before.sender().clone()))
 }

@@ -81,8 +81,15 @@ impl Grant {
         self.shared_clause().map(|clause| &**clause)
     }
 
-    pub(super) fn clause_index(&self) -> Option<usize> {
+    /// Which clause of the policy passed.
+    pub(crate) fn clause_index(&self) -> Option<usize> {
         self.clause
+    }
+
+    /// The same, with nothing that is for its response.
+    pub(crate) fn without_response(&self) -> Self {
+        let sender = self.sender.without_nonce();
+        Self { drift: None, sender, ..self.clone() }
     }
 
     pub(super) fn shared_clause(&self) -> Option<&Arc<str>> {

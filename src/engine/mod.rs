@@ -6,6 +6,7 @@
 //! the decision is made again.
 
 mod admission;
+mod again;
 mod agreement;
 mod apart;
 mod decide;
@@ -30,6 +31,7 @@ mod state;
 pub(crate) mod tally;
 mod verify;
 
+pub(crate) use again::{NotRenewed, Presented, grant_again, still_permits};
 pub(crate) use agreement::Agreements;
 pub use agreement::{Agreement, ShadowCounts, ShadowRecord};
 pub use grant::Grant;
@@ -40,6 +42,7 @@ pub(crate) use observe::Observers;
 pub use outcome::Outcome;
 pub(crate) use owned_record::OwnedRecord;
 pub(crate) use permits::{PermitSettings, Permits};
+pub(crate) use recheck::{Lapse, lapse};
 pub use record::{Record, TokenCache, Wait, WaitedFor};
 pub use requirement::Requirement;
 pub(crate) use requirement::{Begun, Pending};

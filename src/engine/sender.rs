@@ -36,6 +36,10 @@ impl Sender {
     pub(super) const fn nonce(&self) -> &NextNonce {
         &self.nonce
     }
+
+    pub(super) fn without_nonce(&self) -> Self {
+        Self { has_proof: self.has_proof, nonce: NextNonce::default() }
+    }
 }
 
 impl NextNonce {

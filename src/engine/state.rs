@@ -12,6 +12,7 @@ use super::permits::Permits;
 use crate::change::Changes;
 use crate::decision::Decider;
 use crate::issuer::TrustedIssuers;
+use crate::lease::Leases;
 use crate::meter::Meter;
 use crate::permissions::{Conversations, LivePermissions};
 use crate::respond::Responder;
@@ -29,6 +30,7 @@ pub(crate) struct State {
     pub(crate) changes: Arc<Changes>,
     pub(crate) decider: Option<Decider>,
     pub(crate) live: Live,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_token_bytes: usize,
     /// How long all waits of a request may take together.

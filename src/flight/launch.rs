@@ -45,7 +45,8 @@ pub(super) fn launch<T: Send + 'static>(
     Some(task.abort_handle())
 }
 
-async fn caught<T>(work: impl Future<Output = T>) -> End<T> {
+/// Runs `work`, and tells a panic from its value.
+pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> End<T> {
     let mut work = pin!(work);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
         Ok(Poll::Ready(value)) => Poll::Ready(End::Done(value)),

@@ -16,7 +16,7 @@ mod single;
 
 pub(crate) use bulkhead::{Bulkhead, Full};
 pub(crate) use lanes::{Lane, Lanes, Tenant};
-pub(crate) use launch::{End, NO_RUNTIME, has_runtime};
+pub(crate) use launch::{End, NO_RUNTIME, caught, has_runtime};
 pub(crate) use one::{Flight, Unfinished};
 pub(crate) use single::{Panicked, SingleFlight};
 

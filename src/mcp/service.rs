@@ -1,9 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -11,7 +14,12 @@ use super::body::RequestBody;
 use super::plan::Plan;
 use crate::engine::{Grant, next_nonce};
 use crate::future::BoxFuture;
+use crate::lease::{Lease, LeaseSettings};
+use crate::rejection::Rejection;
 use crate::tower::ResponseBody;
+
+/// A call is not rejected because what it streams could not be watched as closely as its policy says.
+const MOST_BOUND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An MCP server behind its policies. Made by [`McpLayer`](super::McpLayer).
 #[derive(Clone)]
@@ -56,12 +64,29 @@ where
             };
             let grant = parts.extensions.get::<Grant>().cloned();
             let mut nonce = next_nonce(&parts);
+            // Before anything is done: what is streamed ends with the right to it.
+            let lease = match grant.as_ref().map(|grant| lease(grant, &parts)).transpose() {
+                Ok(lease) => lease,
+                Err(rejection) => return Ok(rejection.into_response().map(ResponseBody::refusal)),
+            };
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
             nonce.add_to(response.headers_mut());
             plan.bind_session(response.headers_mut(), grant.as_ref());
-            Ok(response.map(ResponseBody::inner))
+            match lease.filter(|_| is_event_stream(response.headers())) {
+                Some(lease) => Ok(lease.attach(response).map(ResponseBody::leased)),
+                None => Ok(response.map(ResponseBody::inner)),
+            }
         })
     }
+}
+
+fn lease(grant: &Grant, parts: &Parts) -> Result<Lease, Rejection> {
+    grant.lease_of(&LeaseSettings::new().bound_up_to(MOST_BOUND), parts)
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 impl<S> fmt::Debug for Mcp<S> {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::slot::FlightId;
-use super::source::{PermissionQuery, Permissions, SourceError};
+use super::source::{PermissionQuery, Permissions};
+use super::source_error::SourceError;
 use super::store::{Cell, LivePermissions, Source};
 use crate::change::Epoch;
 use crate::flight::End;

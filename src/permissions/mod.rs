@@ -11,6 +11,7 @@ mod flight;
 mod ready;
 mod slot;
 pub(crate) mod source;
+mod source_error;
 mod store;
 mod wanted;
 
@@ -19,7 +20,8 @@ pub(crate) use conversations::{Authority, Conversations, Topic};
 pub use drift::PermissionDrift;
 pub(crate) use ready::all_ready;
 pub(crate) use slot::{Freshness, Snapshot};
-pub use source::{PermissionModel, PermissionQuery, PermissionSource, Permissions, SourceError};
+pub use source::{PermissionModel, PermissionQuery, PermissionSource, Permissions};
+pub use source_error::SourceError;
 pub use store::LiveCounts;
-pub(crate) use store::{LivePermissions, Source};
+pub(crate) use store::{LivePermissions, Source, SourceId};
 pub(crate) use wanted::{Waited, WantedPermissions};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::source::SourceError;
+use super::source_error::SourceError;
 use super::store::Source;
 use crate::issuer::keys::NotReady;
 

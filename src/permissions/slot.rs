@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::source::{Permissions, SourceError};
+use super::source::Permissions;
+use super::source_error::SourceError;
 use crate::change::Epoch;
 use crate::time::Now;
 
@@ -66,6 +67,11 @@ impl Snapshot {
                 }
                 Freshness::After(ticket) => self.began > ticket,
             }
+    }
+
+    /// By the monotonic clock.
+    pub(super) fn began_at(&self) -> Duration {
+        self.began_at.monotonic
     }
 
     /// Whether a request that arrived then may be refused by it: only if it cannot be older than what the token says.

@@ -1,13 +1,10 @@
 //! Who knows what a subject holds now: one small trait.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::source_error::SourceError;
 use crate::change::Question;
-use crate::error::with_causes;
 use crate::future::BoxFuture;
 use crate::token::{Subject, SubjectKind};
 
@@ -55,6 +52,12 @@ pub trait PermissionSource: Send + Sync + 'static {
 
     /// Returns how many calls its own limit allows now: for [`Usage`](crate::server::Usage). By default it has no limit.
     fn calls_left(&self) -> Option<usize> {
+        None
+    }
+
+    /// Returns how many questions a minute it can be asked to watch what long connections rest on, beside requests: see
+    /// [`lease`](crate::lease). By default it has no limit.
+    fn lookups_per_minute(&self) -> Option<u32> {
         None
     }
 }
@@ -274,47 +277,3 @@ impl Permissions {
         self.scopes.iter().map(|scope| &**scope)
     }
 }
-
-/// Why a source gave no answer. Its text goes to the log, never into an answer.
-#[derive(Clone, Debug)]
-pub struct SourceError {
-    source: Arc<dyn Error + Send + Sync>,
-    retry_after: Option<Duration>,
-    is_ours: bool,
-}
-
-impl SourceError {
-    /// From an error, or from a sentence.
-    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { source: Arc::from(error.into()), retry_after: None, is_ours: false }
-    }
-
-    /// When the source wants to be asked again.
-    #[must_use]
-    pub fn retry_after(self, duration: Duration) -> Self {
-        Self { retry_after: Some(duration), ..self }
-    }
-
-    /// The source was not asked: for a limit of ours, which a caller may have reached, or because it cannot be asked this.
-    #[must_use]
-    pub fn not_asked(self) -> Self {
-        Self { is_ours: true, ..self }
-    }
-
-    pub(crate) const fn was_asked(&self) -> bool {
-        !self.is_ours
-    }
-
-    pub(crate) fn wants_retry_after(&self) -> Option<Duration> {
-        self.retry_after
-    }
-}
-
-impl fmt::Display for SourceError {
-    /// The error and its causes, in one line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        with_causes(f, &*self.source)
-    }
-}
-
-impl Error for SourceError {}

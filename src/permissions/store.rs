@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::slot::{Advice, FlightId, Freshness, Slot, Snapshot};
-use super::source::{PermissionQuery, PermissionSource, SourceError};
+use super::source::{PermissionQuery, PermissionSource};
+use super::source_error::SourceError;
 use crate::change::{Epoch, Invalidations};
 use crate::flight::{Bulkhead, Flight, NO_RUNTIME, Unfinished};
 use crate::lock::lock;
@@ -191,6 +192,14 @@ impl LivePermissions {
                 }
             })
         })
+    }
+
+    /// When the fetch of what is held began, by the monotonic clock; `None` if nothing is held that is true now.
+    pub(crate) fn began(&self, source: &Source, query: &PermissionQuery) -> Option<Duration> {
+        let cell = self.slots.get(&Key { source: source.id, query: query.clone() })?;
+        let (mark, now) = (source.mark(query), self.clock.now().monotonic);
+        let held = cell.lock().held(Freshness::After(Epoch::ZERO), mark, now)?;
+        Some(held.began_at())
     }
 
     /// Whether a snapshot that was waited for still serves.

@@ -195,7 +195,7 @@ fn passes(clause: &Clause, token: &AccessToken, held: &Permissions) -> bool {
     held.may_act() && clause.holds(|scope| token.has_scope(scope) && held.holds(scope))
 }
 
-fn permission_model(
+pub(super) fn permission_model(
     clause: &Clause,
     token: &AccessToken,
     organization: Option<&Organization>,

@@ -30,6 +30,7 @@
 //! Words are infallible to write: a faulty policy carries its first error until `require` or `into_router` returns it as
 //! a [`ConfigError`](crate::ConfigError).
 
+mod again;
 mod clause;
 mod code;
 mod compiled;

@@ -29,6 +29,7 @@ use crate::http::url::PlainHttp;
 use crate::issuer::Issuer;
 use crate::issuer::keys::{Generation, RefreshSettings, Watcher};
 use crate::issuer::{Lasting, ORGANIZATION_URN, Profile, TrustedIssuers};
+use crate::lease::Leases;
 use crate::meter::Meter;
 use crate::permissions::{Conversations, LivePermissions};
 use crate::rejection::Rejection;
@@ -245,10 +246,20 @@ impl Builder {
         let entries = Arc::new(ArcSwap::from_pointee(entries));
         // Last, so that no setting is wrong any more when it is made.
         let file = self.change_file.map(FileLog::open).transpose()?.map(|file| Arc::new(file) as Arc<dyn Log>);
+        let permissions = LivePermissions::new(self.limits.live_permissions, self.clock.clone());
+        let permissions = Arc::new(permissions.measured_by(self.meter.clone()));
+        let leases = Arc::new(Leases::new(
+            self.limits.leases,
+            self.clock.clone(),
+            permissions.clone(),
+            settings.life.generation.clone(),
+        ));
+        let decisions = self.decider.iter().map(|decider| Arc::new(decider.clone()) as Arc<dyn Follower>);
         let changes = Changes::new(Parts {
             entries: entries.clone(),
             bounds: self.limits.revocations,
-            followers: self.decider.iter().map(|decider| Arc::new(decider.clone()) as Arc<dyn Follower>).collect(),
+            // In this order: what a lease asks for must not be what was said before.
+            followers: decisions.chain([leases.clone() as Arc<dyn Follower>]).collect(),
             clock: self.clock.clone(),
             leeway: self.leeway,
             generation: settings.life.generation.clone(),
@@ -260,13 +271,8 @@ impl Builder {
             permits: Permits::new(self.limits.permits),
             changes: Arc::new(changes),
             decider: self.decider,
-            live: Live {
-                permissions: Arc::new(
-                    LivePermissions::new(self.limits.live_permissions, self.clock.clone())
-                        .measured_by(self.meter.clone()),
-                ),
-                conversations: Conversations::new(),
-            },
+            live: Live { permissions, conversations: Conversations::new() },
+            leases,
             clock: self.clock,
             entries,
             max_token_bytes: self.limits.max_token_bytes,

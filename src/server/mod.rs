@@ -256,6 +256,25 @@ impl ResourceServer {
         }
     }
 
+    /// Ends all [leases](crate::lease), and allows no more: before a graceful shutdown, which would wait for long connections
+    /// until their tokens expire. Clients are told to come again, each after another time, within some seconds. Requests are
+    /// judged as before.
+    ///
+    /// ```no_run
+    /// # async fn serve(server: orgate::ResourceServer, app: axum::Router) -> Result<(), std::io::Error> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    /// axum::serve(listener, app)
+    ///     .with_graceful_shutdown(async move {
+    ///         _ = tokio::signal::ctrl_c().await;
+    ///         server.close();
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn close(&self) {
+        self.state.leases.close();
+    }
+
     /// Where the key set of each issuer entry stands: for a dashboard or a test. It only looks: without requests nothing is
     /// fetched, so a readiness probe should await [`ready`](Self::ready) instead.
     #[must_use]

@@ -21,6 +21,8 @@ pub struct Usage {
     pub permission_sources: Vec<CallUsage>,
     /// Calls to introspection endpoints, by issuer entry.
     pub introspection: Vec<CallUsage>,
+    /// Leases that are watched.
+    pub leases: usize,
     /// Calls to the decision point that wait for their turn, as far as it tells.
     pub decisions_waiting: usize,
 }
@@ -62,6 +64,7 @@ impl ResourceServer {
             verifications_waiting,
             permission_sources: sources.collect(),
             introspection: introspection.collect(),
+            leases: state.leases.count(),
             decisions_waiting: state.decider.as_ref().map_or(0, |decider| decider.point().calls_waiting()),
         }
     }

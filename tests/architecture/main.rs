@@ -25,7 +25,7 @@ const FLOORS: [&[&str]; 14] = [
     &["change", "organization", "permissions"],
     &["decision"],
     &["policy"],
-    &["engine", "route"],
+    &["engine", "lease", "route"],
     &["observe", "server", "tower"],
     &["audit"],
     &["authzen", "logto", "mcp", "metrics", "openapi", "permit", "websocket"],
@@ -33,11 +33,12 @@ const FLOORS: [&[&str]; 14] = [
 ];
 
 /// What a module uses of an upper floor all the same: the file, and why.
-const UPWARD: [(&str, &str, &str); 11] = [
+const UPWARD: [(&str, &str, &str); 12] = [
     ("token", "engine/need", "one type says no or not yet, and what is missing"),
     ("policy", "engine/need", "one type says no or not yet, and what is missing"),
     ("issuer", "token/provenance", "the identity of an entry"),
     ("issuer", "permissions/source", "an entry has its source of live permissions"),
+    ("issuer", "permissions/source_error", "an entry has its source of live permissions"),
     ("issuer", "permissions/store", "an entry has its source of live permissions"),
     ("server", "testing/ports", "issuers of tests listen on loopback"),
     ("issuer", "token/introspect/ask", "an entry has its introspection endpoint"),

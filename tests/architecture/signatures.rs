@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::source::{Source, Token};
 
 /// The dependencies whose types a user of this crate meets.
-const PUBLIC_DEPENDENCIES: [&str; 8] =
-    ["axum", "bytes", "http", "http_body", "serde", "tower_layer", "tower_service", "utoipa"];
+const PUBLIC_DEPENDENCIES: [&str; 9] =
+    ["axum", "bytes", "futures_core", "http", "http_body", "serde", "tower_layer", "tower_service", "utoipa"];
 
 /// The dependencies that a public signature must not name.
 pub(crate) fn foreign_crates(manifest: &str) -> BTreeSet<String> {

@@ -15,7 +15,7 @@ use super::shared::{Moment, Order, Shared};
 use super::token::Tokens;
 use super::transport::Transport;
 use crate::json::Object;
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 
 const PAGE_SIZE: usize = 100;
 const TOTAL_NUMBER: &str = "total-number";

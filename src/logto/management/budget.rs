@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 /// A look-up makes up to eight calls and one for its token: with fewer in a window none would end.
 pub(super) const LEAST_IN_WINDOW: usize = 10;
+/// In milliseconds.
+const MINUTE: usize = 60_000;
 /// Whoever could not begin within this time is told so at once.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -147,6 +149,12 @@ impl Budget {
         self.forget(now);
         let left = self.most.saturating_sub(self.begun.len() + self.granted);
         if self.check_open(now).is_ok() { left } else { 0 }
+    }
+
+    /// How many calls may begin in a minute.
+    pub(super) fn calls_a_minute(&self) -> usize {
+        let window = usize::try_from(self.window.as_millis()).unwrap_or(usize::MAX).max(1);
+        self.most.saturating_mul(MINUTE) / window
     }
 
     /// A part of all calls that is left to look-ups that begin.

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::records::Malformed;
 use crate::json::Object;
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);

@@ -12,7 +12,7 @@ use crate::audit::{
 };
 use crate::future::BoxFuture;
 use crate::json::Object;
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 
 /// Reads the tenant page by page, within the limits of calls, of which it leaves a quarter to live permissions. A list that
 /// changes while it is read, and a role or an organization that is gone, are errors.

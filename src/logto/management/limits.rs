@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::budget::{Answer, Budget, PATIENCE, Place, Refusal};
 use crate::lock::lock;
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 use crate::time::Clock;
 
 /// The limits of one source. No lock is held while somebody waits.
@@ -70,6 +70,11 @@ impl Limits {
     /// How many calls may begin now.
     pub(super) fn calls_left(&self) -> usize {
         self.budget().left(self.clock.now().monotonic)
+    }
+
+    /// How many calls may begin in a minute.
+    pub(super) fn calls_a_minute(&self) -> usize {
+        self.budget().calls_a_minute()
     }
 
     /// Lets one call of a long reading begin, if it can begin now and leaves a part of all calls to snapshots.

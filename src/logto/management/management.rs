@@ -7,7 +7,8 @@ use super::api::Api;
 use super::builder::LogtoManagementBuilder;
 use super::snapshot;
 use crate::future::BoxFuture;
-use crate::permissions::source::{PermissionQuery, PermissionSource, Permissions, SourceError};
+use crate::permissions::SourceError;
+use crate::permissions::source::{PermissionQuery, PermissionSource, Permissions};
 
 #[doc = include_str!("../../../docs/management.md")]
 #[derive(Clone)]
@@ -48,6 +49,11 @@ impl PermissionSource for LogtoManagement {
 
     fn invalidate(&self) {
         self.api.shared.forget(&self.api.order);
+    }
+
+    /// Returns what half of the calls suffice for, with six calls for each question.
+    fn lookups_per_minute(&self) -> Option<u32> {
+        Some(u32::try_from(self.api.transport.limits.calls_a_minute() / 12).unwrap_or(u32::MAX))
     }
 
     /// Returns how many calls may begin now within the limit of ten seconds.

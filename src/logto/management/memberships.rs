@@ -8,7 +8,8 @@ use futures_util::future::try_join;
 use super::api::Asking;
 use super::question::Question;
 use super::records::{self, Membership, Party};
-use crate::permissions::source::{Permissions, SourceError};
+use crate::permissions::SourceError;
+use crate::permissions::source::Permissions;
 
 /// In which organizations a client may act for a user.
 enum Through {

@@ -10,7 +10,7 @@ use super::api::{Api, List, Page};
 use super::question::Question;
 use super::records::{self, Malformed};
 use crate::json::Object;
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 
 /// So many questions are under way.
 const AT_A_TIME: usize = 8;

@@ -11,7 +11,7 @@ use super::limits::Need;
 use super::question::Question;
 use super::records::{self, Template};
 use super::shared::{Answer, Pairs, Want};
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 
 /// The calls of a look-up beside those for roles, as a rule.
 const OTHER_CALLS: usize = 5;

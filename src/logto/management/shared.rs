@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::records::Template;
 use crate::flight::{NO_RUNTIME, Panicked, SingleFlight, Unfinished};
 use crate::lock::lock;
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 
 /// A list of many pages is read by then.
 const LIMIT: Duration = Duration::from_secs(10);

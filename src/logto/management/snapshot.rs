@@ -9,7 +9,8 @@ use futures_util::future::try_join;
 use super::api::{Api, Asking};
 use super::question::Question;
 use super::records;
-use crate::permissions::source::{PermissionModel, PermissionQuery, Permissions, SourceError};
+use crate::permissions::SourceError;
+use crate::permissions::source::{PermissionModel, PermissionQuery, Permissions};
 use crate::token::SubjectKind;
 
 /// What the subject of a query holds now.

@@ -16,7 +16,7 @@ use crate::flight::{NO_RUNTIME, Panicked, SingleFlight, Unfinished};
 use crate::http::percent::encode;
 use crate::json::Object;
 use crate::lock::lock;
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 
 const NAME: &str = "POST /oidc/token";
 const MOST_BYTES: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::limits::{Allowance, Limits};
 use super::retry_after;
 use crate::http::{Fetch, send};
-use crate::permissions::source::SourceError;
+use crate::permissions::SourceError;
 use crate::time::{Clock, Now};
 
 /// A call that takes longer comes too late for whoever waits for the snapshot.

@@ -6,6 +6,7 @@ use super::Builder;
 use crate::change::Bounds;
 use crate::engine::PermitSettings;
 use crate::error::ConfigError;
+use crate::lease::LeaseBounds;
 use crate::server::check::{check_count, check_range};
 
 const DEFAULT_TOKEN_BYTES: usize = 8 * 1024;
@@ -22,6 +23,9 @@ const MAX_SHADOW_WAIT: Duration = Duration::from_secs(5);
 const MAX_CHECKS: usize = 4096;
 
 const DEFAULT_LIVE_PERMISSIONS: u64 = 10_000;
+const DEFAULT_LEASES: LeaseBounds = LeaseBounds { all: 200_000, each: 1000 };
+/// What a number of 32 bits tells apart, and more than memory holds.
+const MAX_LEASES: usize = 10_000_000;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -33,6 +37,7 @@ pub(super) struct Limits {
     pub(super) max_issuers: usize,
     pub(super) live_permissions: u64,
     pub(super) revocations: Bounds,
+    pub(super) leases: LeaseBounds,
 }
 
 impl Default for Limits {
@@ -46,6 +51,7 @@ impl Default for Limits {
             max_issuers: DEFAULT_MAX_ISSUERS,
             live_permissions: DEFAULT_LIVE_PERMISSIONS,
             revocations: Bounds::default(),
+            leases: DEFAULT_LEASES,
         }
     }
 }
@@ -58,6 +64,8 @@ impl Limits {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check_count("max_token_bytes", self.max_token_bytes, MAX_TOKEN_BYTES)?;
         check_count("max_concurrent_verifications", self.permits.at_once, MAX_CHECKS)?;
+        check_count("max_leases", self.leases.all, MAX_LEASES)?;
+        check_count("max_leases of a subject", self.leases.each, MAX_LEASES)?;
         check_range("max_wait", self.max_wait, MAX_MAX_WAIT)?;
         check_range("shadow_wait", self.shadow_wait, MAX_SHADOW_WAIT)?;
         check_range("verification_queue", self.permits.wait, MAX_PERMIT_WAIT)
@@ -139,6 +147,13 @@ impl Builder {
     /// [counted](crate::change::RevocationCounts::weakened_blocks).
     pub fn max_suspensions(mut self, most: usize) -> Self {
         self.limits.revocations.suspensions = most;
+        self
+    }
+
+    /// Sets how many [leases](crate::lease) there may be at a time, in all and of each subject. Beyond that a request for one
+    /// receives 503. Default: 200,000 in all, 1,000 of each subject.
+    pub fn max_leases(mut self, all: usize, each: usize) -> Self {
+        self.limits.leases = LeaseBounds { all, each };
         self
     }
 

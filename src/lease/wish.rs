@@ -1,0 +1,67 @@
+//! What a lease is made with beside the grant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+
+use super::watch::Listener;
+use crate::permissions::{PermissionQuery, Source};
+
+/// How a lease is made: [`Grant::lease_with`](crate::engine::Grant::lease_with).
+#[derive(Clone, Default)]
+pub struct LeaseSettings {
+    pub(super) most_bound: Option<Duration>,
+    pub(super) request: Option<Box<Parts>>,
+    pub(super) listener: Option<Arc<dyn Listener>>,
+    pub(super) also: Option<Also>,
+}
+
+/// What is asked for a listener, beside what the policy asks.
+#[derive(Clone)]
+#[allow(dead_code, reason = "for feeds")]
+pub(crate) struct Also {
+    pub(crate) source: Source,
+    pub(crate) query: PermissionQuery,
+    pub(crate) bound: Duration,
+}
+
+impl LeaseSettings {
+    /// Creates the defaults: the bound is the route's, and there is no request.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Allows a loss of permissions that no change tells of to go unnoticed for so long, where the permission source cannot be
+    /// asked as often as the route says. [`Lease::bound`](super::Lease::bound) returns what is kept. Default: such a lease is
+    /// refused with 503.
+    #[must_use]
+    pub fn bound_up_to(mut self, most: Duration) -> Self {
+        self.most_bound = Some(most);
+        self
+    }
+
+    /// Adds the request that was granted. A policy with checks, decision points or closures is judged by it again, and an opaque
+    /// token is asked about again: without it neither is possible. What of it is needed is kept, without its credentials.
+    #[must_use]
+    pub fn request(mut self, request: &Parts) -> Self {
+        self.request = Some(Box::new(request.clone()));
+        self
+    }
+
+    /// Has a listener hear what concerns the lease.
+    #[must_use]
+    #[allow(dead_code, reason = "for feeds")]
+    pub(crate) fn listener(mut self, listener: Arc<dyn Listener>, also: Option<Also>) -> Self {
+        (self.listener, self.also) = (Some(listener), also);
+        self
+    }
+}
+
+impl std::fmt::Debug for LeaseSettings {
+    /// Without the request: one of its headers is the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeaseSettings").field("most_bound", &self.most_bound).finish_non_exhaustive()
+    }
+}

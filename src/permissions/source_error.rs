@@ -1,0 +1,52 @@
+//! Why a source gave no answer.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::with_causes;
+
+/// Why a source gave no answer. Its text goes to the log, never into an answer.
+#[derive(Clone, Debug)]
+pub struct SourceError {
+    source: Arc<dyn Error + Send + Sync>,
+    retry_after: Option<Duration>,
+    is_ours: bool,
+}
+
+impl SourceError {
+    /// From an error, or from a sentence.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Arc::from(error.into()), retry_after: None, is_ours: false }
+    }
+
+    /// When the source wants to be asked again.
+    #[must_use]
+    pub fn retry_after(self, duration: Duration) -> Self {
+        Self { retry_after: Some(duration), ..self }
+    }
+
+    /// The source was not asked: for a limit of ours, which a caller may have reached, or because it cannot be asked this.
+    #[must_use]
+    pub fn not_asked(self) -> Self {
+        Self { is_ours: true, ..self }
+    }
+
+    pub(crate) const fn was_asked(&self) -> bool {
+        !self.is_ours
+    }
+
+    pub(crate) fn wants_retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for SourceError {
+    /// The error and its causes, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_causes(f, &*self.source)
+    }
+}
+
+impl Error for SourceError {}

@@ -1,0 +1,260 @@
+//! Every end that needs no question: times, changes, keys, issuers, the server.
+
+use std::time::Duration;
+
+use orgate::change::{About, Change};
+use orgate::lease::EndReason::{Closing, Expired, IssuerRemoved, IssuerUpdated, KeyWithdrawn, Revoked, Suspended};
+use orgate::lease::Lease;
+use orgate::policy::{any_organization, authenticated, optional, organization, path, resource};
+use orgate::rejection::Remediation;
+
+use crate::support::{API, World, end, end_now, request};
+
+#[tokio::test]
+async fn lease_ends_at_expiry_and_leeway() {
+    let world = World::start().await;
+    let token = world.issuer.resource_token(API).subject("alice").expires_in(Duration::from_secs(600)).mint();
+    let lease = world.lease(resource(), &token).await;
+    assert_eq!(lease.bound(), None);
+    world.pass(659.0);
+    assert!(end_now(&lease).is_none());
+    world.pass(2.0);
+    assert!(lease.is_over(), "at once, by the clock");
+    assert_eq!(end(&lease).await, (Expired, Remediation::Refresh));
+    assert_eq!(world.server.usage().leases, 0);
+}
+
+#[tokio::test]
+async fn waiter_is_woken_when_the_clock_has_passed_the_expiry() {
+    let world = World::start().await;
+    let token = world.issuer.resource_token(API).subject("alice").expires_in(Duration::from_secs(600)).mint();
+    let lease = world.lease(resource(), &token).await;
+    let (ended, ()) = tokio::join!(end(&lease), async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        world.pass(700.0);
+    });
+    assert_eq!(ended, (Expired, Remediation::Refresh));
+}
+
+#[tokio::test]
+async fn each_change_ends_those_that_it_concerns_at_once_and_no_other() {
+    let at_acme = || organization(path("org"));
+    for (about, own, ends) in [
+        (About::subject("alice"), true, (Revoked, Remediation::Refresh)),
+        (About::member("acme", "alice"), true, (Revoked, Remediation::Refresh)),
+        (About::organization("acme"), true, (Revoked, Remediation::Refresh)),
+        (About::client("web"), true, (Revoked, Remediation::Refresh)),
+        (About::token("token-1"), true, (Revoked, Remediation::Refresh)),
+        (About::Everyone, true, (Revoked, Remediation::Refresh)),
+        (About::subject("bob"), false, (Revoked, Remediation::Refresh)),
+        (About::member("globex", "alice"), false, (Revoked, Remediation::Refresh)),
+        (About::member("acme", "bob"), false, (Revoked, Remediation::Refresh)),
+        (About::organization("globex"), false, (Revoked, Remediation::Refresh)),
+        (About::client("other"), false, (Revoked, Remediation::Refresh)),
+        (About::token("token-2"), false, (Revoked, Remediation::Refresh)),
+    ] {
+        let world = World::start().await;
+        let mint = world.issuer.organization_token("acme").subject("alice");
+        let token = mint.client("web").claim("jti", "token-1").mint();
+        let lease = world.lease(at_acme(), &token).await;
+        world.apply(|iss, at| Change::not_before(iss, about.clone(), at));
+        match end_now(&lease) {
+            Some(ended) => assert_eq!((own, (ended.reason(), ended.remediation())), (true, ends), "{about:?}"),
+            None => assert!(!own, "{about:?}"),
+        }
+        assert_eq!(world.server.usage().leases, usize::from(!own));
+    }
+}
+
+#[tokio::test]
+async fn suspension_and_deletion_are_told_apart_from_a_revocation() {
+    for is_deleted in [false, true] {
+        let world = World::start().await;
+        let lease = world.lease(resource(), &world.token("alice", "")).await;
+        world.apply(|iss, at| match is_deleted {
+            false => Change::suspended(iss, "alice", at),
+            true => Change::subject_deleted(iss, "alice", at),
+        });
+        assert_eq!(end(&lease).await, (Suspended, Remediation::Authenticate));
+    }
+    let world = World::start().await;
+    let acting = world.issuer.resource_token(API).subject("alice").claim("act", serde_json::json!({"sub": "eve"}));
+    let lease = world.lease(resource(), &acting.mint()).await;
+    world.apply(|iss, at| Change::suspended(iss, "eve", at));
+    assert_eq!(end(&lease).await, (Suspended, Remediation::Authenticate), "an actor's suspension ends it too");
+}
+
+#[tokio::test]
+async fn edit_ends_no_lease_that_rests_on_the_token_alone() {
+    let world = World::start().await;
+    let lease = world.lease(resource(), &world.token("alice", "")).await;
+    for about in [About::subject("alice"), About::OrganizationTemplate, About::ApiPermissions, About::Everything] {
+        world.edit(about);
+        assert!(end_now(&lease).is_none());
+    }
+    assert_eq!(world.source.calls(), 0);
+}
+
+#[tokio::test]
+async fn removed_issuer_ends_its_leases() {
+    let world = World::start().await;
+    let lease = world.lease(resource(), &world.token("alice", "")).await;
+    world.entry().remove().unwrap();
+    assert_eq!(end(&lease).await, (IssuerRemoved, Remediation::Authenticate));
+}
+
+#[tokio::test]
+async fn updated_issuer_ends_what_its_new_settings_do_not_accept_and_nothing_else() {
+    let world = World::start().await;
+    let lease = world.lease(resource(), &world.token("alice", "")).await;
+    world.entry().update(world.settings().name("renamed")).unwrap();
+    world.source.holds("alice", &[]);
+    // It is verified anew, within two seconds.
+    for _ in 0..8 {
+        world.pass(0.5);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert!(end_now(&lease).is_none());
+    }
+    let entry = world.server.issuer("renamed").unwrap();
+    entry.update(world.settings().resource("https://other.example")).unwrap();
+    let (ended, ()) = tokio::join!(end(&lease), async {
+        for _ in 0..20 {
+            world.pass(0.5);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert_eq!(ended, (IssuerUpdated, Remediation::Authenticate));
+}
+
+#[tokio::test]
+async fn withdrawn_key_ends_what_it_signed() {
+    let world = World::start().await;
+    let token = world.token("alice", "");
+    let old = world.lease(resource(), &token).await;
+    // A token of a moment ago would be told to try again.
+    world.pass(61.0);
+    let old_kid = world.issuer.signing_kid();
+    world.issuer.rotate();
+    world.entry().refresh_keys().await.unwrap();
+    let new = world.lease(resource(), &world.token("alice", "")).await;
+    world.issuer.withdraw(&old_kid);
+    world.entry().refresh_keys().await.unwrap();
+    assert_eq!(end(&old).await, (KeyWithdrawn, Remediation::Refresh));
+    assert!(end_now(&new).is_none());
+}
+
+#[tokio::test]
+async fn closing_ends_all_and_allows_no_more() {
+    let world = World::start().await;
+    let requirement = world.requirement(resource());
+    let grant = world.grant(&requirement, &world.token("alice", "")).await;
+    let open = world.requirement(optional(authenticated()));
+    let (mut anonymous, ()) = http::Request::get("/").body(()).unwrap().into_parts();
+    let anonymous = open.authorize(&mut anonymous).await.unwrap();
+    let leases: Vec<Lease> = (0..20).map(|_| grant.lease().unwrap()).chain([anonymous.lease().unwrap()]).collect();
+    assert_eq!(world.server.usage().leases, 21);
+    world.server.close();
+    let mut moments = std::collections::BTreeSet::new();
+    for lease in &leases {
+        let ended = end_now(lease).expect("an end");
+        assert_eq!((ended.reason(), ended.remediation(), ended.close_code()), (Closing, Remediation::Retry, 1012));
+        moments.insert(ended.retry_after().unwrap());
+    }
+    assert!(moments.len() > 15, "clients come back at different times: {moments:?}");
+    let refused = grant.lease().unwrap_err();
+    assert_eq!((refused.status().as_u16(), refused.remediation()), (503, Remediation::Retry));
+    assert_eq!(world.server.usage().leases, 0);
+}
+
+#[tokio::test]
+async fn lease_of_what_has_ended_is_rejected() {
+    let world = World::start().await;
+    let requirement = world.requirement(resource());
+    let grant = world.grant(&requirement, &world.token("alice", "")).await;
+    world.apply(|iss, at| Change::suspended(iss, "alice", at));
+    let refused = grant.lease().unwrap_err();
+    assert_eq!((refused.status().as_u16(), refused.remediation()), (401, Remediation::Authenticate));
+    assert_eq!(world.server.usage().leases, 0);
+}
+
+#[tokio::test]
+async fn bounds_are_for_each_subject_and_for_all() {
+    let world = World::configured(|builder| builder.max_leases(5, 3)).await;
+    let requirement = world.requirement(resource());
+    let alice = world.grant(&requirement, &world.token("alice", "")).await;
+    let bob = world.grant(&requirement, &world.token("bob", "")).await;
+    let mut held: Vec<Lease> = (0..3).map(|_| alice.lease().unwrap()).collect();
+    assert_eq!(alice.lease().unwrap_err().status().as_u16(), 503);
+    held.extend((0..2).map(|_| bob.lease().unwrap()));
+    assert_eq!(bob.lease().unwrap_err().status().as_u16(), 503);
+    drop(held.remove(0));
+    assert_eq!(alice.lease().map(drop).map_err(|rejection| rejection.status().as_u16()), Ok(()));
+    drop(held);
+    assert_eq!(world.server.usage().leases, 0);
+    assert!(orgate::ResourceServer::builder("https://a.example", API).max_leases(0, 1).build().is_err());
+    assert!(orgate::ResourceServer::builder("https://a.example", API).max_leases(1, 0).build().is_err());
+}
+
+#[tokio::test]
+async fn ten_thousand_leases_and_one_suspension_end_exactly_its_own() {
+    let world = World::start().await;
+    let requirement = world.requirement(organization(any_organization()));
+    let mut leases = Vec::new();
+    for subject in 0..1000 {
+        let name = format!("user-{subject}");
+        let token = world.issuer.organization_token("acme").subject(&name).mint();
+        let grant = world.grant(&requirement, &token).await;
+        leases.extend((0..10).map(|_| (subject, grant.lease().unwrap())));
+    }
+    assert_eq!(world.server.usage().leases, 10_000);
+    world.apply(|iss, at| Change::suspended(iss, "user-417", at));
+    let ended: Vec<usize> =
+        leases.iter().filter(|(_, lease)| end_now(lease).is_some()).map(|(subject, _)| *subject).collect();
+    assert_eq!(ended, [417; 10]);
+    assert_eq!(world.server.usage().leases, 9990);
+}
+
+#[test]
+fn without_a_runtime_it_is_right_by_the_clock_and_by_changes() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (world, grant) = runtime.block_on(async {
+        let world = World::start().await;
+        let requirement = world.requirement(resource());
+        let token = world.issuer.resource_token(API).subject("alice").expires_in(Duration::from_secs(300)).mint();
+        let grant = requirement.authorize(&mut request(&token)).await.unwrap();
+        (world, grant)
+    });
+    let (one, two) = (grant.lease().unwrap(), grant.lease().unwrap());
+    world.pass(200.0);
+    assert!(!one.is_over());
+    world.apply(|iss, at| Change::not_before(iss, About::subject("bob"), at));
+    assert!(!one.is_over());
+    world.pass(161.0);
+    assert_eq!(end_now(&one).unwrap().reason(), Expired);
+    // The wall clock was wrong.
+    let now = world.now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    world.issuer.clock().set_wall(now - Duration::from_secs(300));
+    assert!(!two.is_over());
+    world.apply(|iss, at| Change::suspended(iss, "alice", at));
+    assert_eq!(end_now(&two).unwrap().reason(), Suspended);
+}
+
+/// A runtime that looks after the leases may end before they do.
+#[test]
+fn runtime_that_ends_is_replaced_by_whichever_waits_next() {
+    let first = tokio::runtime::Runtime::new().unwrap();
+    let (world, lease) = first.block_on(async {
+        let world = World::start().await;
+        let token = world.issuer.resource_token(API).subject("alice").expires_in(Duration::from_secs(600)).mint();
+        let lease = world.lease(resource(), &token).await;
+        (world, lease)
+    });
+    let second = tokio::runtime::Runtime::new().unwrap();
+    let waiting = std::thread::spawn(move || second.block_on(async { end(&lease).await }));
+    std::thread::sleep(Duration::from_millis(100));
+    let clock = world.issuer.clock();
+    first.shutdown_timeout(Duration::from_secs(5));
+    std::thread::sleep(Duration::from_millis(100));
+    clock.advance(Duration::from_secs(700));
+    assert_eq!(waiting.join().unwrap(), (Expired, Remediation::Refresh));
+}
