@@ -50,12 +50,20 @@ type Running = FuturesUnordered<BoxFuture<'static, Done>>;
 struct Driver {
     running: Running,
     sources: HashMap<SourceId, Queue>,
-    /// Those that are decided anew, and whether they must be once more.
-    rejudged: HashMap<LeaseId, bool>,
+    /// Those that wait to be decided anew, in order, and those that are being decided.
     to_rejudge: VecDeque<LeaseId>,
+    rejudged: HashMap<LeaseId, Rejudged>,
+    rejudging: usize,
     generation: Option<u32>,
     keys_at: Duration,
     was_behind: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rejudged {
+    Waits,
+    Runs,
+    RunsAndWaits,
 }
 
 #[derive(Default)]
@@ -172,9 +180,9 @@ impl Driver {
                 }
                 Task::Look(id) => looks.extend(book.table.get(id)),
                 Task::Rejudge(id) => match self.rejudged.get_mut(&id) {
-                    Some(again) => *again = true,
-                    None if self.to_rejudge.contains(&id) => {}
-                    None => self.to_rejudge.push_back(id),
+                    Some(Rejudged::Waits) => {}
+                    Some(runs) => *runs = Rejudged::RunsAndWaits,
+                    None => self.rejudge(id),
                 },
             }
         }
@@ -183,6 +191,11 @@ impl Driver {
         for watch in looks {
             watch.look(&now);
         }
+    }
+
+    fn rejudge(&mut self, id: LeaseId) {
+        self.rejudged.insert(id, Rejudged::Waits);
+        self.to_rejudge.push_back(id);
     }
 
     /// Starts what may be asked now.
@@ -204,11 +217,15 @@ impl Driver {
             }
         }
         self.sources.retain(|_, queue| queue.running > 0 || !queue.waiting.is_empty());
-        while self.rejudged.len() < MOST_REJUDGED
+        while self.rejudging < MOST_REJUDGED
             && let Some(id) = self.to_rejudge.pop_front()
         {
-            let Some(watch) = book.table.get(id) else { continue };
-            self.rejudged.insert(id, false);
+            let Some(watch) = book.table.get(id) else {
+                self.rejudged.remove(&id);
+                continue;
+            };
+            self.rejudged.insert(id, Rejudged::Runs);
+            self.rejudging += 1;
             self.running.push(Box::pin(async move {
                 if caught(watch.clone().rejudge()).await == End::Panicked {
                     watch.end(Ended::retry(EndReason::Undecided, Duration::from_secs(1)));
@@ -221,8 +238,9 @@ impl Driver {
     async fn conclude(&mut self, server: &Leases, done: Done) {
         match done {
             Done::Rejudged(id) => {
-                if self.rejudged.remove(&id) == Some(true) {
-                    self.to_rejudge.push_back(id);
+                self.rejudging = self.rejudging.saturating_sub(1);
+                if self.rejudged.remove(&id) == Some(Rejudged::RunsAndWaits) {
+                    self.rejudge(id);
                 }
             }
             Done::Asked(number, arrival, waited, source) => {
