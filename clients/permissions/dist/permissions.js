@@ -1,0 +1,161 @@
+const [MOST_TEXT, MOST_DELAY] = [256 * 1024, 3_600_000];
+/** Tokens that are shown at once, one after the other: at the third that changes nothing, the API says something else. */
+const RENEWALS = 3;
+/** Streams without a byte before the client polls, and how often it polls before it tries a stream again. */
+const [SILENT_STREAMS, POLLS] = [2, 20];
+/** Splits a stream into events (HTML Living Standard, section 9.2.6), wherever its chunks are cut. */
+export function eventParser() {
+    let [rest, data, event, id, retry] = ['', [], '', '', 0];
+    return (text) => {
+        const received = [];
+        const lines = (rest + text).split(/\r\n|\n|\r(?!\n|$)/);
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+            const [, field, value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
+            if (line === '') {
+                if (data.length > 0)
+                    received.push({ event: event || 'message', data: data.join('\n'), id, retry });
+                [data, event] = [[], ''];
+            }
+            else if (field === 'data')
+                data.push(value);
+            else if (field === 'event')
+                event = value;
+            else if (field === 'id' && !value.includes('\0'))
+                id = value;
+            else if (field === 'retry' && /^\d+$/.test(value))
+                retry = Number(value);
+        }
+        if (rest.length + data.join().length > MOST_TEXT)
+            throw new Error('an event is too long');
+        return received;
+    };
+}
+/** Follows what a token's subject holds, until `close`. Reconnects by itself, and polls where streams do not get through. */
+export function watchPermissions(options) {
+    const { minDelay = 1000, maxDelay = 60_000, silence = 45_000, pollEvery = 30_000, fetch: send = fetch } = options;
+    let [closed, failures, renewals, silent, polls] = [false, 0, 0, 0, 0];
+    /** The last token, the last state that came for it, and what the application was told about it. */
+    let [token, id, told, attempt] = ['', '', '', new AbortController()];
+    const spread = (delay) => delay * (0.5 + Math.random() / 2);
+    const backOff = (attempts) => spread(Math.min(maxDelay, minDelay * 2 ** Math.min(attempts, 16)));
+    const fail = (atLeast = 0) => Math.max(Math.min(atLeast, MOST_DELAY), backOff(failures++));
+    const sleep = (delay, signal) => new Promise((done) => {
+        const timer = delay === Infinity ? undefined : setTimeout(done, delay);
+        signal.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true });
+    });
+    /** Has the application act, once for each difference and token. The delay before the next connection, if one is due. */
+    const act = async (cause) => {
+        const { remediation } = cause;
+        const differs = 'reason' in cause || cause.lost.length + cause.gained.length > 0;
+        const key = differs ? JSON.stringify([token, remediation, 'reason' in cause || [cause.lost, cause.gained]]) : '';
+        if (key === told)
+            return undefined;
+        told = key;
+        if (!differs)
+            return void (renewals = 0);
+        await options.on[remediation]?.(cause);
+        if (remediation !== 'refresh' && remediation !== 'request_scope')
+            return undefined;
+        return renewals++ < RENEWALS ? 0 : backOff(renewals - RENEWALS);
+    };
+    /** After the last words of a connection. Where a person must act, `reconnect` ends the wait. */
+    const end = async (ended, retry) => {
+        options.onEnd?.(ended);
+        const delay = await act(ended);
+        return delay ?? (['refresh', 'request_scope', 'retry'].includes(ended.remediation) ? fail(retry) : Infinity);
+    };
+    const hear = async ({ event, data, id: latest, retry }) => {
+        const said = JSON.parse(data);
+        if (event === 'end')
+            return end(said, spread(retry));
+        if (event === 'undecided')
+            return void options.onUndecided?.();
+        if (event !== 'state' && event !== 'change')
+            return undefined;
+        id = latest;
+        options.onState?.(said);
+        return act(said);
+    };
+    const read = async (body, heard) => {
+        const [reader, decoder, parse] = [body.getReader(), new TextDecoder(), eventParser()];
+        let retry = 0;
+        try {
+            for (;;) {
+                const { done, value } = await reader.read();
+                if (done)
+                    return fail(spread(retry));
+                heard();
+                silent = 0;
+                for (const received of parse(decoder.decode(value, { stream: true }))) {
+                    retry = received.retry;
+                    const delay = await hear(received);
+                    if (delay !== undefined)
+                        return delay;
+                }
+            }
+        }
+        finally {
+            reader.cancel().catch(() => { });
+        }
+    };
+    /** One connection, or one question. The delay before the next. */
+    const connect = async (signal, heard) => {
+        const current = await options.getToken();
+        if (current !== token)
+            [token, id] = [current, ''];
+        const streams = silent < SILENT_STREAMS;
+        if (streams)
+            silent++;
+        else if (++polls > POLLS)
+            [silent, polls] = [SILENT_STREAMS - 1, 0];
+        const query = (options.may ?? []).map((route) => `may=${encodeURIComponent(route)}`).join('&');
+        const headers = { authorization: `Bearer ${token}` };
+        if (streams)
+            headers['accept'] = 'text/event-stream';
+        if (id)
+            headers[streams ? 'last-event-id' : 'if-none-match'] = streams ? id : `"${id}"`;
+        const url = `${options.url}${streams ? '/events' : ''}${query && `?${query}`}`;
+        const response = await send(url, { headers, signal, cache: 'no-store' });
+        heard();
+        const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') && response.body;
+        if (streams && response.ok && isStream)
+            return read(response.body, heard);
+        const retry = Number(response.headers.get('retry-after')) * 1000 || 0;
+        const said = await response.json().catch(() => ({}));
+        if (!streams && (response.ok || response.status === 304)) {
+            failures = 0;
+            const tag = response.headers.get('etag')?.replace(/^(W\/)?"|"$/g, '') ?? '';
+            const event = said.status === 'undecided' ? 'undecided' : 'state';
+            const delay = response.ok ? await hear({ event, data: JSON.stringify(said), id: tag, retry: 0 }) : undefined;
+            return delay ?? Math.max(Math.min(retry, MOST_DELAY), spread(pollEvery));
+        }
+        if (streams && (response.ok || [404, 405, 406, 501].includes(response.status)))
+            return (silent = SILENT_STREAMS), 0;
+        if (streams)
+            silent--;
+        const { remediation, error, title } = said;
+        return remediation && remediation !== 'retry' ? end({ reason: error ?? title, remediation }, retry) : fail(retry);
+    };
+    void (async () => {
+        while (!closed) {
+            const { signal } = (attempt = new AbortController());
+            let timer;
+            const heard = () => (clearTimeout(timer), (timer = setTimeout(() => attempt.abort(new Error('silence')), silence)));
+            const began = Date.now();
+            heard();
+            const delay = await connect(signal, heard).catch((error) => {
+                if (!signal.aborted || signal.reason instanceof Error)
+                    options.onError?.(error);
+                return fail();
+            });
+            clearTimeout(timer);
+            if (Date.now() - began > 10 * minDelay)
+                failures = 0;
+            if (!closed && !(signal.aborted && signal.reason === 'again'))
+                await sleep(delay, (attempt = new AbortController()).signal);
+        }
+    })();
+    const reconnect = () => ([renewals, told] = [0, ''], attempt.abort('again'));
+    return { reconnect, close: () => ((closed = true), attempt.abort('closed')) };
+}
