@@ -15,6 +15,7 @@ pub mod decision;
 pub mod engine;
 mod error;
 pub mod explain;
+pub mod feed;
 // Vendors ask in ways that nothing else does.
 #[cfg_attr(not(feature = "logto"), allow(dead_code))]
 mod flight;

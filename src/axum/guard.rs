@@ -9,11 +9,10 @@ use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use super::handler::{self, Guarded};
 use super::methods::Methods;
-use super::route::{Endpoint, ProtectMcp, PublicRouter, Route};
+use super::route::{Endpoint, PublicRouter, Route};
 use super::{metadata, overlap, path};
 use crate::ResourceServer;
 use crate::error::ConfigError;
-use crate::mcp::Tools;
 use crate::policy::Policy;
 use crate::tower::RequireLayer;
 
@@ -221,17 +220,18 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self.apply_required();
         self.add_metadata();
         overlap::check(&self.routes, &self.public_routers)?;
+        let targets = self.targets()?;
         let mut router = Router::new();
         for route in self.routes {
             let path = route.path.clone();
-            router = router.route(&path, route.protect()?);
+            router = router.route(&path, route.protect(targets.as_ref())?);
         }
         for open in self.public_routers {
             router = router.nest(&open.prefix, open.router);
         }
         if let Some(endpoint) = self.fallback {
             let (path, methods) = ("fallback".to_owned(), Methods::Whole);
-            router = router.fallback(Route { path, methods, endpoint, browser_token: None }.protect()?);
+            router = router.fallback(Route { path, methods, endpoint, browser_token: None }.protect(None)?);
         }
         Ok(router)
     }
@@ -257,11 +257,6 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self.keep_fault(path::check(path));
         self.routes.push(Route { path: path.to_owned(), methods, endpoint, browser_token: None });
         self
-    }
-
-    pub(super) fn add_mcp(self, path: &str, tools: Tools, protect: ProtectMcp<S>) -> Self {
-        let endpoint = Endpoint::Mcp(self.server.clone(), Box::new(tools), protect);
-        self.add(path, Methods::Whole, endpoint)
     }
 
     fn set_fallback(mut self, endpoint: Endpoint<S>) -> Self {

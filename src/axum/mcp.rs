@@ -11,6 +11,8 @@ use tower_layer::Layer as _;
 use tower_service::Service;
 
 use super::guard::Guard;
+use super::methods::Methods;
+use super::route::{Endpoint, ProtectMcp};
 use crate::mcp::{RequestBody, Tools};
 
 impl<S: Clone + Send + Sync + 'static> Guard<S> {
@@ -26,6 +28,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         R: HttpBody<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        self.add_mcp(path, tools, Arc::new(move |layer| any_service(layer.layer(service.clone()))))
+        let protect: ProtectMcp<S> = Arc::new(move |layer| any_service(layer.layer(service.clone())));
+        let endpoint = Endpoint::Mcp(self.server().clone(), Box::new(tools), protect);
+        self.add(path, Methods::Whole, endpoint)
     }
 }

@@ -34,6 +34,11 @@ impl Methods {
         NAMED.iter().filter(|(_, method)| holds(filter, *method)).map(|(name, _)| *name).collect()
     }
 
+    /// Whether a route names this method.
+    pub(super) fn takes(self, method: MethodFilter) -> bool {
+        matches!(self, Self::Only(filter) if holds(filter, method))
+    }
+
     /// Whether two routes may stand on one path.
     pub(super) fn collide(self, other: Self) -> bool {
         match (self, other) {

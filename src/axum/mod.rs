@@ -5,6 +5,8 @@ mod authorizer;
 #[cfg(feature = "utoipa")]
 mod documented;
 mod extract;
+mod feed;
+mod feed_route;
 mod guard;
 mod handler;
 mod mcp;
@@ -14,6 +16,7 @@ mod overlap;
 mod path;
 mod route;
 mod routes;
+mod targets;
 #[cfg(feature = "logto")]
 mod webhooks;
 mod websocket;

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::MethodRouter;
+use http::Method;
 
+use super::feed_route::{self, Form};
 use super::methods::Methods;
 use super::path::parameters;
 use crate::ResourceServer;
 use crate::engine::Requirement;
 use crate::error::ConfigError;
+use crate::feed::{PermissionFeed, Target};
 use crate::mcp::{McpLayer, Tools};
 use crate::policy::Policy;
 use crate::tower::RequireLayer;
@@ -30,10 +33,14 @@ pub(super) enum Endpoint<S> {
     Public(Box<MethodRouter<S>>),
     Guarded(ResourceServer, Box<Policy>, Protect<S>),
     Mcp(ResourceServer, Box<Tools>, ProtectMcp<S>),
+    Feed(ResourceServer, Box<PermissionFeed>, Form),
 }
 
 /// Puts a layer around what answers.
 pub(super) type Protect<S> = Arc<dyn Fn(RequireLayer) -> MethodRouter<S> + Send + Sync>;
+
+/// Finds what would answer.
+pub(super) type FindTarget = Arc<dyn Fn(&Method, &str) -> Target + Send + Sync>;
 
 pub(super) type ProtectMcp<S> = Arc<dyn Fn(McpLayer) -> MethodRouter<S> + Send + Sync>;
 
@@ -51,6 +58,7 @@ impl<S> Endpoint<S> {
             Self::Public(_) => None,
             Self::Guarded(server, policy, _) => Some((server, vec![&**policy])),
             Self::Mcp(server, tools, _) => Some((server, tools.policies().map(|(_, policy)| policy).collect())),
+            Self::Feed(server, feed, _) => Some((server, vec![feed.policy()])),
         }
     }
 
@@ -60,13 +68,14 @@ impl<S> Endpoint<S> {
             Self::Public(_) => {}
             Self::Guarded(_, policy, _) => **policy = (**policy).clone().and(more.clone()),
             Self::Mcp(_, tools, _) => **tools = (**tools).clone().require(more.clone()),
+            Self::Feed(_, feed, _) => **feed = (**feed).clone().require(more.clone()),
         }
     }
 }
 
 impl<S: Clone + Send + Sync + 'static> Route<S> {
-    /// The endpoint behind its policy.
-    pub(super) fn protect(self) -> Result<MethodRouter<S>, ConfigError> {
+    /// The endpoint behind its policy. `find`: all routes, where a feed needs them.
+    pub(super) fn protect(self, find: Option<&FindTarget>) -> Result<MethodRouter<S>, ConfigError> {
         match self.endpoint {
             Endpoint::Public(endpoint) => Ok(*endpoint),
             Endpoint::Guarded(server, policy, protect) => {
@@ -78,6 +87,15 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
                 let layer = server.mcp(&tools).map_err(|fault| fault.at(&self.path))?;
                 layer.requirements().try_for_each(|requirement| check_parameters(&self.path, requirement))?;
                 Ok(protect(layer))
+            }
+            Endpoint::Feed(server, feed, form) => {
+                let feed = match find.cloned() {
+                    Some(find) => feed.routes(move |method, path| find(method, path)),
+                    None => *feed,
+                };
+                let feed = server.permission_feed(feed).map_err(|fault| fault.at(&self.path))?;
+                check_parameters(&self.path, feed.requirement())?;
+                Ok(feed_route::endpoint(feed, form))
             }
         }
     }

@@ -61,6 +61,7 @@ fn access<S>(endpoint: &Endpoint<S>) -> Access {
         Endpoint::Public(_) => Access::Public,
         Endpoint::Guarded(_, policy, _) => Access::from(&**policy),
         Endpoint::Mcp(_, tools, _) => Access::from(tools.basic_policy()),
+        Endpoint::Feed(_, feed, _) => Access::from(feed.policy()),
     }
 }
 

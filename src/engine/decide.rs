@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::request::Parts;
 
 use super::evidence::{Evidence, Reached};
+use super::expected::{expected_credentials, expected_sender};
 use super::grant::Grant;
 use super::need::{Need, Question, Stop};
 use super::requirement::Requirement;
@@ -54,7 +55,9 @@ fn decide_inside(
 ) -> Result<Grant, Stop> {
     let state = requirement.state();
     let takes_proofs = state.bindings.proofs.is_some();
-    evidence.steps.at(StepName::Credentials, || expected_credentials(requirement));
+    evidence.steps.at(StepName::Credentials, || {
+        expected_credentials(state.max_token_bytes, takes_proofs, requirement.browser_tokens().is_some())
+    });
     let apart = sent_apart(requirement, request, evidence)?;
     let found = match &apart {
         Some(token) => Some(Credentials::of(token, state.max_token_bytes)?),
@@ -122,26 +125,6 @@ fn authorize(
         evidence.gather().proven = Some(proven);
     }
     outcome
-}
-
-fn expected_credentials(requirement: &Requirement) -> String {
-    let state = requirement.state();
-    let scheme = if state.bindings.proofs.is_some() { "Bearer or DPoP" } else { "Bearer" };
-    let or = requirement.browser_tokens().map_or("", |_| ", or bearer.{token} in Sec-WebSocket-Protocol");
-    format!("one Authorization header: {scheme} and one token of at most {} bytes{or}", state.max_token_bytes)
-}
-
-fn expected_sender(token: &AccessToken) -> String {
-    let confirmation = token.confirmation();
-    let to_key = confirmation.is_some_and(|confirmation| confirmation.key().is_some());
-    let to_certificate = confirmation.is_some_and(|confirmation| confirmation.certificate().is_some());
-    match (to_key, to_certificate) {
-        (false, false) => "anybody, since the token is bound to nothing, if the server allows that",
-        (true, false) => "a proof that the sender holds the key that the token is bound to",
-        (false, true) => "the client certificate that the token is bound to",
-        (true, true) => "the client certificate and a proof of the key that the token is bound to",
-    }
-    .to_owned()
 }
 
 fn without_token(requirement: &Requirement, headers: &HeaderMap, evidence: &mut Evidence) -> Result<Grant, Stop> {
@@ -256,6 +239,20 @@ pub(super) fn judge_policy(
     now: &Now,
     is_dry: bool,
 ) -> Result<Granted, Stop> {
+    let judge = |request: &mut Parts, view: &mut View<'_>| rules.judge(token, request, view);
+    viewed((state, rules, token), request, evidence, now, is_dry, judge)
+}
+
+/// Judges by what a policy may see of what is at hand.
+#[inline]
+pub(super) fn viewed<T>(
+    (state, rules, token): (&State, &CompiledPolicy, &AccessToken),
+    request: &mut Parts,
+    evidence: &mut Evidence,
+    now: &Now,
+    is_dry: bool,
+    judge: impl FnOnce(&mut Parts, &mut View<'_>) -> Result<T, Stop>,
+) -> Result<T, Stop> {
     let issuers = rules.is_live().then(|| state.entries.load());
     let arrival = issuers.as_ref().map(|_| *evidence.arrival.get_or_insert_with(|| state.live.permissions.arrival()));
     let lead = || {
@@ -280,7 +277,7 @@ pub(super) fn judge_policy(
         steps,
         is_dry,
     };
-    rules.judge(token, request, &mut view)
+    judge(request, &mut view)
 }
 
 /// What the subject of a token holds now, as far as it is known.

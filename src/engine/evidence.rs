@@ -78,6 +78,11 @@ impl Evidence {
         Self { sent_apart: Some(token), ..Self::default() }
     }
 
+    /// Of a later look, that takes what was asked after this moment.
+    pub(super) fn since(arrival: Epoch) -> Self {
+        Self { arrival: Some(arrival), ..Self::default() }
+    }
+
     /// Of a decision that only shows how it is made.
     pub(super) fn explained() -> Self {
         Self { steps: Steps::on(), ..Self::default() }
@@ -85,6 +90,11 @@ impl Evidence {
 
     pub(super) const fn is_explained(&self) -> bool {
         self.steps.is_on()
+    }
+
+    /// What was found in one request, or by one policy, holds for no other.
+    pub(super) fn forget_request(&mut self) {
+        self.memory = CheckMemory::default();
     }
 
     /// What a policy is judged by.

@@ -83,7 +83,7 @@ impl Ended {
     }
 
     /// `otherwise`: what a rejection of the policy means that says nothing more precise.
-    pub(super) fn by(rejection: &Rejection, otherwise: EndReason) -> Self {
+    pub(crate) fn by(rejection: &Rejection, otherwise: EndReason) -> Self {
         let reason = match rejection.kind() {
             RejectionKind::ExpiredToken => EndReason::Expired,
             RejectionKind::RevokedToken if rejection.remediation() == Remediation::Authenticate => EndReason::Suspended,

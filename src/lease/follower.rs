@@ -14,6 +14,9 @@ use crate::time::milliseconds;
 /// What a change that concerns many makes them ask is spread over this time, or half the bound of each.
 const SPREAD: Duration = Duration::from_secs(3);
 
+/// So many questions at once take the whole of it.
+const MANY: f64 = 256.0;
+
 /// Leases follow a change by what it is about. One that may have lost its permissions is asked about at once, or within its
 /// bound where the change concerns many.
 impl Follower for Leases {
@@ -37,10 +40,10 @@ impl Follower for Leases {
             About::Token { token_id } => book.table.of(&Topic::Token(issuer, token_id.clone())),
         };
         if applied.invalidates {
-            if is_wide {
+            ask_again(&mut book, &found, applied, is_wide, now);
+            if applied.about.is_wide() {
                 found.extend(book.table.of(&Topic::Listening(issuer)));
             }
-            ask_again(&mut book, &found, applied, is_wide, now);
         }
         drop(book);
         for (_, watch) in &found {
@@ -64,10 +67,11 @@ fn ask_again(book: &mut Book, found: &[Found], applied: &Applied<'_>, is_wide: b
     }
     groups.sort_unstable();
     groups.dedup();
+    let share = spread_share(groups.len());
     for number in groups {
         let Some(group) = book.groups.get_mut(number) else { continue };
         group.is_stale |= group.is_asked;
-        let spread = group.wanted.bound.min(SPREAD).mul_f64(0.5 * jitter());
+        let spread = group.wanted.bound.min(SPREAD).mul_f64(0.5 * jitter() * share);
         group.next = milliseconds(if is_wide { now + spread } else { now });
         book.tasks.add(group.next, Task::Ask(number));
     }
@@ -75,6 +79,11 @@ fn ask_again(book: &mut Book, found: &[Found], applied: &Applied<'_>, is_wide: b
         let at = if is_wide { now + SPREAD.mul_f64(jitter()) } else { now };
         book.tasks.add(milliseconds(at), Task::Rejudge(id));
     }
+}
+
+/// A few are asked about at once: what is spread is what a source would notice.
+fn spread_share(groups: usize) -> f64 {
+    f64::from(u32::try_from(groups).unwrap_or(u32::MAX)).min(MANY) / MANY
 }
 
 fn is_of_api(model: &PermissionModel) -> bool {

@@ -9,8 +9,8 @@
 //! costs as much as there are leases that it concerns. Leases whose permissions are one question share its answer.
 //!
 //! Inside, the registry ([`leases`]) knows a lease as a [`watch`]. A lease may have a [`watch::Listener`], which hears every
-//! change that concerns it and each answer about its subject, whether or not that ends it: a feed of permissions is such a
-//! lease, with the settings' own question ([`wish::Also`]), and needs neither a task nor a timer.
+//! change that concerns it and each answer about its subject, whether or not that ends it. A feed of permissions is such a
+//! lease: it says itself that a source does not answer, so that does not end it.
 
 mod anew;
 mod body;
@@ -40,8 +40,5 @@ pub use ended::{EndReason, Ended};
 pub use lease::Lease;
 pub(crate) use leases::{LeaseBounds, Leases};
 pub use stream::LeasedStream;
-#[allow(unused_imports, reason = "for feeds")]
 pub(crate) use watch::Listener;
-#[allow(unused_imports, reason = "for feeds")]
-pub(crate) use wish::Also;
 pub use wish::LeaseSettings;

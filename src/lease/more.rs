@@ -7,7 +7,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::watch::Listener;
-use super::wish::{Also, LeaseSettings};
+use super::wish::LeaseSettings;
 use crate::engine::Grant;
 use crate::rejection::Rejection;
 use crate::token::bearer;
@@ -19,7 +19,6 @@ pub(super) struct More {
     /// An opaque token, to ask the issuer again.
     pub(super) opaque: Option<Box<str>>,
     pub(super) listener: Option<Arc<dyn Listener>>,
-    pub(super) also: Option<Also>,
     pub(super) most_bound: Option<Duration>,
 }
 
@@ -38,11 +37,10 @@ impl More {
             request: request.filter(|_| reads_request).map(without_credentials),
             opaque: if is_opaque { Some(opaque(request, grant)?) } else { None },
             listener: settings.listener.clone(),
-            also: settings.also.clone(),
             most_bound: settings.most_bound,
         };
         let is_empty = more.request.is_none() && more.opaque.is_none() && more.listener.is_none();
-        let is_empty = is_empty && more.also.is_none() && more.most_bound.is_none();
+        let is_empty = is_empty && more.most_bound.is_none();
         Ok((!is_empty).then(|| Box::new(more)))
     }
 }

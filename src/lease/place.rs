@@ -6,7 +6,6 @@ use super::groups::{LIVE_BOUND, SHORTEST_BOUND, Wanted};
 use super::leases::Place;
 use super::more::More;
 use super::topic::{Topic, own_subject, topics};
-use super::wish::Also;
 use crate::engine::Grant;
 use crate::rejection::Rejection;
 use crate::time::milliseconds;
@@ -30,11 +29,6 @@ pub(super) fn place(grant: &Grant, more: Option<&More>) -> Result<Place, Rejecti
         let source = source.ok_or_else(|| Rejection::misconfigured("live permissions, and no source of them"))?;
         let bound = age.unwrap_or(LIVE_BOUND).max(SHORTEST_BOUND);
         wanted.push(Wanted { issuer, source, query, bound, most: most.unwrap_or(bound) });
-    }
-    if let Some(Also { source, query, bound }) = more.and_then(|more| more.also.clone())
-        && wanted.iter().all(|known| known.query != query)
-    {
-        wanted.push(Wanted { issuer, source, query, bound: bound.max(SHORTEST_BOUND), most: most.unwrap_or(bound) });
     }
     let mut topics = topics(token, grant.organization());
     if kept.decisions || token.jws().is_none() {

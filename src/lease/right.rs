@@ -150,6 +150,10 @@ impl Right {
 
     /// It ends at some moment within the bound, if nothing is known by then.
     pub(super) fn doom(&self, cause: Cause, retry_after: Option<Duration>, now: &Now) -> bool {
+        // Who only listens uses no right, and says itself that nothing is known.
+        if cause == Cause::Source && self.more().is_some_and(|more| more.listener.is_some()) {
+            return false;
+        }
         let mut used = lock(&self.used);
         let spread = used.bound.unwrap_or(LIVE_BOUND);
         let is_new = used.doomed.is_none();
@@ -223,9 +227,7 @@ impl Watch for Right {
     }
 
     fn judge(&self, arrival: Epoch, waited: &Waited, now: &Now) {
-        if let Some(More { listener: Some(listener), also: Some(also), .. }) = self.more()
-            && also.query == waited.query
-        {
+        if let Some(More { listener: Some(listener), .. }) = self.more() {
             listener.asked(&waited.outcome);
         }
         if self.look(now) {

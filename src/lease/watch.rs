@@ -37,7 +37,7 @@ pub(crate) trait Listener: Send + Sync {
     /// must neither block, nor look at the lease, nor apply changes.
     fn changed(&self, about: &About, at: Epoch);
 
-    /// What the lease's subject holds was asked for, as [`Also`](super::Also) says: on each turn, and after each change.
+    /// What the lease's subject holds was asked for: within each bound, and after each change.
     fn asked(&self, outcome: &Result<Arc<Snapshot>, SourceError>);
 
     /// The lease is over.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use http::request::Parts;
 
 use super::watch::Listener;
-use crate::permissions::{PermissionQuery, Source};
 
 /// How a lease is made: [`Grant::lease_with`](crate::engine::Grant::lease_with).
 #[derive(Clone, Default)]
@@ -14,16 +13,6 @@ pub struct LeaseSettings {
     pub(super) most_bound: Option<Duration>,
     pub(super) request: Option<Box<Parts>>,
     pub(super) listener: Option<Arc<dyn Listener>>,
-    pub(super) also: Option<Also>,
-}
-
-/// What is asked for a listener, beside what the policy asks.
-#[derive(Clone)]
-#[allow(dead_code, reason = "for feeds")]
-pub(crate) struct Also {
-    pub(crate) source: Source,
-    pub(crate) query: PermissionQuery,
-    pub(crate) bound: Duration,
 }
 
 impl LeaseSettings {
@@ -52,9 +41,8 @@ impl LeaseSettings {
 
     /// Has a listener hear what concerns the lease.
     #[must_use]
-    #[allow(dead_code, reason = "for feeds")]
-    pub(crate) fn listener(mut self, listener: Arc<dyn Listener>, also: Option<Also>) -> Self {
-        (self.listener, self.also) = (Some(listener), also);
+    pub(crate) fn listener(mut self, listener: Arc<dyn Listener>) -> Self {
+        self.listener = Some(listener);
         self
     }
 }

@@ -200,6 +200,14 @@ impl RequestSource {
         matches!(self.kind, SourceKind::AnyOrganization)
     }
 
+    /// The header that it reads.
+    pub(crate) fn header_name(&self) -> Option<&HeaderName> {
+        match &self.kind {
+            SourceKind::Header(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether it is code of the application.
     pub(crate) fn is_custom(&self) -> bool {
         matches!(self.kind, SourceKind::Custom(..))

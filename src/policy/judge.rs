@@ -10,7 +10,7 @@ use super::memory::CheckMemory;
 use super::model::Model;
 use super::nearest::{DISAGREED, nearness, rejection, settle};
 use super::refusal::{Refusal, denied};
-use super::scene::Scene;
+use super::scene::{Code, Scene};
 use super::scopes::{MOST_SHOWN, found_scopes};
 use super::step_up::SignInView;
 use crate::decision::DecisionView;
@@ -54,7 +54,7 @@ impl CompiledPolicy {
         let mut nearest: Option<((u8, u8), &CompiledClause, Refusal)> = None;
         for (index, clause) in self.clauses.iter().enumerate() {
             view.steps.clause(&clause.text);
-            let refusal = match judge_clause(clause, token, request, view) {
+            let refusal = match judge_clause(clause, token, request, view, Code::Runs) {
                 Ok(granted) => {
                     view.steps.end_clause(Ok(()));
                     return Ok(Granted { clause: index, ..granted });
@@ -92,11 +92,12 @@ impl CompiledPolicy {
 }
 
 /// One clause: whose token, for what, by whom, with which scopes; then the application's own checks and decisions.
-fn judge_clause(
+pub(super) fn judge_clause(
     compiled: &CompiledClause,
     token: &AccessToken,
     request: &mut Parts,
     view: &mut View<'_>,
+    code: Code,
 ) -> Result<Granted, Refusal> {
     let clause = &compiled.clause;
     if let Some(issuer) = &clause.issuer {
@@ -123,7 +124,8 @@ fn judge_clause(
     let (early, late) = clause.conditions.split_at_checked(compiled.early).unwrap_or_default();
     early.iter().try_for_each(|condition| condition.judge(&mut scene))?;
     let drift = judge_scopes(compiled, &mut scene, view.live.as_ref())?;
-    late.iter().try_for_each(|condition| condition.judge(&mut scene))?;
+    let mut late = late.iter().filter(|condition| code == Code::Runs || !condition.runs_code());
+    late.try_for_each(|condition| condition.judge(&mut scene))?;
     let Scene { organization, without_decision, .. } = scene;
     Ok(Granted { organization, drift, without_decision, clause: 0 })
 }

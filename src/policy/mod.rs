@@ -33,6 +33,7 @@
 mod again;
 mod clause;
 mod code;
+mod codeless;
 mod compiled;
 mod condition;
 mod describe;

@@ -11,6 +11,13 @@ use crate::organization::Organization;
 use crate::time::Now;
 use crate::token::AccessToken;
 
+/// Whether what only the application or a decision point knows is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    Runs,
+    Skipped,
+}
+
 /// One clause being judged.
 pub(super) struct Scene<'s, 'v> {
     pub(super) token: &'s AccessToken,

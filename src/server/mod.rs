@@ -126,6 +126,20 @@ impl ResourceServer {
     ) -> Result<Requirement, ConfigError> {
         let entries = self.state.entries.load();
         let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
+        let rules = self.rules(policy)?;
+        let indicators = match &*rules.indicators(&known) {
+            [] => self.settings.resources.first().map(|first| Arc::from(first.as_str())).into_iter().collect(),
+            named => named.to_vec(),
+        };
+        let any_issuer = rules.takes_any_issuer();
+        let wanted = change(Wanted { scopes: rules.first_scopes(), indicators, any_issuer, ..Wanted::default() });
+        Ok(Requirement::new(self.state.clone(), rules, wanted, operation))
+    }
+
+    /// What judges by `policy`, without what surrounds a decision.
+    pub(crate) fn rules(&self, policy: Policy) -> Result<CompiledPolicy, ConfigError> {
+        let entries = self.state.entries.load();
+        let known: Vec<&IssuerRules> = entries.iter().map(|entry| &entry.rules).collect();
         let rules = CompiledPolicy::compile(policy, &known)?;
         let judged = || [Some(&rules), rules.shadow()].into_iter().flatten();
         if judged().any(CompiledPolicy::asks_decisions) && self.state.decider.is_none() {
@@ -137,13 +151,7 @@ impl ResourceServer {
         for scope in judged().flat_map(CompiledPolicy::scopes) {
             self.state.scopes.check(scope).map_err(|fault| fault.at(format_args!("policy ({})", rules.text())))?;
         }
-        let indicators = match &*rules.indicators(&known) {
-            [] => self.settings.resources.first().map(|first| Arc::from(first.as_str())).into_iter().collect(),
-            named => named.to_vec(),
-        };
-        let any_issuer = rules.takes_any_issuer();
-        let wanted = change(Wanted { scopes: rules.first_scopes(), indicators, any_issuer, ..Wanted::default() });
-        Ok(Requirement::new(self.state.clone(), rules, wanted, operation))
+        Ok(rules)
     }
 
     /// Returns the scopes of [`Builder::scopes`], each with what it permits.

@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 14] = [
     &["policy"],
     &["engine", "lease", "route"],
     &["observe", "server", "tower"],
-    &["audit"],
+    &["audit", "feed"],
     &["authzen", "logto", "mcp", "metrics", "openapi", "permit", "websocket"],
     &["axum", "testing"],
 ];

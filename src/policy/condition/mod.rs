@@ -78,6 +78,11 @@ impl Condition {
         self.stage() < Stage::Scopes
     }
 
+    /// Whether the application's code or a decision point is asked.
+    pub(super) fn runs_code(&self) -> bool {
+        matches!(self, Self::Checks(_) | Self::Decisions(_))
+    }
+
     pub(super) fn describe(&self, into: &mut Vec<ConditionDescription>) {
         each!(self, rule => rule.describe(into));
     }
