@@ -36,7 +36,7 @@ const ISSUER: &str = "https://tenant.logto.app/oidc";
 const API: &str = "https://api.example.com";
 
 #[derive(utoipa::OpenApi)]
-#[openapi(info(title = "Shop", version = "1", license(name = "MIT", identifier = "MIT")), servers((url = "https://api.example.com")))]
+#[openapi(info(title = "Shop", version = "1", description = "A shop", license(name = "MIT", identifier = "MIT")), servers((url = "https://api.example.com")))]
 struct Shop;
 
 #[derive(serde::Serialize, utoipa::ToSchema)]
