@@ -1,7 +1,8 @@
 //! An API whose OpenAPI document says what each route requires: `cargo run --example openapi`.
 //!
 //! It prints the document's security, then `curl` lines, and serves until Ctrl-C. With the folder of the npm package
-//! `swagger-ui-dist` as an argument, it serves Swagger UI at `/`.
+//! `swagger-ui-dist` as an argument, it serves Swagger UI at `/`, and with an issuer and the id of a client as the next ones,
+//! readers can sign in there: register `/oauth2-redirect.html` as a redirect URI of that client.
 
 #![allow(clippy::exhaustive_structs, clippy::needless_for_each, reason = "as utoipa's macros write them")]
 
@@ -71,8 +72,12 @@ async fn health() -> &'static str {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let viewer_folder = arguments.next().map(PathBuf::from);
+    let foreign = arguments.next().zip(arguments.next());
     let issuer = TestIssuer::start().await;
-    let server = ResourceServer::builder(issuer.url(), API)
+    let trusted = foreign.as_ref().map_or(issuer.url(), |(foreign, _)| foreign);
+    let server = ResourceServer::builder(trusted, API)
         .scopes([
             ("read:orders", "See orders"),
             ("write:orders", "Place orders"),
@@ -92,16 +97,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (router, document) = guard.split_for_parts(Shop::openapi(), &Scheme::logto("logto"))?;
     println!("{}\n", document.to_pretty_json()?);
 
-    let router = match std::env::args().nth(1) {
-        Some(folder) => router.merge(viewer(&PathBuf::from(folder))?),
+    let router = match viewer_folder {
+        Some(folder) => router.merge(viewer(&folder, foreign.map(|(_, client)| client))?),
         None => router,
     };
     // What is added here is outside the guard: the document is for everybody.
     let router = router.route("/openapi.json", get(move || std::future::ready(Json(document.clone()))));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);
-    let token = issuer.organization_resource_token(API, "acme").scope("read:orders").mint();
     println!("# 200: the document\ncurl -i {origin}/openapi.json\n");
+    let token = issuer.organization_resource_token(API, "acme").scope("read:orders").mint();
     println!(
         "# 200: what the document says is enough\ncurl -i {origin}/orgs/acme/orders -H 'Authorization: Bearer {token}'\n"
     );
@@ -114,16 +119,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Swagger UI, from its npm package.
-fn viewer(folder: &std::path::Path) -> std::io::Result<Router> {
+/// Swagger UI, from its npm package. A sign-in must name the resource indicator, or its token is for no API.
+fn viewer(folder: &std::path::Path, client: Option<String>) -> std::io::Result<Router> {
     let page = r##"<!doctype html><title>Shop</title><link rel="stylesheet" href="swagger-ui.css"><div id="ui"></div>
-<script src="swagger-ui-bundle.js"></script><script>SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui" })</script>"##;
+<script src="swagger-ui-bundle.js"></script><script>
+const ui = SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui" });
+ui.initOAuth({ clientId: "CLIENT", usePkceWithAuthorizationCodeGrant: true, additionalQueryStringParams: { resource: "RESOURCE" } });
+</script>"##;
+    let page = page.replace("RESOURCE", API).replace("CLIENT", &client.unwrap_or_default());
     let file = |name: &str, kind: &'static str| {
         let text = std::fs::read_to_string(folder.join(name))?;
         Ok::<_, std::io::Error>(get(move || std::future::ready(([("content-type", kind)], text.clone()))))
     };
     Ok(Router::new()
         .route("/", get(Html(page)))
+        .route("/oauth2-redirect.html", file("oauth2-redirect.html", "text/html")?)
+        .route("/oauth2-redirect.js", file("oauth2-redirect.js", "text/javascript")?)
         .route("/swagger-ui.css", file("swagger-ui.css", "text/css")?)
         .route("/swagger-ui-bundle.js", file("swagger-ui-bundle.js", "text/javascript")?))
 }

@@ -84,7 +84,7 @@ struct Said<'a> {
 }
 
 impl ChallengeSettings {
-    /// Adds the challenges to a rejection: one value for each scheme that this server takes, the one that was tried first.
+    /// Adds the challenges to a rejection: one value for each scheme that this server takes, with the tried scheme in front.
     /// Only that one says what was wrong (RFC 9449 section 7.2).
     pub(crate) fn challenge(&self, rejection: Rejection, wanted: &Wanted, rejected: Rejected<'_>) -> Rejection {
         if !rejection.kind().has_challenge() {

@@ -1,4 +1,4 @@
-//! The one place where a refusal becomes a response.
+//! The one place where a rejection becomes a response.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Shapes the body of a refusal; status and headers are not its business.
+/// Shapes the body of a rejection, and neither its status nor its headers.
 pub(crate) type ShapeBody = Arc<dyn Fn(&Rejection, &HeaderMap) -> RejectionBody + Send + Sync>;
 
 /// How one server responds to what it rejects.
@@ -29,7 +29,7 @@ pub(crate) struct Responder {
     pub(crate) grpc: bool,
 }
 
-/// The body of a refusal, as an `rejection_body` hook shapes it.
+/// The body of a rejection, as a `rejection_body` hook shapes it.
 #[derive(Clone, Debug)]
 pub struct RejectionBody {
     content_type: HeaderValue,
@@ -126,7 +126,7 @@ fn finish(mut response: Response<Bytes>, rejection: Rejection) -> Response<Bytes
     response
 }
 
-/// A gRPC refusal has HTTP status 200, so only what can be a gRPC call gets one: a proxy that asks this server whether to
+/// A gRPC rejection has HTTP status 200, so only what can be a gRPC call gets one: a proxy that asks this server whether to
 /// let a request in must not be talked into a 200 by a header of the caller's.
 fn is_grpc(request: &Parts) -> bool {
     let content_type = request.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
