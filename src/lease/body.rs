@@ -22,11 +22,18 @@ pin_project! {
     pub struct LeasedBody<B> {
         #[pin]
         body: B,
-        // `None` once it has ended.
-        waiter: Option<Waiter>,
+        waiters: Waiters,
         form: Form,
         boundary: Boundary,
     }
+}
+
+/// Those who wait for the first end of several leases. Nearly always it is one.
+#[derive(Debug)]
+struct Waiters {
+    // `None` once one has ended.
+    first: Option<Waiter>,
+    others: Vec<Waiter>,
 }
 
 /// How it ends.
@@ -88,11 +95,20 @@ impl<B: Body> LeasedBody<B> {
     /// As [`Lease::attach`], for a lease that others hold too.
     pub fn attach(lease: impl Into<Arc<Lease>>, response: Response<B>) -> Response<Self> {
         let form = Form::of(response.headers());
-        response.map(|body| Self { body, waiter: Some(Waiter::new(lease.into())), form, boundary: Boundary::Between })
+        let waiters = Waiters { first: Some(Waiter::new(lease.into())), others: Vec::new() };
+        response.map(|body| Self { body, waiters, form, boundary: Boundary::Between })
+    }
+
+    /// As [`Lease::attach`], with the first of several leases that ends. Without any, it is over.
+    pub(crate) fn attach_all(leases: Vec<Lease>, response: Response<B>) -> Response<Self> {
+        let form = Form::of(response.headers());
+        let mut waiters = leases.into_iter().map(|lease| Waiter::new(Arc::new(lease)));
+        let waiters = Waiters { first: waiters.next(), others: waiters.collect() };
+        response.map(|body| Self { body, waiters, form, boundary: Boundary::Between })
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.waiter.is_none() || self.body.is_end_stream()
+        self.waiters.first.is_none() || self.body.is_end_stream()
     }
 
     pub(crate) fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Next<B>>>
@@ -100,9 +116,11 @@ impl<B: Body> LeasedBody<B> {
         B::Data: From<Bytes>,
     {
         let this = self.project();
-        let Some(waiter) = this.waiter else { return Poll::Ready(None) };
-        if let Poll::Ready(ended) = waiter.poll(context) {
-            *this.waiter = None;
+        if this.waiters.first.is_none() {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(ended) = this.waiters.poll(context) {
+            this.waiters.leave();
             return Poll::Ready(match this.form {
                 Form::Abort => Some(Err(Fault::Ended(ended))),
                 // A part of an event counts as none once the stream has ended.
@@ -119,7 +137,7 @@ impl<B: Body> LeasedBody<B> {
                 }
             }
             // It is over by itself: nothing is left to watch.
-            Poll::Ready(None | Some(Err(_))) => *this.waiter = None,
+            Poll::Ready(None | Some(Err(_))) => this.waiters.leave(),
             Poll::Pending => {}
         }
         polled.map(|frame| frame.map(|frame| frame.map_err(Fault::Inner)))
@@ -158,6 +176,24 @@ where
             Form::Abort => self.body.size_hint(),
             Form::Events | Form::Grpc => SizeHint::default(),
         }
+    }
+}
+
+impl Waiters {
+    /// All of them are asked, so that each wakes the task.
+    fn poll(&mut self, context: &Context<'_>) -> Poll<Ended> {
+        let mut first = Poll::Pending;
+        for waiter in self.first.iter_mut().chain(&mut self.others) {
+            if let (Poll::Ready(ended), Poll::Pending) = (waiter.poll(context), &first) {
+                first = Poll::Ready(ended);
+            }
+        }
+        first
+    }
+
+    fn leave(&mut self) {
+        self.first = None;
+        self.others.clear();
     }
 }
 

@@ -26,9 +26,23 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// What the client receives in place of the service's response.
 pub(super) type Answer = Box<Response<Bytes>>;
 
+/// A request that passed.
+pub(super) struct Passed<B> {
+    /// What the service should read.
+    pub(super) body: RequestBody<B>,
+    /// What was granted beside the grant in the request's extensions, by a message that names several things.
+    pub(super) also: Vec<Grant>,
+}
+
+impl<B> Passed<B> {
+    const fn unread(body: B) -> Self {
+        Self { body: RequestBody::unread(body), also: Vec::new() }
+    }
+}
+
 impl Plan {
-    /// Decides a request. If it passes, its body is what the service should read.
-    pub(super) async fn decide<B: Body>(&self, parts: &mut Parts, body: B) -> Result<RequestBody<B>, Answer> {
+    /// Decides a request.
+    pub(super) async fn decide<B: Body>(&self, parts: &mut Parts, body: B) -> Result<Passed<B>, Answer> {
         let is_post = match parts.method {
             HttpMethod::POST => true,
             HttpMethod::GET | HttpMethod::DELETE => false,
@@ -41,17 +55,17 @@ impl Plan {
                 return Err(self.reject(fault, parts));
             }
         };
-        let body = if !is_post {
+        let passed = if !is_post {
             authorize(&self.basic, parts).await?;
-            RequestBody::unread(body)
+            Passed::unread(body)
         } else if let Some(requirement) = self.by_headers(&headers, parts).await? {
             authorize(requirement, parts).await?;
-            RequestBody::unread(body)
+            Passed::unread(body)
         } else {
             self.by_body(&headers, parts, body).await?
         };
         self.own_session(&headers, parts)?;
-        Ok(body)
+        Ok(passed)
     }
 
     /// What the headers call, where the service compares them with the body; none if the body must be read.
@@ -80,7 +94,7 @@ impl Plan {
     }
 
     /// Reads the body, once the token is verified, and decides by what it calls.
-    async fn by_body<B: Body>(&self, headers: &Headers, parts: &mut Parts, body: B) -> Result<RequestBody<B>, Answer> {
+    async fn by_body<B: Body>(&self, headers: &Headers, parts: &mut Parts, body: B) -> Result<Passed<B>, Answer> {
         let state = self.admission.state();
         let began = state.clock.now().monotonic;
         self.admit(parts).await?;
@@ -96,25 +110,25 @@ impl Plan {
             .map_err(|fault| self.reject(fault, parts))?;
         message.agrees(&bytes, headers).map_err(|fault| self.reject(fault, parts))?;
         match within(left, self.by_message(message, headers, parts)).await {
-            Some(outcome) => outcome.map(|()| RequestBody::read(bytes, held)),
+            Some(outcome) => outcome.map(|also| Passed { body: RequestBody::read(bytes, held), also }),
             None => Err(self.reject_busy(format!("not decided within {:?}", state.max_wait), parts)),
         }
     }
 
-    /// Decides by what a message calls.
-    async fn by_message(&self, message: Message, headers: &Headers, parts: &mut Parts) -> Result<(), Answer> {
+    /// Decides by what a message calls. The last grant is in the request's extensions; those before it are returned.
+    async fn by_message(&self, message: Message, headers: &Headers, parts: &mut Parts) -> Result<Vec<Grant>, Answer> {
         match message.call {
-            Call::Basic => authorize(&self.basic, parts).await,
+            Call::Basic => authorize(&self.basic, parts).await.map(|_| Vec::new()),
             Call::Unknown => Err(self.reject_method(message.id.as_deref(), headers, parts)),
             Call::One(kind, name, arguments) => {
                 let Some(requirement) = self.requirement(kind, &name) else {
                     return Err(self.reject_call(kind, parts));
                 };
                 parts.extensions.insert(ToolArguments::new(arguments));
-                authorize(requirement, parts).await
+                authorize(requirement, parts).await.map(|_| Vec::new())
             }
             Call::Resources(uris) => {
-                authorize(&self.basic, parts).await?;
+                let mut granted = vec![authorize(&self.basic, parts).await?];
                 let mut met: Vec<&Requirement> = Vec::new();
                 for uri in uris {
                     let Some(requirement) = self.requirement(Kind::Resource, &uri) else {
@@ -122,11 +136,12 @@ impl Plan {
                     };
                     // One message could make it ask for the same thing once for each resource.
                     if !met.iter().any(|known| std::ptr::eq(*known, requirement)) {
-                        authorize(requirement, parts).await?;
+                        granted.push(authorize(requirement, parts).await?);
                         met.push(requirement);
                     }
                 }
-                Ok(())
+                granted.pop();
+                Ok(granted)
             }
         }
     }
@@ -180,8 +195,8 @@ impl Plan {
     }
 }
 
-async fn authorize(requirement: &Requirement, parts: &mut Parts) -> Result<(), Answer> {
-    requirement.authorize(parts).await.map(drop).map_err(response)
+async fn authorize(requirement: &Requirement, parts: &mut Parts) -> Result<Grant, Answer> {
+    requirement.authorize(parts).await.map_err(response)
 }
 
 /// One deadline for all policies of a message; without a tokio runtime there is no timer.

@@ -11,10 +11,11 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::body::RequestBody;
+use super::decide::Passed;
 use super::plan::Plan;
 use crate::engine::{Grant, next_nonce};
 use crate::future::BoxFuture;
-use crate::lease::{Lease, LeaseSettings};
+use crate::lease::{Lease, LeaseSettings, LeasedBody};
 use crate::rejection::Rejection;
 use crate::tower::ResponseBody;
 
@@ -58,23 +59,25 @@ where
         let plan = self.plan.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let body = match plan.decide(&mut parts, body).await {
-                Ok(body) => body,
+            let Passed { body, also } = match plan.decide(&mut parts, body).await {
+                Ok(passed) => passed,
                 Err(answer) => return Ok((*answer).map(ResponseBody::refusal)),
             };
             let grant = parts.extensions.get::<Grant>().cloned();
             let mut nonce = next_nonce(&parts);
             // Before anything is done: what is streamed ends with the right to it.
-            let lease = match grant.as_ref().map(|grant| lease(grant, &parts)).transpose() {
-                Ok(lease) => lease,
-                Err(rejection) => return Ok(rejection.into_response().map(ResponseBody::refusal)),
-            };
+            let leases =
+                match grant.iter().chain(&also).map(|grant| lease(grant, &parts)).collect::<Result<Vec<_>, _>>() {
+                    Ok(leases) => leases,
+                    Err(rejection) => return Ok(rejection.into_response().map(ResponseBody::refusal)),
+                };
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
             nonce.add_to(response.headers_mut());
             plan.bind_session(response.headers_mut(), grant.as_ref());
-            match lease.filter(|_| is_event_stream(response.headers())) {
-                Some(lease) => Ok(lease.attach(response).map(ResponseBody::leased)),
-                None => Ok(response.map(ResponseBody::inner)),
+            if is_event_stream(response.headers()) {
+                Ok(LeasedBody::attach_all(leases, response).map(ResponseBody::leased))
+            } else {
+                Ok(response.map(ResponseBody::inner))
             }
         })
     }

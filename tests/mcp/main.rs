@@ -10,4 +10,5 @@ mod lies;
 mod policies;
 mod random;
 mod sessions;
+mod streams;
 mod support;
