@@ -22,6 +22,8 @@ mod flight;
 pub mod future;
 pub mod guide;
 pub mod http;
+#[cfg(test)]
+mod interleave;
 pub mod issuer;
 mod json;
 pub mod lease;

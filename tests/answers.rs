@@ -7,20 +7,21 @@ mod web;
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use http::HeaderValue;
-use orgate::policy::{any_organization, authenticated, optional, organization, path, resource};
+use http::{HeaderName, HeaderValue};
+use orgate::policy::{Facts, any_organization, authenticated, optional, organization, path, resource};
 use orgate::rejection::{RejectionKind, Remediation};
 use orgate::respond::RejectionBody;
 use orgate::testing::{Endpoint, Fault};
 use orgate::{AccessToken, Claims, Guard, Organization};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use web::{Answer, Api, RESOURCE, request, serve};
@@ -855,4 +856,60 @@ async fn a_printed_rejection_holds_no_token() {
             assert!(!printed.contains(secret), "{}: {printed}", row.name);
         }
     }
+}
+
+/// A word that stands wherever a caller can write: in the path, the query, a header, the scheme, the token and its claims.
+#[tokio::test]
+async fn nothing_of_a_rejected_request_is_echoed_in_its_response() {
+    const CANARY: &str = "canary-0f7c";
+    let api = Api::start().await;
+    let app = routes(&api).into_router().unwrap();
+    let token = api.issuer.resource_token(RESOURCE).scope(CANARY);
+    let token = token.subject(CANARY).claim("plan", CANARY).claim("organization_id", CANARY).mint();
+    let credentials = [
+        None,
+        Some(format!("Bearer {CANARY}")),
+        Some(format!("Bearer {CANARY}.{CANARY}.{CANARY}")),
+        Some(format!("{CANARY} {CANARY}")),
+        Some(format!("Bearer {token}")),
+    ];
+    let mut statuses = std::collections::BTreeSet::new();
+    for route in ["resource", "organization", "within", "hidden", "machine", "claim", "check"] {
+        let id =
+            if matches!(route, "organization" | "within" | "hidden") { format!("/{CANARY}") } else { String::new() };
+        for credentials in &credentials {
+            let mut request = request("POST", &format!("/{route}{id}?{CANARY}={CANARY}"), None);
+            request.headers_mut().insert(HeaderName::from_static("x-canary"), HeaderValue::from_static(CANARY));
+            request.headers_mut().insert("content-type", HeaderValue::from_static("application/canary-0f7c"));
+            if let Some(credentials) = credentials {
+                request.headers_mut().insert("authorization", HeaderValue::from_str(credentials).unwrap());
+            }
+            let response = app.clone().oneshot(request).await.unwrap();
+            statuses.insert(response.status().as_u16());
+            let headers = format!("{:?}", response.headers());
+            let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            assert!(!headers.contains("canary"), "{route} {credentials:?}: {headers}");
+            let body = String::from_utf8_lossy(&body);
+            assert!(!body.contains("canary"), "{route} {credentials:?}: {body}");
+        }
+    }
+    assert!([401, 403, 404].iter().all(|status| statuses.contains(status)), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn debug_form_of_facts_shows_no_header() {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let api = Api::start().await;
+    let into = seen.clone();
+    let check = move |facts: &Facts<'_>| {
+        *into.lock().unwrap() = format!("{facts:?}");
+        true
+    };
+    let app = api.server.guard().get("/", ok, resource().check("look", check)).into_router().unwrap();
+    let token = api.token("read");
+    let mut request = request("GET", "/", Some(&token));
+    request.headers_mut().insert("x-secret", HeaderValue::from_static("hush"));
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+    let seen = seen.lock().unwrap();
+    assert!(seen.starts_with("Facts {") && !seen.contains("hush") && !seen.contains(&token), "{seen}");
 }

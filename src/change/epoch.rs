@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::lock::step;
+
 /// A place in the order of questions and changes. No clock decides which of two came first.
 ///
 /// A question takes its epoch when its source is asked. Its answer serves only if that is greater than the epoch of the last
@@ -20,11 +22,13 @@ impl Epoch {
 
     /// A new place, after every other one.
     pub(crate) fn next() -> Self {
+        step();
         Self(LATEST.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
     /// The latest place: what is taken from now on is greater.
     pub(crate) fn latest() -> Self {
+        step();
         Self(LATEST.load(Ordering::SeqCst))
     }
 

@@ -9,6 +9,7 @@ use super::apply::{Changes, invalidate_source};
 use super::fact::{FactKey, Rank};
 use crate::error::ConfigError;
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
+use crate::lock::step;
 use crate::token::IssuerId;
 
 /// How many issuers facts are kept for that are not trusted yet.
@@ -91,6 +92,7 @@ impl Changes {
     }
 
     fn replace(&self, entries: TrustedIssuers) {
+        step();
         self.entries.store(Arc::new(entries));
         self.generation.advance();
     }

@@ -20,6 +20,9 @@ mod expected;
 mod fact;
 mod file;
 mod following;
+#[cfg(orgate_fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod held;
 mod invalidations;
 mod journal;

@@ -28,6 +28,8 @@ mod cache;
 mod decider;
 mod error;
 mod follower;
+#[cfg(test)]
+mod interleavings;
 mod issuers;
 mod key;
 mod outcome;

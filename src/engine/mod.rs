@@ -14,6 +14,8 @@ mod evidence;
 mod expected;
 mod explain;
 mod grant;
+#[cfg(test)]
+mod interleavings;
 mod later;
 mod metadata;
 mod need;

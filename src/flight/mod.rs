@@ -9,6 +9,8 @@
 //! - [`Bulkhead`] bounds how many questions are under way, with a fair share for each subject.
 
 mod bulkhead;
+#[cfg(test)]
+mod interleavings;
 mod lanes;
 mod launch;
 mod one;

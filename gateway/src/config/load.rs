@@ -27,7 +27,7 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Fault> {
     parse(Source::new(path, text), &Process)
 }
 
-fn parse(mut source: Source, from: &impl Surroundings) -> Result<Loaded, Fault> {
+pub(crate) fn parse(mut source: Source, from: &impl Surroundings) -> Result<Loaded, Fault> {
     // First as written: whatever this finds can be repeated, and references are followed in a sound file only.
     read_tables(&source, document(&source)?)?;
     let mut document = document(&source)?;

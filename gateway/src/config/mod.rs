@@ -12,9 +12,13 @@ mod text;
 
 pub(crate) use address::Address;
 pub(crate) use duration::parse_duration;
+#[cfg(orgate_fuzzing)]
+pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Source};
 pub(crate) use file::*;
 pub(crate) use issuer::*;
+#[cfg(orgate_fuzzing)]
+pub(crate) use load::parse;
 pub(crate) use load::{Loaded, load};
 pub(crate) use state::*;
 pub(crate) use text::{Secret, Text};

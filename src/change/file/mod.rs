@@ -4,6 +4,8 @@
 //! of whole lines is a valid state, whatever was lost or repeated. That is why a plain file is enough: there is no order to
 //! restore, and no index or page whose loss takes others along.
 
+#[cfg(orgate_fuzzing)]
+mod fuzzing;
 mod line;
 mod log;
 mod rows;
@@ -12,5 +14,7 @@ mod store;
 mod thread;
 mod updates;
 
+#[cfg(orgate_fuzzing)]
+pub use fuzzing::{FileReading, read_file, write_file};
 pub use log::FileLog;
 pub use settings::{FileSettings, FileSync};

@@ -11,6 +11,8 @@ mod codec;
 mod connect;
 mod edit;
 mod feed;
+#[cfg(orgate_fuzzing)]
+mod fuzzing;
 mod keys;
 mod link;
 mod log;
@@ -28,6 +30,8 @@ mod tail;
 mod tls;
 
 pub use builder::RedisBuilder;
+#[cfg(orgate_fuzzing)]
+pub use fuzzing::{believed_entry, believed_fact, written_fact};
 pub use log::Redis;
 pub use settings::{AfterLoss, WhenBehind};
 pub use status::{RedisCounts, RedisState, RedisStatus};

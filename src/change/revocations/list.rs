@@ -13,7 +13,7 @@ use super::entry::{Entries, Rows};
 use super::row::Lifetime;
 use super::verdict::{RevocationCounts, Revoked};
 use crate::change::{FactKey, Rank};
-use crate::lock::lock;
+use crate::lock::{lock, step};
 use crate::time::Now;
 use crate::token::{AccessToken, IssuerId};
 use write::{Book, Told};
@@ -98,9 +98,11 @@ impl RevocationList {
 
     /// Whether a verified token still counts. Called on every request. `leeway`: how far the issuer's clock may be from ours.
     pub(crate) fn judge(&self, token: &AccessToken, now: Now, leeway: Duration) -> Result<(), Revoked> {
+        step();
         if self.is_empty.load(Ordering::Acquire) {
             return Ok(());
         }
+        step();
         match self.entries.load().get(&token.entry().issuer) {
             Some(Rows::Held(rows)) => rows.judge(token, self.lifetime(now), leeway),
             Some(Rows::Removed(_)) => Err(Revoked::Removed),
@@ -116,9 +118,11 @@ impl RevocationList {
         now: Now,
         leeway: Duration,
     ) -> Result<(), Revoked> {
+        step();
         if self.is_empty.load(Ordering::Acquire) {
             return Ok(());
         }
+        step();
         match self.entries.load().get(&token.entry().issuer).and_then(Rows::held) {
             Some(rows) => rows.judge_in(token, organization, self.lifetime(now), leeway),
             None => Ok(()),
@@ -131,6 +135,7 @@ impl RevocationList {
         let mut told = Told::default();
         let mut book = self.book();
         let is_news = self.write(&mut book, issuer, key, rank, life, &mut told);
+        step();
         self.is_empty.store(self.entries.load().is_empty(), Ordering::Release);
         if book.rows > self.bounds.rows || book.next_look <= life.now {
             self.make_room(&mut book, life, &mut told);

@@ -263,3 +263,50 @@ async fn nothing_is_lost_among_many() {
     }
     assert_eq!(api.send(&api.issuer.resource_token(API)).await, PASSED);
 }
+
+/// Three requests that come, are asked again, and go, in every order of six such moves; a queue in a vector is the model.
+#[tokio::test]
+async fn every_order_of_coming_and_going_keeps_the_queue() {
+    const MOVES: u32 = 6;
+    const AT_ONCE: usize = 1;
+    const QUEUE: usize = 2;
+    for order in 0..6_u32.pow(MOVES) {
+        // Else the runtime would have this task make a pause, in the middle of an order.
+        tokio::task::yield_now().await;
+        let permits = permits(AT_ONCE, QUEUE, LONG);
+        let (mut waiting, mut held) = ([None, None, None], [const { None::<Permit> }; 3]);
+        // Who holds a permit or waits for one, in their order.
+        let mut line: Vec<usize> = Vec::new();
+        for at in 0..MOVES {
+            let choice = order / 6_u32.pow(at) % 6;
+            let (who, goes) = ((choice / 2) as usize, choice % 2 == 1);
+            if goes {
+                line.retain(|other| *other != who);
+                (waiting[who], held[who]) = (None, None);
+            } else if held[who].is_none() {
+                let is_new = waiting[who].is_none();
+                let is_full = is_new && waiting.iter().flatten().count() >= QUEUE;
+                let polled = waiting[who].get_or_insert_with(|| Box::pin(permits.acquire())).as_mut().now_or_never();
+                if is_new && !is_full {
+                    line.push(who);
+                }
+                let is_served = line.iter().position(|other| *other == who).is_some_and(|place| place < AT_ONCE);
+                match polled {
+                    Some(Ok(permit)) => {
+                        assert!(is_served, "{order}: {who} is served before its turn");
+                        (held[who], waiting[who]) = (Some(permit), None);
+                    }
+                    Some(Err(_)) => {
+                        assert!(is_full, "{order}: {who} is rejected with room in the queue");
+                        waiting[who] = None;
+                    }
+                    None => assert!(!is_served && !is_full, "{order}: {who} is not served"),
+                }
+            }
+            let waits = waiting.iter().flatten().count();
+            assert_eq!(permits.waiting.load(Ordering::SeqCst), waits, "{order}");
+        }
+        drop((waiting, held));
+        assert_eq!(state(&permits), (AT_ONCE, 0), "{order}");
+    }
+}

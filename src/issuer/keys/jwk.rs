@@ -86,7 +86,7 @@ impl KeySet {
             let kid_text = || kid.as_deref().map(Box::from);
             let verifying = object.and_then(|object| {
                 if PRIVATE_MEMBERS.iter().any(|member| object.has(member)) {
-                    private.extend(thumbprint.map(|thumbprint| PrivateKey { kid: kid_text(), thumbprint }));
+                    private.push(PrivateKey { kid: kid_text(), thumbprint });
                     return Err("a private key: whoever read this document can sign".to_owned());
                 }
                 let verifying = parse_key(&object, raw.get(), rules)?;
@@ -104,7 +104,7 @@ impl KeySet {
             }
         }
         parsed.drop_conflicts(&mut skipped);
-        let is_private = |key: &Thumbprint| private.iter().any(|private: &PrivateKey| private.thumbprint == *key);
+        let is_private = |key: &Thumbprint| private.iter().any(|private: &PrivateKey| private.thumbprint == Some(*key));
         Ok(Parsed { set: parsed.without(is_private), skipped, private })
     }
 

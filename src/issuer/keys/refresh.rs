@@ -14,7 +14,7 @@ use super::generation::Generation;
 use super::jwk::KeySet;
 use super::state::{Emptied, FlightId, KeyState, Note};
 use crate::flight::{End, Flight};
-use crate::lock::lock;
+use crate::lock::{lock, step};
 use crate::meter::{Call, CallOutcome, Meter};
 use crate::time::Clock;
 
@@ -207,7 +207,7 @@ impl Shared {
             Ok(Fetched::Set { private, .. }) if !private.is_empty() => private,
             _ => return (old, outcome),
         };
-        let is_private = |thumbprint: &Thumbprint| private.iter().any(|key| key.thumbprint == *thumbprint);
+        let is_private = |thumbprint: &Thumbprint| private.iter().any(|key| key.thumbprint == Some(*thumbprint));
         let kept = old.map(|old| {
             let kept = Document { set: old.set.without(is_private), version: old.version.clone() };
             Arc::new(kept)
@@ -224,6 +224,7 @@ impl Shared {
 
     /// To be called under the lock of the state that says so.
     pub(super) fn publish(&self, fetching: &Fetching, document: Arc<Document>, unquestioned_until: Duration) {
+        step();
         self.current.store(Some(Arc::new(Current { document, unquestioned_until })));
         fetching.generation.advance();
     }

@@ -15,6 +15,7 @@ use super::times;
 use crate::engine::{MissingKey, Stop};
 use crate::issuer::TrustedIssuers;
 use crate::issuer::keys::{Generation, Lookup, Sought};
+use crate::lock::step;
 use crate::rejection::Rejection;
 use crate::time::Now;
 use crate::token::AccessToken;
@@ -104,6 +105,7 @@ impl VerifiedTokens {
         now: &Now,
     ) -> Result<Option<AccessToken>, Stop> {
         let Some(cache) = &self.cache else { return Ok(None) };
+        step();
         let Some(found) = cache.get(&Whole(token)) else { return Ok(None) };
         match stands(&found, entries, &self.generation, now) {
             Ok(stands) => Ok(stands.then_some(found)),
@@ -124,6 +126,7 @@ impl VerifiedTokens {
     pub(crate) fn insert(&self, token: &AccessToken) {
         let (Some(cache), Some((jws, _))) = (&self.cache, token.jws()) else { return };
         if weight(token) <= LARGEST {
+            step();
             cache.insert(Whole(jws.clone()), token.clone());
         }
     }
@@ -150,6 +153,7 @@ pub(crate) fn stands(
         times::judge(times, leeway, *now).map_err(about)?;
         return Ok(true);
     }
+    step();
     let entries = entries.load();
     let Some((_, entry)) = entries.trusted(token.issuer()).filter(|(_, entry)| entry.rules.entry == token.entry())
     else {

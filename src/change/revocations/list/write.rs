@@ -9,6 +9,7 @@ use crate::change::revocations::entry::{Entries, EntryRows, Of, Rows, TOKEN_AHEA
 use crate::change::revocations::row::{Lifetime, Stamp, Suspension};
 use crate::change::revocations::shrink::shrink;
 use crate::change::{FactKey, Rank};
+use crate::lock::step;
 use crate::token::IssuerId;
 
 /// How many removed entries are remembered, the latest ones: for as long as a request may take.
@@ -76,6 +77,7 @@ impl RevocationList {
         let rows = Arc::new(EntryRows::new());
         let mut more = Entries::clone(&entries);
         more.insert(issuer, Rows::Held(rows.clone()));
+        step();
         self.entries.store(Arc::new(more));
         Some(rows)
     }
@@ -129,6 +131,7 @@ impl RevocationList {
         if let Some(oldest) = oldest.filter(|_| count > MOST_REMOVED) {
             entries.remove(&oldest);
         }
+        step();
         self.entries.store(Arc::new(entries));
         self.is_empty.store(false, Ordering::Release);
     }
@@ -166,6 +169,7 @@ impl RevocationList {
             Rows::Removed(until) => life.now < *until,
         });
         self.is_empty.store(entries.is_empty(), Ordering::Release);
+        step();
         self.entries.store(Arc::new(entries));
     }
 }

@@ -205,6 +205,7 @@ fn every_reason_to_refuse_a_document() {
         (json!({ "keys": [with(ec(), json!({ "use": "enc" }))] }).to_string(), "use is not sig"),
         (json!({ "keys": [ec(), with(rsa(), json!({ "d": "AAAA" }))] }).to_string(), "private key"),
         (json!({ "keys": [ec(), with(rsa(), json!({ "qi": "AAAA" }))] }).to_string(), "private key"),
+        (json!({ "keys": [ec(), with(rsa(), json!({ "n": "~", "d": "AAAA" }))] }).to_string(), "private key"),
     ] {
         let refused = KeySet::configured(document.as_bytes(), &rules()).unwrap_err();
         assert!(refused.contains(reason), "{document}: {refused}");
@@ -243,6 +244,13 @@ fn private_key_is_not_used_in_any_form_and_the_rest_is() {
         let exported = KeySet::parse(parsed.set.to_json().as_bytes(), &rules()).unwrap();
         assert_eq!((exported.set.keys.len(), exported.private.len(), exported.skipped.len()), (1, 0, 0));
     }
+}
+
+#[test]
+fn private_key_whose_public_half_cannot_be_read_is_reported_too() {
+    let private = with(rsa(), json!({ "n": "~", "d": "AQAB" }));
+    let parsed = KeySet::parse(json!({ "keys": [private, ec()] }).to_string().as_bytes(), &rules()).unwrap();
+    assert_eq!((parsed.private.len(), parsed.set.keys.len()), (1, 1));
 }
 
 #[test]

@@ -1,0 +1,58 @@
+//! Another reading of JSON, to compare with.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// The members of an object that names each of them once; `None` for anything else.
+pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let members = serde_json::from_str::<Raws>(text).ok()?.0;
+    let count = members.len();
+    // What is JSON and no value, a number of a thousand digits for instance, is a text that nothing equals.
+    let read = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_else(|_| "unreadable".into());
+    let map: Map<String, Value> = members.into_iter().map(|(name, raw)| (name, read(&raw))).collect();
+    (map.len() == count).then_some(map)
+}
+
+/// Each member in its order, as it was written.
+pub(crate) type Raws = Members<Box<RawValue>>;
+
+/// Each member in its order, also those that are there twice.
+pub(crate) struct Members<V = Value>(pub(crate) Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for All<V> {
+            type Value = Members<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<V>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(All(PhantomData))
+    }
+}
+
+/// A string member.
+pub(crate) fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str()
+}
+
+/// A number member.
+pub(crate) fn number(object: &Map<String, Value>, name: &str) -> Option<f64> {
+    object.get(name)?.as_f64()
+}

@@ -1,0 +1,61 @@
+//! The gateway's one reading of a path: what is matched is what another decoder reads, and no route takes a path that means
+//! something else to a careless server.
+
+use std::sync::LazyLock;
+
+use http::Method;
+
+use crate::path::{Match, Oddities, Table, TrailingSlash, read};
+
+static TABLE: LazyLock<Table<&'static str>> = LazyLock::new(|| {
+    let mut table = Table::new(TrailingSlash::Distinct);
+    for pattern in ["/", "/public", "/admin", "/admin/{*rest}", "/orgs/{org}", "/orgs/{org}/documents/{id}", "/a b"] {
+        table.insert(pattern, Some(vec![Method::GET]), Oddities::default(), pattern).unwrap();
+    }
+    table
+});
+
+pub(crate) fn run(data: &[u8]) {
+    let Ok(target) = std::str::from_utf8(data) else { return };
+    let reading = match read(target) {
+        Ok(reading) => reading,
+        Err(fault) => {
+            assert!(!fault.as_str().is_empty());
+            return;
+        }
+    };
+    let raw = target.split('?').next().unwrap();
+    let segments: Vec<String> = raw[1..].split('/').map(decoded).collect();
+    assert_eq!(reading.segments(), segments, "{target}");
+    let is_plain = segments.iter().all(|segment| !segment.contains(['/', '\\']));
+    if reading.check(Oddities::default()).is_ok() {
+        assert!(is_plain, "{target}");
+        assert!(segments.iter().rev().skip(1).all(|segment| !segment.is_empty()), "{target}");
+    }
+    assert!(segments.iter().all(|segment| !matches!(segment.as_str(), "." | "..")), "{target}");
+    if let Match::Route { pattern, params, .. } = TABLE.find(&Method::GET, &reading) {
+        let mut rebuilt = pattern.to_owned();
+        for (name, value) in &params {
+            rebuilt = rebuilt.replace(&format!("{{{name}}}"), value).replace(&format!("{{*{name}}}"), value);
+        }
+        assert_eq!(rebuilt, format!("/{}", segments.join("/")), "{pattern} for {target}");
+        assert!(reading.check(Oddities::default()).is_ok(), "{target}");
+    }
+}
+
+/// One escape at a time.
+fn decoded(segment: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = segment.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(&after[..2]).unwrap();
+            bytes.push(u8::from_str_radix(digits, 16).unwrap());
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
