@@ -152,7 +152,7 @@ const CHANGES: Thread<World> = |world| {
 fn explore(happens: Happens, policy: impl Fn() -> Policy, is_known: bool, threads: &[Thread<World>]) {
     let (passed, rejected) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let orders = every_order(
-        PREEMPTIONS,
+        preemptions(),
         || World::new(happens, policy(), is_known),
         threads,
         |world| {
