@@ -11,6 +11,14 @@
 //! descriptors and threads. It ends with an error if an answer was wrong, if memory grew after a sixth of the time, or if
 //! descriptors or threads are left.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a run that measures"
+)]
+
 use std::error::Error;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -143,10 +151,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for task in load.into_iter().chain([changing, moving]) {
         task.await?;
     }
-    let (tally, client) = (&soak.tally, &soak.client);
-    let answered = tally.answers();
-    // Idle connections end: the client's when it is dropped, those to other servers within their time.
-    _ = client;
+    let answered = soak.tally.answers();
     let left = quiet(process.id(), idle).await?;
     println!("at the end {left}, idle {idle}, most after a sixth of the time {} KiB", most_after.memory_kib);
     if left.descriptors > idle.descriptors + CONNECTIONS as u64 + 8 || left.threads > idle.threads + 2 {
@@ -178,11 +183,7 @@ fn people(tenant: &TestTenant) -> Vec<User> {
         tenant.add_member(&organization, &id);
         tenant.give_organization_role(&organization, &id, "reader");
         let token = mint(tenant, &id, &organization);
-        User {
-            id,
-            organization,
-            state: Mutex::new(Truth { may_pass: true, changes: 0, is_settled: true, token }),
-        }
+        User { id, organization, state: Mutex::new(Truth { may_pass: true, changes: 0, is_settled: true, token }) }
     };
     let users = (0..USERS).map(user).collect();
     _ = tenant.take_deliveries();
@@ -417,12 +418,11 @@ impl Soak {
                 tokio::time::sleep(Duration::from_millis(2100)).await;
                 token = Some(mint(&self.tenant, &user.id, &user.organization));
             }
-            let mut state = user.state.lock().unwrap();
-            (state.is_settled, state.may_pass) = (true, !may_pass);
-            if let Some(token) = token {
-                state.token = token;
+            {
+                let mut state = user.state.lock().unwrap();
+                (state.is_settled, state.may_pass) = (true, !may_pass);
+                state.token = token.unwrap_or_else(|| state.token.clone());
             }
-            drop(state);
             self.tally.changes.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -488,7 +488,10 @@ impl std::fmt::Display for Tally {
             [&self.passed, &self.rejected, &self.unavailable, &self.changes, &self.faults]
                 .map(|count| count.load(Ordering::Relaxed));
         let wrong = self.wrong.lock().map_or(0, |wrong| wrong.len());
-        write!(f, "{passed} passed, {rejected} rejected, {unavailable} unavailable, {changes} changes, {faults} faults, {wrong} wrong")
+        write!(
+            f,
+            "{passed} passed, {rejected} rejected, {unavailable} unavailable, {changes} changes, {faults} faults, {wrong} wrong"
+        )
     }
 }
 

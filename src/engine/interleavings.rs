@@ -192,7 +192,7 @@ fn fetch_of_permissions_that_began_before_a_change_serves_nobody_after_it_in_eve
 #[test]
 fn suspension_and_its_older_end_leave_a_suspension_in_every_order() {
     const LIFTS: Thread<World> = |world| {
-        let earlier = FIXTURE.now - Duration::from_secs(5);
+        let earlier = FIXTURE.now.saturating_sub(Duration::from_secs(5));
         let at = std::time::SystemTime::UNIX_EPOCH + earlier;
         world.entry.apply_change(&Change::restored(FIXTURE.iss.clone(), "alice", at)).unwrap();
     };

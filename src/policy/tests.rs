@@ -713,3 +713,10 @@ fn a_description_is_data() {
     });
     assert_eq!(serde_json::to_value(policy.describe()).unwrap(), expected);
 }
+
+#[test]
+fn fault_that_repeats_a_long_name_is_cut() {
+    let text = format!("resource and scope \"{}\"", "\u{7f}".repeat(4000));
+    let error = text.parse::<Policy>().unwrap_err().to_string();
+    assert!(error.starts_with("column ") && error.ends_with(" ...") && error.len() < 1024, "{} bytes", error.len());
+}

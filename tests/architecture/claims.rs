@@ -12,7 +12,7 @@ fn read(path: &str) -> String {
 
 /// `path.rs::name`, in backticks.
 fn named_tests(page: &str) -> Vec<(&str, &str)> {
-    page.split('`').filter_map(|code| code.split_once(".rs::").map(|(file, name)| (file, name))).collect()
+    page.split('`').filter_map(|code| code.split_once(".rs::")).collect()
 }
 
 #[test]

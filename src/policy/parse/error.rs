@@ -2,6 +2,9 @@ use std::fmt;
 
 use crate::error::ConfigError;
 
+/// A fault may repeat a name, which may be as long as the text.
+const MAX_MESSAGE: usize = 512;
+
 /// A text that is not a policy: where, what was expected, and what was found.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParseError {
@@ -11,7 +14,12 @@ pub struct ParseError {
 
 impl ParseError {
     pub(super) fn new(column: usize, message: impl fmt::Display) -> Self {
-        Self { column, message: message.to_string().into() }
+        let mut message = message.to_string();
+        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+            message.truncate(end);
+            message.push_str(" ...");
+        }
+        Self { column, message: message.into() }
     }
 
     /// Returns where the fault is: the number of its character, from 1.
