@@ -17,7 +17,6 @@ use crate::change::Epoch;
 use crate::decision::DecisionView;
 use crate::explain::{StepName, shown};
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
-use crate::lock::step;
 use crate::organization::matched_route;
 use crate::permissions::Waited;
 use crate::policy::{CompiledPolicy, Granted, LiveView, SignInView, View};
@@ -165,7 +164,6 @@ pub(super) fn authenticate(
         evidence.is_cached = true;
         return Ok(token);
     }
-    step();
     let issuers = state.entries.load();
     let text = credentials.token()?;
     if let Some(outcome) = introspected(text, &issuers, *now, evidence) {
@@ -215,7 +213,6 @@ fn introspected(
 
 /// After a wait: the issuer may be gone, and the token's time over. `false` if the issuer's settings are others now.
 pub(super) fn still_trusted(state: &State, token: &AccessToken, now: Now) -> Result<bool, Rejection> {
-    step();
     let issuers = state.entries.load();
     let Some((_, issuer)) = issuers.trusted(token.issuer()) else {
         return Err(Rejection::invalid_token("the issuer is no longer trusted"));
