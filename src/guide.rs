@@ -29,6 +29,11 @@ page!(
     "permission-freshness",
     "How soon a change at the issuer takes effect, and what clients are told."
 );
+page!(
+    long_connections,
+    "long-connections",
+    "Event streams, WebSockets and streaming calls that end with the right to them."
+);
 page!(decision_points, "decision-points", "Decisions about single objects.");
 page!(
     sender_constrained_tokens,

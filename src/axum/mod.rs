@@ -20,6 +20,8 @@ mod targets;
 #[cfg(feature = "logto")]
 mod webhooks;
 mod websocket;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 pub use authorizer::Authorizer;
 #[cfg(feature = "utoipa")]

@@ -166,8 +166,8 @@ impl Driver {
     }
 
     fn take_due(&mut self, server: &Leases) {
-        let mut book = lock(&server.book);
         let now = milliseconds(server.clock.now().monotonic);
+        let mut book = lock(&server.book);
         let mut looks = Vec::new();
         while let Some((at, task)) = book.tasks.pop(now) {
             match task {

@@ -10,7 +10,7 @@ use crate::time::milliseconds;
 use crate::token::IssuerId;
 
 /// No question is asked more often than for this bound.
-pub(super) const SHORTEST_BOUND: Duration = Duration::from_secs(1);
+const SHORTEST_BOUND: Duration = Duration::from_secs(1);
 /// No bound is longer: by then, at the latest, the source is asked.
 const LONGEST_BOUND: Duration = Duration::from_secs(24 * 60 * 60);
 /// A loss is noticed within this time where a route says `live`.
@@ -26,8 +26,24 @@ pub(super) struct Wanted {
     pub(super) source: Source,
     pub(super) query: PermissionQuery,
     pub(super) bound: Duration,
+    /// How many questions a minute the source takes: asked for without a lock.
+    pub(super) limit: Option<u32>,
     /// As much may be allowed where the source is not asked often enough for the bound.
     pub(super) most: Duration,
+}
+
+impl Wanted {
+    /// `most`: what the lease's settings allow.
+    pub(super) fn new(
+        issuer: IssuerId,
+        source: Source,
+        query: PermissionQuery,
+        bound: Duration,
+        most: Option<Duration>,
+    ) -> Self {
+        let (bound, limit) = (bound.clamp(SHORTEST_BOUND, LONGEST_BOUND), source.ask.lookups_per_minute());
+        Self { issuer, source, query, bound, limit, most: most.unwrap_or(bound).max(bound) }
+    }
 }
 
 pub(super) struct Group {
@@ -70,13 +86,12 @@ impl Groups {
             return Ok((number, present));
         }
         let spent = self.spent.get(&wanted.source.id).copied().unwrap_or(0) - present.map_or(0, rate);
-        let bound = match wanted.source.ask.lookups_per_minute() {
+        let bound = match wanted.limit {
             None => wanted.bound,
             Some(most) => affordable(most, spent, wanted.bound),
         };
-        let bound = bound.min(LONGEST_BOUND);
         let bound = present.map_or(bound, |present| bound.min(present));
-        if bound > wanted.most.max(wanted.bound).max(SHORTEST_BOUND) {
+        if bound > wanted.most {
             return Err(Beyond);
         }
         self.spent.insert(wanted.source.id, spent + rate(bound));

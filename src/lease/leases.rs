@@ -128,6 +128,7 @@ impl Leases {
         watch: Arc<dyn Watch>,
         mut place: Place,
     ) -> Result<(LeaseId, Option<Duration>), Refused> {
+        let now = self.clock.now().monotonic;
         let mut book = lock(&self.book);
         if book.is_closed {
             return Err(Refused::Closed);
@@ -138,7 +139,7 @@ impl Leases {
         if place.subject.as_ref().is_some_and(|subject| book.table.count(subject) >= self.bounds.each) {
             return Err(Refused::SubjectFull);
         }
-        let bound = self.join(&mut book, &mut place)?;
+        let bound = self.join(&mut book, &mut place, now)?;
         let id = book.table.insert(watch, &place.topics, place.ends_at);
         book.ends.add(place.ends_at, id);
         drop(book);
@@ -151,9 +152,10 @@ impl Leases {
 
     /// Puts a lease elsewhere, since it has another token.
     pub(super) fn relink(&self, id: LeaseId, mut place: Place) -> Result<Option<Duration>, Refused> {
+        let now = self.clock.now().monotonic;
         let mut book = lock(&self.book);
         let before: Vec<u32> = book.table.groups_of(id).collect();
-        let bound = self.join(&mut book, &mut place)?;
+        let bound = self.join(&mut book, &mut place, now)?;
         if !book.table.relink(id, &place.topics, place.ends_at) {
             leave(&mut book, place.topics.iter().filter_map(Topic::group));
             return Ok(bound);
@@ -182,11 +184,10 @@ impl Leases {
         self.sooner.notify_one();
     }
 
-    fn join(&self, book: &mut Book, place: &mut Place) -> Result<Option<Duration>, Refused> {
-        let now = self.clock.now().monotonic;
+    fn join(&self, book: &mut Book, place: &mut Place, now: Duration) -> Result<Option<Duration>, Refused> {
         let mut bound = None;
         for wanted in &place.wanted {
-            let began = self.permissions.began(&wanted.source, &wanted.query);
+            let began = self.permissions.began(&wanted.source, &wanted.query, now);
             let joined = book.groups.join(wanted, began, now);
             let Ok((number, kept)) = joined else {
                 leave(book, place.topics.iter().filter_map(Topic::group));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::groups::{LIVE_BOUND, SHORTEST_BOUND, Wanted};
+use super::groups::{LIVE_BOUND, Wanted};
 use super::leases::Place;
 use super::more::More;
 use super::topic::{Topic, own_subject, topics};
@@ -27,8 +27,7 @@ pub(super) fn place(grant: &Grant, more: Option<&More>) -> Result<Place, Rejecti
     if let Some((query, age)) = kept.permissions {
         let source = entry.and_then(|entry| entry.permissions.clone());
         let source = source.ok_or_else(|| Rejection::misconfigured("live permissions, and no source of them"))?;
-        let bound = age.unwrap_or(LIVE_BOUND).max(SHORTEST_BOUND);
-        wanted.push(Wanted { issuer, source, query, bound, most: most.unwrap_or(bound) });
+        wanted.push(Wanted::new(issuer, source, query, age.unwrap_or(LIVE_BOUND), most));
     }
     let mut topics = topics(token, grant.organization());
     if kept.decisions || token.jws().is_none() {

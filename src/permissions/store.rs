@@ -195,10 +195,9 @@ impl LivePermissions {
     }
 
     /// When the fetch of what is held began, by the monotonic clock; `None` if nothing is held that is true now.
-    pub(crate) fn began(&self, source: &Source, query: &PermissionQuery) -> Option<Duration> {
+    pub(crate) fn began(&self, source: &Source, query: &PermissionQuery, now: Duration) -> Option<Duration> {
         let cell = self.slots.get(&Key { source: source.id, query: query.clone() })?;
-        let (mark, now) = (source.mark(query), self.clock.now().monotonic);
-        let held = cell.lock().held(Freshness::After(Epoch::ZERO), mark, now)?;
+        let held = cell.lock().held(Freshness::After(Epoch::ZERO), source.mark(query), now)?;
         Some(held.began_at())
     }
 

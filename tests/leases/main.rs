@@ -9,7 +9,10 @@
     reason = "a test fails by a panic, and what waits is measured"
 )]
 
+mod asked;
+mod bodies;
 mod ends;
 mod live;
+mod races;
 mod renewals;
 mod support;

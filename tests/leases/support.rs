@@ -91,7 +91,11 @@ impl World {
     }
 
     pub(crate) async fn configured(change: impl FnOnce(Builder) -> Builder) -> Self {
-        let (issuer, source) = (TestIssuer::start().await, Source::default());
+        Self::of(TestIssuer::start().await, change)
+    }
+
+    pub(crate) fn of(issuer: TestIssuer, change: impl FnOnce(Builder) -> Builder) -> Self {
+        let source = Source::default();
         let entry = Issuer::new(issuer.url()).name("main").permissions(source.clone());
         let server = change(ResourceServer::builder(entry, API).clock(issuer.clock())).build().unwrap();
         Self { issuer, source, server }
