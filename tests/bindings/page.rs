@@ -1,6 +1,7 @@
 //! The rejections that the guide's page shows are what this server sends, header field by header field.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -93,6 +94,14 @@ async fn rejections_are_shown_as_they_are_sent() {
     expected.push(("page", shown(&live, handshake("https://evil.example", &offered)).await));
     let alone = format!("bearer.{unbound}");
     expected.push(("no protocol", shown(&live, handshake("https://app.example.com", &alone)).await));
+
+    let plain = server(&world.issuer, |builder| builder);
+    let policy = resource().scope("transfer:money").acr("urn:example:mfa").max_auth_age(Duration::from_secs(300));
+    let transfers = plain.guard().post("/transfers", async || "", policy).into_router().unwrap();
+    let token = world.issuer.resource_token(API).scope("read:orders").claim("acr", "urn:example:password").mint();
+    let authorization = format!("Bearer {token}");
+    let request = Request::post("/transfers").header("authorization", authorization).body(Body::empty()).unwrap();
+    expected.push(("step-up", shown(&transfers, request).await));
 
     // In the order of the page.
     let mut rest = PAGE;
