@@ -1,17 +1,18 @@
 use http::StatusCode;
 
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, Remediation};
 
-/// Returns the code with which to close a WebSocket after a rejection, as it is registered at IANA: 3000 (unauthorized) for
-/// 400 and 401, 3003 (forbidden) for 403 and 404, 1013 (try again later) for 503, else 1011 (internal error).
+/// Returns the code with which to close a WebSocket after a rejection, as [`Ended::close_code`](crate::lease::Ended::close_code)
+/// does after a lease: 3000 (unauthorized) where the client can do something about it, 1008 (policy violation) where it
+/// cannot, 1013 (try again later) for the remediation `retry`, 1011 (internal error) for status 500.
 ///
 /// The reason to send along is [`RejectionKind::as_str`](crate::rejection::RejectionKind::as_str).
 #[must_use]
 pub fn close_code(rejection: &Rejection) -> u16 {
-    match rejection.status() {
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => 3000,
-        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => 3003,
-        StatusCode::SERVICE_UNAVAILABLE => 1013,
-        _ => 1011,
+    match rejection.remediation() {
+        _ if rejection.status() == StatusCode::INTERNAL_SERVER_ERROR => 1011,
+        Remediation::None => 1008,
+        Remediation::Retry => 1013,
+        _ => 3000,
     }
 }

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::routing::get;
 use futures_util::SinkExt as _;
 use http::{HeaderMap, Request};
+use orgate::change::About;
 use orgate::policy::resource;
 use orgate::rejection::RejectionKind;
 use orgate::testing::TestCertificate;
@@ -26,7 +27,7 @@ async fn token_in_the_first_message_is_decided_by_the_policy_of_the_route() {
 
     let other = world.issuer.resource_token(API).scope("other").mint();
     let mut socket = world.open("/first", &PAGES).await.unwrap().0;
-    assert_eq!(say(&mut socket, &other).await, "3003 insufficient_scope");
+    assert_eq!(say(&mut socket, &other).await, "3000 insufficient_scope");
     let expired = world.issuer.resource_token(API).scope("read:orders").expired().mint();
     let mut socket = world.open("/first", &PAGES).await.unwrap().0;
     assert_eq!(say(&mut socket, &expired).await, "3000 expired_token");
@@ -39,7 +40,23 @@ async fn path_of_the_handshake_is_what_the_policy_reads() {
     let mut socket = world.open("/orgs/acme/first", &PAGES).await.unwrap().0;
     assert_eq!(say(&mut socket, &token).await, "hello user_1");
     let mut socket = world.open("/orgs/globex/first", &PAGES).await.unwrap().0;
-    assert_eq!(say(&mut socket, &token).await, "3003 wrong_organization");
+    assert_eq!(say(&mut socket, &token).await, "3000 wrong_organization");
+}
+
+/// The right to use the connection, in place of the right to open it.
+#[tokio::test]
+async fn connection_ends_with_the_right_that_its_first_message_brought() {
+    let world = World::start().await;
+    let mut socket = world.open("/first", &PAGES).await.unwrap().0;
+    let token = world.token();
+    assert_eq!(say(&mut socket, &token).await, "hello user_1");
+    let mut other = world.open("/first", &PAGES).await.unwrap().0;
+    let mine = world.issuer.resource_token(API).subject("user_2").scope("read:orders").mint();
+    assert_eq!(say(&mut other, &mine).await, "hello user_2");
+    let subject = world.server.verify(&token).await.unwrap().subject().clone();
+    world.server.issuers()[0].revoke(About::subject(subject.id())).unwrap();
+    assert_eq!(next(&mut socket).await, "3000 revoked");
+    assert_eq!(say(&mut other, "still here?").await, "still here?");
 }
 
 #[tokio::test]

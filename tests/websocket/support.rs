@@ -7,6 +7,7 @@ use axum::extract::ws::{CloseFrame, Message as Sent, WebSocket, WebSocketUpgrade
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName};
+use orgate::engine::Grant;
 use orgate::policy::{organization, path, resource};
 use orgate::server::Builder;
 use orgate::testing::TestIssuer;
@@ -110,15 +111,28 @@ pub(crate) async fn live(upgrade: WebSocketUpgrade, token: AccessToken, headers:
 
 async fn first_message(upgrade: WebSocketUpgrade, caller: Unauthenticated) -> Response {
     upgrade.max_message_size(caller.max_token_bytes()).on_upgrade(async move |mut socket| {
-        let answer = match caller.authorize(read(&mut socket)).await {
-            Ok(grant) => Sent::text(format!("hello {}", grant.token().unwrap().subject())),
-            Err(rejection) => {
-                let (code, reason) = (close_code(&rejection), rejection.kind().as_str().into());
-                Sent::Close(Some(CloseFrame { code, reason }))
-            }
+        let (code, reason) = match caller.authorize(read(&mut socket)).await {
+            Ok(grant) => serve_socket(&mut socket, &grant).await,
+            Err(rejection) => (close_code(&rejection), rejection.kind().as_str()),
         };
-        let _ = socket.send(answer).await;
+        let _ = socket.send(Sent::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
     })
+}
+
+/// Repeats what it hears, for as long as the caller may use the connection.
+async fn serve_socket(socket: &mut WebSocket, grant: &Grant) -> (u16, &'static str) {
+    let lease = grant.lease().unwrap();
+    let hello = Sent::text(format!("hello {}", grant.token().unwrap().subject()));
+    let _ = socket.send(hello).await;
+    loop {
+        tokio::select! {
+            ended = lease.ended() => return (ended.close_code(), ended.reason().as_str()),
+            message = socket.recv() => match message {
+                Some(Ok(message @ Sent::Text(_))) => _ = socket.send(message).await,
+                _ => return (1000, ""),
+            },
+        }
+    }
 }
 
 async fn read(socket: &mut WebSocket) -> Option<String> {
