@@ -99,13 +99,14 @@ impl PermissionFeed {
         self.find = Some(Arc::new(find));
         self
     }
+}
 
-    #[cfg(feature = "axum")]
+#[cfg(feature = "axum")]
+impl PermissionFeed {
     pub(crate) const fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    #[cfg(feature = "axum")]
     pub(crate) fn require(mut self, more: Policy) -> Self {
         self.policy = self.policy.and(more);
         self

@@ -105,17 +105,13 @@ fn only<'a, R>(mut values: impl Iterator<Item = &'a str>, make: impl Fn(&str) ->
 fn axum_path_value<R>(parts: &mut Parts, name: &str, make: impl Fn(&str) -> R) -> Option<PathValue<R>> {
     Some(match axum_params(parts)? {
         Ok(params) => only(params.iter().filter(|(other, _)| *other == name).map(|(_, value)| value), make),
-        Err(Unreadable) => PathValue::Unreadable,
+        Err(()) => PathValue::Unreadable,
     })
 }
 
-/// A parameter is not UTF-8 when decoded.
+/// `None` where axum has not matched a path, an error where a parameter is not UTF-8 when decoded.
 #[cfg(feature = "axum")]
-struct Unreadable;
-
-/// `None` where axum has not matched a path.
-#[cfg(feature = "axum")]
-fn axum_params(parts: &mut Parts) -> Option<Result<axum::extract::RawPathParams, Unreadable>> {
+fn axum_params(parts: &mut Parts) -> Option<Result<axum::extract::RawPathParams, ()>> {
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
@@ -128,7 +124,7 @@ fn axum_params(parts: &mut Parts) -> Option<Result<axum::extract::RawPathParams,
     match extraction.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(params)) => Some(Ok(params)),
         Poll::Ready(Err(RawPathParamsRejection::MissingPathParams(_))) => None,
-        Poll::Ready(Err(_)) | Poll::Pending => Some(Err(Unreadable)),
+        Poll::Ready(Err(_)) | Poll::Pending => Some(Err(())),
     }
 }
 
@@ -137,7 +133,7 @@ pub(crate) fn path_params(parts: &mut Parts) -> PathParams {
     #[cfg(feature = "axum")]
     match axum_params(parts) {
         Some(Ok(params)) => return PathParams::new(params.iter()),
-        Some(Err(Unreadable)) => return PathParams::default(),
+        Some(Err(())) => return PathParams::default(),
         None => {}
     }
     parts.extensions.get().cloned().unwrap_or_default()
