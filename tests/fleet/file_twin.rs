@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use orgate::ResourceServer;
 use orgate::change::{About, Change};
+use orgate::policy::{header, resource};
 use orgate::testing::TestIssuer;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -118,15 +119,10 @@ impl Twins {
             Step::Change(kind, user, moment) => self.change(kind, user, moment),
             Step::Send(token) => {
                 let token = &self.tokens[token % self.tokens.len()];
-                let mut answers = Vec::new();
-                for server in [self.restarted.as_ref().unwrap(), &self.plain] {
-                    answers.push(match server.verify(token).await {
-                        Ok(_) => String::new(),
-                        Err(rejection) => format!("{:?} {}", rejection.kind(), rejection.remediation().as_str()),
-                    });
-                }
-                self.revoked += usize::from(answers[1].starts_with("RevokedToken"));
-                prop_assert_eq!(&answers[0], &answers[1]);
+                let restarted = answers(self.restarted.as_ref().unwrap(), token).await;
+                let plain = answers(&self.plain, token).await;
+                self.revoked += usize::from(plain[0].starts_with("RevokedToken"));
+                prop_assert_eq!(restarted, plain);
             }
         }
         Ok(())
@@ -152,6 +148,19 @@ impl Twins {
             server.issuers()[0].apply_change(&change).unwrap();
         }
     }
+}
+
+/// What becomes of a token by itself, and of a request to a route in its organization.
+async fn answers(server: &ResourceServer, token: &str) -> [String; 2] {
+    let verified = server.verify(token).await.map(drop);
+    let policy = resource().in_organization(header("organization-id"));
+    let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+    let (mut request, ()) = request.header("organization-id", "acme").body(()).unwrap().into_parts();
+    let authorized = server.requirement(policy).unwrap().authorize(&mut request).await.map(drop);
+    [verified, authorized].map(|outcome| match outcome {
+        Ok(()) => String::new(),
+        Err(rejection) => format!("{:?} {}", rejection.kind(), rejection.remediation().as_str()),
+    })
 }
 
 #[test]

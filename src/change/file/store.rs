@@ -34,7 +34,11 @@ impl Store {
     /// # Errors
     ///
     /// Returns an error if another process has it open, if it is another file, or if it cannot be read and written.
-    pub(super) fn open(settings: FileSettings) -> io::Result<(Self, Reading)> {
+    pub(super) fn open(mut settings: FileSettings) -> io::Result<(Self, Reading)> {
+        // By whatever name it is opened, it is one file, with one lock beside it.
+        if settings.path.try_exists()? {
+            settings.path = fs::canonicalize(&settings.path)?;
+        }
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(settings.beside(".lock"))?;
         if fs4::FileExt::try_lock(&lock).is_err() {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process has it open"));

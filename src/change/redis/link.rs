@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::cause::Fault;
 use super::codec::Codec;
@@ -41,6 +42,8 @@ pub(super) struct Link {
     hasher: RandomState,
     /// Told when a publisher finds that something is wrong.
     pub(super) broken: Notify,
+    /// When it was said last that something is not believed.
+    pub(super) refused_said: Mutex<Option<Instant>>,
     pub(super) counters: Counters,
     pub(super) replicas: AtomicUsize,
     /// About how many rows the table has.
@@ -81,6 +84,7 @@ impl Link {
             seen: Mutex::default(),
             hasher: RandomState::new(),
             broken: Notify::new(),
+            refused_said: Mutex::new(None),
             counters: Counters::default(),
             replicas: AtomicUsize::new(1),
             rows: AtomicU64::new(0),

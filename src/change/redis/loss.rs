@@ -28,7 +28,8 @@ impl Link {
             self.conclude_loss(session, held, updates).await?;
         }
         // Last: until then nothing makes this replica current.
-        lock(&self.standing).hold = None;
+        let mut standing = lock(&self.standing);
+        (standing.hold, standing.lost_at) = (None, None);
         Ok(())
     }
 
@@ -42,7 +43,8 @@ impl Link {
         tracing::error!(target: "orgate", policy = policy.as_str(), "no replica knows what was in Redis before: what was revoked then is not known");
         let mut commands = session.commands.clone();
         if policy == AfterLoss::RefuseOlder {
-            let at = SystemTime::UNIX_EPOCH + held.now().unix;
+            let at = *lock(&self.standing).lost_at.get_or_insert(held.now().unix);
+            let at = SystemTime::UNIX_EPOCH + at;
             let mut rows = Vec::new();
             for issuer in held.issuers() {
                 let change = Change::not_before(issuer, About::Everyone, at);

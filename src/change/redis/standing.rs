@@ -23,6 +23,8 @@ pub(super) struct Standing {
     waiting: VecDeque<(Duration, u64)>,
     /// The generation may still be incomplete, until this moment of Redis's clock, in seconds.
     pub(super) hold: Option<u64>,
+    /// By when everything was found lost, until that is concluded: tokens of before are rejected, however often it is tried.
+    pub(super) lost_at: Option<Duration>,
     /// Everything that was in Redis then is known here.
     pub(super) as_of: Option<Duration>,
 }

@@ -1,6 +1,10 @@
 //! Reading the feed: entry by entry, each of which must follow the one before.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
 
 use super::cause::{Cause, End};
 use super::codec::Unbelieved;
@@ -11,6 +15,10 @@ use super::standing::Position;
 use super::status::count;
 use crate::change::Update;
 use crate::lock::lock;
+
+/// How often it is said that something is not believed: there may be a million of them.
+const SAID_EVERY: Duration = Duration::from_secs(1);
+const MOST_SHOWN: usize = 200;
 
 impl Link {
     /// Reads until something is odd.
@@ -49,16 +57,27 @@ impl Link {
         Ok(())
     }
 
-    /// A row or an entry that is not believed is left out, counted and reported.
+    /// A row or an entry that is not believed is left out, counted, and reported once a second.
     pub(super) fn refuse(&self, unbelieved: Unbelieved, field: &str) {
-        match unbelieved {
-            Unbelieved::Mac => {
-                count(&self.counters.refused_mac, 1);
-                tracing::error!(target: "orgate", field, "a fact in Redis is not signed by this fleet");
-            }
-            Unbelieved::Broken => {
-                count(&self.counters.refused_unknown, 1);
-                tracing::warn!(target: "orgate", field, "a fact in Redis is of an unknown kind, or cannot be read");
+        let counter = match unbelieved {
+            Unbelieved::Mac => &self.counters.refused_mac,
+            Unbelieved::Broken => &self.counters.refused_unknown,
+        };
+        count(counter, 1);
+        let now = Instant::now();
+        let mut said = lock(&self.refused_said);
+        if said.is_none_or(|said| now.saturating_duration_since(said) >= SAID_EVERY) {
+            *said = Some(now);
+            let total = counter.load(Ordering::Relaxed);
+            // Whoever can write to Redis chooses it, and how long it is.
+            let field: String = field.chars().take(MOST_SHOWN).collect();
+            match unbelieved {
+                Unbelieved::Mac => {
+                    tracing::error!(target: "orgate", field, total, "a fact in Redis is not signed by this fleet");
+                }
+                Unbelieved::Broken => {
+                    tracing::warn!(target: "orgate", field, total, "a fact in Redis is of an unknown kind, or cannot be read");
+                }
             }
         }
     }
@@ -84,5 +103,29 @@ fn follows(position: &Position, entry: &Entry) -> Result<(), Cause> {
         Err(Cause::Fork)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::session::RawEntry;
+    use super::*;
+
+    fn entry(number: u64, before: &str) -> Entry {
+        let words = ["f", "", "v", "", "x", "n", "p", before].map(|word| word.as_bytes().to_vec());
+        let raw: RawEntry = (format!("7-{number}"), words.to_vec());
+        Entry::of(raw).unwrap()
+    }
+
+    #[test]
+    fn entry_that_does_not_follow_is_told_by_what_is_odd() {
+        let at = |number| Position { generation: "7".to_owned(), number, tip: "t".to_owned() };
+        assert_eq!(follows(&at(3), &entry(4, "t")), Ok(()));
+        assert_eq!(follows(&at(3), &entry(5, "t")), Err(Cause::Gap));
+        assert_eq!(follows(&at(3), &entry(4, "u")), Err(Cause::Fork));
+        assert_eq!(follows(&Position { generation: "8".to_owned(), ..at(3) }, &entry(4, "t")), Err(Cause::Lost));
+        // Who can write to Redis chooses the numbers.
+        assert_eq!(follows(&at(u64::MAX), &entry(0, "t")), Err(Cause::Gap));
+        assert_eq!(follows(&at(u64::MAX), &entry(u64::MAX, "t")), Err(Cause::Gap));
     }
 }

@@ -228,3 +228,23 @@ fn file_that_could_not_be_forced_to_the_disk_is_written_anew() {
     drop(store);
     assert_eq!(directory.rows(), [row("k", 3)]);
 }
+
+#[cfg(unix)]
+#[test]
+fn second_opening_by_another_name_is_rejected_and_the_name_stays_a_link() {
+    let directory = Directory::new("link");
+    let link = FileSettings::new(directory.0.join("link"));
+    let (mut store, mut reading) = directory.open();
+    std::os::unix::fs::symlink(&store.settings.path, &link.path).unwrap();
+    assert_eq!(Store::open(link.clone()).err().unwrap().to_string(), "another process has it open");
+    store.append(&line(2, "a")).unwrap();
+    store.rewrite(&mut reading, None).unwrap();
+    drop(store);
+    let (mut store, mut reading) = Store::open(link.clone()).unwrap();
+    store.append(&line(4, "b")).unwrap();
+    reading.rows.join("b", 4);
+    store.rewrite(&mut reading, None).unwrap();
+    drop(store);
+    assert!(link.path.is_symlink());
+    assert_eq!(directory.rows(), [row("b", 4)]);
+}
