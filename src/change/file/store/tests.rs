@@ -242,7 +242,7 @@ fn second_opening_by_another_name_is_rejected_and_the_name_stays_a_link() {
     drop(store);
     let (mut store, mut reading) = Store::open(link.clone()).unwrap();
     store.append(&line(4, "b")).unwrap();
-    reading.rows.join("b", 4);
+    reading.rows.0.insert("b".into(), 4);
     store.rewrite(&mut reading, None).unwrap();
     drop(store);
     assert!(link.path.is_symlink());
