@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use orgate::axum::ws::LeasedSocket;
 use orgate::feed::PermissionFeed;
 use orgate::lease::Lease;
 use orgate::logto::LogtoManagement;
@@ -53,7 +54,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "/orgs/{org}/chat",
             async move |upgrade: WebSocketUpgrade, token: AccessToken, lease: Lease| {
                 let who = token.subject().to_string();
-                upgrade.protocols(["chat"]).on_upgrade(async move |socket| chat(socket, who, lease, messages).await)
+                let upgrade = upgrade.protocols(["chat"]);
+                upgrade.on_upgrade(async move |socket| chat(LeasedSocket::new(lease, socket), who, messages).await)
             },
             acme().scope("read:orders"),
             &BrowserTokens::new([&*origin]),
@@ -119,16 +121,11 @@ async fn client() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/javascript")], include_str!("../clients/permissions/dist/permissions.js"))
 }
 
-/// Passes messages on until the right to read ends, and says why it did.
-async fn chat(mut socket: WebSocket, who: String, lease: Lease, messages: broadcast::Sender<String>) {
+/// Passes messages on until the right to read ends: then the socket is closed, and says what the client can do.
+async fn chat(mut socket: LeasedSocket, who: String, messages: broadcast::Sender<String>) {
     let mut others = messages.subscribe();
     loop {
         tokio::select! {
-            ended = lease.ended() => {
-                let close = CloseFrame { code: ended.close_code(), reason: ended.to_string().into() };
-                _ = socket.send(Message::Close(Some(close))).await;
-                return;
-            }
             received = socket.recv() => match received {
                 Some(Ok(Message::Text(text))) => _ = messages.send(format!("{who}: {text}")),
                 Some(Ok(_)) => {}

@@ -150,7 +150,7 @@ async function play(webhook) {
   await shot('5-consented');
 
   await timed('suspension', 'Suspend', `document.querySelector('#alice').classList.contains('out')`);
-  const end = webhook ? 'closed: 3000 suspended: authenticate' : 'closed: 3000 permission_lost: refresh';
+  const end = `closed: 3000 ${webhook ? 'authenticate' : 'refresh'}`;
   await until(`document.querySelector('#alice .chat').textContent.includes('${end}')`, 'the end of the chat');
   assert.equal(await page.value(`document.querySelector('#bob').classList.contains('out')`), false);
   await page.value(`demo.bob.chat.send('still here')`);
