@@ -14,11 +14,16 @@ use crate::identity::{AssertionKey, Names};
 use crate::net::ServeSettings;
 use crate::path::Table;
 use crate::request::Preset;
+use crate::retired::Retired;
 
 /// Everything that one configuration says, checked and ready to serve. A reload makes another one.
 pub(crate) struct Gateway {
     pub(crate) server: ResourceServer,
     pub(crate) routes: Table<Route>,
+    /// In the order of the file.
+    pub(crate) retired: Vec<Retired>,
+    /// Whether a request may have to be judged again by others than this process.
+    pub(crate) asks_others: bool,
     pub(crate) identity: Identity,
     pub(crate) forward_auth: Option<(Preset, String)>,
     pub(crate) certificate_header: Option<HeaderName>,
@@ -52,6 +57,7 @@ pub(crate) struct Route {
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// Whether upstream gets the caller's token.
     pub(crate) forwards_token: bool,
+    pub(crate) retired: Retired,
 }
 
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ mod net;
 mod path;
 mod reload;
 mod request;
+mod retired;
 mod routes;
 mod serve;
 mod telemetry;

@@ -58,6 +58,7 @@ pub(crate) async fn run(path: PathBuf, gateway: Gateway, read: Vec<PathBuf>) -> 
     tracing::info!(target: "orgate", "stopping: requests in flight may end");
     notify(&[NotifyState::Stopping]);
     reloads.abort();
+    current.load().server.close();
     _ = stop.send(true);
     while faces.join_next().await.is_some() {}
     let (kept, within) = {

@@ -61,7 +61,7 @@ pub(crate) fn compile_with(
     let decisions = log::decisions(&source, &file, opens)?;
     let server = server::server(&source, &file, &lasting, opens, adapt)?;
     lasting.decisions.replace(decisions);
-    assemble(&source, file, server, lasting, Vec::new())
+    assemble(&source, file, server, lasting, Vec::new(), None)
 }
 
 fn replace(
@@ -77,11 +77,14 @@ fn replace(
     if before.file.issuer != file.issuer {
         // Everything must be sound before the server that serves may change.
         let trial = server::server(source, &file, &lasting, false, adapt)?;
-        let Gateway { file: checked, .. } = assemble(source, file, trial, lasting.clone(), Vec::new())?;
+        let Gateway { file: checked, .. } = assemble(source, file, trial, lasting.clone(), Vec::new(), Some(before))?;
         file = checked;
         server::update(source, &file, before)?;
     }
-    let gateway = assemble(source, file, before.server.clone(), lasting, warnings)?;
+    let gateway = assemble(source, file, before.server.clone(), lasting, warnings, Some(before))?;
+    for gone in before.retired.iter().filter(|mark| !gateway.retired.iter().any(|kept| kept.is_same(mark))) {
+        gone.retire();
+    }
     // A log that was moved away is opened anew.
     gateway.lasting.decisions.replace(decisions);
     Ok(gateway)
@@ -116,9 +119,11 @@ fn assemble(
     server: ResourceServer,
     lasting: Lasting,
     mut warnings: Vec<String>,
+    before: Option<&Gateway>,
 ) -> Result<Gateway, Fault> {
     let upstreams = upstream::upstreams(source, &file)?;
-    let routes = routes::routes(source, &file, &server, &upstreams)?;
+    let retired = routes::marks(&file, before);
+    let routes = routes::routes(source, &file, &server, &upstreams, &retired)?;
     let identity = identity::identity(source, &file, &mut warnings)?;
     let listen = listen::addresses(source, &file)?;
     upstream::check_loops(source, &file, &upstreams, &listen)?;
@@ -132,7 +137,9 @@ fn assemble(
         serve: listen::serve_settings(source, &file)?,
         max_body_bytes: file.limits.max_body_bytes,
         server,
+        asks_others: file.decision_point.is_some() || file.issuer.iter().any(|issuer| issuer.introspection.is_some()),
         routes,
+        retired,
         identity,
         listen,
         file,

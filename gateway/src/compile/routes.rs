@@ -8,15 +8,17 @@ use serde_json::Value;
 
 use super::upstream::Upstreams;
 use crate::config::{Fault, File, Route as RouteTable, Source, Text};
-use crate::gateway::{Access, Route, Upstream};
+use crate::gateway::{Access, Gateway, Route, Upstream};
 use crate::identity::same_variable;
 use crate::path::{Oddities, Table, TrailingSlash, names};
+use crate::retired::Retired;
 
 pub(super) fn routes(
     source: &Source,
     file: &File,
     server: &ResourceServer,
     upstreams: &Upstreams,
+    retired: &[Retired],
 ) -> Result<Table<Route>, Fault> {
     let words = [("distinct", TrailingSlash::Distinct), ("same", TrailingSlash::Same)];
     let trailing_slash = match &file.path.trailing_slash {
@@ -25,7 +27,7 @@ pub(super) fn routes(
     };
     check_relaxed(source, file)?;
     let mut table = Table::new(trailing_slash);
-    for written in &file.route {
+    for (written, retired) in file.route.iter().zip(retired) {
         let methods = match &written.methods {
             Some(methods) => Some(methods.iter().map(|text| method(source, text)).collect::<Result<Vec<_>, _>>()?),
             None => None,
@@ -37,12 +39,28 @@ pub(super) fn routes(
             access: access(source, file, written, server)?,
             upstream: upstream(source, file, written, upstreams)?,
             forwards_token: forwards_token(source, file, written)?,
+            retired: retired.clone(),
         };
         table
             .insert(&written.path, methods, allowed(file, &written.path), route)
             .map_err(|error| source.fault_of(written.path.span(), error.to_string()))?;
     }
     Ok(table)
+}
+
+/// Returns one mark for each route of the file: that of the route before, where nothing of it was changed.
+pub(super) fn marks(file: &File, before: Option<&Gateway>) -> Vec<Retired> {
+    let upstream = |file: &File, route: &RouteTable| {
+        let name = route.upstream.as_ref()?;
+        Some(file.upstream.get(name.as_str())?.clone())
+    };
+    let same = |route: &RouteTable| {
+        let before = before?;
+        let mut known = before.file.route.iter().zip(&before.retired);
+        let is_same = |old: &RouteTable| old == route && upstream(&before.file, old) == upstream(file, route);
+        known.find(|(old, _)| is_same(old)).map(|(_, mark)| mark.clone())
+    };
+    file.route.iter().map(|route| same(route).unwrap_or_else(Retired::new)).collect()
 }
 
 fn method(source: &Source, text: &Text) -> Result<Method, Fault> {

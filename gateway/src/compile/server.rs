@@ -130,6 +130,9 @@ fn limits(source: &Source, api: &Api, mut builder: Builder) -> Result<Builder, F
     if let Some(most) = api.max_issuers {
         builder = builder.max_issuers(most);
     }
+    if let Some((all, each)) = api.max_leases {
+        builder = builder.max_leases(all, each);
+    }
     if api.disable_grpc_responses {
         builder = builder.disable_grpc_responses();
     }

@@ -62,6 +62,8 @@ pub(crate) struct Api {
     pub(crate) max_revocations: Option<usize>,
     pub(crate) max_suspensions: Option<usize>,
     pub(crate) max_issuers: Option<usize>,
+    /// In all, and of each subject.
+    pub(crate) max_leases: Option<(usize, usize)>,
     #[serde(default)]
     pub(crate) require_sender_constrained: bool,
     #[serde(default)]
@@ -140,7 +142,7 @@ pub(crate) struct Identity {
     pub(crate) token: Option<Text>,
 }
 
-#[derive(Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
     pub(crate) url: Text,

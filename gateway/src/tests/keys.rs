@@ -28,6 +28,7 @@ max_token_life = "12h"
 max_revocations = 1000
 max_suspensions = 1000
 max_issuers = 10
+max_leases = [1000, 10]
 require_sender_constrained = true
 disable_grpc_responses = true
 disable_trace_context = true

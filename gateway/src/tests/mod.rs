@@ -8,6 +8,7 @@ mod explaining;
 mod http2;
 mod keys;
 mod live;
+mod long;
 mod observing;
 mod proofs;
 #[path = "../../tests/process/proxies.rs"]

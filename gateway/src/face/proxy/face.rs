@@ -1,15 +1,17 @@
 use std::sync::Arc;
 
 use http::header::UPGRADE;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use orgate::engine::Grant;
 use tokio_rustls::TlsAcceptor;
 
 use super::body::request_body;
 use super::client::Client;
 use super::forward::{Failure, upstream_request};
 use super::headers::{prepare_request, remove_hop_by_hop};
+use super::long::{self, Right};
 use super::websocket;
 use crate::answer;
 use crate::face::{Current, webhooks};
@@ -17,6 +19,8 @@ use crate::gateway::{Face, Gateway, Upstream};
 use crate::net::{Body, Connections, Peer, full};
 use crate::request::host_of;
 use crate::telemetry;
+
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Judges requests and forwards those that pass.
 pub(crate) struct Proxy {
@@ -56,7 +60,7 @@ impl Proxy {
         if let Some(certificate) = peer.certificate.clone() {
             head.extensions.insert(certificate);
         }
-        let passed = match gateway.judge(&mut head).await {
+        let mut passed = match gateway.judge(&mut head).await {
             Ok(passed) => passed,
             Err(response) => return response.map(full),
         };
@@ -65,7 +69,14 @@ impl Proxy {
             let detail = "The body is larger than this API takes.";
             return answer::problem(StatusCode::PAYLOAD_TOO_LARGE, detail, "fix_request").map(full);
         }
-        let until = passed.grant.as_ref().and_then(|grant| Some(grant.token()?.expires_at()));
+        let nonce = passed.grant.as_ref().and_then(Grant::next_nonce).cloned();
+        let about = long::about(&head);
+        let right = Right::new(&gateway, passed.route, passed.grant.take(), &head, handshake.is_some());
+        // A right that cannot be watched opens no connection at the upstream.
+        let lease = match handshake.is_some().then(|| right.watch(&about)).transpose() {
+            Ok(lease) => lease.flatten(),
+            Err(response) => return response.map(full),
+        };
         let host = host_of(&head.uri, &head.headers).ok().flatten();
         let scheme = if gateway.tls.is_some() { "https" } else { "http" };
         let context = (&peer, host.as_deref(), scheme);
@@ -83,13 +94,20 @@ impl Proxy {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return match (handshake, upgrade) {
                 (Some(handshake), Some(client)) if handshake.is_accepted(&response) => {
-                    websocket::connect(client, hyper::upgrade::on(&mut response), until);
+                    websocket::connect(client, hyper::upgrade::on(&mut response), lease, right.retired());
                     websocket::Handshake::accept(response)
                 }
                 _ => Failure::Broken.response().map(full),
             };
         }
-        finish(response, version)
+        let mut response = match right.bound(finish(response, version), &about) {
+            Ok(response) => response,
+            Err(response) => return response.map(full),
+        };
+        if let Some(nonce) = nonce {
+            response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
+        response
     }
 
     async fn send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Incoming>, Failure> {

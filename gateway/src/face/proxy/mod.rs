@@ -5,6 +5,7 @@ mod client;
 mod face;
 mod forward;
 mod headers;
+mod long;
 mod subprotocol;
 mod websocket;
 

@@ -1,5 +1,3 @@
-use std::time::{Duration, SystemTime};
-
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
@@ -7,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use orgate::lease::Lease;
 
 use super::headers::remove_hop_by_hop;
 use crate::net::{Body, empty};
@@ -65,8 +64,13 @@ fn has_token(headers: &HeaderMap, token: &[u8]) -> bool {
         .any(|value| value.trim_ascii().eq_ignore_ascii_case(token))
 }
 
-/// Connects both ends until one of them closes, or the token that let the client in is over.
-pub(super) fn connect(client: OnUpgrade, upstream: OnUpgrade, until: Option<SystemTime>) {
+/// Connects both ends until one of them closes, or what let the client in is over.
+pub(super) fn connect(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    lease: Option<Lease>,
+    retired: impl Future<Output = ()> + Send + 'static,
+) {
     tokio::spawn(async move {
         let (client, upstream) = match tokio::try_join!(client, upstream) {
             Ok(ends) => ends,
@@ -77,16 +81,20 @@ pub(super) fn connect(client: OnUpgrade, upstream: OnUpgrade, until: Option<Syst
         };
         let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
         let copied = tokio::io::copy_bidirectional(&mut client, &mut upstream);
-        match until.map(left) {
-            Some(left) => _ = tokio::time::timeout(left, copied).await,
-            None => _ = copied.await,
+        let ended = async {
+            match &lease {
+                Some(lease) => lease.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = copied => {}
+            ended = ended => {
+                tracing::debug!(target: "orgate", reason = ended.reason().as_str(), "a WebSocket ended with its right");
+            }
+            () = retired => tracing::debug!(target: "orgate", "a WebSocket ended with its route"),
         }
     });
-}
-
-fn left(until: SystemTime) -> Duration {
-    #[allow(clippy::disallowed_methods, reason = "a connection lives in real time")]
-    until.duration_since(SystemTime::now()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,0 +1,123 @@
+//! Connections and responses that outlive the decision: they end with the right that they rest on.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use orgate::engine::Grant;
+use orgate::lease::{Lease, LeaseSettings};
+
+use crate::gateway::{Gateway, Route};
+use crate::net::{Body, BoxError};
+use crate::retired::Retired;
+
+/// What responses that go on without an end are made of.
+const ENDLESS: [&[u8]; 5] = [
+    b"text/event-stream",
+    b"application/grpc",
+    b"application/x-ndjson",
+    b"application/json-seq",
+    b"multipart/x-mixed-replace",
+];
+
+/// What a request was let in by, for as long as it takes.
+pub(super) struct Right {
+    grant: Option<Grant>,
+    settings: LeaseSettings,
+    retired: Retired,
+}
+
+impl Right {
+    /// Takes note of the request where it may be judged again: that costs a copy.
+    pub(super) fn new(gateway: &Gateway, route: &Route, grant: Option<Grant>, head: &Parts, is_upgrade: bool) -> Self {
+        let is_kept = grant.is_some() && (is_upgrade || gateway.asks_others || may_be_endless(&head.headers));
+        let settings = if is_kept { LeaseSettings::new().request(head) } else { LeaseSettings::new() };
+        Self { grant, settings, retired: route.retired.clone() }
+    }
+
+    /// Watches the right from now on. `None` on a public route.
+    ///
+    /// # Errors
+    ///
+    /// Returns the response that the client should receive, for the request that was judged.
+    pub(super) fn watch(&self, head: &Parts) -> Result<Option<Lease>, Response<Bytes>> {
+        let Some(grant) = &self.grant else { return Ok(None) };
+        let refused = |rejection| grant.requirement().response(rejection, head);
+        grant.lease_with(&self.settings).map(Some).map_err(refused)
+    }
+
+    pub(super) fn retired(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.retired.wait()
+    }
+
+    /// Has the body of a response that may go on without an end do so no longer than the right.
+    ///
+    /// # Errors
+    ///
+    /// Returns the response that the client should receive instead.
+    pub(super) fn bound(&self, response: Response<Body>, about: &Parts) -> Result<Response<Body>, Response<Bytes>> {
+        if !response.headers().get_all(CONTENT_TYPE).iter().any(is_endless) {
+            return Ok(response);
+        }
+        let retired = Box::pin(self.retired());
+        let response = response.map(|body| Retiring { body, retired: Some(retired) }.boxed_unsync());
+        Ok(match self.watch(about)? {
+            Some(lease) => lease.attach(response).map(BodyExt::boxed_unsync),
+            None => response,
+        })
+    }
+}
+
+/// What a rejection later needs to know of a request: all but its headers.
+pub(super) fn about(head: &Parts) -> Parts {
+    let (mut about, ()) = Request::new(()).into_parts();
+    about.method = head.method.clone();
+    about.uri = head.uri.clone();
+    about
+}
+
+fn may_be_endless(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    headers.get_all(CONTENT_TYPE).iter().any(is_endless) || accepted.map(<[u8]>::trim_ascii).any(names_endless)
+}
+
+fn is_endless(value: &HeaderValue) -> bool {
+    names_endless(value.as_bytes())
+}
+
+fn names_endless(value: &[u8]) -> bool {
+    ENDLESS.iter().any(|name| value.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name)))
+}
+
+/// A body that breaks off when its route is changed or gone: a client that comes again is judged by what is there now.
+struct Retiring<F> {
+    body: Body,
+    retired: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future<Output = ()> + Send> http_body::Body for Retiring<F> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(retired) = &mut self.retired else { return Poll::Ready(None) };
+        if retired.as_mut().poll(cx).is_ready() {
+            self.retired = None;
+            return Poll::Ready(Some(Err("the route was changed".into())));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.retired.is_none() || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,193 @@
+//! WebSockets, event streams and streaming calls end with the right that let them in.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orgate::change::About;
+use orgate::testing::TestIssuer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::World;
+use super::world::{RESOURCE, status};
+use crate::compile::{Purpose, compile};
+use crate::config::load;
+use crate::gateway::Face;
+
+/// Speaks WebSocket and event streams without an end: something now and then.
+async fn endless() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let read = stream.read(&mut request).await.unwrap_or(0);
+                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                let head = if request.contains("upgrade: websocket") {
+                    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+                } else {
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                };
+                _ = stream.write_all(head.as_bytes()).await;
+                while stream.write_all(b"d\r\ndata: event\n\n\r\n").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+struct Open(TcpStream);
+
+impl Open {
+    async fn start(world: &World, path: &str, token: &str, is_upgrade: bool) -> (u16, Self) {
+        let mut stream = TcpStream::connect(world.addresses[&Face::Proxy]).await.unwrap();
+        let upgrade = if is_upgrade {
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Version: 13\r\n"
+        } else {
+            ""
+        };
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer {token}\r\n{upgrade}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut open = Self(stream);
+        let text = open.some().await;
+        (status(&text), open)
+    }
+
+    async fn some(&mut self) -> String {
+        let mut bytes = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(10), self.0.read(&mut bytes)).await.unwrap().unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
+    }
+
+    /// Reads until nothing more comes.
+    async fn rest(mut self) -> String {
+        let mut text = String::new();
+        loop {
+            match self.some().await {
+                more if more.is_empty() => return text,
+                more => text.push_str(&more),
+            }
+        }
+    }
+}
+
+async fn world() -> World {
+    let address = endless().await;
+    let more = format!(
+        "[upstream.endless]\nurl = \"http://{address}\"\n\
+         [[route]]\npath = \"/stream\"\npolicy = \"resource in any organization\"\nupstream = \"endless\"\n\
+         [[route]]\npath = \"/open\"\npublic = true\nupstream = \"endless\"\n"
+    );
+    World::of(Arc::new(TestIssuer::start().await), "nginx", |text| format!("{text}\n{more}")).await
+}
+
+#[tokio::test]
+async fn revocation_ends_what_its_subject_has_open_and_nothing_else() {
+    let world = world().await;
+    let token = |subject: &str| {
+        world.issuer.organization_resource_token(RESOURCE, "acme").subject(subject).client("web").mint()
+    };
+    let (one, other) = (token("u1"), token("u2"));
+    let (code, socket) = Open::start(&world, "/stream", &one, true).await;
+    assert_eq!(code, 101);
+    let (code, events) = Open::start(&world, "/stream", &one, false).await;
+    assert_eq!(code, 200);
+    let (_, mut others_socket) = Open::start(&world, "/stream", &other, true).await;
+    let (_, mut others_events) = Open::start(&world, "/stream", &other, false).await;
+    let handle = world.current.load().server.issuer("customers").unwrap();
+    handle.revoke(About::subject("u1")).unwrap();
+    socket.rest().await;
+    let text = events.rest().await;
+    // The client learns why, as a last event.
+    assert!(text.contains("event: end") && text.contains("reason"), "{text}");
+    assert!(!others_socket.some().await.is_empty() && !others_events.some().await.is_empty());
+    let (code, _) = Open::start(&world, "/stream", &one, true).await;
+    assert_eq!(code, 401);
+}
+
+#[tokio::test]
+async fn token_that_expires_ends_what_it_opened() {
+    let address = endless().await;
+    let world = World::of(Arc::new(TestIssuer::start().await), "nginx", |text| {
+        let text = text.replace("[api]\n", "[api]\nleeway = \"1s\"\n");
+        format!(
+            "{text}[upstream.endless]\nurl = \"http://{address}\"\n\
+             [[route]]\npath = \"/stream\"\npolicy = \"resource in any organization\"\nupstream = \"endless\"\n\
+             [[route]]\npath = \"/open\"\npublic = true\nupstream = \"endless\"\n"
+        )
+    })
+    .await;
+    let token = world.issuer.organization_resource_token(RESOURCE, "acme").subject("u1").client("web");
+    let token = token.expires_in(Duration::from_secs(2)).mint();
+    let (code, socket) = Open::start(&world, "/stream", &token, true).await;
+    assert_eq!(code, 101);
+    let (_, mut open) = Open::start(&world, "/open", &token, true).await;
+    socket.rest().await;
+    assert!(!open.some().await.is_empty(), "what is public needs no token");
+}
+
+#[tokio::test]
+async fn reload_ends_what_a_changed_route_let_in_and_nothing_else() {
+    let world = world().await;
+    for is_upgrade in [true, false] {
+        let (_, mut judged) = Open::start(&world, "/stream", &world.token, is_upgrade).await;
+        let (_, mut public) = Open::start(&world, "/open", &world.token, is_upgrade).await;
+        // Another route.
+        world.reload(|text| format!("{text}\n[[route]]\npath = \"/new\"\npublic = true\nupstream = \"endless\"\n"));
+        for _ in 0..5 {
+            assert!(!judged.some().await.is_empty() && !public.some().await.is_empty());
+        }
+        // A stricter policy, and a route that is gone.
+        world.reload(|text| {
+            text.replace("\"resource in any organization\"", "\"resource in any organization and scope a\"")
+        });
+        judged.rest().await;
+        assert!(!public.some().await.is_empty());
+        world.reload(|text| text.replace("path = \"/open\"", "path = \"/other\""));
+        public.rest().await;
+        world.reload(|text| text.to_owned());
+    }
+}
+
+#[tokio::test]
+async fn more_open_connections_than_a_subject_may_have_are_rejected() {
+    let address = endless().await;
+    let world = World::of(Arc::new(TestIssuer::start().await), "nginx", |text| {
+        let text = text.replace("[api]\n", "[api]\nmax_leases = [100, 2]\n");
+        format!(
+            "{text}[upstream.endless]\nurl = \"http://{address}\"\n\
+             [[route]]\npath = \"/stream\"\npolicy = \"resource in any organization\"\nupstream = \"endless\"\n"
+        )
+    })
+    .await;
+    let mut open = Vec::new();
+    for (is_upgrade, expected) in [(true, 101), (false, 200), (true, 503), (false, 503)] {
+        let (code, one) = Open::start(&world, "/stream", &world.token, is_upgrade).await;
+        assert_eq!(code, expected);
+        open.push(one);
+    }
+    drop(open);
+    for _ in 0..100 {
+        if Open::start(&world, "/stream", &world.token, true).await.0 == 101 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("places are never free again");
+}
+
+impl World {
+    /// Takes on another file.
+    fn reload(&self, change: impl Fn(&str) -> String) {
+        std::fs::write(&self.path, change(&self.text)).unwrap();
+        let before = self.current.load_full();
+        self.current.store(compile(load(&self.path).unwrap(), Purpose::Replace(&before)).unwrap().into());
+    }
+}
