@@ -106,6 +106,16 @@ async fn token_bound_to_a_certificate_passes_with_that_certificate_alone() {
 }
 
 #[tokio::test]
+async fn certificate_of_the_server_is_replaced_by_a_reload() {
+    let [old, new] = [(); 2].map(|()| TestCertificate::generate());
+    let world = World::with("nginx", &tls(&old, "none")).await;
+    assert_eq!(status(&ask(&world, &old, None, &world.token).await.unwrap()), 200);
+    world.reload(|text| text.replace(&tls(&old, "none"), &tls(&new, "none")));
+    assert_eq!(status(&ask(&world, &new, None, &world.token).await.unwrap()), 200);
+    assert_eq!(ask(&world, &old, None, &world.token).await, None);
+}
+
+#[tokio::test]
 async fn client_without_a_certificate_of_the_authority_is_not_connected() {
     let [server, own, other] = [(); 3].map(|()| TestCertificate::generate());
     let world = World::with("nginx", &tls(&server, own.pem())).await;

@@ -11,8 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::World;
 use super::world::{RESOURCE, status};
-use crate::compile::{Purpose, compile};
-use crate::config::load;
 use crate::gateway::Face;
 
 /// Speaks WebSocket and event streams without an end: something now and then.
@@ -50,7 +48,7 @@ impl Open {
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
              Sec-WebSocket-Version: 13\r\n"
         } else {
-            ""
+            "Connection: close\r\n"
         };
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer {token}\r\n{upgrade}\r\n");
@@ -181,13 +179,4 @@ async fn more_open_connections_than_a_subject_may_have_are_rejected() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("places are never free again");
-}
-
-impl World {
-    /// Takes on another file.
-    fn reload(&self, change: impl Fn(&str) -> String) {
-        std::fs::write(&self.path, change(&self.text)).unwrap();
-        let before = self.current.load_full();
-        self.current.store(compile(load(&self.path).unwrap(), Purpose::Replace(&before)).unwrap().into());
-    }
 }

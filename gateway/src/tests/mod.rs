@@ -5,6 +5,7 @@ mod binding;
 mod browsers;
 mod corpus;
 mod explaining;
+mod faults;
 mod http2;
 mod keys;
 mod live;

@@ -9,8 +9,6 @@ use serde_json::Value;
 
 use super::World;
 use super::world::status;
-use crate::compile::{Purpose, compile};
-use crate::config::load;
 use crate::gateway::Face;
 
 const AUTHORIZED: &str = "Authorization: Bearer {{TOKEN}}\r\n";
@@ -62,20 +60,15 @@ async fn metrics_tell_decisions_and_failures_of_upstreams_and_no_token() {
 async fn log_of_decisions_is_reopened_and_moved_by_a_reload() {
     let world = World::with("nginx", "[log]\ndecisions = \"one.jsonl\"\n").await;
     let path = |name: &str| world.path.with_file_name(name);
-    let reload = |text: &str| {
-        std::fs::write(&world.path, text).unwrap();
-        let before = world.current.load_full();
-        world.current.store(compile(load(&world.path).unwrap(), Purpose::Replace(&before)).unwrap().into());
-    };
     world.ask("GET /orgs/acme/orders", AUTHORIZED).await;
     lines(&path("one.jsonl"), 1).await;
     // As logrotate does it.
     std::fs::rename(path("one.jsonl"), path("old.jsonl")).unwrap();
-    reload(&world.text);
+    world.reload(str::to_owned);
     world.ask("GET /orgs/globex/orders", AUTHORIZED).await;
     assert_eq!(lines(&path("one.jsonl"), 1).await[0]["outcome"], "deny");
     assert_eq!(lines(&path("old.jsonl"), 1).await.len(), 1);
-    reload(&world.text.replace("one.jsonl\"", "two.jsonl\"\nsubject = \"plain\""));
+    world.reload(|text| text.replace("one.jsonl\"", "two.jsonl\"\nsubject = \"plain\""));
     world.ask("GET /orgs/acme/orders", AUTHORIZED).await;
     assert_eq!(lines(&path("two.jsonl"), 1).await[0]["subject"], "u1");
     assert_eq!(lines(&path("one.jsonl"), 1).await.len(), 1);

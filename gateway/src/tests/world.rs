@@ -126,6 +126,13 @@ impl World {
         Self { issuer, application, current, addresses, path, text, token, stop, _folder: folder }
     }
 
+    /// Takes on the file with a change.
+    pub(super) fn reload(&self, change: impl Fn(&str) -> String) {
+        std::fs::write(&self.path, change(&self.text)).unwrap();
+        let before = self.current.load_full();
+        self.current.store(compile(load(&self.path).unwrap(), Purpose::Replace(&before)).unwrap().into());
+    }
+
     /// Sends bytes to a face, and returns everything that comes back.
     pub(super) async fn raw(&self, face: Face, request: impl AsRef<[u8]>) -> String {
         exchange(self.addresses[&face], request).await
