@@ -1,4 +1,4 @@
-//! WebSockets, event streams and streaming calls end with the right that let them in.
+//! Sockets, event streams and streaming calls end with the right that let them in.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ async fn reload_ends_what_a_changed_route_let_in_and_nothing_else() {
         assert!(!public.some().await.is_empty());
         world.reload(|text| text.replace("path = \"/open\"", "path = \"/other\""));
         public.rest().await;
-        world.reload(|text| text.to_owned());
+        world.reload(str::to_owned);
     }
 }
 

@@ -75,7 +75,7 @@ impl Proxy {
         // A right that cannot be watched opens no connection at the upstream.
         let lease = match handshake.is_some().then(|| right.watch(&about)).transpose() {
             Ok(lease) => lease.flatten(),
-            Err(response) => return response.map(full),
+            Err(response) => return (*response).map(full),
         };
         let host = host_of(&head.uri, &head.headers).ok().flatten();
         let scheme = if gateway.tls.is_some() { "https" } else { "http" };
@@ -102,7 +102,7 @@ impl Proxy {
         }
         let mut response = match right.bound(finish(response, version), &about) {
             Ok(response) => response,
-            Err(response) => return response.map(full),
+            Err(response) => return (*response).map(full),
         };
         if let Some(nonce) = nonce {
             response.headers_mut().insert(DPOP_NONCE, nonce);

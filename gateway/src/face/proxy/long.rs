@@ -45,9 +45,9 @@ impl Right {
     /// # Errors
     ///
     /// Returns the response that the client should receive, for the request that was judged.
-    pub(super) fn watch(&self, head: &Parts) -> Result<Option<Lease>, Response<Bytes>> {
+    pub(super) fn watch(&self, head: &Parts) -> Result<Option<Lease>, Box<Response<Bytes>>> {
         let Some(grant) = &self.grant else { return Ok(None) };
-        let refused = |rejection| grant.requirement().response(rejection, head);
+        let refused = |rejection| Box::new(grant.requirement().response(rejection, head));
         grant.lease_with(&self.settings).map(Some).map_err(refused)
     }
 
@@ -60,7 +60,11 @@ impl Right {
     /// # Errors
     ///
     /// Returns the response that the client should receive instead.
-    pub(super) fn bound(&self, response: Response<Body>, about: &Parts) -> Result<Response<Body>, Response<Bytes>> {
+    pub(super) fn bound(
+        &self,
+        response: Response<Body>,
+        about: &Parts,
+    ) -> Result<Response<Body>, Box<Response<Bytes>>> {
         if !response.headers().get_all(CONTENT_TYPE).iter().any(is_endless) {
             return Ok(response);
         }
