@@ -13,7 +13,8 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 pub struct Ended {
     reason: EndReason,
     remediation: Remediation,
-    retry_after: Option<Duration>,
+    /// In milliseconds; zero for none. Each lease has room for its end.
+    retry_after: u32,
 }
 
 /// Why a lease is over.
@@ -70,16 +71,17 @@ const TRY_AGAIN_LATER: u16 = 1013;
 
 impl Ended {
     pub(super) const fn new(reason: EndReason, remediation: Remediation) -> Self {
-        Self { reason, remediation, retry_after: None }
+        Self { reason, remediation, retry_after: 0 }
     }
 
     /// The client may come again after this time.
-    pub(super) const fn retry(reason: EndReason, after: Duration) -> Self {
-        Self { reason, remediation: Remediation::Retry, retry_after: Some(after) }
+    pub(super) fn retry(reason: EndReason, after: Duration) -> Self {
+        Self { reason, remediation: Remediation::Retry, retry_after: in_milliseconds(after) }
     }
 
     pub(super) fn because(reason: EndReason, rejection: &Rejection) -> Self {
-        Self { reason, remediation: rejection.remediation(), retry_after: rejection.retry_after() }
+        let retry_after = rejection.retry_after().map_or(0, in_milliseconds);
+        Self { reason, remediation: rejection.remediation(), retry_after }
     }
 
     /// `otherwise`: what a rejection of the policy means that says nothing more precise.
@@ -114,7 +116,10 @@ impl Ended {
     /// Returns when the client may come again, where the remediation is `retry`. Leases that end together say different times.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        match self.retry_after {
+            0 => None,
+            after => Some(Duration::from_millis(after as u64)),
+        }
     }
 
     /// Returns the status that a request would receive now: 401, 403 or 503.
@@ -148,6 +153,10 @@ impl Ended {
             _ => 14,
         }
     }
+}
+
+fn in_milliseconds(after: Duration) -> u32 {
+    u32::try_from(after.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 /// The reason and the remediation, for a log or a message to the client.

@@ -70,20 +70,21 @@ pub(super) struct Groups {
 pub(super) struct Beyond;
 
 impl Groups {
-    /// Puts a question into its group, and makes one if there is none. Returns the group and the bound that it keeps.
+    /// Puts a question into its group, and makes one if there is none. Returns the group, the bound that it keeps, and when it
+    /// is asked, if that is new.
     pub(super) fn join(
         &mut self,
         wanted: &Wanted,
         began: Option<Duration>,
         now: Duration,
-    ) -> Result<(u32, Duration), Beyond> {
+    ) -> Result<(u32, Duration, Option<u64>), Beyond> {
         let key = (wanted.source.id, wanted.query.clone());
         let known = self.by_query.get(&key).copied();
         let present = known.and_then(|number| self.get(number)).map(|group| group.wanted.bound);
         if let (Some(number), Some(present)) = (known, present)
             && present <= wanted.bound
         {
-            return Ok((number, present));
+            return Ok((number, present, None));
         }
         let spent = self.spent.get(&wanted.source.id).copied().unwrap_or(0) - present.map_or(0, rate);
         let bound = match wanted.limit {
@@ -101,11 +102,12 @@ impl Groups {
                 group.next = group.next.min(next(now, bound));
                 group.wanted = wanted;
             }
-            return Ok((number, bound));
+            return Ok((number, bound, self.get(number).map(|group| group.next)));
         }
         let next = began.map_or(now, |began| Duration::from_millis(next(began, bound)).max(now));
         let issuer = wanted.issuer;
-        let group = Group { wanted, next: milliseconds(next), is_asked: false, is_stale: false };
+        let at = milliseconds(next);
+        let group = Group { wanted, next: at, is_asked: false, is_stale: false };
         let number = self.free.pop().unwrap_or_else(|| {
             self.all.push(None);
             u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
@@ -115,7 +117,7 @@ impl Groups {
         }
         self.by_query.insert(key, number);
         self.by_entry.entry(issuer).or_default().insert(number);
-        Ok((number, bound))
+        Ok((number, bound, Some(at)))
     }
 
     /// To be called once nobody is in the group.

@@ -189,12 +189,12 @@ impl Leases {
         for wanted in &place.wanted {
             let began = self.permissions.began(&wanted.source, &wanted.query, now);
             let joined = book.groups.join(wanted, began, now);
-            let Ok((number, kept)) = joined else {
+            let Ok((number, kept, asked)) = joined else {
                 leave(book, place.topics.iter().filter_map(Topic::group));
                 return Err(Refused::Beyond);
             };
-            if let Some(group) = book.groups.get(number) {
-                book.tasks.add(group.next, Task::Ask(number));
+            if let Some(at) = asked {
+                book.tasks.add(at, Task::Ask(number));
             }
             place.topics.push(Topic::Group(number));
             bound = bound.or(Some(kept));

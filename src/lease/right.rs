@@ -24,7 +24,7 @@ use crate::lock::lock;
 use crate::organization::Organization;
 use crate::permissions::Waited;
 use crate::rejection::{Rejection, RejectionKind};
-use crate::time::Now;
+use crate::time::{Now, milliseconds};
 
 /// The part of the bound in which nothing ends: what fails once is tried again.
 const RESPITE: f64 = 0.2;
@@ -52,7 +52,8 @@ struct Used {
 /// It ends at this moment of the monotonic clock, unless what cannot be known is known by then.
 #[derive(Clone, Copy)]
 struct Doom {
-    at: Duration,
+    /// In milliseconds.
+    at: u64,
     cause: Cause,
 }
 
@@ -158,16 +159,16 @@ impl Right {
         let spread = used.bound.unwrap_or(LIVE_BOUND);
         let is_new = used.doomed.is_none();
         let doom = *used.doomed.get_or_insert_with(|| Doom {
-            at: now.monotonic + spread.mul_f64(RESPITE + (1.0 - RESPITE) * jitter()),
+            at: milliseconds(now.monotonic + spread.mul_f64(RESPITE + (1.0 - RESPITE) * jitter())),
             cause,
         });
         drop(used);
-        if doom.at <= now.monotonic {
+        if doom.at <= milliseconds(now.monotonic) {
             self.end(undecided(retry_after.unwrap_or(RETRY)));
             return true;
         }
         if let Some(id) = self.id().filter(|_| is_new) {
-            self.state.leases.schedule(doom.at, Task::Look(id));
+            self.state.leases.schedule(Duration::from_millis(doom.at), Task::Look(id));
         }
         false
     }
@@ -178,7 +179,7 @@ impl Right {
 
     /// Whether it has been undecided for too long.
     fn is_doomed(&self, now: &Now) -> bool {
-        let is_due = lock(&self.used).doomed.is_some_and(|doom| doom.at <= now.monotonic);
+        let is_due = lock(&self.used).doomed.is_some_and(|doom| doom.at <= milliseconds(now.monotonic));
         if is_due {
             self.end(undecided(RETRY));
         }

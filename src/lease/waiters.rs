@@ -6,7 +6,8 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     first: Option<(u32, Waker)>,
-    others: Vec<(u32, Waker)>,
+    /// Rarely anybody.
+    others: Option<Box<Vec<(u32, Waker)>>>,
     last: u32,
 }
 
@@ -17,24 +18,26 @@ impl Waiters {
             self.last = self.last.wrapping_add(1);
             self.last
         });
-        let mut known = self.first.iter_mut().chain(&mut self.others);
+        let mut known = self.first.iter_mut().chain(self.others.iter_mut().flat_map(|others| others.iter_mut()));
         if let Some((_, held)) = known.find(|(known, _)| *known == number) {
             held.clone_from(waker);
         } else if self.first.is_none() {
             self.first = Some((number, waker.clone()));
         } else {
-            self.others.push((number, waker.clone()));
+            self.others.get_or_insert_default().push((number, waker.clone()));
         }
     }
 
     pub(super) fn remove(&mut self, number: u32) {
         self.first.take_if(|(known, _)| *known == number);
-        self.others.retain(|(known, _)| *known != number);
+        if let Some(others) = &mut self.others {
+            others.retain(|(known, _)| *known != number);
+        }
     }
 
     /// To be woken where no lock is held.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        let others = std::mem::take(&mut self.others);
+        let others = self.others.take().map(|others| *others).unwrap_or_default();
         self.first.take().into_iter().chain(others).map(|(_, waker)| waker)
     }
 }
