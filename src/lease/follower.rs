@@ -15,7 +15,7 @@ use crate::time::milliseconds;
 const SPREAD: Duration = Duration::from_secs(3);
 
 /// So many questions at once take the whole of it.
-const MANY: f64 = 256.0;
+const MANY: f64 = 32.0;
 
 /// Leases follow a change by what it is about. One that may have lost its permissions is asked about at once, or within its
 /// bound where the change concerns many.

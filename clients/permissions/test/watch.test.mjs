@@ -153,14 +153,20 @@ test('while nothing can be said the stream stays', async (t) => {
   assert.deepEqual([seen.undecided, seen.requests.length], [1, 1]);
 });
 
+test('a stream without a byte is given up', async (t) => {
+  const { seen } = await api(t, [(response) => stream(response).flushHeaders()], { ...sameToken, silent: 20 });
+  await until(() => seen.requests.length >= 2, 'another stream');
+  assert.equal(seen.errors[0].message, 'silence');
+});
+
 test('streams that do not get through are replaced by polling, and tried again', async (t) => {
   const tagged = (response, request) =>
     request.headers['if-none-match'] === '"t"'
       ? json(response, 304, undefined, { etag: '"t"' })
       : json(response, 200, state(), { etag: '"t"' });
   const answer = (response, request) =>
-    request.url.startsWith('/permissions/events') ? stream(response).flushHeaders() : tagged(response, request);
-  const { seen } = await api(t, [answer], { ...sameToken, silent: 20 });
+    request.url.startsWith('/permissions/events') ? stream(response).end() : tagged(response, request);
+  const { seen } = await api(t, [answer], sameToken);
   await until(() => seen.requests.filter((each) => each.url.includes('events')).length >= 3, 'a third stream');
   const kinds = seen.requests.map((each) => each.url.includes('events'));
   assert.deepEqual(kinds.slice(0, 3), [true, true, false]);
