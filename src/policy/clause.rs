@@ -23,9 +23,13 @@ impl Clause {
     /// Both at once. Two models, or two conditions that exclude each other, are an error.
     pub(super) fn and(mut self, other: Self) -> Result<Self, ConfigError> {
         if let (Some(one), Some(two)) = (&self.model, &other.model) {
-            return Err(ConfigError::new(format_args!(
-                "({one}) and ({two}): a token is for one of them; combine them with `or`"
-            )));
+            return Err(if one.to_string() == two.to_string() {
+                ConfigError::new(format_args!("({one}) and ({two}): the model is stated twice; state it once"))
+            } else {
+                ConfigError::new(format_args!(
+                    "({one}) and ({two}): a token is for one of them; combine them with `or`"
+                ))
+            });
         }
         if let (Some(one), Some(two)) = (&self.issuer, &other.issuer)
             && one != two

@@ -292,6 +292,7 @@ mod tests {
             (resource().or(any_of(["a", "b"])), "does not say what the token is for"),
             (authenticated().scope("a"), "authenticated()"),
             (resource().and(organization(path("org"))), "a token is for one of them"),
+            (resource().scope("a").and(resource()), "the model is stated twice"),
             (organization(path("a")).and(organization(header("b"))), "a token is for one of them"),
             (resource().user().machine(), "contradict"),
             (resource().and(user()).and(machine()), "contradict"),
