@@ -49,6 +49,8 @@ struct User {
 #[derive(Clone)]
 struct Truth {
     may_pass: bool,
+    /// Taken out of its organization, not suspended.
+    is_removed: bool,
     changes: u64,
     is_settled: bool,
     token: String,
@@ -104,7 +106,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         gateway,
         client: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?,
         tally: Tally::default(),
-        fault: Mutex::default(),
+        // At full load, and with tokens that are all new, some are put off.
+        fault: Mutex::new(Some(Instant::now() + Duration::from_secs(5))),
         is_failing: AtomicBool::new(false),
         upstream_fails,
         is_over: AtomicBool::new(false),
@@ -183,7 +186,11 @@ fn people(tenant: &TestTenant) -> Vec<User> {
         tenant.add_member(&organization, &id);
         tenant.give_organization_role(&organization, &id, "reader");
         let token = mint(tenant, &id, &organization);
-        User { id, organization, state: Mutex::new(Truth { may_pass: true, changes: 0, is_settled: true, token }) }
+        User {
+            id,
+            organization,
+            state: Mutex::new(Truth { may_pass: true, is_removed: false, changes: 0, is_settled: true, token }),
+        }
     };
     let users = (0..USERS).map(user).collect();
     _ = tenant.take_deliveries();
@@ -242,6 +249,9 @@ self_hosted = true
 
 [listen]
 proxy = "127.0.0.1:{port}"
+
+[limits]
+drain = "5s"
 
 [state]
 redis = "redis://127.0.0.1:{redis}"
@@ -392,22 +402,22 @@ impl Soak {
         let mut random = Random(seed + 5);
         while !self.is_over() {
             let user = &self.users[random.below(USERS)];
-            let may_pass = user.state.lock().unwrap().may_pass;
-            {
+            let (may_pass, is_removal) = {
                 let mut state = user.state.lock().unwrap();
                 (state.is_settled, state.changes) = (false, state.changes + 1);
-            }
-            if may_pass {
-                if random.below(2) == 0 {
-                    self.tenant.suspend(&user.id);
-                } else {
-                    self.tenant.remove_member(&user.organization, &user.id);
+                if state.may_pass {
+                    state.is_removed = random.below(2) == 0;
                 }
-            } else {
-                self.tenant.unsuspend(&user.id);
-                self.tenant.remove_member(&user.organization, &user.id);
-                self.tenant.add_member(&user.organization, &user.id);
-                self.tenant.give_organization_role(&user.organization, &user.id, "reader");
+                (state.may_pass, state.is_removed)
+            };
+            match (may_pass, is_removal) {
+                (true, false) => self.tenant.suspend(&user.id),
+                (true, true) => self.tenant.remove_member(&user.organization, &user.id),
+                (false, false) => self.tenant.unsuspend(&user.id),
+                (false, true) => {
+                    self.tenant.add_member(&user.organization, &user.id);
+                    self.tenant.give_organization_role(&user.organization, &user.id, "reader");
+                }
             }
             for delivery in self.tenant.take_deliveries() {
                 self.deliver(&delivery).await;
