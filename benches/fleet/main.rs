@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench --bench fleet                # a minute or two
 //! cargo bench --bench fleet -- quick       # to see that it runs
+//! cargo bench --bench fleet -- hit start   # these parts only: latency, hit, start
 //! ```
 
 #![allow(missing_docs, reason = "a binary")]
@@ -42,19 +43,34 @@ fn main() {
     } else {
         Effort { probes: 1_000, idle: 20, facts: 100_000, rounds: 200 }
     };
+    let is_wanted = |part: &str| {
+        let mut named =
+            arguments.iter().filter(|argument| ["latency", "hit", "start"].contains(&argument.as_str())).peekable();
+        named.peek().is_none() || named.any(|argument| argument == part)
+    };
     runtime.block_on(async {
         let store = Store::start();
-        println!("From a change at one replica to its enforcement at another");
-        for replicas in [3, 10] {
-            for rate in [0, 5_000] {
-                latency::between(&store, replicas, rate, effort.probes).await;
-            }
+        if is_wanted("latency") {
+            latency(&store, effort).await;
         }
-        latency::idle(&store, 10, effort.idle).await;
-        println!("A hit");
-        hit::with_and_without(&store, effort.rounds).await;
-        println!("A start with {} suspensions, in a process of its own", effort.facts);
-        start::from_file(effort.facts).await;
-        start::from_redis(&store, effort.facts).await;
+        if is_wanted("hit") {
+            println!("A hit");
+            hit::with_and_without(&store, effort.rounds).await;
+        }
+        if is_wanted("start") {
+            println!("A start with {} suspensions, in a process of its own", effort.facts);
+            start::from_file(effort.facts).await;
+            start::from_redis(&store, effort.facts).await;
+        }
     });
+}
+
+async fn latency(store: &Store, effort: Effort) {
+    println!("From a change at one replica to its enforcement at another");
+    for replicas in [3, 10] {
+        for rate in [0, 5_000] {
+            latency::between(store, replicas, rate, effort.probes).await;
+        }
+    }
+    latency::idle(store, 10, effort.idle).await;
 }

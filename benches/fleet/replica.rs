@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use orgate::ResourceServer;
-use orgate::change::redis::{Redis, RedisState, WhenBehind};
+use orgate::change::redis::{Redis, WhenBehind};
 use orgate::server::{Builder, IssuerHandle};
 use orgate::testing::TestIssuer;
 use orgate::time::SystemClock;
+use orgate::{Issuer, ResourceServer};
 
 pub(crate) const API: &str = "https://api.example.com";
 
@@ -67,16 +67,17 @@ pub(crate) struct Replica {
     pub(crate) server: ResourceServer,
 }
 
-pub(crate) fn builder(iss: &str) -> Builder {
-    ResourceServer::builder(iss, API).clock(SystemClock::new())
+pub(crate) fn builder(issuer: impl Into<Issuer>) -> Builder {
+    ResourceServer::builder(issuer, API).clock(SystemClock::new())
 }
 
 impl Replica {
     /// One that is current.
-    pub(crate) async fn join(iss: &str, url: &str) -> Self {
-        let redis = Redis::builder(url, "bench").when_behind(WhenBehind::Refuse).build().expect("settings");
-        let server = builder(iss).change_log(redis.clone()).build().expect("a server");
-        while redis.status().state != RedisState::Current {
+    pub(crate) async fn join(issuer: impl Into<Issuer>, url: &str) -> Self {
+        // What is measured is the way of changes, however busy the machine is.
+        let redis = Redis::builder(url, "bench").when_behind(WhenBehind::Refuse).bound(Duration::from_secs(120));
+        let server = builder(issuer).change_log(redis.build().expect("settings")).build().expect("a server");
+        while !server.change_log().is_some_and(|log| log.is_current) {
             _ = server.ready().await;
         }
         Self { server }

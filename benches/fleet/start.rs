@@ -3,12 +3,17 @@
 use std::process::Command;
 use std::time::{Instant, SystemTime};
 
-use orgate::ResourceServer;
 use orgate::change::Change;
+use orgate::{Issuer, ResourceServer};
 
-use crate::replica::{Replica, Store, builder, path, remove};
+use crate::replica::{Replica, Store, builder, issuer, path, remove};
 
 const ISSUER: &str = "https://issuer.example/oidc";
+
+/// Its keys are there: what is timed is the log.
+async fn entry() -> Issuer {
+    Issuer::new(ISSUER).jwks_json(issuer().await.jwks_json())
+}
 
 async fn fill(server: &ResourceServer, facts: usize) {
     let (entry, at) = (server.issuers().remove(0), SystemTime::now());
@@ -29,7 +34,7 @@ fn resident() -> f64 {
 
 pub(crate) async fn from_file(facts: usize) {
     let file = path("start");
-    let server = builder(ISSUER).change_file(&*file).build().expect("a server");
+    let server = builder(entry().await).change_file(&*file).build().expect("a server");
     fill(&server, facts).await;
     drop(server);
     let size = std::fs::metadata(&file).expect("a file").len();
@@ -40,7 +45,7 @@ pub(crate) async fn from_file(facts: usize) {
 
 pub(crate) async fn from_redis(store: &Store, facts: usize) {
     store.reset();
-    let one = Replica::join(ISSUER, &store.url()).await;
+    let one = Replica::join(entry().await, &store.url()).await;
     fill(&one.server, facts).await;
     let bytes: f64 =
         store.ask(&["MEMORY", "USAGE", "{orgate:1:bench}:facts", "SAMPLES", "0"]).parse().unwrap_or(f64::NAN);
@@ -57,16 +62,17 @@ fn run(what: &str, place: &str) {
 /// Starts a server, and prints what that took.
 pub(crate) async fn child(kept_in: &str, place: &str) {
     // What every process needs, whatever it knows.
-    let plain = builder(ISSUER).build().expect("a server");
+    let entry = entry().await;
+    let plain = builder(entry.clone()).build().expect("a server");
     let (before, start) = (resident(), Instant::now());
     let server = match kept_in {
         "file" => loop {
             // The process that wrote it may hold it a moment longer.
-            if let Ok(server) = builder(ISSUER).change_file(place).build() {
+            if let Ok(server) = builder(entry.clone()).change_file(place).build() {
                 break server;
             }
         },
-        _ => Replica::join(ISSUER, place).await.server,
+        _ => Replica::join(entry, place).await.server,
     };
     server.ready().await.expect("it is ready");
     let took = start.elapsed().as_secs_f64() * 1000.0;
