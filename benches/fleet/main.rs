@@ -10,6 +10,7 @@
 #![allow(missing_docs, reason = "a binary")]
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a benchmark may stop where it stands")]
 #![allow(clippy::disallowed_methods, reason = "it measures, and a real server has a real clock")]
+#![allow(clippy::cast_precision_loss, reason = "sizes that are printed")]
 
 mod hit;
 mod latency;
