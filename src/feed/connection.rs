@@ -125,7 +125,7 @@ impl Connection {
                     if (looks.is_some() || due.is_changed || is_beat)
                         && let Some(ended) = self.kept.as_ref().and_then(|(lease, _)| lease.over())
                     {
-                        return Poll::Ready(Some(end(&End::of_lease(&ended))));
+                        return Poll::Ready(Some(end(&End::of_lease(ended))));
                     }
                     if looks.is_some() {
                         self.look_at = None;
@@ -174,7 +174,7 @@ impl Connection {
                 // It knows better why, if it has noticed.
                 let ended = self.kept.as_ref().and_then(|(lease, _)| lease.over());
                 let ended = ended.unwrap_or_else(|| Ended::by(&rejection, EndReason::PermissionLost));
-                return Some(end(&End::of_lease(&ended)));
+                return Some(end(&End::of_lease(ended)));
             }
         };
         if sent.is_some() {

@@ -20,7 +20,7 @@ impl End {
     }
 
     /// The right to see the feed is over.
-    pub(super) const fn of_lease(ended: &Ended) -> Self {
+    pub(super) const fn of_lease(ended: Ended) -> Self {
         Self { reason: ended.reason().as_str(), remediation: ended.remediation(), retry_after: ended.retry_after() }
     }
 }

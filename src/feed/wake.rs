@@ -86,7 +86,7 @@ impl Listener for Wake {
         self.look();
     }
 
-    fn ended(&self, _: &Ended) {
+    fn ended(&self, _: Ended) {
         self.look();
     }
 }

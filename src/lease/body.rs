@@ -125,8 +125,8 @@ impl<B: Body> LeasedBody<B> {
                 Form::Abort => Some(Err(Fault::Ended(ended))),
                 // A part of an event counts as none once the stream has ended.
                 Form::Events if *this.boundary != Boundary::Between => None,
-                Form::Events => Some(Ok(Frame::data(last_event(&ended).into()))),
-                Form::Grpc => Some(Ok(Frame::trailers(trailers(&ended)))),
+                Form::Events => Some(Ok(Frame::data(last_event(ended).into()))),
+                Form::Grpc => Some(Ok(Frame::trailers(trailers(ended)))),
             });
         }
         let polled = this.body.poll_frame(context);

@@ -9,7 +9,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The last event of an event stream. Its words are fixed: nothing in it must be escaped.
-pub(crate) fn last_event(ended: &Ended) -> Bytes {
+pub(crate) fn last_event(ended: Ended) -> Bytes {
     let (reason, remediation) = (ended.reason().as_str(), ended.remediation().as_str());
     let event = match ended.retry_after() {
         None => {
@@ -25,7 +25,7 @@ pub(crate) fn last_event(ended: &Ended) -> Bytes {
 }
 
 /// The trailers of a gRPC response.
-pub(super) fn trailers(ended: &Ended) -> HeaderMap {
+pub(super) fn trailers(ended: Ended) -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(2);
     trailers.insert(GRPC_STATUS, HeaderValue::from(u16::from(ended.grpc_code())));
     if let Ok(message) = HeaderValue::try_from(ended.to_string()) {

@@ -85,10 +85,7 @@ impl Lease {
         right.begin(id, bound);
         let lease = Self(right.clone());
         if right.look(&clock.now()) {
-            return Err(right
-                .ended()
-                .as_ref()
-                .map_or_else(|| Rejection::misconfigured("a lease without an end"), over));
+            return Err(right.ended().map_or_else(|| Rejection::misconfigured("a lease without an end"), over));
         }
         Ok(lease)
     }
@@ -146,7 +143,7 @@ impl Lease {
     /// Returns a [`Rejection`] if the token is rejected. [`is_over`](Self::is_over) says whether the lease has ended.
     pub async fn renew(&self, token: &str) -> Result<(), Rejection> {
         if let Some(ended) = self.over() {
-            return Err(over(&ended));
+            return Err(over(ended));
         }
         let grant = self.0.grant();
         let requirement = grant.requirement();
@@ -157,7 +154,7 @@ impl Lease {
         match grant_again(&grant, Presented::Text(token), &mut request).await {
             Ok(renewed) => {
                 self.0.adopt(&grant, renewed);
-                self.0.ended().map_or(Ok(()), |ended| Err(over(&ended)))
+                self.0.ended().map_or(Ok(()), |ended| Err(over(ended)))
             }
             Err(NotRenewed::Unfit(rejection)) => Err(requirement.refuse(rejection, &request)),
             Err(NotRenewed::Lesser(rejection)) => {

@@ -277,7 +277,7 @@ impl Watch for Right {
         }
         self.wake();
         if let Some(listener) = self.more().and_then(|more| more.listener.as_ref()) {
-            listener.ended(&ended);
+            listener.ended(ended);
         }
     }
 
@@ -287,7 +287,7 @@ impl Watch for Right {
 }
 
 /// What a lease that is over says to whoever still uses it.
-pub(super) fn over(ended: &Ended) -> Rejection {
+pub(super) fn over(ended: Ended) -> Rejection {
     let detail = format!("the lease is over ({ended})");
     match ended.retry_after() {
         Some(after) => Rejection::unavailable(after, detail),

@@ -6,7 +6,8 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     first: Option<(u32, Waker)>,
-    /// Rarely anybody.
+    /// Rarely anybody: each lease has room for one word.
+    #[allow(clippy::box_collection, reason = "a word less than three")]
     others: Option<Box<Vec<(u32, Waker)>>>,
     last: u32,
 }

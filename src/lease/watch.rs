@@ -41,5 +41,5 @@ pub(crate) trait Listener: Send + Sync {
     fn asked(&self, outcome: &Result<Arc<Snapshot>, SourceError>);
 
     /// The lease is over.
-    fn ended(&self, ended: &Ended);
+    fn ended(&self, ended: Ended);
 }
