@@ -8,9 +8,9 @@
 //! No lease has a task or a timer of its own: one task a server does what is due, for as long as there are leases. A change
 //! costs as much as there are leases that it concerns. Leases whose permissions are one question share its answer.
 //!
-//! Inside, the registry ([`leases`]) knows a lease as a [`watch`]. A lease may have a [`watch::Listener`], which hears every
-//! change that concerns it and each answer about its subject, whether or not that ends it. A feed of permissions is such a
-//! lease: it says itself that a source does not answer, so that does not end it.
+//! Inside, the registry (`leases`) knows a lease as a `watch`. A lease may have a `watch::Listener`, which receives every change
+//! that concerns it and each answer about its subject, whether or not that ends it: a feed of permissions is such a lease, with the
+//! settings' own question (`wish::Also`), and needs neither a task nor a timer.
 
 mod anew;
 mod body;
