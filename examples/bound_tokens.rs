@@ -101,7 +101,7 @@ impl Connected<IncomingStream<'_, TlsListener>> for ClientCertificate {
     }
 }
 
-/// Connections after their handshake. Each handshake has a task and a limit: a slow client holds up nobody else.
+/// Connections after their handshake. Each handshake has a task and a limit: a slow client does not delay others.
 struct TlsListener {
     connections: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
     address: SocketAddr,

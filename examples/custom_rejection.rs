@@ -1,4 +1,4 @@
-//! Refusals in the application's own JSON, with its own error from a `check`: `cargo run --example custom_rejection`.
+//! Rejections in the application's own JSON, with its own error from a `check`: `cargo run --example custom_rejection`.
 //!
 //! The hook shapes the body only. Status, challenge, `Retry-After` and `Cache-Control` stay what they are.
 

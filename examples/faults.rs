@@ -4,7 +4,7 @@
 //! cargo run --release --example faults            # about a minute
 //! ```
 //!
-//! It prints a line for each phase: requests with good tokens, how many were wrongly refused, how many bad ones were
+//! It prints a line for each phase: requests with good tokens, how many were wrongly rejected, how many bad ones were
 //! wrongly accepted, the latency of the good ones, and the requests that the issuer got. Load and server share the
 //! machine, so each phase also measures the same load against an unguarded route that answers 401. It ends with an error
 //! if an answer was wrong.
@@ -119,7 +119,7 @@ impl Run {
         for (name, fault) in [("outage", Fault::Status(503)), ("garbage", Fault::Garbage), ("resets", Fault::Reset)] {
             self.phase(name, false, async |run| {
                 run.issuer.fail_always(Endpoint::All, fault);
-                // Past the refresh, past the life time, and on.
+                // Past the refresh, past the lifetime, and on.
                 run.age(&[500, 110, 3600]).await;
             })
             .await;
@@ -333,7 +333,7 @@ impl Kind {
     }
 }
 
-/// The same token with a `kid` that nobody has seen.
+/// The same token with a `kid` that the server has not seen.
 fn with_unknown_kid(token: &str, number: usize) -> String {
     use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
     let rest = token.split_once('.').map_or("", |(_, rest)| rest);

@@ -1,6 +1,6 @@
 //! A tonic service behind a policy, and a client that calls it: `cargo run --example grpc`.
 //!
-//! The messages and the service are written by hand, so nothing is generated. Refusals reach the client as gRPC
+//! The messages and the service are written by hand, so nothing is generated. Rejections reach the client as gRPC
 //! statuses: `UNAUTHENTICATED`, `PERMISSION_DENIED`. The program ends by itself.
 
 use std::convert::Infallible;

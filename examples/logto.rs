@@ -4,7 +4,7 @@
 //! LOGTO_ISSUER=https://tenant.logto.app/oidc API_RESOURCE=https://api.example.com cargo run --example logto
 //! ```
 //!
-//! `LISTEN` sets the address (default `127.0.0.1:3000`), `RUST_LOG=orgate=debug` shows why a request was refused.
+//! `LISTEN` sets the address (default `127.0.0.1:3000`), `RUST_LOG=orgate=debug` shows why a request was rejected.
 
 use std::env;
 use std::error::Error;

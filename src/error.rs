@@ -1,9 +1,9 @@
-//! What is wrong with a configuration, said at start-up.
+//! What is wrong with a configuration, said at startup.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A configuration that must not run: what is wrong, and the value that is.
+/// An invalid configuration: what is wrong, and the offending value.
 ///
 /// It is found by `build()`, `require(..)` or `into_router()`, never while requests are served. The type is opaque so
 /// that a message can become better without a breaking change; its [`Display`](fmt::Display) form is made to be read

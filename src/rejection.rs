@@ -1,4 +1,4 @@
-//! Why a request is refused: who is at fault, what goes on the wire, what goes to the log.
+//! Why a request is rejected: who is at fault, what goes on the wire, what goes to the log.
 
 mod kind;
 mod organization;
@@ -20,7 +20,7 @@ pub(crate) use step_up::{AcrValues, LONGEST_AGE};
 
 use crate::scope::Scope;
 
-/// Why a request was refused.
+/// Why a request was rejected.
 ///
 /// It is in the extensions of the response, for logs and tests, and is what an `rejection_body` hook is given. It is opaque,
 /// and its `Debug` and `Display` forms hold no token. The precise reason is in the log (target `orgate`), not in the
@@ -196,7 +196,7 @@ impl Rejection {
         self.0.answer.is_some()
     }
 
-    /// What kind of refusal this is.
+    /// What kind of rejection this is.
     #[must_use]
     pub fn kind(&self) -> RejectionKind {
         self.0.kind

@@ -1,7 +1,7 @@
 //! The one place where a clock is read.
 //!
 //! Two readings, because they answer different questions: *wall time* judges the claims of a token, *monotonic time*
-//! measures life times, back-offs and budgets. A server whose wall clock is fixed or stepped keeps its timers.
+//! measures lifetimes, back-offs and budgets. A server whose wall clock is fixed or stepped keeps its timers.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,7 +86,7 @@ impl Clock for SystemClock {
 struct Wall {
     ahead: AtomicU64,
     believed_until: AtomicU64,
-    /// Held while the two are written, so that they belong together. Nobody waits for it.
+    /// Held while the two are written, so that they belong together. No request waits for it.
     writing: Mutex<()>,
 }
 

@@ -1,4 +1,4 @@
-//! What a refused request is told, what the log is told, and what nobody is told.
+//! What a rejected request is told, what the log is told, and what neither is told.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -32,7 +32,7 @@ async fn ok() -> &'static str {
     "ok"
 }
 
-/// The routes that between them refuse for every reason.
+/// The routes that between them reject for every reason.
 fn routes(api: &Api) -> Guard {
     let source = || path("org");
     api.server
@@ -392,7 +392,7 @@ async fn what_cannot_be_decided_is_503() {
     api.issuer.take_down();
     is_unavailable(&api.ask(&app, "GET", "/", Some(&token)).await, 1..=2);
     api.issuer.bring_up();
-    // Inside the back-off nobody is asked.
+    // During the back-off the issuer is not asked.
     is_unavailable(&api.ask(&app, "GET", "/", Some(&token)).await, 1..=2);
     assert_eq!(api.issuer.requests(Endpoint::All), 0);
     for (round, fault) in [Fault::Status(500), Fault::Garbage, Fault::NoKeys, Fault::Huge].into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A decision point that nobody here wrote: Cerbos, with policies of ours. All over HTTP, on loopback.
+//! An independent decision point: Cerbos, with policies of ours. All over HTTP, on loopback.
 //!
 //! `cargo test` needs nothing but Rust and leaves these out. After `npm ci` in `tests/cerbos`:
 //!

@@ -311,7 +311,7 @@ async fn the_id_is_what_the_request_names() {
     is_denial(&world.api.ask(&app, "GET", "/query?id=n3", Some(&plain)).await);
     assert_eq!(world.point.ids(), [["y2"], ["y3"], ["n2"], ["n3"]]);
 
-    // None, or none that is clear: nobody is asked.
+    // None, or none that is clear: the decision point is not asked.
     for answer in [
         with_headers(&[]).await,
         with_headers(&[""]).await,
@@ -795,7 +795,7 @@ async fn over_authzen() {
     assert_eq!(ask("POST", "y").await.body, "renamed");
     is_denial(&ask("POST", "n").await);
 
-    // A refused credential is no bad day.
+    // A rejected credential is not an outage.
     pdp.fail_always(PdpFault::Status(401));
     for method in ["GET", "PUT", "POST"] {
         is_no_decision(&ask(method, "y").await, "1");

@@ -250,7 +250,7 @@ async fn no_more_is_read_than_a_delivery_may_have() {
     assert_eq!(world.post(HeaderMap::new(), unsigned).await, 401);
     assert_eq!(world.post(some_signature(), Body::from_stream(chunks.take(64))).await, 413);
     assert!(read.load(Ordering::Relaxed) <= MAX_BODY_BYTES + CHUNK, "{read:?}");
-    // Nor is what announces that it is too large.
+    // A body that announces that it is too large is not read either.
     assert_eq!(world.post(some_signature(), vec![b' '; MAX_BODY_BYTES + 1]).await, 413);
 }
 
@@ -354,7 +354,7 @@ async fn each_change_is_asked_about_once() {
             &["alice api", "bob api", "worker api"],
         ),
         ("a user's name", |tenant| tenant.touch_user("alice"), &[]),
-        // Nobody asks about one who is suspended, only about one who is no longer.
+        // Suspensions need no question, only their ends do.
         ("a suspension", |tenant| tenant.suspend("bob"), &[]),
         ("its end", |tenant| tenant.unsuspend("bob"), &["bob acme", "bob globex", "bob api"]),
         (

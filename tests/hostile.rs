@@ -1,4 +1,4 @@
-//! Hostile input: whatever is made of good tokens, keys and headers is refused with 400, 401 or 403, and nothing panics.
+//! Hostile input: whatever is made of good tokens, keys and headers is rejected with 400, 401 or 403, and nothing panics.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -82,7 +82,7 @@ impl World {
         self.status(&self.router, route, HeaderValue::from_str(&format!("Bearer {token}")).unwrap())
     }
 
-    /// Refused everywhere, or one of the good tokens after all.
+    /// Rejected everywhere, or one of the good tokens after all.
     fn refuses(&self, token: &[u8]) -> Result<(), TestCaseError> {
         let Ok(header) = HeaderValue::from_bytes(&[b"Bearer ", token].concat()) else {
             return Err(TestCaseError::fail("not the value of a header: the mutation is wrong"));
@@ -445,7 +445,7 @@ fn a_token_has_one_spelling() {
     assert!(respelled.iter().all(|&count| count > 0), "{respelled:?}");
 }
 
-/// The header and the claims are changed *before* they are signed: now it is not the signature that refuses.
+/// The header and the claims are changed *before* they are signed: now it is not the signature that rejects.
 #[test]
 fn a_signed_token_passes_only_where_its_claims_say_so() {
     let world = World::new();
@@ -623,7 +623,7 @@ fn a_token_anywhere_else_is_none() {
     }
 }
 
-/// A public key is no secret: a token whose MAC was made with it is refused.
+/// A public key is no secret: a token whose MAC was made with it is rejected.
 #[test]
 fn a_public_key_is_no_secret() {
     let world = World::new();

@@ -137,7 +137,7 @@ mod keycloak {
         assert_eq!((token.subject().kind(), token.client_id()), (SubjectKind::Machine, Some("shop-sync")));
         assert_eq!(refused(&api, "/user", &service_account(&issuer)).await, RejectionKind::Denied);
 
-        // Without a mark nobody can tell, and nobody passes as either.
+        // Without a mark the kind is unknown, and neither word holds.
         let unmarked = serve(entry(&issuer).untyped_jwt().resource(AUDIENCE), "orders:read");
         for token in [user(&issuer), service_account(&issuer)] {
             assert_eq!(seen(&unmarked, "/read", &token).await.token.subject().kind(), SubjectKind::Unknown);
@@ -486,7 +486,7 @@ mod entra {
     }
 
     /// An ID token for the API's own registration: the same `aud`, `typ` and key. With a nonce it is seen at once, without
-    /// one it has no scope and is nobody's.
+    /// one it has no scope and no kind.
     #[tokio::test]
     async fn id_tokens_of_the_same_application() {
         let issuer = tenant().await;

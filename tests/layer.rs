@@ -343,7 +343,7 @@ async fn a_permit_is_held_by_the_request_and_no_longer() {
     let response = two.ready().await.unwrap().call(bare(Some(&token))).await.unwrap();
     assert_eq!(response.status(), 200);
     drop(one);
-    // A refused request gives the permit back, though the service that refused it lives on.
+    // A rejected request gives the permit back, though the service that rejected it lives on.
     let mut three = two.clone();
     assert_eq!(two.ready().await.unwrap().call(bare(None)).await.unwrap().status(), 401);
     assert!(free(&mut three).await, "a refused request keeps a permit of the inner service");
@@ -422,7 +422,7 @@ fn api_layer() -> RequireLayer {
     ResourceServer::builder("https://tenant.logto.app/oidc", RESOURCE).build().unwrap().require(resource()).unwrap()
 }
 
-/// Polls once with a waker that wakes nobody, wherever this is.
+/// Polls once with a waker that does nothing.
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }

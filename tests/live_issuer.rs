@@ -1,4 +1,4 @@
-//! An API behind orgate, and tokens of an authorization server that nobody here wrote. All over HTTP, on loopback.
+//! An API behind orgate, and tokens of an independent authorization server. All over HTTP, on loopback.
 //!
 //! `cargo test` needs nothing but Rust and leaves these out. After `npm ci` in `tests/live`:
 //!
@@ -266,7 +266,7 @@ async fn outage() {
     let unknown = issuer.token(ORDER_SCOPES).await;
     issuer.turn("down").await;
 
-    // Keys that are held serve on, past their life time too; none other can be decided about.
+    // Keys that are held serve on, past their lifetime too; none other can be decided about.
     for _ in 0..2 {
         assert_eq!(warm.get("/orders", &known).await.status, 200);
         assert_undecided(&warm, &unknown).await;

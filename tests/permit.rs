@@ -376,7 +376,7 @@ fn a_server_with_several_issuers_must_be_told_whose_users_they_are() {
     let error = server(permit().issued_by("custommers"), &["customers", "staff"]).unwrap_err().to_string();
     assert!(error.contains("custommers"), "{error}");
 
-    // Nor may an entry take over the users of another one later, by its place or by its name.
+    // An entry cannot take over the users of another one later, either, by its place or by its name.
     assert!(single.add_issuer(entry("staff")).is_err());
     single.issuer("customers").unwrap().remove().unwrap();
     assert!(single.add_issuer(entry("staff")).is_err());

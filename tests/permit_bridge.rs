@@ -178,7 +178,7 @@ async fn who_registers_and_who_is_made() {
     );
     assert_eq!(scene.permit.user::<Value>("dave").unwrap()["first_name"], "Somebody");
 
-    // One that does not say who, one of another name, and one that is nobody's business.
+    // One that does not say who, one of another name, and one that concerns no user.
     scene.permit.take_calls();
     let nobody = scene.event("PostRegister", 2, json!({ "userId": "eve" }));
     let application = scene.membership("acme", 2, json!({ "addedApplicationIds": ["app"] }));

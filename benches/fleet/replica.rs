@@ -42,7 +42,7 @@ impl Store {
         String::from_utf8_lossy(&output.expect("redis-cli must be installed").stdout).trim().to_owned()
     }
 
-    /// An empty table that is not new: nobody waits for others to push what they know.
+    /// An empty table that is not new: no replica waits for others to push what they know.
     pub(crate) fn reset(&self) {
         self.ask(&["FLUSHALL"]);
         self.ask(&["HSET", "{orgate:1:bench}:facts", "#gen", "1700000000000", "#seq", "0", "#tip", "-", "#whole", "1"]);

@@ -14,7 +14,7 @@ const API: &str = "https://api.example.com";
 const ISSUER: &str = "https://tenant.logto.app/oidc";
 
 /// Routes: `/open` for everybody, `/hit` and `/miss` behind a policy with and without a cache, and `/401`, which
-/// refuses everybody.
+/// rejects everybody.
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) threads: usize,

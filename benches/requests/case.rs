@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(crate) const API: &str = "https://api.example.com";
 pub(crate) const ISSUER: &str = "https://tenant.logto.app/oidc";
-/// As many tokens as clients come back with again and again.
+/// As many tokens as clients use repeatedly.
 pub(crate) const TOKENS: usize = 64;
 /// What a token of Logto weighs with ES384, a few claims and ten scopes.
 pub(crate) const TOKEN_BYTES: usize = 877;

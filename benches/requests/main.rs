@@ -1,4 +1,4 @@
-//! What a request costs: bare, guarded, refused, and as people guard it by hand. One table, all of it from one run.
+//! What a request costs: bare, guarded, rejected, and as people guard it by hand. One table, all of it from one run.
 //!
 //! In process and on one thread unless it says otherwise. Rows are timed in interleaved rounds, so that noise hits all of
 //! them alike, and compared within rounds; times differ from machine to machine, ratios less. Nothing is asserted.

@@ -1,4 +1,4 @@
-//! What it costs to be watched: the same hit with nobody listening, with metrics, with a log of decisions, and with an equal
+//! What it costs to be watched: the same hit without an observer, with metrics, with a log of decisions, and with an equal
 //! policy judged beside the one that is enforced.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -11,7 +11,7 @@ use crate::rounds::{Measured, Rounds};
 use crate::table::{Table, microseconds};
 use crate::{BATCH, Line, guarded, load};
 
-/// Rows of one round, the first of which nobody watches.
+/// Rows of one round, the first of which is not watched.
 pub(crate) struct Observed {
     off: Line,
     watched: Vec<(&'static str, Line, Option<f64>)>,

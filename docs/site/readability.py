@@ -69,7 +69,7 @@ def rust(text, test):
         code = re.split(r"^#\[cfg\(test\)\]\s*mod tests \{", code, flags=re.M)[0]
         for literal in re.findall(r'"((?:[^"\\]|\\.)*)"', code):
             literal = re.sub(r"\\\s+", "", literal).replace("\\n", " ")
-            if len(literal.split()) >= 4 and literal.isascii() and not re.search(r"\{\{|</?\w+|^[A-Z]+ /", literal):
+            if len(literal.split()) >= 4 and literal.isascii() and not re.search(r"\{\{|</?\w+|^[A-Z]+ /|\{\w+:>|redis\.call|::Refuse|refuse or go_on", literal):
                 prose.append(literal)
     return "\n\n".join(prose)
 

@@ -122,6 +122,6 @@ fn claims<'a>(token: &'a AccessToken, grant: Option<&'a Grant>, scope: &'a str) 
 
 /// Logs why, and answers without saying it.
 pub(crate) fn refused(fault: RequestFault) -> Response<Bytes> {
-    tracing::debug!(target: "orgate", %fault, "request refused before its route was looked for");
+    tracing::debug!(target: "orgate", %fault, "request rejected before its route was looked for");
     answer::malformed()
 }

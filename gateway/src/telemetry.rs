@@ -49,7 +49,7 @@ pub(crate) fn render(gateway: &Gateway) -> Option<String> {
     Some(handle.render())
 }
 
-/// Bounds the memory of durations where nobody scrapes. Never returns.
+/// Bounds the memory of durations where nothing scrapes them. Never returns.
 pub(crate) async fn upkeep() {
     let mut interval = tokio::time::interval(UPKEEP);
     loop {

@@ -161,7 +161,7 @@ impl AuthZenBuilder {
     ///
     /// # Errors
     ///
-    /// The first setting that must not run, with its value; a secret is not shown.
+    /// Returns the first invalid setting with its value; a secret is not shown.
     pub fn build(self) -> Result<AuthZen, ConfigError> {
         let url = check_base("policy decision point", &self.identifier, self.allow_http)?;
         check_limits(self.deadline, self.calls, self.max_batch)?;

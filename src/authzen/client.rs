@@ -90,7 +90,7 @@ impl AuthZen {
         AuthZenBuilder::new(identifier.into())
     }
 
-    /// Fetches the metadata now, for those who want to fail at start-up.
+    /// Fetches the metadata now, for those who want to fail at startup.
     ///
     /// # Errors
     ///

@@ -117,15 +117,15 @@ impl About {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Effect {
-    /// Tokens that were issued at the moment or earlier are refused.
+    /// Tokens that were issued at the moment or earlier are rejected.
     NotBefore,
-    /// All tokens of the subject are refused, whenever they were issued, until it is restored.
+    /// All tokens of the subject are rejected, whenever they were issued, until it is restored.
     Suspended,
     /// Ends a suspension that is older.
     Restored,
     /// A subject no longer exists, a member left, an organization is gone.
     Deleted,
-    /// What tokens state may differ from what holds now. Nothing is refused; what was asked before is asked again.
+    /// What tokens state may differ from what holds now. Nothing is rejected; what was asked before is asked again.
     Edited,
 }
 

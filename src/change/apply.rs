@@ -35,7 +35,7 @@ pub(crate) struct Applied<'a> {
     pub(crate) about: &'a About,
     /// Whether what was asked before is stale. It is not for a fact that was loaded.
     pub(crate) invalidates: bool,
-    /// Whether tokens are refused that were not refused before.
+    /// Whether tokens are rejected that were not rejected before.
     pub(crate) refuses_more: bool,
     pub(crate) at: Epoch,
 }

@@ -48,7 +48,7 @@ impl Change {
         Self { issuer: issuer.into(), about, effect, at: milliseconds(at) }
     }
 
-    /// Refuses tokens that were issued at the moment or earlier.
+    /// Rejects tokens that were issued at the moment or earlier.
     #[must_use]
     pub fn not_before(issuer: impl Into<Arc<str>>, about: About, at: SystemTime) -> Self {
         Self::new(issuer, about, Effect::NotBefore, at)
@@ -72,7 +72,7 @@ impl Change {
         Self::new(issuer, About::subject(subject), Effect::Deleted, at)
     }
 
-    /// Refuses the tokens that a removed member was issued for the organization so far.
+    /// Rejects the tokens that a removed member was issued for the organization so far.
     #[must_use]
     pub fn member_removed(
         issuer: impl Into<Arc<str>>,
@@ -83,7 +83,7 @@ impl Change {
         Self::new(issuer, About::member(organization, subject), Effect::Deleted, at)
     }
 
-    /// Refuses the tokens that were issued for a deleted organization.
+    /// Rejects the tokens that were issued for a deleted organization.
     #[must_use]
     pub fn organization_deleted(
         issuer: impl Into<Arc<str>>,
@@ -93,7 +93,7 @@ impl Change {
         Self::new(issuer, About::organization(organization), Effect::Deleted, at)
     }
 
-    /// Makes what was known stale and refuses nothing.
+    /// Makes what was known stale and rejects nothing.
     #[must_use]
     pub fn edited(issuer: impl Into<Arc<str>>, about: About, at: SystemTime) -> Self {
         Self::new(issuer, about, Effect::Edited, at)

@@ -46,7 +46,7 @@ impl Changes {
         };
         let is_unknown = expected.ids.remove(iss).is_none() && expected.is_incomplete;
         if is_unknown {
-            // What was known of it found no room: tokens of before are refused.
+            // What was known of it found no room: tokens of before are rejected.
             let (now, key) = (self.clock.now(), FactKey::Everyone);
             let rank = Rank::new(SystemTime::UNIX_EPOCH + now.unix, true);
             drop(self.revocations.record(id, &key, rank, now));

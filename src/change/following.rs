@@ -153,7 +153,7 @@ impl Changes {
         tokio::time::timeout(MAX_WAIT, waiting).await.is_ok()
     }
 
-    /// Starts to follow the log, if there is one and nobody does. What it holds and can say at once is known when this
+    /// Starts to follow the log, if there is one that is not followed yet. What it holds and can say at once is known when this
     /// returns.
     pub(super) fn follow(self: &Arc<Self>) {
         let following = &self.following;

@@ -46,7 +46,7 @@ impl Facts for Held {
     }
 
     fn now(&self) -> Now {
-        // Without a server nobody asks what this is for.
+        // Without a server, it is not asked for.
         self.0.upgrade().map_or(Now::new(Duration::ZERO, Duration::ZERO), |server| server.clock.now())
     }
 

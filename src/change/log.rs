@@ -46,7 +46,7 @@ pub trait Log: Send + Sync + 'static {
         None
     }
 
-    /// Returns whether a suspension that is loaded may have ended while nobody followed the log: then the issuer's
+    /// Returns whether a suspension that is loaded may have ended while the log was not followed: then the issuer's
     /// [permission source](crate::permissions::PermissionSource::is_suspended) is asked. Default: `false`.
     fn must_be_confirmed(&self) -> bool {
         false
@@ -67,7 +67,7 @@ pub trait Updates: Send {
 pub enum Update {
     /// A change was appended since the log is followed: by another process, or by this one.
     Change(Change),
-    /// A fact that the log holds. Loading it refuses what it refuses and makes no cached answer stale.
+    /// A fact that the log holds. Loading it rejects what it rejects and makes no cached answer stale.
     Fact(Fact),
     /// Changes were missed. Everything that was cached is stale.
     Gap,

@@ -2,7 +2,7 @@
 //!
 //! A [`Change`] states that something which was true no longer is: a subject was suspended, a member removed, a role edited,
 //! tokens up to a moment revoked. A server applies it at once: when that returns, the next request is judged by it. Most
-//! changes also state a [`Fact`], which is kept until no token it refuses can be valid any more.
+//! changes also state a [`Fact`], which is kept until no token it rejects can be valid any more.
 //!
 //! Facts form a lattice: each has a key and a rank from the issuer's time, and the larger rank wins. Repeated deliveries and
 //! other orders change nothing, and two memories merge by union. A [`Log`] keeps changes beyond the process, in a file or in a

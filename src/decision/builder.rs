@@ -60,7 +60,7 @@ impl DeciderBuilder {
     ///
     /// # Errors
     ///
-    /// The setting that must not run, with its value.
+    /// Returns the invalid setting with its value.
     pub fn build(self) -> Result<Decider, ConfigError> {
         if self.times.allow.max(self.times.deny) > LONGEST {
             return Err(ConfigError::new(format_args!("remember {:?}: more than {LONGEST:?}", self.times)));

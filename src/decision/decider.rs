@@ -251,7 +251,7 @@ pub(crate) async fn in_time<T>(deciding: impl Future<Output = Result<T, Decision
 }
 
 pub(super) fn overtaken() -> DecisionError {
-    DecisionError::unavailable("permissions changed while they were asked for, again and again")
+    DecisionError::unavailable("permissions kept changing while they were asked for; gave up")
         .with_retry_after(Duration::from_secs(1))
 }
 

@@ -12,7 +12,7 @@ use crate::http::{
 /// A call that brought no decision. It is never a denial: whoever gets one must not go on, and answers 503.
 ///
 /// Two kinds are told apart. A point may be *unavailable*: down, slow, busy; asked again, it may answer. Or what it was
-/// asked or what it answered is *wrong*: a refused credential, a body that is no decision; asked again, it says the same.
+/// asked or what it answered is *wrong*: a rejected credential, a body that is no decision; asked again, it says the same.
 /// A route that is told to let requests pass while a point is unavailable must not let them pass for the second kind.
 ///
 /// [`Display`](fmt::Display) is for the log, never for an answer.
@@ -56,7 +56,7 @@ impl DecisionError {
 
 #[cfg(any(feature = "authzen", feature = "permit"))]
 impl DecisionError {
-    /// From an answer that is none: its status is not `200`. A credential that is refused is our mistake, and no denial.
+    /// From an answer that is none: its status is not `200`. A credential that is rejected is our mistake, and no denial.
     pub(crate) fn refused(answer: &http::Response<bytes::Bytes>) -> Self {
         let status = answer.status();
         let detail = format_args!("the decision point answered {status}");

@@ -4,7 +4,7 @@ use crate::error::ConfigError;
 
 /// The issuer entries whose subjects a [`DecisionPoint`](super::DecisionPoint) can tell apart.
 ///
-/// Ids of subjects and organizations are unique only within one issuer. A server refuses to start with a point that would
+/// Ids of subjects and organizations are unique only within one issuer. A server rejects to start with a point that would
 /// take the subject of one issuer for that of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownIssuers(Known);

@@ -18,7 +18,7 @@ use crate::rejection::StepUp;
 /// assert!(decision.handled("audit").is_allowed());
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a decision that nobody looks at guards nothing"]
+#[must_use = "a decision that is not looked at guards nothing"]
 pub struct Decision {
     allow: bool,
     reason: Option<Box<str>>,
@@ -135,7 +135,7 @@ pub struct Obligation {
 }
 
 impl Obligation {
-    /// An obligation that nobody has handled yet.
+    /// An obligation that has not been handled yet.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.into(), details: None, handled: false }

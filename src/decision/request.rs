@@ -14,7 +14,7 @@ use crate::token::{AccessToken, IssuerId, NumericDate, Subject, SubjectKind};
 /// Who wants to do what with which resource, and in which organization.
 ///
 /// Who, and in which organization, comes from verified values only: an [`AccessToken`] and an [`Organization`], which
-/// nobody but the verifier can make. For tests of a decision point, the feature `testing` has
+/// only the verifier can make. For tests of a decision point, the feature `testing` has
 /// `testing::TestDecisionRequest`.
 ///
 /// ```

@@ -49,7 +49,7 @@ pub(crate) async fn grant_again(
     request: &mut Parts,
 ) -> Result<Grant, NotRenewed> {
     let Some(old) = before.token() else {
-        let detail = "what was granted to nobody cannot be renewed";
+        let detail = "a grant without a token cannot be renewed";
         return Err(NotRenewed::Unfit(Rejection::new(RejectionKind::Denied, Remediation::None, detail)));
     };
     let (requirement, state) = (before.requirement(), before.requirement().state());

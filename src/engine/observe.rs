@@ -63,7 +63,7 @@ impl Observers {
         self.all.push(Arc::new(observer));
     }
 
-    /// Tells everybody. Costs next to nothing where nobody listens.
+    /// Tells everybody. Costs next to nothing without observers.
     #[inline]
     pub(super) fn tell(
         &self,

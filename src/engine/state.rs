@@ -23,7 +23,7 @@ use crate::token::verify::VerifiedTokens;
 use crate::trace::Hook;
 
 pub(crate) struct State {
-    /// Read on every request; replaced as a whole when an issuer comes or goes.
+    /// Read on every request; replaced as a whole when an issuer is added or removed.
     pub(crate) entries: Arc<ArcSwap<TrustedIssuers>>,
     pub(crate) verified: VerifiedTokens,
     pub(crate) permits: Permits,

@@ -10,7 +10,7 @@ use crate::lock::lock;
 use crate::permissions::{Snapshot, SourceError};
 use crate::time::Clock;
 
-/// Whatever comes while nobody reads is one reason to look, however much it is: nothing is queued.
+/// Whatever comes while the client does not read is one reason to look, however much it is: nothing is queued.
 pub(super) struct Wake {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::bulkhead::Bulkhead;
 use crate::lock::lock;
 
-/// Beyond it, bulkheads that nobody uses are forgotten.
+/// Beyond it, unused bulkheads are dropped.
 const MANY: usize = 64;
 
 /// On whose behalf something is asked.

@@ -14,7 +14,7 @@ use crate::flight::{Lane, Lanes, NO_RUNTIME, has_runtime};
 
 /// The largest response that is read.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
-/// A connection that was reset, a server that restarts: asked again at once, it may refuse again.
+/// A connection that was reset, a server that restarts: asked again at once, it may reject again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Calls that wait for a slot, for each slot that there is.
 const QUEUE: usize = 4;

@@ -19,7 +19,7 @@ pub enum Profile {
     #[default]
     Rfc9068,
     /// For issuers that do not follow RFC 9068: `typ` is absent, `JWT` or `at+jwt`, and the client is read from
-    /// `client_id`, `azp`, `appid` or `cid`. Tokens with `nonce`, `at_hash`, `c_hash` or `events` are still refused:
+    /// `client_id`, `azp`, `appid` or `cid`. Tokens with `nonce`, `at_hash`, `c_hash` or `events` are still rejected:
     /// they are ID tokens and logout tokens.
     UntypedJwt,
 }
@@ -35,7 +35,7 @@ impl Profile {
     }
 }
 
-/// How an issuer writes the scopes of a token. One form for each setting: the other one is refused.
+/// How an issuer writes the scopes of a token. One form for each setting: the other one is rejected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScopeForm {

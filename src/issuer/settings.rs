@@ -127,7 +127,7 @@ impl Issuer {
     }
 
     /// A key set to start with, as [`IssuerHandle::export_keys`](crate::server::IssuerHandle::export_keys) gave it: with it a
-    /// server can start while the issuer cannot be reached. Its age is not known, so it counts as past its life time: it
+    /// server can start while the issuer cannot be reached. Its age is not known, so it counts as past its lifetime: it
     /// serves once a fetch was tried and failed, as long as stale keys may. Each time it is seeded that bound starts anew.
     ///
     /// ```no_run

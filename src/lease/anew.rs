@@ -27,7 +27,7 @@ pub(super) enum Anew {
 }
 
 impl Right {
-    /// Has it decided anew. Where nobody can do that, what is not known to stand ends.
+    /// Has it decided anew. Where no runtime can do that, what is not known to stand ends.
     pub(super) fn decide_anew(&self, why: Anew) -> bool {
         if self.is_anew.swap(true, Ordering::AcqRel) {
             return false;

@@ -107,7 +107,7 @@ pub(super) async fn run(leases: Weak<Leases>, number: u64) {
     }
 }
 
-/// Under the lock: a lease that comes now finds that nobody looks after it.
+/// Under the lock: a lease that comes now finds that no task looks after it.
 fn is_done(server: &Leases, number: u64) -> bool {
     let book = lock(&server.book);
     book.table.len() == 0 && server.stop_driving(number)

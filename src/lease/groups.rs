@@ -120,7 +120,7 @@ impl Groups {
         Ok((number, bound, Some(at)))
     }
 
-    /// To be called once nobody is in the group.
+    /// To be called once the group has no lease.
     pub(super) fn remove(&mut self, number: u32) {
         let Some(group) = self.all.get_mut(number as usize).and_then(Option::take) else { return };
         self.free.push(number);

@@ -45,7 +45,7 @@ pub(crate) struct Leases {
     pub(super) sooner: Notify,
 }
 
-/// Everything that is known, under one lock, where nothing is looked at and nobody is told.
+/// Everything that is known, under one lock, where nothing is looked at and no one is told.
 #[derive(Default)]
 pub(super) struct Book {
     pub(super) table: Table,
@@ -236,7 +236,7 @@ impl Leases {
     }
 }
 
-/// Groups that nobody is in any more.
+/// Groups without a lease.
 fn leave(book: &mut Book, groups: impl IntoIterator<Item = u32>) {
     for group in groups {
         if book.table.count(&Topic::Group(group)) == 0 {

@@ -45,7 +45,7 @@ impl More {
     }
 }
 
-/// Nor with what a layer has found.
+/// The same for what a layer has found.
 fn without_credentials(request: &Parts) -> Parts {
     let mut kept = request.clone();
     kept.headers.remove(AUTHORIZATION);

@@ -24,7 +24,7 @@ impl LeaseSettings {
 
     /// Allows a loss of permissions that no change tells of to go unnoticed for so long, where the permission source cannot be
     /// asked as often as the route says. [`Lease::bound`](super::Lease::bound) returns what is kept. Default: such a lease is
-    /// refused with 503.
+    /// rejected with 503.
     #[must_use]
     pub fn bound_up_to(mut self, most: Duration) -> Self {
         self.most_bound = Some(most);

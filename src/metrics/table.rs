@@ -86,7 +86,7 @@ impl Metric {
 }
 
 impl MetricKind {
-    /// Returns the word for it.
+    /// Returns its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

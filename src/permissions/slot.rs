@@ -74,7 +74,7 @@ impl Snapshot {
         self.began_at.monotonic
     }
 
-    /// Whether a request that arrived then may be refused by it: only if it cannot be older than what the token says.
+    /// Whether a request that arrived then may be rejected by it: only if it cannot be older than what the token says.
     pub(crate) fn may_deny(&self, arrival: Epoch, settled: Option<Duration>) -> bool {
         self.began > arrival || settled.is_some_and(|settled| self.began_at.unix > settled)
     }

@@ -155,7 +155,7 @@ impl PermissionQuery {
         Self { issuer_name: subject.entry().name().clone(), subject: id, kind: subject.kind(), model }
     }
 
-    /// A query as a server makes it, to ask a source by hand: at start-up, in a test.
+    /// A query as a server makes it, to ask a source by hand: at startup, in a test.
     ///
     /// ```
     /// use orgate::token::SubjectKind;

@@ -116,7 +116,7 @@ impl Source {
 impl LivePermissions {
     pub(crate) fn new(most: u64, clock: Arc<dyn Clock>) -> Self {
         Self {
-            // Least recently used goes first, and whoever is new comes in: nobody starts a fetch that nobody else can join.
+            // Least recently used goes first, and a new one is always stored: every fetch can be joined by others.
             slots: Cache::builder()
                 .max_capacity(most)
                 .time_to_idle(IDLE)

@@ -106,7 +106,7 @@ impl PermitBuilder {
     ///
     /// # Errors
     ///
-    /// The first setting that must not run, with its value; the key is not shown.
+    /// Returns the first invalid setting with its value; the key is not shown.
     pub fn build(self) -> Result<Permit, ConfigError> {
         let base = |text: &str| text.trim_end_matches('/').to_owned();
         let (pdp, api) = (&*self.pdp, self.api.as_deref().unwrap_or(API));

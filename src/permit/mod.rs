@@ -28,7 +28,7 @@
 //! Permit.io has no place for the issuer in the key of a user. So its users are the subjects of *one* issuer entry: a server
 //! with several must state which one ([`PermitBuilder::issued_by`]), and no question is asked about subjects of others.
 //!
-//! Only status `200` with a boolean `allow` decides. A key that is refused (401, 403), a body that is (422), an engine that
+//! Only status `200` with a boolean `allow` decides. A key that is rejected (401, 403), a body that is (422), an engine that
 //! is down (502) are errors, and no denials.
 //!
 //! # Facts

@@ -101,7 +101,7 @@ impl Permit {
         self.tell(Method::PUT, &path, Some(&body), None).await
     }
 
-    /// Creates a tenant. One that is there already stays as it is.
+    /// Creates a tenant. An existing one stays as it is.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ use crate::organization::RequestSource;
 use crate::rejection::StepUp;
 use crate::scope::Scope;
 
-/// A decision point is not to be asked more for one request.
+/// The limit of questions to a decision point for one request.
 const MAX_DECISIONS: usize = 8;
 /// The most checks and closures of sources that are run for one request.
 const MAX_USER_CODE: usize = 64;

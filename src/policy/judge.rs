@@ -240,8 +240,8 @@ fn requested(source: &RequestSource, scene: &mut Scene<'_, '_>) -> Result<Option
     Ok(requested)
 }
 
-/// What the request names, beside what the token is for. It is read first: what the layer cannot read is nobody's fault but
-/// the server's.
+/// What the request names, beside what the token is for. It is read first: what the layer cannot read is the
+/// server's fault.
 fn compare(source: &RequestSource, scene: &mut Scene<'_, '_>, id: &str) -> Result<Requested, Rejection> {
     scene.steps.at(StepName::Organization, || format!("a request whose organization can be read ({source})"));
     source.compare(scene.request, scene.memory, id)

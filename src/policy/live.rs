@@ -55,7 +55,7 @@ impl FreshnessRule {
         }
     }
 
-    /// From this age on, a new snapshot is fetched behind the one that serves: 80 % of its life time, ±10 %, so that not all
+    /// From this age on, a new snapshot is fetched behind the one that serves: 80 % of its lifetime, ±10 %, so that not all
     /// are fetched at once.
     fn soft(&self, query: &PermissionQuery) -> Option<Duration> {
         let spread =
@@ -296,7 +296,13 @@ fn without_answer(
             return if clause.holds(|scope| token.has_scope(scope)) {
                 Ok(PermissionDrift::default())
             } else {
-                Err(lacks(clause, token, Remediation::RequestScope, "the token lacks it, and nobody knows more").into())
+                Err(lacks(
+                    clause,
+                    token,
+                    Remediation::RequestScope,
+                    "the token lacks it, and the source does not know more",
+                )
+                .into())
             };
         }
         _ => {}

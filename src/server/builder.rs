@@ -131,14 +131,14 @@ impl Builder {
         self
     }
 
-    /// How long keys past their life time serve while the issuer cannot be reached. Default: 24 h; zero is allowed, 30
+    /// How long keys past their lifetime serve while the issuer cannot be reached. Default: 24 h; zero is allowed, 30
     /// days at most. Stale keys verify what they know and never answer for an unknown `kid`.
     pub fn serve_stale_keys_for(mut self, duration: Duration) -> Self {
         self.serve_stale_keys_for = duration;
         self
     }
 
-    /// Shapes the body of every refusal. It is given the rejection and the request's headers; status and headers of the
+    /// Shapes the body of every rejection. It is given the rejection and the request's headers; status and headers of the
     /// answer, the challenge among them, are set afterwards and cannot be changed.
     ///
     /// Rejections by extractors, an `Authorizer` and webhook endpoints are shaped too. Hidden organizations look the same to the
@@ -171,10 +171,10 @@ impl Builder {
         self
     }
 
-    /// Refuses gRPC calls with a plain HTTP status too, instead of HTTP 200 and a `grpc-status`.
+    /// Rejects gRPC calls with a plain HTTP status too, instead of HTTP 200 and a `grpc-status`.
     ///
     /// Without it, a `POST` over HTTP/2 with content type `application/grpc`, `application/grpc-web` or
-    /// `application/grpc-web-text` is refused with HTTP 200. It must be used in a service that a proxy asks whether to let a
+    /// `application/grpc-web-text` is rejected with HTTP 200. It must be used in a service that a proxy asks whether to let a
     /// request in (nginx `auth_request`, Traefik ForwardAuth, Envoy `ext_authz`): there 200 means yes.
     pub fn disable_grpc_responses(mut self) -> Self {
         self.grpc = false;
@@ -198,7 +198,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The first setting that must not run, with its value.
+    /// Returns the first invalid setting with its value.
     pub fn build(mut self) -> Result<ResourceServer, ConfigError> {
         check_range("leeway", self.leeway, MAX_LEEWAY)?;
         check_range("serve_stale_keys_for", self.serve_stale_keys_for, MAX_STALE)?;

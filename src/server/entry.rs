@@ -1,4 +1,4 @@
-//! From the settings of an issuer to its entry: at start-up, and when a tenant comes while the server runs.
+//! From the settings of an issuer to its entry: at startup, and when one is added at run time.
 
 use std::fmt;
 use std::sync::Arc;

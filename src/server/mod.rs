@@ -32,7 +32,7 @@ use crate::token::AccessToken;
 use crate::tower::RequireLayer;
 use entry::EntrySettings;
 
-/// This API as an OAuth 2.0 resource server: whom it trusts, what it is called, and the keys that it holds.
+/// This API as an OAuth 2.0 resource server: its trusted issuers, its resource identifiers, and their keys.
 ///
 /// A cheap clone; every layer is made from it and shares its keys. [`builder`](Self::builder) does no I/O and starts
 /// nothing: keys are fetched on first use, or by [`ready`](Self::ready).
@@ -65,7 +65,7 @@ impl ResourceServer {
     /// # }
     /// ```
     ///
-    /// Around an axum router that is there already it goes by `.route_layer(..)`; `.layer(..)` would also judge paths that do
+    /// An existing axum router takes it by `.route_layer(..)`; `.layer(..)` would also judge paths that do
     /// not exist. A layer does not know its route: a `path("org")` that the route lacks is a 500 and a line in the log.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! How much of everything is in use now.
+//! The resources in use now.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct CallUsage {
 }
 
 impl ResourceServer {
-    /// Returns how much of everything is in use now. It only looks.
+    /// Returns the resources in use now. It only looks.
     #[must_use]
     pub fn usage(&self) -> Usage {
         let state = &self.state;

@@ -25,7 +25,7 @@ impl Tally {
         let verifies = key.verify(message, signature);
         match expected {
             TestResult::Valid => {
-                assert!(verifies, "{test} is valid and refused");
+                assert!(verifies, "{test} is valid and rejected");
                 self.valid += 1;
             }
             TestResult::Invalid => {

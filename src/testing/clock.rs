@@ -57,7 +57,7 @@ impl TestClock {
         now.monotonic = now.monotonic.saturating_add(by);
     }
 
-    /// Turns the wall hand forward: tokens age, life times and back-offs do not.
+    /// Turns the wall hand forward: tokens age, lifetimes and back-offs do not.
     pub fn advance_wall(&self, by: Duration) {
         let mut now = lock(&self.now);
         now.unix = now.unix.saturating_add(by);
@@ -68,7 +68,7 @@ impl TestClock {
         lock(&self.now).unix = unix.saturating_add(self.behind).saturating_sub(self.ahead);
     }
 
-    /// Turns the monotonic hand forward: life times and back-offs pass, tokens do not age.
+    /// Turns the monotonic hand forward: lifetimes and back-offs pass, tokens do not age.
     pub fn advance_monotonic(&self, by: Duration) {
         let mut now = lock(&self.now);
         now.monotonic = now.monotonic.saturating_add(by);

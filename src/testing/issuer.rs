@@ -109,7 +109,7 @@ impl TestIssuer {
         self.token(Kind::Logout { audience: client.into() })
     }
 
-    /// An opaque access token: 43 characters, no dots. What a client gets that forgot `resource`. Nobody knows this one;
+    /// An opaque access token: 43 characters, no dots. What a client gets that forgot `resource`. The issuer does not know this one;
     /// introspection knows those of a [`TokenRequest::opaque`](super::TokenRequest::opaque).
     #[must_use]
     pub fn opaque_token(&self) -> String {
@@ -198,7 +198,7 @@ impl TestIssuer {
         assert!(withdrawn, "no key {kid:?} is published");
     }
 
-    /// Adds any value to the key set: an encryption key, a broken one, one of a kind that nobody knows.
+    /// Adds any value to the key set: an encryption key, a broken one, one of an unknown kind.
     ///
     /// # Panics
     ///

@@ -207,7 +207,7 @@ impl RsaKey {
     }
 }
 
-/// A key that nobody else has at the moment: two living issuers never share one.
+/// A key that no other issuer has at the moment: two living issuers never share one.
 struct RsaLease(Arc<RsaKey>);
 
 impl RsaLease {

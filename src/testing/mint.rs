@@ -168,7 +168,7 @@ impl TokenBuilder {
 
 /// What is wrong with its signature: the last word counts.
 impl TokenBuilder {
-    /// Signed with a key that is not published, under a `kid` that nobody knows.
+    /// Signed with a key that is not published, under a `kid` that is unknown.
     pub const fn signed_with_unknown_key(mut self) -> Self {
         self.signature = Signature::UnknownKey;
         self

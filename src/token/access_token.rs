@@ -15,7 +15,7 @@ use super::verified::Origin;
 use super::{Authentication, EntryVersion, NumericDate, Provenance, Subject, Times, Verified};
 use crate::scoped::ScopedId;
 
-/// A *verified* access token: its signature, type, issuer, audience and life time have been judged.
+/// A *verified* access token: its signature, type, issuer, audience and lifetime have been judged.
 ///
 /// A cheap clone. Only the verifier can make one, so to hold one is to know that. It is in the extensions of a request
 /// that passed a policy, and an axum extractor.

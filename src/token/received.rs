@@ -33,7 +33,7 @@ impl<T: AsRef<str>> fmt::Display for Several<'_, T> {
     }
 }
 
-/// Describes how a value differs from the one that was probably meant; empty if they are not alike.
+/// Describes how a value differs from the value that was probably intended; empty if they are not alike.
 pub(crate) fn difference<'a>(received: &str, expected: impl IntoIterator<Item = &'a str>) -> &'static str {
     /// More would be work that a stranger's token causes.
     const MOST: usize = 100;

@@ -49,7 +49,7 @@ impl Parties {
 
 /// Where the claims are read when somebody asks for more than is in `Verified`.
 pub(super) enum Origin {
-    /// The token as it came, a JWS in compact form: what a cache of verified tokens compares. It is shown to nobody.
+    /// The token as it came, a JWS in compact form: what a cache of verified tokens compares. It is never shown.
     Jws { text: Arc<[u8]>, provenance: Provenance },
     /// What the issuer said of an opaque token.
     Answer { json: Box<[u8]>, token_digest: [u8; 32] },

@@ -9,7 +9,7 @@ use crate::http::body::OrBytes;
 use crate::lease::{Fault, LeasedBody};
 
 pin_project! {
-    /// The body of a response that went through the layer: the inner service's, or a refusal's.
+    /// The body of a response that went through the layer: the inner service's, or a rejection's.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]

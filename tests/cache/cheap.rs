@@ -1,4 +1,4 @@
-//! What is refused without a check or a fetch, and what is said about it.
+//! What is rejected without a check or a fetch, and what is said about it.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn an_unknown_kid_is_not_looked_up_for_what_has_expired() {
     assert_eq!(issuer.requests(Endpoint::Keys), 2, "the budget was not touched");
 }
 
-/// A forged twin of a token, refused before or after it: neither changes what the other one is.
+/// A forged twin of a token, rejected before or after it: neither changes what the other one is.
 #[tokio::test]
 async fn refusals_are_not_remembered() {
     let issuer = TestIssuer::start().await;

@@ -52,7 +52,7 @@ async fn a_key_that_stays() {
     }
 }
 
-/// Past their life time keys serve only after a fetch was tried, and not for ever: nor do tokens that they verified.
+/// Past their lifetime keys serve only after a fetch was tried, and not for ever: nor do tokens that they verified.
 #[tokio::test]
 async fn keys_that_may_not_be_used_any_more() {
     let issuer = TestIssuer::start().await;

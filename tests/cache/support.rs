@@ -60,7 +60,7 @@ impl Api {
     }
 }
 
-/// What a client sees, and the kind of the refusal.
+/// What a client sees, and the kind of the rejection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

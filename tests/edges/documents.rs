@@ -11,7 +11,7 @@ async fn rsa() -> TestIssuer {
     TestIssuer::builder().algorithm(Algorithm::Rs256).start().await
 }
 
-/// The status of a request with a token of the issuer that publishes `document`, and why its keys were refused.
+/// The status of a request with a token of the issuer that publishes `document`, and why its keys were rejected.
 async fn with_document(document: String, without_kid: bool, issuer: &TestIssuer) -> (u16, Option<String>) {
     let url = publishing(document, vec![]).await;
     let server = ResourceServer::builder(url.as_str(), API).build().unwrap();
@@ -156,7 +156,7 @@ async fn a_key_whose_private_half_was_published_stops_working() {
     issuer.fail_always(Endpoint::Keys, Fault::Body(set.to_string()));
     refresh(&server).await;
     assert_ne!(get(&app, "/", &issuer.resource_token(API).subject("root").mint()).await, 200, "at once");
-    // Nor later, nor when it is published without it again.
+    // The same later, and when it is published without it again.
     issuer.recover();
     refresh(&server).await;
     issuer.clock().advance(std::time::Duration::from_secs(23 * 3600));

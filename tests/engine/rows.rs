@@ -181,7 +181,7 @@ async fn outages() -> Vec<(&'static str, Value)> {
     table
 }
 
-/// More signatures are to be checked at a time than may be, and nobody may wait.
+/// More signatures need a check at a time than are allowed, and no request may wait.
 async fn crowd() -> Vec<(&'static str, Value)> {
     let lines = Lines::default();
     let log = lines.log();

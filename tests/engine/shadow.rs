@@ -335,7 +335,7 @@ async fn a_proof_is_used_by_what_is_enforced_alone() {
         parts
     };
     let proof = key.proof("GET", format!("{RESOURCE}/"), &token).mint();
-    // Refused by what is enforced, met by the shadow: the proof is still good.
+    // Rejected by what is enforced, met by the shadow: the proof is still good.
     let refused = api.server.requirement(resource().scope("b").shadow(resource().scope("a"))).unwrap();
     refused.authorize(&mut request(&proof)).await.unwrap_err();
     assert_eq!(seen.take(), ["deny insufficient_scope | would_allow allow -"]);

@@ -95,7 +95,7 @@ async fn suspension_that_ended_meanwhile_is_lifted_by_the_permission_source() {
     }
     one.server.changes_kept().await;
     one.stop_and_close(&path).await;
-    // While nobody listens one is restored, and one is deleted: a clear no is only of one that is there.
+    // While the log is not followed, one is restored, and one is deleted: a clear no is only of one that is there.
     tenant.unsuspend(alice);
     tenant.remove_user(carol);
     let two = start().await;

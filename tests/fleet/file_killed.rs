@@ -1,4 +1,4 @@
-//! A process that is killed while it writes, again and again: what it had reported as kept is there, and nothing else than what
+//! A process that is killed while it writes, many times: what it had reported as kept is there, and nothing else than what
 //! it was told.
 
 use std::collections::BTreeMap;

@@ -93,7 +93,7 @@ pub(crate) enum Answer {
     Refused(Refused),
 }
 
-/// A refusal: as it stands in the extensions, and as the client reads it.
+/// A rejection: as it stands in the extensions, and as the client reads it.
 pub(crate) struct Refused {
     pub(crate) rejection: Rejection,
     pub(crate) challenge: String,
@@ -101,7 +101,7 @@ pub(crate) struct Refused {
     body: Value,
 }
 
-/// What a refusal must be.
+/// What a rejection must be.
 pub(crate) type Refusal = (u16, RejectionKind, Remediation);
 
 impl Answer {
@@ -134,7 +134,7 @@ impl Answer {
         }
     }
 
-    /// Refused thus: in the extensions, in the challenge and in the body.
+    /// Rejected thus: in the extensions, in the challenge and in the body.
     #[track_caller]
     pub(crate) fn is_refused(&self, (status, kind, remediation): Refusal, what: &str) {
         let refused = self.refused(what);

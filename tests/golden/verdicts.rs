@@ -14,7 +14,7 @@ pub(crate) enum Verdict {
     One,
     /// The token holds no scope.
     None,
-    /// All three refuse.
+    /// All three reject.
     Refused(Refusal),
 }
 
@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
 pub(crate) enum Who {
     User,
     Machine,
-    /// Both refuse: this is no access token for the API.
+    /// Both reject: this is no access token for the API.
     Nobody(Refusal),
 }
 

@@ -83,7 +83,7 @@ async fn a_jwt_is_never_sent_anywhere() {
     ] {
         assert_eq!(world.api.get("/api", &token).await.status, status, "{token}");
     }
-    // Nor what is no token, or too long for one.
+    // The same for what is no token, or too long for one.
     assert_eq!(world.api.get("/api", "not a token").await.status, 400);
     assert_eq!(world.api.get("/api", &"a".repeat(9000)).await.status, 401);
     assert_eq!(world.endpoint.count(), 0);

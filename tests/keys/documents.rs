@@ -194,7 +194,7 @@ async fn published_private_key_is_dropped_at_once_and_never_used_again() {
         "nor does a seed bring it back"
     );
 
-    // Nor can the settings of the entry.
+    // The settings of the entry cannot, either.
     let pinned = Issuer::new(issuer.url()).jwks_json(&clean);
     let error = server.issuer(issuer.url()).unwrap().update(pinned).unwrap_err().to_string();
     assert!(error.contains("private half"), "{error}");

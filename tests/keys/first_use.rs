@@ -100,7 +100,7 @@ async fn a_client_that_hangs_up_ends_no_fetch() {
     assert!(api.get(&token).now_or_never().is_none());
     issuer.wait_for_requests(Endpoint::Keys, 1).await;
     issuer.release();
-    // A request that nobody woke would pass too, but only when its two seconds are over.
+    // A request that was not woken would pass too, but only when its two seconds are over.
     let next = tokio::time::timeout(Duration::from_millis(1500), api.get(&token)).await;
     assert!(next.expect("woken by the fetch").is_ok());
     assert_eq!(issuer.requests(Endpoint::Keys), 1);

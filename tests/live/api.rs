@@ -94,7 +94,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The status, and what the body says: a handler's text, or the `remediation` of a refusal.
+    /// The status, and what the body says: a handler's text, or the `remediation` of a rejection.
     pub(crate) fn verdict(&self) -> (u16, String) {
         let problem: Option<Value> = serde_json::from_str(&self.body).ok();
         let remediation = problem.and_then(|problem| problem["remediation"].as_str().map(str::to_owned));

@@ -195,7 +195,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Does what it is told; `false` if the issuer refuses.
+    /// Does what it is told; `false` if the issuer rejects.
     fn does(&mut self, remediation: &str) -> bool {
         match (self, remediation) {
             (_, "refresh") => true,

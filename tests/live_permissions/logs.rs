@@ -32,7 +32,7 @@ async fn no_subject_no_scope_list_and_no_token() {
         world.script.act(act);
         for scope in ["a only:token", "only:token"] {
             for (path, _) in &routes {
-                // The same difference again and again: issuer and source disagree.
+                // The same difference every time: issuer and source disagree.
                 for _ in 0..4 {
                     let token = world.token(SUBJECT, scope);
                     api.get_at(path, &token).await;

@@ -72,7 +72,7 @@ pub(crate) async fn traced_within(scenario: impl AsyncFnOnce()) -> String {
 }
 
 fn listening() -> (InMemorySpanExporter, DefaultGuard) {
-    // While nobody listens elsewhere, a span that is entered there first would be switched off for all threads.
+    // While there is no subscriber elsewhere, a span that is entered there first would be switched off for all threads.
     static EVERYWHERE: Once = Once::new();
     EVERYWHERE.call_once(|| _ = tracing::subscriber::set_global_default(tracing_subscriber::registry()));
     let exporter = InMemorySpanExporter::default();

@@ -28,7 +28,7 @@ impl Log {
     }
 
     fn filtered(filter: &str) -> Self {
-        // While nobody listens elsewhere, an event that happens there first would be switched off for all threads.
+        // While there is no subscriber elsewhere, an event that happens there first would be switched off for all threads.
         static EVERYWHERE: Once = Once::new();
         EVERYWHERE.call_once(|| {
             let deaf = tracing_subscriber::fmt().with_env_filter("orgate=debug").with_writer(io::sink).finish();

@@ -26,7 +26,7 @@ const POLICIES: &str = r#"
         context has organization && context.organization == resource.organization && resource.owner == principal
     };
 
-    // Nobody touches what is locked.
+    // What is locked is not touched.
     forbid (principal, action, resource)
     when { resource.locked }
     unless { action == Action::"read" };

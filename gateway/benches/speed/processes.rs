@@ -189,7 +189,7 @@ fn wait_for(port: u16) {
         }
         sleep(Duration::from_millis(50));
     }
-    panic!("nobody listens on port {port}");
+    panic!("no process listens on port {port}");
 }
 
 /// Envoy that verifies tokens itself, with its cache of tokens, and judges nothing beyond.

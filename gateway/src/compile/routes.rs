@@ -124,7 +124,7 @@ fn browser_tokens(
     requirement.with_browser_tokens(&tokens).map_err(|error| fault(&error.to_string()))
 }
 
-/// Refuses a policy that reads what its route does not have, or what no request brings along.
+/// Rejects a policy that reads what its route does not have, or what no request brings along.
 fn check_sources(
     source: &Source,
     file: &File,

@@ -29,7 +29,7 @@ pub(super) fn tls(source: &Source, file: &File) -> Result<Option<Arc<ServerConfi
     Ok(Some(Arc::new(config)))
 }
 
-/// Returns who judges the certificates of clients: nobody asks for one, any is taken, or one of these authorities is needed.
+/// Returns who judges the certificates of clients: none is requested, any is accepted, or one of these authorities must have signed it.
 fn clients(source: &Source, text: Option<&Text>) -> Result<Option<Arc<dyn ClientCertVerifier>>, Fault> {
     let Some(text) = text else { return Ok(None) };
     match text.as_str() {

@@ -37,7 +37,7 @@ pub(super) fn upstreams(source: &Source, file: &File) -> Result<Upstreams, Fault
     Ok(upstreams)
 }
 
-/// Refuses an upstream that is a face of this gateway.
+/// Rejects an upstream that is a face of this gateway.
 pub(super) fn check_loops(
     source: &Source,
     file: &File,

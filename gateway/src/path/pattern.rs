@@ -42,7 +42,7 @@ pub(super) fn fold_pattern(pattern: &str) -> String {
     folded
 }
 
-/// Returns what is wrong with a pattern beyond what the router itself refuses.
+/// Returns what is wrong with a pattern beyond what the router itself rejects.
 pub(super) fn fault(pattern: &str) -> Option<&'static str> {
     let Some(path) = pattern.strip_prefix('/') else { return Some("a path begins with `/`") };
     if path.contains(['%', '?', '#', '\\']) || path.chars().any(char::is_control) {

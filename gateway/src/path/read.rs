@@ -17,7 +17,7 @@ pub(crate) struct Oddities {
     pub(crate) empty_segment: bool,
 }
 
-/// Why a request target is refused: two servers may read it differently.
+/// Why a request target is rejected: two servers may read it differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PathFault {
     NoPath,

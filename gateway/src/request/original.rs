@@ -23,7 +23,7 @@ pub(crate) struct Original {
     pub(crate) id: Option<RequestId>,
 }
 
-/// Why a request is refused before its route is looked for.
+/// Why a request is rejected before its route is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestFault {
     Path(PathFault),
@@ -72,7 +72,7 @@ impl Original {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = self.method;
         parts.uri = uri;
-        // A refusal in gRPC form has status 200, which a proxy takes for a yes.
+        // A rejection in gRPC form has status 200, which a proxy takes for a yes.
         parts.version = Version::HTTP_11;
         parts.headers = self.headers;
         for name in [

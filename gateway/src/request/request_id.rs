@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The header in which the resource server reads ids of requests. What a client sends under this name is removed or refused,
+/// The header in which the resource server reads ids of requests. What a client sends under this name is removed or rejected,
 /// as what steers is.
 pub(crate) const REQUEST_ID: &str = "orgate-request-id";
 

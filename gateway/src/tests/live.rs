@@ -70,7 +70,7 @@ impl Proxy {
     /// Sends bytes and reads until the response's head and some body are there.
     async fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // A server that refuses early closes before it has read everything.
+        // A server that rejects early closes before it has read everything.
         _ = stream.write_all(request).await;
         let (mut response, mut chunk) = (Vec::new(), vec![0; 16 * 1024]);
         loop {
@@ -144,7 +144,7 @@ impl Proxy {
             let response = self.get(path, if token { "Authorization: Bearer {{TOKEN}}\r\n" } else { "" }).await;
             assert_eq!(status(&response), expected, "{path}: {response}");
             if expected == 400 {
-                // Some proxies refuse it themselves.
+                // Some proxies reject it themselves.
                 continue;
             }
             let lower = response.to_ascii_lowercase();

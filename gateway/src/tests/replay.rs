@@ -12,7 +12,7 @@ use crate::face::forward_auth::decide;
 
 pub(super) const ATTACKS: &str = include_str!("../../tests/data/attacks.json");
 
-/// Refused although nothing was attacked: a header that could replace path, method or certificate reached the authorizer,
+/// Rejected although nothing was attacked: a header that could replace path, method or certificate reached the authorizer,
 /// which the configurations in the guide delete.
 const STRICTER: [&str; 2] = ["override-get-to-delete", "client-cert-spoof"];
 
@@ -31,7 +31,7 @@ pub(super) fn latin1(text: &str) -> Vec<u8> {
     text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap()).collect()
 }
 
-/// `None` where a server would refuse the head itself.
+/// `None` where a server would reject the head itself.
 fn question(head: &str) -> Option<Parts> {
     let mut lines = head.trim_end_matches("\r\n").split("\r\n");
     let mut first = lines.next().unwrap().split(' ');

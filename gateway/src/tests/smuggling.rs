@@ -1,4 +1,4 @@
-//! Requests that two servers would cut differently: upstream reads exactly one, the one that was judged, or none.
+//! Requests that two servers would cut differently: the upstream reads exactly the judged request, or none.
 
 use super::World;
 use super::world::status;
@@ -61,7 +61,7 @@ async fn upstream_reads_at_most_the_request_that_was_judged() {
             let headers = &received.head.headers;
             assert!(!(headers.contains_key("content-length") && headers.contains_key("transfer-encoding")), "{name}");
         }
-        // A request that reached nobody was refused, by a status or by closing.
+        // A request that reached no upstream was rejected, by a status or by closing.
         if received.is_empty() {
             let status = status(&response);
             assert!(status == 0 || (400..500).contains(&status), "{name}: {response}");

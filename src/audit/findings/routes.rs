@@ -1,4 +1,4 @@
-//! Routes that nobody reaches, or everybody.
+//! Routes that no role reaches, or every role.
 
 use super::finding::Finding;
 use super::kind::FindingKind;

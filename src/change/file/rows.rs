@@ -119,7 +119,7 @@ impl Rows {
         }
     }
 
-    /// Lets go of what refuses no token any more.
+    /// Lets go of what rejects no token any more.
     pub(super) fn let_go(&mut self, horizon: Horizon) {
         self.0.retain(|key, rank| {
             let rank = Rank::from(*rank);

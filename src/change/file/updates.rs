@@ -74,7 +74,7 @@ impl FileUpdates {
         {
             tracing::error!(target: "orgate", %error, "the file of changes was not forced to the disk");
         }
-        // Nobody else writes to it: what is known here is what it holds.
+        // This process is the only writer, so what is known here is what the file holds.
         Update::current(self.held.now().monotonic)
     }
 

@@ -131,7 +131,7 @@ impl Session {
 }
 
 impl Commands {
-    /// Publishes fields, values and nonces in turn. How far the feed is then, and how many were refused.
+    /// Publishes fields, values and nonces in turn. How far the feed is then, and how many were rejected.
     pub(super) async fn put(&mut self, generation: &str, rows: &[String]) -> Result<Outcome<(u64, u64)>, Fault> {
         let mut arguments: Vec<&str> = vec![generation, &self.feed_entries];
         arguments.extend(rows.iter().map(String::as_str));
@@ -145,7 +145,7 @@ impl Commands {
         Ok(Outcome::Done((number, refused)))
     }
 
-    /// `knows` says that this replica knows what was true before the generation, or that nobody does any more.
+    /// `knows` says that this replica knows what was true before the generation, or that no replica does any more.
     pub(super) async fn open(
         &mut self,
         known: Option<&str>,

@@ -55,7 +55,7 @@ impl EntryRows {
         let issued = issued(token);
         let refuses = |stamp: Stamp| life.is_alive(stamp) && issued.is_none_or(|issued| issued <= stamp);
         let subject = token.subject().id();
-        // The latest that refuses it: a block comes before every other reason.
+        // The latest that rejects it: a block comes before every other reason.
         let mut latest: Option<Stamp> = None;
         let mut note = |stamp: Option<Stamp>| latest = latest.max(stamp.filter(|stamp| refuses(*stamp)));
         for id in std::iter::once(subject).chain(token.actors()) {
@@ -176,7 +176,7 @@ impl EntryRows {
         stamps
     }
 
-    /// Lets go of rows that count no longer, or that the *not before* of the whole entry covers; where `weakening`, of
+    /// Lets go of rows that no longer count, or that the *not before* of the whole entry covers; where `weakening`, of
     /// deletions too. Returns how many of those were still blocks.
     pub(super) fn let_go(&self, life: Lifetime, weakening: bool) -> usize {
         let everyone = self.everyone();
@@ -209,7 +209,7 @@ fn issued(token: &AccessToken) -> Option<u64> {
     Some(issued.as_secs())
 }
 
-/// Issued too early: whether a new token would be refused as well. In that second, and as far before it as the issuer's clock
+/// Issued too early: whether a new token would be rejected as well. In that second, and as far before it as the issuer's clock
 /// may be ahead of the one that set the moment.
 fn too_early(stamp: Stamp, issued: Option<Stamp>, life: Lifetime, leeway: Duration) -> Revoked {
     let is_recent = issued.is_some_and(|issued| issued.saturating_add(leeway.as_secs()) > stamp);

@@ -46,13 +46,13 @@ impl Default for Bounds {
 /// While it is empty, a judgement costs one load of an atomic. Otherwise it looks up the subject, and the organization, the
 /// client and the `jti` where there is anything about any. Judgements never wait for one another.
 ///
-/// No row is dropped for want of room. An eighth of them goes into coarser ones, which refuse more, never less: the removed
+/// No row is dropped for want of room. An eighth of them goes into coarser ones, which reject more, never less: the removed
 /// members of an organization become *not before* of the organization, then the oldest rows *not before* of their whole
 /// issuer entry. The entry with most rows is the one that pays.
 ///
 /// Suspensions have room of their own, since they do not end. The oldest ones that were lifted go first, which are kept
 /// against replays only. When all of them stand, one more becomes *not before* of its subject: tokens up to that moment stay
-/// refused, and later ones are not. So does a deletion that goes into a coarser row. Both are logged as errors and counted.
+/// rejected, and later ones are not. So does a deletion that goes into a coarser row. Both are logged as errors and counted.
 pub(crate) struct RevocationList {
     bounds: Bounds,
     is_empty: AtomicBool,
@@ -143,7 +143,7 @@ impl RevocationList {
         Recorded { is_news, told }
     }
 
-    /// Lets go of all that is known about an entry, whose tokens are refused from now on.
+    /// Lets go of all that is known about an entry, whose tokens are rejected from now on.
     pub(crate) fn remove(&self, issuer: IssuerId, now: Now) {
         let mut book = self.book();
         self.write_removal(&mut book, issuer, now.unix.as_secs().saturating_add(REMEMBERED));
@@ -175,7 +175,7 @@ impl RevocationList {
     pub(crate) fn tell(&self, issuer: &str, recorded: &Recorded) {
         let told = &recorded.told;
         if told.merged > 0 {
-            tracing::warn!(target: "orgate", issuer, rows = told.merged, "no room for revocations: coarser ones refuse more");
+            tracing::warn!(target: "orgate", issuer, rows = told.merged, "no room for revocations: coarser ones reject more");
         }
         if told.weakened > 0 {
             self.weakened.fetch_add(told.weakened as u64, Ordering::Relaxed);
@@ -183,7 +183,7 @@ impl RevocationList {
                 target: "orgate",
                 issuer,
                 blocks = told.weakened,
-                "no room for blocked subjects: only their tokens up to then are refused"
+                "no room for blocked subjects: only their tokens up to now are rejected"
             );
         }
     }

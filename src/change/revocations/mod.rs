@@ -1,17 +1,17 @@
-//! Which tokens are refused although they are valid.
+//! Which tokens are rejected although they are valid.
 //!
 //! A JWT says nothing about what happened after it was issued. The list keeps what did, and every request is judged by it,
 //! those with a cached token too.
 //!
-//! | fact | refuses | remediation | ends |
+//! | fact | rejects | remediation | ends |
 //! |---|---|---|---|
 //! | *not before*, of a subject, a member, an organization, a client or the whole issuer entry | tokens issued at that moment or earlier, without leeway, and tokens without `iat` | `refresh` | after the longest life of a token |
 //! | a single token, by `jti` | that token | `refresh` | after the longest life of a token |
 //! | a deleted subject | all its tokens, whatever their `iat` | `authenticate` | after the longest life of a token |
 //! | a suspended subject | all its tokens, whatever their `iat` | `authenticate` | when a later change lifts it |
 //!
-//! What refuses a subject's tokens also refuses those in which it acts for another one. While a *not before* lies ahead of
-//! this server's clock, a new token would be refused too: tokens issued shortly before it receive `retry` with the time left.
+//! What rejects a subject's tokens also rejects those in which it acts for another one. While a *not before* lies ahead of
+//! this server's clock, a new token would be rejected too: tokens issued shortly before it receive `retry` with the time left.
 //!
 //! # Members
 //!

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::shards::Row;
 use crate::change::Rank;
 
-/// A moment in whole seconds since the Unix epoch, rounded down: tokens issued in that second or earlier are refused.
+/// A moment in whole seconds since the Unix epoch, rounded down: tokens issued in that second or earlier are rejected.
 pub(super) type Stamp = u64;
 
 /// Which rows still count.

@@ -1,15 +1,15 @@
-//! Why a token is refused, and what that answers.
+//! Why a token is rejected, and what that answers.
 
 use std::time::Duration;
 
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
-/// Why a verified token is refused.
+/// Why a verified token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Revoked {
     /// It was issued too early: something happened since.
     NotBefore,
-    /// The same, and a token issued before this time is over would be refused too.
+    /// The same, and a token issued before this time is over would be rejected too.
     NotYet(Duration),
     /// It was revoked by its `jti`.
     TokenId,

@@ -1,5 +1,5 @@
-//! When a signature is checked, and when not. All permits are taken and nobody may wait for one: what needs a check is
-//! answered with 503, what does not is answered as ever.
+//! When a signature is checked, and when not. All permits are taken and no request may wait for one: what
+//! needs a check receives 503, everything else passes as before.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -128,7 +128,7 @@ async fn a_server_knows_what_it_verified_itself() {
     let strict = ResourceServer::builder(strict, "https://other.example").clock(here.issuer.clock()).build().unwrap();
     let strict = Api { layer: strict.require(authenticated()).unwrap(), server: strict, ..here };
     let _all: Vec<_> = std::iter::from_fn(|| strict.permits().try_acquire()).collect();
-    // It would refuse this one after the check.
+    // It would reject this one after the check.
     let waits = strict.get(&token).await;
     assert_eq!(waits, NEEDS_CHECK);
 }
@@ -288,7 +288,7 @@ async fn cheap_refusals() {
 async fn an_expired_entry_costs_no_check_and_no_fetch() {
     let api = Api::start().await;
     let token = api.known().await;
-    // Past the life time of the set too, and nobody could be asked.
+    // Past the lifetime of the set too, and no issuer could be asked.
     api.issuer.take_down();
     api.issuer.clock().advance(Duration::from_secs(3 * 24 * 3600));
     let requests = api.issuer.requests(Endpoint::All);
@@ -297,7 +297,7 @@ async fn an_expired_entry_costs_no_check_and_no_fetch() {
     assert!(!api.server.keys()[0].is_fetching());
 }
 
-/// A cached token with something changed is another token: it is refused or checked, and refused then, and not kept.
+/// A cached token with something changed is another token: it is rejected or checked, and rejected then, and not kept.
 #[tokio::test]
 async fn ten_thousand_forgeries_of_a_known_token() {
     let api = Api::start().await;

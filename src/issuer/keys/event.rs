@@ -13,7 +13,7 @@ pub enum KeyEvent {
     Fetched {
         /// `kid`s that were not there before.
         added: Vec<String>,
-        /// `kid`s that are gone: what they signed is refused from now on.
+        /// `kid`s that are gone: what they signed is rejected from now on.
         removed: Vec<String>,
         /// `kid`s whose keys are the same.
         kept: Vec<String>,
@@ -34,13 +34,13 @@ pub enum KeyEvent {
         /// The `kid`s of these keys, as far as they have any.
         key_ids: Vec<String>,
     },
-    /// Fetches brought a set without a usable key again and again. The keys that were held are not used any more.
+    /// Fetches repeatedly brought a set without a usable key. The keys that were held are not used any more.
     #[non_exhaustive]
     Withdrawn {
         /// The `kid`s that are gone.
         removed: Vec<String>,
     },
-    /// The set is past its life time, could not be refreshed, and serves. Said once for each such time.
+    /// The set is past its lifetime, could not be refreshed, and serves. Said once for each such time.
     #[non_exhaustive]
     StaleServed {
         /// How long ago it was fetched; `None` for a seed, whose age is not known.

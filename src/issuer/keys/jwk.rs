@@ -10,7 +10,7 @@ use super::compromised::{PrivateKey, Thumbprint, without_leading_zeros};
 use crate::json::Object;
 use crate::signature::{Algorithm, KeyMaterial, VerifyingKey};
 
-/// More keys than any issuer has; beyond it the document is refused unread.
+/// More keys than any issuer has; beyond it the document is rejected unread.
 const MAX_KEYS: usize = 100;
 /// What only the private half of a key has (RFC 7518 section 6, RFC 8037).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
@@ -116,7 +116,7 @@ impl KeySet {
         self.keys.len()
     }
 
-    /// The set without these keys. Tokens that name them are refused; asking the issuer again would not help.
+    /// The set without these keys. Tokens that name them are rejected; asking the issuer again would not help.
     pub(crate) fn without(&self, is_refused: impl Fn(&Thumbprint) -> bool) -> Self {
         let mut kept = Self { keys: Vec::new(), unusable: self.unusable.clone(), tries_keys: self.tries_keys };
         for key in &self.keys {

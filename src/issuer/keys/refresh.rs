@@ -110,7 +110,7 @@ impl Shared {
         let now = self.clock.now().monotonic;
         let landed = self.take_in(fetching, flight, outcome, now);
         fetching.log_skipped(&landed.skipped);
-        // Nobody is told under a lock.
+        // Nothing is reported under a lock.
         for event in &landed.events {
             fetching.tell(event);
         }
@@ -121,7 +121,7 @@ impl Shared {
         })
     }
 
-    /// Everything that happens under the lock, where nobody else's code runs. Nothing, if it is not the fetch in flight.
+    /// Everything that happens under the lock, where no foreign code runs. Nothing, if it is not the fetch in flight.
     fn take_in(
         &self,
         fetching: &Fetching,
@@ -143,7 +143,7 @@ impl Shared {
             Err(mut reason) => {
                 shorten(&mut reason);
                 let Some(retry_in) = state.failed(flight, jitter(), now) else { return landed };
-                // The old set was not to be questioned before this fetch landed.
+                // The old set remained valid until this fetch was done.
                 if let Some(old) = old {
                     self.publish(fetching, old, state.unquestioned_until(now));
                 }
@@ -218,7 +218,7 @@ impl Shared {
         let key_ids = private.iter().filter_map(|key| key.kid.as_deref().map(str::to_owned)).collect();
         landed.events.push(KeyEvent::PrivateKeyPublished { key_ids });
         let has_room = fetching.origin.compromised.note(private);
-        let full = || "more private keys were published than are remembered: the key set is refused".to_owned();
+        let full = || "more private keys were published than are remembered: the key set is rejected".to_owned();
         (kept, if has_room { outcome } else { Err(full()) })
     }
 

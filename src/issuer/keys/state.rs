@@ -56,9 +56,9 @@ struct Held {
     refresh_at: Duration,
     expires_at: Duration,
     stale_until: Duration,
-    /// A fetch was tried since the life time ended, and failed.
+    /// A fetch was tried since the lifetime ended, and failed.
     proven_stale: bool,
-    /// That it serves beyond its life time has been said.
+    /// That it serves beyond its lifetime has been said.
     noted_stale: bool,
 }
 
@@ -193,7 +193,7 @@ impl KeyState {
         advice
     }
 
-    /// The first use of a set beyond its life time is worth saying.
+    /// The first use of a set beyond its lifetime is worth saying.
     fn note_stale(&mut self, advice: Advice, now: Duration) {
         let uses = matches!(advice, Advice::Use | Advice::UseAndFetch(_));
         if let Some(held) = self.held.as_mut().filter(|held| uses && now >= held.expires_at && !held.noted_stale) {
@@ -270,7 +270,7 @@ impl KeyState {
         if self.refused.len() >= MAX_REFUSED {
             self.refused.retain(|_, until| now < *until);
         }
-        // A full memory forgets nobody: the budget still bounds what a new kid can cost.
+        // A full memory drops no entry: the budget still bounds what a new kid can cost.
         if self.refused.len() < MAX_REFUSED {
             self.refused.entry(kid.into()).or_insert(now.saturating_add(REFUSED_FOR));
         }

@@ -23,11 +23,11 @@ pub enum KeySetState {
     /// There are no keys that may be used. Before the first request (or `ready`) that is no fault; with `last_error()` a fetch
     /// failed.
     Empty,
-    /// Within its life time.
+    /// Within its lifetime.
     Fresh,
-    /// Within its life time, and past the point from which a request starts a refresh in the background.
+    /// Within its lifetime, and past the point from which a request starts a refresh in the background.
     RefreshDue,
-    /// Past its life time. With `last_error()` the issuer could not be reached; without, nobody has asked since. The next
+    /// Past its lifetime. With `last_error()` the issuer could not be reached; without it, no request has asked since. The next
     /// request tries a fetch first, and the set serves if that fails. Alert on
     /// [`KeyEvent::StaleServed`](super::KeyEvent::StaleServed), not on this state.
     Stale,

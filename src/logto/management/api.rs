@@ -155,7 +155,7 @@ impl Asking {
         if is_absent { Ok(true) } else { Err(self.api.transport.unexpected(question.name(), answer)) }
     }
 
-    /// A token that the API refuses is renewed once. (Boxed by its callers: several of them are under way in one snapshot.)
+    /// A token that the API rejects is renewed once. (Boxed by its callers: several of them are under way in one snapshot.)
     async fn get(&self, question: Question<'_>, query: &str) -> Result<Response<Bytes>, SourceError> {
         let tokens = &self.api.tokens;
         let token = tokens.get(&self.allowance).await?;

@@ -83,7 +83,7 @@ impl Budget {
         }
     }
 
-    /// Asks for so many calls. Who is told to wait stands in the queue until it is granted, refused, or [leaves](Self::leave).
+    /// Asks for so many calls. Who is told to wait stands in the queue until it is granted, rejected, or [leaves](Self::leave).
     pub(super) fn ask(&mut self, place: Place, calls: usize, now: Duration) -> Answer {
         self.forget(now);
         let calls = calls.min(self.most);
@@ -97,7 +97,7 @@ impl Budget {
             self.granted += calls;
             return Answer::Granted;
         }
-        // At best all that was granted is given back, and nobody ahead goes on.
+        // At best all that was granted is given back, and no call ahead of it continues.
         let wait = self.room_for(calls, now);
         if wait > PATIENCE {
             self.waiting.remove(&place);
@@ -114,7 +114,7 @@ impl Budget {
         last.map_or(Duration::ZERO, |&last| (last + self.window).saturating_sub(now))
     }
 
-    /// Grants one call more, if it can begin now, nobody who came before waits for it, and `spare` others still could.
+    /// Grants one call more, if it can begin now, no earlier caller waits for it, and `spare` others still could.
     pub(super) fn take(&mut self, place: Place, spare: usize, now: Duration) -> bool {
         self.forget(now);
         let ahead: usize = self.waiting.range(..place).map(|(_, calls)| calls).sum();
@@ -124,7 +124,7 @@ impl Budget {
         is_granted
     }
 
-    /// Why so many calls cannot be made now, and when they could have been, if nobody else makes any: perhaps only after
+    /// Why so many calls cannot be made now, and when they could be made, if there are no others: perhaps only after
     /// several windows.
     pub(super) fn short_of(&mut self, calls: usize, now: Duration) -> Refusal {
         self.forget(now);

@@ -131,7 +131,7 @@ impl LogtoManagementBuilder {
     ///
     /// # Errors
     ///
-    /// The first setting that must not run, with its value (a secret's aside).
+    /// Returns the first invalid setting with its value; a secret is not shown.
     pub fn build(self) -> Result<LogtoManagement, ConfigError> {
         let base = self.base()?;
         let resource = self.resource(&base)?;

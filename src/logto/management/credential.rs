@@ -90,7 +90,7 @@ impl Credential {
         self.failure.take_if(|failure| failure.is_over);
     }
 
-    /// The API refused this token: it is not used again.
+    /// The API rejected this token: it is not used again.
     pub(super) fn refused(&mut self, token: &Token) {
         self.held.take_if(|held| held.token.number == token.number);
     }

@@ -281,7 +281,7 @@ mod tests {
         let asked = async { timeout(Duration::from_millis(500), limits.admit(3)).await };
         let (granted, ()) = tokio::join!(asked, give_back);
         assert!(granted.is_ok_and(|allowance| allowance.is_ok()));
-        // Nobody gives anything back: the error tells so, and it does not take for ever.
+        // No call is given back: the error says so, after a bounded time.
         let _held = limits.admit(3).await.unwrap();
         let error = limits.admit(1).await.err().unwrap();
         assert!(error.wants_retry_after().is_some_and(|wait| wait >= Duration::from_secs(1)));

@@ -31,7 +31,7 @@ pub(super) enum Question<'a> {
 }
 
 impl Question<'_> {
-    /// For messages, which name nobody.
+    /// For messages, which name no subject.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::User(_) => "GET /api/users/{id}",
@@ -104,7 +104,7 @@ impl Question<'_> {
         }
     }
 
-    /// A longer list is an error: nobody's permissions are cut off in silence.
+    /// A longer list is an error: no permissions are silently cut off.
     pub(super) const fn most_members(&self) -> usize {
         match self {
             Self::RoleUsers(_) | Self::Organizations | Self::OrganizationUsers(_) => 200_000,

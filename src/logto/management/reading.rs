@@ -90,7 +90,7 @@ impl Reading<'_> {
                 sleep(LOOK).await;
             }
         };
-        // A clock that stands still holds nobody up for longer.
+        // A clock that stands still delays no caller for longer.
         _ = timeout(time, turned).await;
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn is_suspended(body: &[u8], user: &str) -> Result<bool, Malformed> {
     suspended.ok_or_else(|| "no isSuspended".to_owned())
 }
 
-/// Of a refusal: Logto's code.
+/// Of a rejection: Logto's code.
 pub(super) fn code(body: &[u8]) -> Option<String> {
     let code = parse(body).ok()?.string("code").ok()??;
     Some(code.into_owned())

@@ -104,12 +104,12 @@ impl Tokens {
         self.credential().served();
     }
 
-    /// The API refused this token.
+    /// The API rejected this token.
     pub(super) fn refused(&self, token: &Token) {
         self.credential().refused(token);
     }
 
-    /// The API refuses tokens that were just granted.
+    /// The API rejects tokens that were just granted.
     pub(super) fn fail(&self, token: &Token, error: SourceError) {
         let mut credential = self.credential();
         credential.refused(token);

@@ -190,8 +190,8 @@ fn organization(payload: &Object<'_>) -> Option<Box<str>> {
         .or_else(|| parameter(payload, "id"))
 }
 
-/// The users that an event names in a list, by themselves, or by its route. A list with something else than strings in it
-/// names nobody.
+/// The users that an event names in a list, by themselves, or by its route. A list that contains anything but strings
+/// names no member.
 fn named_users(payload: &Object<'_>) -> Vec<Box<str>> {
     let listed = payload.get::<Vec<Text<'_>>>("userIds").ok().flatten();
     let listed: Vec<Box<str>> = listed.into_iter().flatten().map(|id| id.0.into()).collect();

@@ -113,7 +113,7 @@ impl MembershipChange {
 }
 
 impl List {
-    /// A list with something else than strings in it names nobody, and counts as cut off.
+    /// A list that contains anything but strings names no member, and counts as cut off.
     fn read(payload: &Object<'_>, name: &'static str) -> Self {
         match payload.get::<Vec<Text<'_>>>(name) {
             Ok(None) => Self::default(),

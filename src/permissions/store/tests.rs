@@ -78,7 +78,7 @@ enum Step {
     Known,
     /// The client of the oldest request that waits goes away.
     HangUp,
-    /// Something changes at the issuer, and nobody says so.
+    /// Something changes at the issuer without a notification.
     Silent,
     /// Something changes at the issuer, and it is said.
     Said(u8),
@@ -244,7 +244,7 @@ impl World {
         Ok(())
     }
 
-    /// Two landings, the fetch under way and the next one, and nobody waits any more.
+    /// Two landings, the fetch in progress and the next one, and then no request waits.
     async fn end(&mut self) -> Result<(), TestCaseError> {
         for _ in 0..2 {
             self.step(Step::Land { fails: false }).await?;

@@ -228,7 +228,7 @@ impl PermitBridgeBuilder {
     ///
     /// # Errors
     ///
-    /// The setting that must not run, with its value.
+    /// Returns the invalid setting with its value.
     pub fn build(self) -> Result<PermitBridge, ConfigError> {
         if self.member_role.is_empty() {
             return Err(ConfigError::new("the role of a member: an empty name"));

@@ -36,7 +36,7 @@ impl fmt::Debug for LogtoUser {
     }
 }
 
-/// What a [`PermitBridge::reconcile`] found: counts, and nobody's name.
+/// What a [`PermitBridge::reconcile`] found: counts, without names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
     users: usize,
@@ -94,7 +94,7 @@ impl PermitBridge {
     /// `read_at` is when reading the list *began*, by a clock that agrees with Logto's; `list` must be the whole list: who
     /// is not in it loses the roles in all tenants that this bridge [manages](super::PermitBridgeBuilder::manages), or is
     /// [deleted](super::PermitBridgeBuilder::delete_missing). A user who is in it twice is a member of all organizations that
-    /// either says. What is known about a user that is there already is not compared. Events from before `read_at` are of no
+    /// either says. The attributes of an existing user are not compared. Events from before `read_at` are of no
     /// effect from then on.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ pub(super) enum Taken {
 pub(super) struct Wishes {
     versions: Versions,
     pending: HashMap<Box<str>, Pending>,
-    /// Users with pending wishes whom nobody works for, by when they are due.
+    /// Users with pending wishes that no task works on, by when they are due.
     ready: BTreeSet<(Duration, Box<str>)>,
     /// Anybody can register: registrations and removals have a room each.
     registrations: Room,
@@ -77,7 +77,7 @@ struct Pending {
     due: Duration,
 }
 
-/// The wishes of one user, taken out to be fulfilled: nobody else works for this user meanwhile.
+/// The wishes of one user, taken out to be fulfilled: no other task works for this user meanwhile.
 pub(super) struct Job {
     pub(super) user: Box<str>,
     pub(super) wishes: Vec<(Option<Box<str>>, Stated)>,
@@ -147,8 +147,8 @@ impl Wishes {
         Taken::Queued
     }
 
-    /// A list is not remembered user by user: [`settle_before`](Self::settle_before) covers it. Nor is who is missing in it
-    /// deleted for good: another replica may have heard of a new user.
+    /// A list is not remembered user by user: [`settle_before`](Self::settle_before) covers it. A user who is missing in
+    /// it is not deleted for good: another replica may have heard of a new user.
     fn record(&mut self, key: &Key, stated: &Stated) {
         let said = match stated.wish {
             _ if stated.event == RECONCILE => return,

@@ -1,4 +1,4 @@
-//! How much of everything there may be.
+//! Resource limits.
 
 use std::time::Duration;
 

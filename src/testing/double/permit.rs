@@ -55,7 +55,7 @@ impl TestPermit {
     /// The only key that is accepted.
     pub const KEY: &'static str = "permit_key_of_the_double";
 
-    /// One that knows nobody, and nothing but the tenant `default`.
+    /// Without users, and with the tenant `default`.
     ///
     /// # Panics
     ///

@@ -244,7 +244,7 @@ impl<'a> Prober<'a> {
         Ok(targets)
     }
 
-    /// Whether it is public, and a parameter of its path has no value: nobody is kept from it.
+    /// Whether it is public, and a parameter of its path has no value: every caller can call it.
     fn needs_no_probe(&self, route: &RouteSummary, path: &str) -> bool {
         route.access == RouteAccess::Public && self.fill(path).is_err()
     }

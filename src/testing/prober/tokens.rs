@@ -107,7 +107,7 @@ impl<'a> TenantTokens<'a> {
 }
 
 fn refused(refused: &Refused) -> DirectoryError {
-    DirectoryError::new(format!("the tenant refuses a sign-in: {}", refused.code()))
+    DirectoryError::new(format!("the tenant rejects a sign-in: {}", refused.code()))
 }
 
 impl RoleTokens for TenantTokens<'_> {

@@ -43,7 +43,7 @@ impl Grant {
     ///
     /// # Errors
     ///
-    /// If Logto would refuse: the user is suspended or deleted (`oidc.invalid_grant`), is not a member of the organization
+    /// If Logto would reject: the user is suspended or deleted (`oidc.invalid_grant`), is not a member of the organization
     /// (`oidc.access_denied`), the resource is unknown (`oidc.invalid_target`), or the request asks for a scope that the
     /// sign-in did not (`oidc.invalid_scope`).
     pub fn refresh(&self, request: &TokenRequest) -> Result<String, Refused> {

@@ -65,7 +65,7 @@ impl TestTenant {
         Self { issuer, tenant }
     }
 
-    /// A tenant that knows nobody but its management client.
+    /// A tenant with nothing but its management client.
     ///
     /// # Panics
     ///

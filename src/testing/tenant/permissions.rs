@@ -3,7 +3,7 @@
 use super::directory::{Directory, OrganizationRole, Scope};
 
 impl Directory {
-    /// The organization scopes of a member, in the order of the template; none for everyone else, nobody included.
+    /// The organization scopes of a member, in the order of the template; none for everybody else, unknown users included.
     pub(super) fn organization_scopes_of(&self, organization: &str, member: &str) -> Vec<&Scope> {
         let roles = self.roles_in(organization, member).unwrap_or_default();
         let held = |id: &String| roles.iter().any(|role| role.scopes.contains(id));

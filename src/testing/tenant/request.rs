@@ -30,7 +30,7 @@ impl TokenRequest {
         Self { organization: Some(id.into()), ..Self::default() }
     }
 
-    /// A user's opaque token: neither. A machine is refused.
+    /// A user's opaque token: neither. A machine is rejected.
     pub fn opaque() -> Self {
         Self::default()
     }

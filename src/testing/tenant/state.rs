@@ -13,10 +13,10 @@ use crate::lock::lock;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum LogtoRelease {
-    /// Introspection calls a JWT inactive. A change of members names nobody in its webhook. The key set says nothing about
+    /// Introspection calls a JWT inactive. A change of members names no member in its webhook. The key set says nothing about
     /// caches.
     V1_37,
-    /// Introspection refuses a JWT with 400. A change of members names them in its webhook.
+    /// Introspection rejects a JWT with 400. A change of members names them in its webhook.
     #[default]
     V1_42,
 }

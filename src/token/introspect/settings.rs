@@ -66,7 +66,7 @@ impl Introspection {
         self
     }
 
-    /// How long a refusal serves. Default: 5 s; five minutes at most.
+    /// How long a rejection serves. Default: 5 s; five minutes at most.
     pub fn keep_refusals(mut self, time: Duration) -> Self {
         self.keep_refusals = time;
         self

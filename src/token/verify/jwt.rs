@@ -272,7 +272,7 @@ fn without_key(refusal: KeyRefusal, entry: &TrustedIssuer, sought: Sought<'_>, i
         )
         .with_retry_after(retry_after),
         KeyRefusal::Unavailable(retry_after) => {
-            Rejection::unavailable(retry_after, "the issuer's keys are not to be had")
+            Rejection::unavailable(retry_after, "the issuer's keys are unavailable")
         }
     };
     rejection.about(&entry.rules.name, sought.kid)

@@ -56,7 +56,7 @@ pub(super) fn judge_begin(times: &Times, leeway: Duration, now: Now) -> Result<(
     Moment::new(leeway, now).judge_begin(times)
 }
 
-/// The end alone, before anybody has verified it: what is refused here costs no signature check. Nothing else may rest on
+/// The end alone, before it is verified: what is rejected here costs no signature check. Nothing else may rest on
 /// it.
 pub(super) fn judge_unverified_end(times: &Times, leeway: Duration, now: Now) -> Result<(), Rejection> {
     Moment::new(leeway, now).judge_end(times, ", unverified")

@@ -74,7 +74,7 @@ const ALL: [Happens; 21] = [
 ];
 
 impl Happens {
-    /// Whether nothing is refused by it: what was asked before is asked again, and the answers are others now.
+    /// Whether nothing is rejected by it: what was asked before is asked again, and the answers are others now.
     fn turns_the_truth(self) -> bool {
         matches!(
             self,
@@ -184,7 +184,7 @@ async fn case(issuer: &TestIssuer, kind: Kind, wait: Wait, happens: Happens, nex
         }
     };
     let refused = |status: u16| (400..404).contains(&status);
-    // After the grant, only what refuses tokens is looked at again.
+    // After the grant, only what rejects tokens is looked at again.
     let may_pass = wait == Wait::Readiness && happens.turns_the_truth();
     let is_right = match happens {
         Nothing => (first, second) == (200, 200),

@@ -45,7 +45,7 @@ pub(crate) fn brief(url: &str) -> RedisBuilder {
     redis(url).bound(BRIEF)
 }
 
-/// A table that is not new: nobody waits for others to push what they know.
+/// A table that is not new: no replica waits for others to push what they know.
 pub(crate) fn settle(server: &Server) {
     server.ask(&["HSET", FACTS, "#gen", "1700000000000", "#seq", "0", "#tip", "-", "#whole", "1"]);
 }

@@ -154,7 +154,7 @@ async fn hundred_thousand_rows() {
     assert_eq!(one.replica.status(fleet.token(99)).await, 401);
 }
 
-/// Nobody may make a replica hold more than its bound by filling the table.
+/// No writer may make a replica hold more than its bound by filling the table.
 #[tokio::test]
 async fn rows_beyond_those_that_are_remembered_apply_and_are_removed_bit_by_bit() {
     let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);

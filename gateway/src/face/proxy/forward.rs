@@ -71,7 +71,7 @@ impl Failure {
     }
 }
 
-/// Makes the request that upstream gets: the one that was judged, in its own words. `None` if it cannot be written.
+/// Makes the request for the upstream from the request that was judged. `None` if it cannot be written.
 pub(super) fn upstream_request(
     head: Parts,
     body: Body,

@@ -88,7 +88,7 @@ pub(super) fn write_forwarded(headers: &mut HeaderMap, peer: &Peer, host: Option
     }
 }
 
-/// Removes what proves who the caller is: upstream gets the gateway's word for it.
+/// Removes what proves who the caller is: the upstream receives the gateway's statement instead.
 pub(super) fn remove_token(headers: &mut HeaderMap) {
     headers.remove(AUTHORIZATION);
     headers.remove(HeaderName::from_static("dpop"));

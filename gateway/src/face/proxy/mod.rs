@@ -1,4 +1,4 @@
-//! The reverse proxy: judges a request, and forwards the one that was judged.
+//! The reverse proxy: judges a request, and forwards what it judged.
 
 mod body;
 mod client;

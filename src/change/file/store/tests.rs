@@ -180,7 +180,7 @@ fn process_killed_while_the_file_is_rewritten_leaves_the_old_one_or_the_new_one(
     store.append(&line(99, "later")).unwrap();
     drop(store);
     assert_eq!(directory.rows().len(), expected.len() + 1);
-    // What was left behind is in nobody's way.
+    // What was left behind does no harm.
     fs::write(settings.beside(".new"), "half of it").unwrap();
     let (mut store, mut reading) = directory.open();
     store.rewrite(&mut reading, None).unwrap();

@@ -212,7 +212,7 @@ proptest! {
         prop_assert_eq!(list.suspensions(), other.suspensions());
     }
 
-    /// Whatever the rules refuse is refused however little room there is, except for blocks that were told to be lost: of
+    /// Whatever the rules reject is rejected however little room there is, except for blocks that were told to be lost: of
     /// them the tokens up to then.
     #[test]
     fn nothing_is_forgotten_for_want_of_room(
@@ -247,7 +247,7 @@ proptest! {
         }
     }
 
-    /// Crowds of removed members, more than there is room for: each of them stays refused, and the entry beside is spared.
+    /// Crowds of removed members, more than there is room for: each of them stays rejected, and the entry beside is spared.
     #[test]
     fn no_removed_member_is_forgotten(
         removed in prop::collection::vec((0..3_u32, 0..60_u32, 0..900_u64), 0..200), rows in 0..60_usize

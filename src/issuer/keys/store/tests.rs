@@ -54,7 +54,7 @@ fn store() -> KeyStore {
     KeyStore::fetching(origin, &life, Arc::new(SystemClock::new()), None)
 }
 
-/// Asks again and again while something is fetched, as many requests do that arrive meanwhile.
+/// Asks repeatedly while something is fetched, as requests do that arrive meanwhile.
 fn ask_until_settled(store: &KeyStore, kid: &str, arrival: Option<Arrival>) -> Result<(), KeyRefusal> {
     loop {
         match store.ask(Sought::of(Some(kid), Algorithm::EdDsa), arrival, store.0.clock.now().monotonic) {

@@ -65,7 +65,7 @@ fn a_refused_token_is_not_used_again() {
     // Somebody else's old news.
     credential.refused(&first);
     assert_eq!(advice(&credential, 1), "use 2");
-    // Refused again and again: each time it takes longer.
+    // Rejected repeatedly: each time it takes longer.
     for wait in [1, 2, 4] {
         let Advice::Use(token) = credential.ask(at(1)) else { panic!("a token is held") };
         credential.refused(&token);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::json::Object;
 use crate::token::NumericDate;
 
-/// Longer ids are refused: each is kept until its proof has expired.
+/// Longer ids are rejected: each is kept until its proof has expired.
 const MAX_ID: usize = 128;
 
 /// The claims that are judged. A proof may hold others.

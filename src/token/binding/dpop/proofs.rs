@@ -162,7 +162,7 @@ impl Proofs {
 fn recorded(recorded: Recorded, mark: &Mark) -> Result<(), Unrecorded> {
     match recorded {
         Recorded::First => Ok(()),
-        // The first question may have been refused by the shared memory, so this one asks it, too.
+        // The first question may have been rejected by the shared memory, so this one asks it, too.
         Recorded::Again(earlier) if mark.is_same_question(&earlier) => Ok(()),
         Recorded::Again(_) => Err(Unrecorded::Replayed("the proof was used before")),
         Recorded::Unknown => {

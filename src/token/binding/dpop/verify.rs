@@ -45,7 +45,7 @@ pub(crate) struct Presented<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Proven {
     pub(crate) proof: ProofKey,
-    /// Unix time from which on the proof is refused for its age, by every clock within the leeway.
+    /// Unix time from which on the proof is rejected for its age, by every clock within the leeway.
     pub(crate) expires_at: Duration,
     /// Whether the response should hold a newer nonce.
     pub(crate) nonce_is_old: bool,

@@ -69,7 +69,7 @@ struct History {
     starts: Vec<Duration>,
     in_flight: Option<u64>,
     forced: Vec<Duration>,
-    /// The newest set: its fetch, when it came, and its life time.
+    /// The newest set: its fetch, when it came, and its lifetime.
     set: Option<(u64, Duration, Duration)>,
     failures_in_a_row: u32,
     /// The last fetch that failed, and the last one that was forced.
@@ -99,7 +99,7 @@ impl History {
             starts: Vec::new(),
             in_flight: None,
             forced: Vec::new(),
-            // A seed is no fetch's, and past its life time from the start.
+            // A seed is no fetch's, and past its lifetime from the start.
             set: seeded.then_some((0, START, Duration::ZERO)),
             failures_in_a_row: 0,
             failed: 0,
@@ -132,7 +132,7 @@ impl History {
         self.in_flight.is_none() && self.backing_off().is_none()
     }
 
-    /// A fetch was tried after the life time ended, or as shortly before as the back-off reaches; or it is being tried
+    /// A fetch was tried after the lifetime ended, or as shortly before as the back-off reaches; or it is being tried
     /// and was waited for.
     fn stale_is_justified(&self) -> bool {
         let tried = self.last_failure.is_some_and(|(at, _)| Some(at) >= self.expires_at());

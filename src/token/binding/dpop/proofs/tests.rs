@@ -118,7 +118,7 @@ async fn a_replay_at_another_replica_is_refused() {
     assert!(is_replay(&record(&one, "2", &asked(&["r"]), 6).await));
 }
 
-/// The first question is refused there, so the second one must not pass because it is known here.
+/// The first question is rejected there, so the second one must not pass because it is known here.
 #[tokio::test]
 async fn the_same_question_about_a_replay_is_refused_every_time() {
     let shared = Shared::default();
