@@ -236,6 +236,8 @@ fn start_gateway(
         r#"[api]
 resource = "{API}"
 public_url = "{API}"
+# Else a busy machine would put off new tokens, which is no fault.
+verification_queue = [1024, "5s"]
 
 [[issuer]]
 name = "customers"
