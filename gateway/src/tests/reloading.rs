@@ -41,6 +41,28 @@ async fn changed_file_takes_effect_and_a_faulty_one_does_not() {
     watching.abort();
 }
 
+/// A log beside the configuration, written all the time: it is no change, and it holds no change back.
+#[tokio::test]
+async fn other_files_of_the_folder_neither_reload_nor_delay_a_reload() {
+    let world = World::start().await;
+    let log = world.path.with_file_name("decisions.jsonl");
+    let writing = tokio::spawn(async move {
+        for line in 0.. {
+            std::fs::write(&log, format!("{line}\n")).unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let watching = tokio::spawn(reload::watch(world.path.clone(), world.current.clone(), vec![world.path.clone()]));
+    let before = world.current.load_full();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(Arc::ptr_eq(&before, &world.current.load_full()), "nothing of the configuration has changed");
+    let route = "[[route]]\npath = \"/new/{x}\"\npublic = true\nupstream = \"application\"\n";
+    std::fs::write(&world.path, format!("{}{route}", world.text)).unwrap();
+    eventually(&world, "GET /new/x", 200).await;
+    watching.abort();
+    writing.abort();
+}
+
 /// Two configurations that differ in two places, swapped while requests are in flight: none fails, and each is judged by one
 /// of them as a whole.
 #[tokio::test(flavor = "multi_thread")]
