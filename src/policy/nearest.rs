@@ -5,7 +5,7 @@ use super::refusal::{Refusal, denied, missing_scopes};
 use super::step_up::SignInView;
 use crate::engine::Stop;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
-use crate::token::AccessToken;
+use crate::token::{AccessToken, SubjectKind};
 
 /// The rejection, or what is missing: said only once no clause has passed.
 pub(super) fn settle(
@@ -40,7 +40,10 @@ pub(super) fn rejection(
             let issuer = clause.issuer.as_ref().map(ToString::to_string).unwrap_or_default();
             denied(format!("the route takes tokens {issuer}"))
         }
-        Refusal::Kind => denied(format!("the subject is a {:?}", token.subject().kind())),
+        Refusal::Kind => denied(match token.subject().kind() {
+            SubjectKind::Unknown => "the subject is of unknown kind: see Issuer::machine_mark".to_owned(),
+            kind => format!("the subject is a {}", kind.as_str()),
+        }),
         Refusal::Audience(remediation, detail) => {
             let denial = Rejection::new(RejectionKind::WrongModel, *remediation, *detail);
             denial.with_scopes(required(), Vec::new())
