@@ -45,8 +45,10 @@ pub(crate) async fn watch(path: PathBuf, current: Current, mut read: Vec<PathBuf
                 if files != read {
                     read = files;
                     let (changed, receiver) = mpsc::channel(1);
+                    // They were not watched while they were read: they are read once more.
+                    _ = changed.try_send(());
                     (watcher, changes) = (self::watcher(changed, &read), receiver);
-                    known = Some(stamps(&read).await);
+                    known = None;
                 }
                 telemetry::reloaded(true);
                 tracing::info!(target: "orgate", "the configuration was reloaded");

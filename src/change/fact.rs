@@ -273,6 +273,11 @@ pub trait Facts: Send + Sync + 'static {
     fn issuers(&self) -> Vec<Arc<str>> {
         Vec::new()
     }
+
+    /// Returns whether it holds what a file of this process kept from before. Default: `false`.
+    fn has_kept(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub(super) struct Following {
     is_loading: AtomicBool,
     /// What the log, or the one beside it, holds was taken in once.
     pub(super) is_loaded: AtomicBool,
+    /// The file beside the log held facts from before.
+    pub(super) has_kept: AtomicBool,
     /// When it is started again at the earliest, likewise.
     not_before: AtomicU64,
     said_until: AtomicU64,
@@ -58,6 +60,7 @@ impl Following {
             is_started: AtomicBool::new(false),
             is_loading: AtomicBool::new(false),
             is_loaded: AtomicBool::new(false),
+            has_kept: AtomicBool::new(false),
             not_before: AtomicU64::new(0),
             said_until: AtomicU64::new(0),
             behind: AtomicU64::new(0),

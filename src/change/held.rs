@@ -1,5 +1,6 @@
 //! What a server knows, as logs see it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -56,5 +57,9 @@ impl Facts for Held {
 
     fn issuers(&self) -> Vec<Arc<str>> {
         self.0.upgrade().map_or_else(Vec::new, |server| server.issuers().into_iter().map(|(iss, _)| iss).collect())
+    }
+
+    fn has_kept(&self) -> bool {
+        self.0.upgrade().is_some_and(|server| server.following.has_kept.load(Ordering::Acquire))
     }
 }

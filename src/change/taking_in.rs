@@ -74,6 +74,9 @@ impl Changes {
         match update {
             Update::Change(change) => self.receive(change, from.origin),
             Update::Fact(fact) => {
+                if from.is_beside {
+                    self.following.has_kept.store(true, Ordering::Release);
+                }
                 self.load(&fact, from.origin);
                 let is_suspension = matches!(fact.key(), FactKey::Suspension { .. }) && fact.rank().is_strict();
                 if is_suspension && from.origin == Origin::Own {

@@ -39,7 +39,7 @@ pub(super) fn check_policy(rules: &CompiledPolicy, policy: &Policy) -> Result<()
     let fault = if !rules.always_asks() {
         "each clause needs fresh_within(..) or live(), without a tolerance for errors"
     } else if rules.runs_code() {
-        "it asks a written check or a decision point, which a feed cannot repeat"
+        "it asks a written check, authorization details or a decision point, which a feed cannot repeat"
     } else if rules.is_optional() {
         "it is optional, and a feed is about a token"
     } else if rules.shadow().is_some() || rules.is_shadow_only() {

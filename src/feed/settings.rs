@@ -40,7 +40,7 @@ impl PermissionFeed {
     /// be ([`fresh_within`](Policy::fresh_within) or [`live`](Policy::live)).
     ///
     /// A loss without a webhook is reported within that time; under `live`, within five seconds. The policy must not ask
-    /// written checks or decision points, tolerate errors of the source, be optional or have a shadow.
+    /// written checks, authorization details or decision points, tolerate errors of the source, be optional or have a shadow.
     pub fn new(policy: Policy) -> Self {
         Self {
             policy,

@@ -135,7 +135,7 @@ impl Lease {
     /// organization, and meet the policy of the route. A valid token that does not meet the policy ends the lease; any other one
     /// is rejected, and the lease stays as it is.
     ///
-    /// A policy with checks, decision points or closures needs the [request](LeaseSettings::request); the axum extractor gives
+    /// A policy with checks, authorization details, decision points or closures needs the [request](LeaseSettings::request); the axum extractor gives
     /// it.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ impl LeaseSettings {
         self
     }
 
-    /// Adds the request that was granted. A policy with checks, decision points or closures is judged by it again, and an opaque
+    /// Adds the request that was granted. A policy with checks, authorization details, decision points or closures is judged by it again, and an opaque
     /// token is asked about again: without it neither is possible. What of it is needed is kept, without its credentials.
     #[must_use]
     pub fn request(mut self, request: &Parts) -> Self {

@@ -96,8 +96,8 @@ impl CompiledPolicy {
     /// Whether it cannot be judged without the request: code of the application or a decision point looks at it.
     pub(crate) fn reads_request(&self) -> bool {
         let of_clause = |compiled: &CompiledClause| {
-            let is_code = |condition: &Condition| matches!(condition, Condition::Checks(_) | Condition::Decisions(_));
-            compiled.clause.conditions.iter().any(is_code) || sources(&compiled.clause).any(RequestSource::is_custom)
+            compiled.clause.conditions.iter().any(Condition::runs_code)
+                || sources(&compiled.clause).any(RequestSource::is_custom)
         };
         self.clauses.iter().any(of_clause)
     }

@@ -13,7 +13,7 @@ use crate::rejection::RejectionKind;
 use crate::token::AccessToken;
 
 impl CompiledPolicy {
-    /// `None` where a written check, a closure of a source or a decision point has the last word: none of them is asked.
+    /// `None` where a written check, authorization details, a closure of a source or a decision point has the last word: none of them is asked.
     ///
     /// # Errors
     ///

@@ -43,7 +43,8 @@ pub(super) struct Link {
     /// Told when a publisher finds that something is wrong.
     pub(super) broken: Notify,
     /// When it was said last that something is not believed.
-    pub(super) refused_said: Mutex<Option<Instant>>,
+    /// When a row that is not signed, and one that cannot be read, was last reported.
+    pub(super) refused_said: Mutex<(Option<Instant>, Option<Instant>)>,
     pub(super) counters: Counters,
     pub(super) replicas: AtomicUsize,
     /// About how many rows the table has.
@@ -84,7 +85,7 @@ impl Link {
             seen: Mutex::default(),
             hasher: RandomState::new(),
             broken: Notify::new(),
-            refused_said: Mutex::new(None),
+            refused_said: Mutex::default(),
             counters: Counters::default(),
             replicas: AtomicUsize::new(1),
             rows: AtomicU64::new(0),

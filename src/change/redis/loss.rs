@@ -61,14 +61,8 @@ impl Link {
         Ok(())
     }
 
-    /// Whether this replica knows what was true before a generation that it joins: it was current once, or it holds what it
-    /// has not published itself, from a file.
+    /// Whether this replica knows what was true before a generation that it joins: it was current once, or a file kept it.
     pub(super) fn knows(&self, held: &dyn Facts) -> bool {
-        if lock(&self.standing).as_of.is_some() {
-            return true;
-        }
-        let mut knows = false;
-        held.each(&mut |fact| knows |= !self.has_seen(&Row::of_fact(&self.codec, fact).field));
-        knows
+        held.has_kept() || lock(&self.standing).as_of.is_some()
     }
 }

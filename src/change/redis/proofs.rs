@@ -20,7 +20,6 @@ impl ReplayStore for Redis {
             earlier.map_err(|error| {
                 let error = Fault::from(error);
                 if error.kind == FaultKind::Connection {
-                    // No beat goes over it, if it is one of its own.
                     self.link.broken.notify_one();
                 }
                 ReplayStoreError::new(format!("Redis: {error}"))

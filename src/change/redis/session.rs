@@ -169,6 +169,10 @@ impl Commands {
             self.scripts.beat.run(&mut self.connection, &keys, &arguments).await?;
         match &*outcome {
             "ok" => {
+                if self.copies > 0 {
+                    // Used proofs go over a connection of their own, which may be dead while this one lives.
+                    let _: String = ::redis::cmd("PING").query_async(&mut self.proofs).await?;
+                }
                 self.confirmed().await?;
                 Ok(Outcome::Done(Beat { number, now, replicas, is_whole, rows }))
             }

@@ -65,9 +65,19 @@ impl Link {
         };
         count(counter, 1);
         let now = Instant::now();
-        let mut said = lock(&self.refused_said);
-        if said.is_none_or(|said| now.saturating_duration_since(said) >= SAID_EVERY) {
-            *said = Some(now);
+        let is_due = {
+            let mut both = lock(&self.refused_said);
+            let said = match unbelieved {
+                Unbelieved::Mac => &mut both.0,
+                Unbelieved::Broken => &mut both.1,
+            };
+            let is_due = said.is_none_or(|said| now.saturating_duration_since(said) >= SAID_EVERY);
+            if is_due {
+                *said = Some(now);
+            }
+            is_due
+        };
+        if is_due {
             let total = counter.load(Ordering::Relaxed);
             // Whoever can write to Redis chooses it, and how long it is.
             let field: String = field.chars().take(MOST_SHOWN).collect();

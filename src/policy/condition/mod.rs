@@ -80,7 +80,7 @@ impl Condition {
 
     /// Whether the application's code or a decision point is asked.
     pub(super) fn runs_code(&self) -> bool {
-        matches!(self, Self::Checks(_) | Self::Decisions(_))
+        matches!(self, Self::Details(_) | Self::Checks(_) | Self::Decisions(_))
     }
 
     pub(super) fn describe(&self, into: &mut Vec<ConditionDescription>) {
