@@ -82,7 +82,7 @@ pub(crate) async fn grant_again(
         let rejection = Rejection::new(RejectionKind::WrongOrganization, Remediation::OrganizationToken, detail);
         return Err(NotRenewed::Unfit(rejection));
     }
-    Ok(grant.without_response())
+    Ok(grant.without_response().with_opaque(text))
 }
 
 fn not_renewed(rejection: Rejection, is_fit: bool) -> NotRenewed {

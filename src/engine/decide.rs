@@ -75,7 +75,11 @@ fn decide_inside(
             if let Some(decider) = state.decider.as_ref().filter(|_| granted.without_decision && !is_dry) {
                 decider.count_allowed_on_error();
             }
-            Ok(Grant::new(requirement, token, granted, sender))
+            let grant = Grant::new(requirement, token, granted, sender);
+            Ok(match &apart {
+                Some(text) => grant.with_opaque(text),
+                None => grant,
+            })
         }
         Err(stop) => {
             evidence.token = Some(token);
@@ -217,11 +221,8 @@ pub(super) fn still_trusted(state: &State, token: &AccessToken, now: Now) -> Res
     let Some((_, issuer)) = issuers.trusted(token.issuer()) else {
         return Err(Rejection::invalid_token("the issuer is no longer trusted"));
     };
-    if issuer.rules.entry != token.entry() {
-        return Ok(false);
-    }
     jwt::judge_times(token.times(), issuer.rules.leeway, now)?;
-    Ok(true)
+    Ok(issuer.rules.entry == token.entry())
 }
 
 /// Whether the issuer has the key that the token was verified with. An opaque token has none.

@@ -36,6 +36,8 @@ pub struct Grant {
     /// Which clause of the policy passed.
     clause: Option<usize>,
     sender: Sender,
+    /// The text of an opaque token that is in no `Authorization` of the request.
+    opaque: Option<Arc<str>>,
 }
 
 impl Grant {
@@ -47,6 +49,7 @@ impl Grant {
             drift: granted.drift,
             clause: Some(granted.clause),
             sender,
+            opaque: None,
         }
     }
 
@@ -59,6 +62,7 @@ impl Grant {
             drift: None,
             clause: None,
             sender: Sender::default(),
+            opaque: None,
         }
     }
 
@@ -84,6 +88,18 @@ impl Grant {
     /// Which clause of the policy passed.
     pub(crate) fn clause_index(&self) -> Option<usize> {
         self.clause
+    }
+
+    /// The same, with the text of its token, if that is opaque.
+    pub(super) fn with_opaque(mut self, text: &str) -> Self {
+        if self.token.as_ref().is_some_and(|token| token.jws().is_none()) {
+            self.opaque = Some(text.into());
+        }
+        self
+    }
+
+    pub(crate) fn opaque(&self) -> Option<&str> {
+        self.opaque.as_deref()
     }
 
     /// The same, with nothing that is for its response.

@@ -38,13 +38,20 @@ pub(crate) enum Lapse {
 /// The same, by its cause.
 pub(crate) fn lapse(state: &Arc<State>, grant: &Grant, now: &Now) -> Result<(), Lapse> {
     let Some(token) = grant.token() else { return Ok(()) };
-    match still_trusted(state, token, *now) {
-        Ok(true) => {}
-        Ok(false) => return Err(Lapse::IssuerUpdated),
+    let is_current = match still_trusted(state, token, *now) {
+        Ok(is_current) => is_current,
         Err(rejection) if state.entries.load().trusted(token.issuer()).is_none() => {
             return Err(Lapse::IssuerRemoved(rejection));
         }
         Err(rejection) => return Err(Lapse::Rejected(rejection)),
+    };
+    // A change counts even while it is not known whether issuer and key still stand.
+    let judged = match judge_changes(grant, token, now) {
+        Err(rejection) if rejection.kind() != RejectionKind::Unavailable => return Err(Lapse::Rejected(rejection)),
+        judged => judged,
+    };
+    if !is_current {
+        return Err(Lapse::IssuerUpdated);
     }
     match has_its_key(state, token, now) {
         Ok(true) => {}
@@ -52,7 +59,7 @@ pub(crate) fn lapse(state: &Arc<State>, grant: &Grant, now: &Now) -> Result<(), 
         Err(Stop::Need(need)) => return Err(Lapse::Key(Box::new(need))),
         Err(Stop::Reject(rejection)) => return Err(Lapse::Rejected(rejection)),
     }
-    judge_changes(grant, token, now).map_err(Lapse::Rejected)
+    judged.map_err(Lapse::Rejected)
 }
 
 fn judge_changes(grant: &Grant, token: &AccessToken, now: &Now) -> Result<(), Rejection> {

@@ -59,14 +59,22 @@ impl Right {
         let Some(token) = grant.token() else { return };
         let text = match token.jws() {
             Some((text, _)) => std::str::from_utf8(text).ok(),
-            None => self.more().and_then(|more| more.opaque.as_deref()),
+            None => grant.opaque().or_else(|| self.more().and_then(|more| more.opaque.as_deref())),
         };
         let was_updated = matches!(lapse(&self.state, &grant, &self.state.clock.now()), Err(Lapse::IssuerUpdated));
         let otherwise = if was_updated { EndReason::IssuerUpdated } else { EndReason::DecisionChanged };
-        match grant_again(&grant, Presented::Same(text), &mut request).await {
+        let decided = grant_again(&grant, Presented::Same(text), &mut request).await;
+        if !self.rests_on(&grant) {
+            // It was renewed meanwhile: what was decided is about the token before.
+            if let Some(id) = self.id() {
+                self.state.leases.schedule(self.state.clock.now().monotonic, Task::Rejudge(id));
+            }
+            return;
+        }
+        match decided {
             Ok(again) => {
                 self.reprieve(Cause::Anew);
-                self.adopt(&grant, again);
+                _ = self.adopt(&grant, again);
             }
             Err(NotRenewed::Unfit(rejection) | NotRenewed::Lesser(rejection))
                 if rejection.kind() == RejectionKind::Unavailable =>

@@ -16,6 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::ended::{EndReason, Ended};
 use super::groups::next;
 use super::leases::{Leases, Task};
+use super::queue::Queue;
 use super::table::{Found, LeaseId};
 use crate::change::Epoch;
 use crate::flight::{End, caught};
@@ -23,6 +24,7 @@ use crate::future::BoxFuture;
 use crate::lock::lock;
 use crate::permissions::{Freshness, SourceId, Waited};
 use crate::time::{Now, milliseconds};
+use crate::token::IssuerId;
 
 /// How exactly moments are kept, whatever the clock of the server does meanwhile.
 const TICK: Duration = Duration::from_millis(200);
@@ -30,7 +32,7 @@ const TICK: Duration = Duration::from_millis(200);
 const KEYS: Duration = Duration::from_secs(30);
 /// Questions at a time to one source: most of what it takes is for requests.
 const MOST_OF_SOURCE: usize = 8;
-/// Leases that are decided anew at a time.
+/// Leases of one issuer entry that are decided anew at a time.
 const MOST_REJUDGED: usize = 32;
 /// So many are looked at before others of the runtime have their turn.
 const AT_ONCE: usize = 256;
@@ -41,7 +43,7 @@ const MOST_AGAIN: Duration = Duration::from_secs(10);
 /// What has been waited for.
 enum Done {
     Asked(u32, Epoch, Box<Waited>, SourceId),
-    Rejudged(LeaseId),
+    Rejudged(LeaseId, Option<IssuerId>),
 }
 
 type Running = FuturesUnordered<BoxFuture<'static, Done>>;
@@ -49,11 +51,10 @@ type Running = FuturesUnordered<BoxFuture<'static, Done>>;
 #[derive(Default)]
 struct Driver {
     running: Running,
-    sources: HashMap<SourceId, Queue>,
-    /// Those that wait to be decided anew, in order, and those that are being decided.
-    to_rejudge: VecDeque<LeaseId>,
+    sources: HashMap<SourceId, Queue<u32>>,
+    /// What is decided anew, for each issuer entry: one whose services do not answer holds no other up.
+    entries: HashMap<Option<IssuerId>, Queue<LeaseId>>,
     rejudged: HashMap<LeaseId, Rejudged>,
-    rejudging: usize,
     generation: Option<u32>,
     keys_at: Duration,
     was_behind: bool,
@@ -66,12 +67,6 @@ enum Rejudged {
     RunsAndWaits,
 }
 
-#[derive(Default)]
-struct Queue {
-    running: usize,
-    waiting: VecDeque<u32>,
-}
-
 /// Whatever another task has left is asked again.
 pub(super) fn begin_anew(leases: &Leases) {
     let mut book = lock(&leases.book);
@@ -82,6 +77,9 @@ pub(super) fn begin_anew(leases: &Leases) {
     }
     for (at, number) in due {
         book.tasks.add(at, Task::Ask(number));
+    }
+    for id in std::mem::take(&mut book.rejudging) {
+        book.tasks.add(0, Task::Rejudge(id));
     }
 }
 
@@ -136,7 +134,8 @@ impl Driver {
             (self.generation, self.keys_at) = (Some(generation), now.monotonic + KEYS);
             let keys = lock(&server.book).table.one_of_each_key();
             for (topic, (_, first)) in keys {
-                if first.look(&now) {
+                let is_gone = first.lacks_its_key(&now);
+                if first.look(&now) || is_gone {
                     let others = lock(&server.book).table.of(&topic);
                     look_at(server, others).await;
                 }
@@ -182,7 +181,10 @@ impl Driver {
                 Task::Rejudge(id) => match self.rejudged.get_mut(&id) {
                     Some(Rejudged::Waits) => {}
                     Some(runs) => *runs = Rejudged::RunsAndWaits,
-                    None => self.rejudge(id),
+                    None => {
+                        book.rejudging.insert(id);
+                        self.rejudge(id, book.table.entry_of(id));
+                    }
                 },
             }
         }
@@ -193,14 +195,14 @@ impl Driver {
         }
     }
 
-    fn rejudge(&mut self, id: LeaseId) {
+    fn rejudge(&mut self, id: LeaseId, entry: Option<IssuerId>) {
         self.rejudged.insert(id, Rejudged::Waits);
-        self.to_rejudge.push_back(id);
+        self.entries.entry(entry).or_default().waiting.push_back(id);
     }
 
     /// Starts what may be asked now.
     fn start(&mut self, server: &Leases) {
-        let book = lock(&server.book);
+        let mut book = lock(&server.book);
         for queue in self.sources.values_mut() {
             while queue.running < MOST_OF_SOURCE
                 && let Some(number) = queue.waiting.pop_front()
@@ -216,31 +218,40 @@ impl Driver {
                 }));
             }
         }
-        self.sources.retain(|_, queue| queue.running > 0 || !queue.waiting.is_empty());
-        while self.rejudging < MOST_REJUDGED
-            && let Some(id) = self.to_rejudge.pop_front()
-        {
-            let Some(watch) = book.table.get(id) else {
-                self.rejudged.remove(&id);
-                continue;
-            };
-            self.rejudged.insert(id, Rejudged::Runs);
-            self.rejudging += 1;
-            self.running.push(Box::pin(async move {
-                if caught(watch.clone().rejudge()).await == End::Panicked {
-                    watch.end(Ended::retry(EndReason::Undecided, Duration::from_secs(1)));
-                }
-                Done::Rejudged(id)
-            }));
+        self.sources.retain(|_, queue| !queue.is_empty());
+        for (entry, queue) in &mut self.entries {
+            while queue.running < MOST_REJUDGED
+                && let Some(id) = queue.waiting.pop_front()
+            {
+                let Some(watch) = book.table.get(id) else {
+                    self.rejudged.remove(&id);
+                    book.rejudging.remove(&id);
+                    continue;
+                };
+                self.rejudged.insert(id, Rejudged::Runs);
+                queue.running += 1;
+                let entry = *entry;
+                self.running.push(Box::pin(async move {
+                    if caught(watch.clone().rejudge()).await == End::Panicked {
+                        watch.end(Ended::retry(EndReason::Undecided, Duration::from_secs(1)));
+                    }
+                    Done::Rejudged(id, entry)
+                }));
+            }
         }
+        self.entries.retain(|_, queue| !queue.is_empty());
     }
 
     async fn conclude(&mut self, server: &Leases, done: Done) {
         match done {
-            Done::Rejudged(id) => {
-                self.rejudging = self.rejudging.saturating_sub(1);
+            Done::Rejudged(id, entry) => {
+                if let Some(queue) = self.entries.get_mut(&entry) {
+                    queue.running = queue.running.saturating_sub(1);
+                }
                 if self.rejudged.remove(&id) == Some(Rejudged::RunsAndWaits) {
-                    self.rejudge(id);
+                    self.rejudge(id, entry);
+                } else {
+                    lock(&server.book).rejudging.remove(&id);
                 }
             }
             Done::Asked(number, arrival, waited, source) => {

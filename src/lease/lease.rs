@@ -153,7 +153,11 @@ impl Lease {
         };
         match grant_again(&grant, Presented::Text(token), &mut request).await {
             Ok(renewed) => {
-                self.0.adopt(&grant, renewed);
+                if !self.0.adopt(&grant, renewed) {
+                    let rejection =
+                        Rejection::unavailable(RETRY_AFTER, "another token took the place of this one meanwhile");
+                    return Err(requirement.refuse(rejection, &request));
+                }
                 self.0.ended().map_or(Ok(()), |ended| Err(over(ended)))
             }
             Err(NotRenewed::Unfit(rejection)) => Err(requirement.refuse(rejection, &request)),

@@ -1,5 +1,6 @@
 //! The leases of one server.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -52,6 +53,8 @@ pub(super) struct Book {
     pub(super) groups: Groups,
     /// When tokens end, by the wall clock.
     pub(super) ends: Wheel<LeaseId>,
+    /// Those that are being decided anew, or wait for it: another task begins with them.
+    pub(super) rejudging: HashSet<LeaseId>,
     /// What else is due, by the monotonic clock.
     pub(super) tasks: Wheel<Task>,
     is_closed: bool,

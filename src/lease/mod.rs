@@ -24,6 +24,7 @@ mod lease;
 mod leases;
 mod more;
 mod place;
+mod queue;
 mod right;
 mod stream;
 mod table;

@@ -35,7 +35,7 @@ impl More {
         let is_opaque = grant.token().is_some_and(|token| token.jws().is_none());
         let more = Self {
             request: request.filter(|_| reads_request).map(without_credentials),
-            opaque: if is_opaque { Some(opaque(request, grant)?) } else { None },
+            opaque: if is_opaque && grant.opaque().is_none() { Some(opaque(request, grant)?) } else { None },
             listener: settings.listener.clone(),
             most_bound: settings.most_bound,
         };

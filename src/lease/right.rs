@@ -125,21 +125,22 @@ impl Right {
         }
     }
 
-    /// Puts another grant in the place of one, unless somebody was faster.
-    pub(super) fn adopt(&self, before: &Grant, after: Grant) {
+    /// Whether it still rests on what was granted before.
+    pub(super) fn rests_on(&self, before: &Grant) -> bool {
+        is_same(&lock(&self.used).grant, before)
+    }
+
+    /// Puts another grant in the place of one. `false` if another one took that place before.
+    pub(super) fn adopt(&self, before: &Grant, after: Grant) -> bool {
         let next = place(&after, self.more());
         let mut used = lock(&self.used);
-        let is_same = match (used.grant.token(), before.token()) {
-            (Some(one), Some(other)) => one.is_same(other) && one.entry() == other.entry(),
-            _ => false,
-        };
-        if !is_same {
-            return;
+        if !is_same(&used.grant, before) {
+            return false;
         }
         used.grant = after;
         used.doomed.take_if(|doom| doom.cause == Cause::Anew);
         drop(used);
-        let Some(id) = self.id() else { return };
+        let Some(id) = self.id() else { return true };
         match next.map(|next| self.state.leases.relink(id, next)) {
             Ok(Ok(bound)) => lock(&self.used).bound = bound,
             Ok(Err(_)) => self.end(undecided(RETRY)),
@@ -147,6 +148,7 @@ impl Right {
         }
         // Whatever changed before it was found by its new token.
         self.look(&self.state.clock.now());
+        true
     }
 
     /// It ends at some moment within the bound, if nothing is known by then.
@@ -156,12 +158,16 @@ impl Right {
             return false;
         }
         let mut used = lock(&self.used);
-        let spread = used.bound.unwrap_or(LIVE_BOUND);
-        let is_new = used.doomed.is_none();
-        let doom = *used.doomed.get_or_insert_with(|| Doom {
-            at: milliseconds(now.monotonic + spread.mul_f64(RESPITE + (1.0 - RESPITE) * jitter())),
-            cause,
-        });
+        let bound = used.bound.unwrap_or(LIVE_BOUND);
+        // What requests are rejected for does not wait as long as a permission may.
+        let spread = if cause == Cause::Standing { bound.min(LIVE_BOUND) } else { bound };
+        let at = milliseconds(now.monotonic + spread.mul_f64(RESPITE + (1.0 - RESPITE) * jitter()));
+        let is_new = used.doomed.is_none_or(|doom| cause == Cause::Standing && doom.cause != cause);
+        let doom = match used.doomed {
+            Some(doom) if !is_new => doom,
+            before => Doom { at: before.map_or(at, |before| before.at.min(at)), cause },
+        };
+        used.doomed = Some(doom);
         drop(used);
         if doom.at <= milliseconds(now.monotonic) {
             self.end(undecided(retry_after.unwrap_or(RETRY)));
@@ -184,6 +190,13 @@ impl Right {
             self.end(undecided(RETRY));
         }
         is_due
+    }
+}
+
+fn is_same(one: &Grant, other: &Grant) -> bool {
+    match (one.token(), other.token()) {
+        (Some(one), Some(other)) => one.is_same(other) && one.entry() == other.entry(),
+        _ => false,
     }
 }
 
@@ -210,6 +223,7 @@ impl Watch for Right {
             Err(Lapse::KeyGone) => return self.is_doomed(now) || self.decide_anew(Anew::KeyGone),
             Err(Lapse::IssuerUpdated) => {
                 let has_text = grant.token().is_some_and(|token| token.jws().is_some())
+                    || grant.opaque().is_some()
                     || self.more().is_some_and(|more| more.opaque.is_some());
                 if has_text {
                     return self.is_doomed(now) || self.decide_anew(Anew::Updated);
@@ -225,6 +239,10 @@ impl Watch for Right {
         };
         self.end(ended);
         true
+    }
+
+    fn lacks_its_key(&self, now: &Now) -> bool {
+        matches!(lapse(&self.state, &self.grant(), now), Err(Lapse::KeyGone))
     }
 
     fn judge(&self, arrival: Epoch, waited: &Waited, now: &Now) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::topic::Topic;
 use super::watch::Watch;
+use crate::token::IssuerId;
 
 /// No slot, and no chain.
 const NONE: u32 = u32::MAX;
@@ -126,6 +127,16 @@ impl Table {
         let links = self.slot(id).map(|slot| &slot.links[..]).unwrap_or_default();
         let topic = |link: &Link| self.chains.get(link.chain as usize)?.topic.as_ref();
         links.iter().filter_map(topic).any(|topic| matches!(topic, Topic::Deciding(_)))
+    }
+
+    /// The issuer entry that a lease rests on; `None` without a token.
+    pub(super) fn entry_of(&self, id: LeaseId) -> Option<IssuerId> {
+        let links = self.slot(id).map(|slot| &slot.links[..]).unwrap_or_default();
+        let topic = |link: &Link| self.chains.get(link.chain as usize)?.topic.as_ref();
+        links.iter().filter_map(topic).find_map(|topic| match topic {
+            Topic::Entry(issuer) => Some(*issuer),
+            _ => None,
+        })
     }
 
     /// One lease for each key.

@@ -13,6 +13,9 @@ pub(super) trait Watch: Send + Sync {
     /// Whether it is over. It has itself looked at again when that is due.
     fn look(&self, now: &Now) -> bool;
 
+    /// Whether the issuer no longer has its key. Then that is so for all that rest on that key.
+    fn lacks_its_key(&self, now: &Now) -> bool;
+
     /// What its subject holds has been asked for since `arrival`.
     fn judge(&self, arrival: Epoch, waited: &Waited, now: &Now);
 

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -15,6 +16,9 @@ use orgate::lease::{Lease, LeaseSettings};
 use crate::gateway::{Gateway, Route};
 use crate::net::{Body, BoxError};
 use crate::retired::Retired;
+
+/// What an upstream has done is not rejected because its response cannot be watched as closely as the policy says.
+const MOST_BOUND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What responses that go on without an end are made of.
 const ENDLESS: [&[u8]; 5] = [
@@ -37,6 +41,7 @@ impl Right {
     pub(super) fn new(gateway: &Gateway, route: &Route, grant: Option<Grant>, head: &Parts, is_upgrade: bool) -> Self {
         let is_kept = grant.is_some() && (is_upgrade || gateway.asks_others || may_be_endless(&head.headers));
         let settings = if is_kept { LeaseSettings::new().request(head) } else { LeaseSettings::new() };
+        let settings = if is_upgrade { settings } else { settings.bound_up_to(MOST_BOUND) };
         Self { grant, settings, retired: route.retired.clone() }
     }
 
