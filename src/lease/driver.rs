@@ -1,6 +1,6 @@
 //! The one task that looks after the leases of a server: what is due, and what is asked.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Weak;
@@ -16,7 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::ended::{EndReason, Ended};
 use super::groups::next;
 use super::leases::{Leases, Task};
-use super::queue::Queue;
+use super::queue::{Queue, Rejudged};
 use super::table::{Found, LeaseId};
 use crate::change::Epoch;
 use crate::flight::{End, caught};
@@ -58,13 +58,6 @@ struct Driver {
     generation: Option<u32>,
     keys_at: Duration,
     was_behind: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rejudged {
-    Waits,
-    Runs,
-    RunsAndWaits,
 }
 
 /// Whatever another task has left is asked again.

@@ -18,3 +18,11 @@ impl<T> Queue<T> {
         self.running == 0 && self.waiting.is_empty()
     }
 }
+
+/// How far a lease is that is decided anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rejudged {
+    Waits,
+    Runs,
+    RunsAndWaits,
+}
