@@ -66,6 +66,32 @@ async fn each_change_ends_those_that_it_concerns_at_once_and_no_other() {
     }
 }
 
+/// Nobody looks again by itself: the change must find the lease, by whatever it is about, and wake who waits.
+#[tokio::test]
+async fn change_wakes_whoever_waits_for_the_end() {
+    for about in [
+        About::subject("alice"),
+        About::member("acme", "alice"),
+        About::organization("acme"),
+        About::client("web"),
+        About::token("token-2"),
+        About::Everyone,
+    ] {
+        let world = World::start().await;
+        let mint = |id: &str| {
+            let mint = world.issuer.organization_token("acme").subject("alice");
+            mint.client("web").claim("jti", id).mint()
+        };
+        let lease = world.lease(organization(path("org")), &mint("token-1")).await;
+        lease.renew(&mint("token-2")).await.unwrap();
+        let (ended, (), ()) = tokio::join!(end(&lease), async { _ = end(&lease).await }, async {
+            tokio::task::yield_now().await;
+            world.apply(|iss, at| Change::not_before(iss, about.clone(), at));
+        });
+        assert_eq!(ended, (Revoked, Remediation::Refresh), "{about:?}");
+    }
+}
+
 #[tokio::test]
 async fn suspension_and_deletion_are_told_apart_from_a_revocation() {
     for is_deleted in [false, true] {
