@@ -32,12 +32,24 @@ pub struct Grant {
     requirement: Requirement,
     token: Option<AccessToken>,
     organization: Option<Organization>,
-    drift: Option<Box<PermissionDrift>>,
     /// Which clause of the policy passed.
     clause: Option<usize>,
     sender: Sender,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few grants have.
+#[derive(Clone)]
+struct Rare {
+    drift: Option<Box<PermissionDrift>>,
     /// The text of an opaque token that is in no `Authorization` of the request.
     opaque: Option<Arc<str>>,
+}
+
+impl Rare {
+    fn of(drift: Option<Box<PermissionDrift>>, opaque: Option<Arc<str>>) -> Option<Box<Self>> {
+        (drift.is_some() || opaque.is_some()).then(|| Box::new(Self { drift, opaque }))
+    }
 }
 
 impl Grant {
@@ -46,10 +58,9 @@ impl Grant {
             requirement: requirement.clone(),
             token: Some(token),
             organization: granted.organization,
-            drift: granted.drift,
             clause: Some(granted.clause),
             sender,
-            opaque: None,
+            rare: Rare::of(granted.drift, None),
         }
     }
 
@@ -59,10 +70,9 @@ impl Grant {
             requirement: requirement.clone(),
             token: None,
             organization: None,
-            drift: None,
             clause: None,
             sender: Sender::default(),
-            opaque: None,
+            rare: None,
         }
     }
 
@@ -93,19 +103,21 @@ impl Grant {
     /// The same, with the text of its token, if that is opaque.
     pub(super) fn with_opaque(mut self, text: &str) -> Self {
         if self.token.as_ref().is_some_and(|token| token.jws().is_none()) {
-            self.opaque = Some(text.into());
+            let drift = self.rare.take().and_then(|rare| rare.drift);
+            self.rare = Rare::of(drift, Some(text.into()));
         }
         self
     }
 
     pub(crate) fn opaque(&self) -> Option<&str> {
-        self.opaque.as_deref()
+        self.rare.as_ref()?.opaque.as_deref()
     }
 
     /// The same, with nothing that is for its response.
     pub(crate) fn without_response(&self) -> Self {
         let sender = self.sender.without_nonce();
-        Self { drift: None, sender, ..self.clone() }
+        let opaque = self.rare.as_ref().and_then(|rare| rare.opaque.clone());
+        Self { rare: Rare::of(None, opaque), sender, ..self.clone() }
     }
 
     pub(super) fn shared_clause(&self) -> Option<&Arc<str>> {
@@ -115,7 +127,7 @@ impl Grant {
     /// Returns how the token differs from what its subject holds now; `None` on routes without live permissions.
     #[must_use]
     pub fn permission_drift(&self) -> Option<&PermissionDrift> {
-        self.drift.as_deref()
+        self.rare.as_ref()?.drift.as_deref()
     }
 
     /// Returns the nonce that the response should hold as `DPoP-Nonce`: the client's next proof needs a newer one. The Tower
