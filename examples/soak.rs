@@ -167,8 +167,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         soak.wrong(format!("the gateway ended with {ended}"));
     }
     std::fs::remove_dir_all(&folder)?;
+    println!("{answered} answers in {seconds} s: {}", soak.tally);
     let wrong = soak.tally.wrong.lock().unwrap();
-    println!("{answered} answers in {seconds} s, {} wrong; {}", wrong.len(), soak.tally);
     if wrong.is_empty() { Ok(()) } else { Err(format!("{:#?}", &wrong[..wrong.len().min(10)]).into()) }
 }
 
