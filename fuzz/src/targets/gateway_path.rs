@@ -34,11 +34,13 @@ pub(crate) fn run(data: &[u8]) {
     }
     assert!(segments.iter().all(|segment| !matches!(segment.as_str(), "." | "..")), "{target}");
     if let Match::Route { pattern, params, .. } = TABLE.find(&Method::GET, &reading) {
-        let mut rebuilt = pattern.to_owned();
-        for (name, value) in &params {
-            rebuilt = rebuilt.replace(&format!("{{{name}}}"), value).replace(&format!("{{*{name}}}"), value);
-        }
-        assert_eq!(rebuilt, format!("/{}", segments.join("/")), "{pattern} for {target}");
+        let value = |name: &str| params.iter().find(|(known, _)| *known == name).expect("a parameter").1.clone();
+        let rebuilt = pattern.split('/').map(|segment| {
+            let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            name.map_or_else(|| segment.to_owned(), |name| value(name.trim_start_matches('*')))
+        });
+        let rebuilt: Vec<String> = rebuilt.collect();
+        assert_eq!(rebuilt.join("/"), format!("/{}", segments.join("/")), "{pattern} for {target}");
         assert!(reading.check(Oddities::default()).is_ok(), "{target}");
     }
 }
