@@ -26,6 +26,18 @@ async fn deliver(gateway: &Running, delivery: &WebhookDelivery) -> u16 {
     status(&response)
 }
 
+/// The first response that says yes or no.
+async fn decided(gateway: &Running, token: &str) -> String {
+    for _ in 0..100 {
+        let response = get(gateway.proxy, "/orgs/acme/orders", token).await.unwrap();
+        if status(&response) != 503 {
+            return response;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("still undecided after a hundred questions");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmed_suspension_survives_kill_9_under_load() {
     let (tenant, application) = (TestTenant::start().await, Recorder::start().await);
@@ -54,7 +66,8 @@ async fn confirmed_suspension_survives_kill_9_under_load() {
             while !stop.load(Ordering::Relaxed) {
                 // A connection may break; a response is right.
                 match get(proxy, "/orgs/acme/orders", &own).await {
-                    Ok(response) if !response.is_empty() => {
+                    // A busy machine may have no signature check free for a token that is new after a start.
+                    Ok(response) if !response.is_empty() && status(&response) != 503 => {
                         assert_eq!(status(&response), 200, "{response}");
                         answered.fetch_add(1, Ordering::Relaxed);
                     }
@@ -68,7 +81,7 @@ async fn confirmed_suspension_survives_kill_9_under_load() {
         let user = format!("u{round}");
         tenant.add_user(&user);
         let own = mint(&user);
-        assert_eq!(status(&get(gateway.proxy, "/orgs/acme/orders", &own).await.unwrap()), 200);
+        assert_eq!(status(&decided(&gateway, &own).await), 200);
         _ = tenant.take_deliveries();
         tenant.suspend(&user);
         for delivery in tenant.take_deliveries() {
@@ -79,7 +92,7 @@ async fn confirmed_suspension_survives_kill_9_under_load() {
         gateway.again().await;
         suspended.push(own);
         for own in &suspended {
-            let response = get(gateway.proxy, "/orgs/acme/orders", own).await.unwrap();
+            let response = decided(&gateway, own).await;
             assert_eq!(status(&response), 401, "{response}");
         }
     }
