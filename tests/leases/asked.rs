@@ -134,6 +134,22 @@ impl Updates for Following {
     }
 }
 
+/// Requests are rejected from then on, so the bound of a permission does not hold a lease up.
+#[tokio::test]
+async fn log_that_is_cut_off_ends_live_leases_within_five_seconds_too() {
+    let log = Quiet::default();
+    let world = World::configured(|builder| builder.change_log(log.clone())).await;
+    world.server.ready().await.unwrap();
+    world.source.holds("alice", &["read"]);
+    let policy = resource().scope("read").fresh_within(Duration::from_secs(600));
+    let lease = world.lease(policy, &world.token("alice", "read")).await;
+    assert_eq!(lease.bound(), Some(Duration::from_secs(600)));
+    world.pass(31.0);
+    assert!(end_now(&lease).is_none(), "not at once");
+    world.pass(5.5);
+    assert_eq!(end(&lease).await, (Undecided, Remediation::Retry));
+}
+
 #[tokio::test]
 async fn log_that_is_cut_off_ends_leases_spread_over_five_seconds() {
     let log = Quiet::default();

@@ -8,7 +8,7 @@ use orgate::lease::Lease;
 use orgate::policy::{any_organization, authenticated, optional, organization, path, resource};
 use orgate::rejection::Remediation;
 
-use crate::support::{API, World, end, end_now, request, until};
+use crate::support::{API, LONG, World, end, end_now, request, until};
 
 #[tokio::test]
 async fn lease_ends_at_expiry_and_leeway() {
@@ -174,6 +174,38 @@ async fn withdrawn_key_ends_what_it_signed() {
     world.entry().refresh_keys().await.unwrap();
     assert_eq!(end(&old).await, (KeyWithdrawn, Remediation::Refresh));
     assert!(end_now(&new).is_none());
+}
+
+/// None of them is looked at by the test: one lease of the key tells for all.
+#[tokio::test]
+async fn withdrawn_key_ends_every_idle_lease_that_rests_on_it() {
+    let world = World::start().await;
+    let grant = world.grant(&world.requirement(resource()), &world.token("alice", "")).await;
+    let ends = (0..50).map(|_| {
+        let lease = grant.lease().unwrap();
+        tokio::spawn(async move { lease.ended().await.reason() })
+    });
+    let ends: Vec<_> = ends.collect();
+    world.pass(61.0);
+    let old_kid = world.issuer.signing_kid();
+    world.issuer.rotate();
+    world.entry().refresh_keys().await.unwrap();
+    world.issuer.withdraw(&old_kid);
+    world.entry().refresh_keys().await.unwrap();
+    for end in ends {
+        assert_eq!(tokio::time::timeout(LONG, end).await.expect("an end").unwrap(), KeyWithdrawn);
+    }
+}
+
+/// What the new settings say of the token is not known yet. That it was suspended is.
+#[tokio::test]
+async fn suspension_ends_a_lease_that_waits_to_be_decided_anew() {
+    let world = World::start().await;
+    let lease = world.lease(resource(), &world.token("alice", "")).await;
+    world.entry().update(world.settings().resource(API)).unwrap();
+    assert!(end_now(&lease).is_none(), "it is going to be decided anew");
+    world.apply(|iss, at| Change::suspended(iss, "alice", at));
+    assert_eq!(end_now(&lease).map(|ended| ended.reason()), Some(Suspended));
 }
 
 #[tokio::test]
