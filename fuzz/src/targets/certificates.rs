@@ -55,7 +55,7 @@ pub(crate) fn run(data: &[u8]) {
         _ => {
             let pem = replaced_escapes(text);
             let body = pem.split("-----").nth(2).expect("a body");
-            let der: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+            let der: String = body.chars().filter(|c| *c > ' ').collect();
             // The reader of PEM does without padding, and does not look at bits that stand for nothing.
             assert_eq!(LENIENT.decode(der.trim_end_matches('=')).as_deref(), Ok(CERTIFICATE), "{text}");
         }
