@@ -6,13 +6,18 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::token::binding::thumbprint::Thumbprint;
 
-const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
 
 /// The thumbprint of the first certificate. Others behind it are those that vouch for it.
 pub(super) fn thumbprint(value: &str) -> Option<Thumbprint> {
-    let text: Vec<u8> = percent_decode_str(value).collect();
-    // The reader would skip what stands in front.
-    let der = text.starts_with(BEGIN).then(|| CertificateDer::from_pem_slice(&text).ok())??;
+    let text = percent_decode_str(value).decode_utf8().ok()?;
+    // The reader would skip what stands in front, and would begin anew at another mark of a beginning.
+    let (body, _) = text.strip_prefix(BEGIN)?.split_once(END)?;
+    if body.contains('-') {
+        return None;
+    }
+    let der = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
     (!der.is_empty()).then(|| Thumbprint::of(&der))
 }
 
@@ -42,6 +47,8 @@ mod tests {
             &ESCAPED[..ESCAPED.len() - 30],
             &format!("x{ESCAPED}"),
             &format!("%0A{ESCAPED}"),
+            &format!("-----BEGIN%20CERTIFICATE-----%0A{ESCAPED}"),
+            &format!("-----BEGIN%20CERTIFICATE-----%0AAAAA%0A{ESCAPED}"),
             "{http.request.tls.client.certificate_pem}",
         ] {
             assert_eq!(thumbprint(bad), None, "{bad}");
