@@ -66,7 +66,7 @@ async fn each_change_ends_those_that_it_concerns_at_once_and_no_other() {
     }
 }
 
-/// Nobody looks again by itself: the change must find the lease, by whatever it is about, and wake who waits.
+/// No lease looks again by itself: the change must find the lease, by whatever it is about, and wake who waits.
 #[tokio::test]
 async fn change_wakes_whoever_waits_for_the_end() {
     for about in [
