@@ -1,15 +1,13 @@
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::answered::AnsweredFuture;
 use super::body::ResponseBody;
 use crate::engine::State;
 
@@ -46,7 +44,7 @@ where
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = WithMetadataFuture<S::Future>;
+    type Future = AnsweredFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -54,50 +52,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let stage = if let Some(document) = self.state.metadata_response(&parts) {
+        if let Some(document) = self.state.metadata_response(&parts) {
             // What the service has reserved is given back with it.
             self.inner = self.inner.clone();
-            Stage::Document { response: Some(Box::new(document)) }
-        } else {
-            Stage::Passing { inner: self.inner.call(Request::from_parts(parts, body)) }
-        };
-        WithMetadataFuture { stage }
-    }
-}
-
-pin_project! {
-    /// The response of [`WithMetadata`].
-    #[derive(Debug)]
-    pub struct WithMetadataFuture<F> {
-        #[pin]
-        stage: Stage<F>,
-    }
-}
-
-pin_project! {
-    #[project = StageProjection]
-    #[derive(Debug)]
-    enum Stage<F> {
-        Passing { #[pin] inner: F },
-        Document { response: Option<Box<Response<Bytes>>> },
-    }
-}
-
-impl<F, R, E> Future for WithMetadataFuture<F>
-where
-    F: Future<Output = Result<Response<R>, E>>,
-    R: Body,
-    R::Data: From<Bytes>,
-{
-    type Output = Result<Response<ResponseBody<R>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().stage.project() {
-            StageProjection::Passing { inner } => inner.poll(cx).map_ok(|response| response.map(ResponseBody::inner)),
-            StageProjection::Document { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response.map(ResponseBody::refusal))),
-                None => Poll::Pending,
-            },
+            return AnsweredFuture::answered(document);
         }
+        AnsweredFuture::passing(self.inner.call(Request::from_parts(parts, body)))
     }
 }

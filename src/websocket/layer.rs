@@ -12,11 +12,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::first_message::Unauthenticated;
-use super::future::AwaitFirstMessageFuture;
 use crate::engine::Requirement;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::token::browser::{Origins, is_handshake, refuse_credentials};
-use crate::tower::ResponseBody;
+use crate::tower::{AnsweredFuture, ResponseBody};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -97,7 +96,7 @@ where
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = AwaitFirstMessageFuture<S::Future>;
+    type Future = AnsweredFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -108,13 +107,13 @@ where
         match self.gate.open(&mut parts) {
             Ok(unauthenticated) => {
                 parts.extensions.insert(unauthenticated);
-                AwaitFirstMessageFuture::passing(self.inner.call(Request::from_parts(parts, body)))
+                AnsweredFuture::passing(self.inner.call(Request::from_parts(parts, body)))
             }
             Err(rejection) => {
                 // The service that was polled ready is not called now: what it has reserved is given back with it.
                 self.inner = self.inner.clone();
                 let rejection = self.gate.requirement.refuse(rejection, &parts);
-                AwaitFirstMessageFuture::rejected(rejection.into_response())
+                AnsweredFuture::answered(rejection.into_response())
             }
         }
     }

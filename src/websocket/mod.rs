@@ -27,7 +27,6 @@
 
 mod close;
 mod first_message;
-mod future;
 mod layer;
 mod settings;
 

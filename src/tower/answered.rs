@@ -8,11 +8,11 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use crate::tower::ResponseBody;
+use super::body::ResponseBody;
 
 pin_project! {
-    /// The response of [`AwaitFirstMessage`](super::AwaitFirstMessage): the inner service's, or a rejection.
-    pub struct AwaitFirstMessageFuture<F> {
+    /// The response of a service that either passes a request on or answers it at once.
+    pub struct AnsweredFuture<F> {
         #[pin]
         stage: Stage<F>,
     }
@@ -22,21 +22,21 @@ pin_project! {
     #[project = StageProjection]
     enum Stage<F> {
         Passing { #[pin] inner: F },
-        Rejected { response: Option<Box<Response<Bytes>>> },
+        Answered { response: Option<Box<Response<Bytes>>> },
     }
 }
 
-impl<F> AwaitFirstMessageFuture<F> {
-    pub(super) const fn passing(inner: F) -> Self {
+impl<F> AnsweredFuture<F> {
+    pub(crate) const fn passing(inner: F) -> Self {
         Self { stage: Stage::Passing { inner } }
     }
 
-    pub(super) fn rejected(response: Response<Bytes>) -> Self {
-        Self { stage: Stage::Rejected { response: Some(Box::new(response)) } }
+    pub(crate) fn answered(response: Response<Bytes>) -> Self {
+        Self { stage: Stage::Answered { response: Some(Box::new(response)) } }
     }
 }
 
-impl<F, R, E> Future for AwaitFirstMessageFuture<F>
+impl<F, R, E> Future for AnsweredFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
     R: Body,
@@ -46,10 +46,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().stage.project() {
-            StageProjection::Passing { inner } => {
-                inner.poll(cx).map(|outcome| outcome.map(|response| response.map(ResponseBody::inner)))
-            }
-            StageProjection::Rejected { response } => match response.take() {
+            StageProjection::Passing { inner } => inner.poll(cx).map_ok(|response| response.map(ResponseBody::inner)),
+            StageProjection::Answered { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response.map(ResponseBody::refusal))),
                 None => Poll::Pending,
             },
@@ -57,8 +55,8 @@ where
     }
 }
 
-impl<F> fmt::Debug for AwaitFirstMessageFuture<F> {
+impl<F> fmt::Debug for AnsweredFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AwaitFirstMessageFuture").finish_non_exhaustive()
+        f.debug_struct("AnsweredFuture").finish_non_exhaustive()
     }
 }
