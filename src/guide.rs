@@ -1,122 +1,105 @@
 //! The guide.
 
-// In the repository, pages link to files; here they link to modules. Of two definitions of a link the first one counts.
+// In the repository, pages link to files; here they link to modules. Of two definitions of a link the first one counts. A picture
+// is a file there and a part of the page here.
 macro_rules! page {
-    ($name:ident, $file:literal, $about:literal) => {
+    ($name:ident, $file:literal, $about:literal $(, $kind:literal of $picture:literal)?) => {
         #[doc = $about]
         #[doc = ""]
+        $(#[doc = concat!("[picture]: data:image/", $kind, ";base64,", include_str!(concat!("../", $picture)), "\n")])?
         #[doc = include_str!("../docs/links.md")]
         #[doc = ""]
-        #[doc = include_str!(concat!("../docs/guide/", $file, ".md"))]
+        #[doc = include_str!(concat!("../", $file))]
         pub mod $name {}
     };
 }
 
-page!(getting_started, "getting-started", "From nothing to a first 200, with every step in Logto's console.");
-page!(concepts, "concepts", "The steps of a request, the three models, and a glossary.");
-page!(policies, "policies", "What a route can require: in words, as text and as data.");
-page!(organizations, "organizations", "Where a request names its organization, and APIs with several issuers.");
-page!(routing, "routing", "Policies in front of handlers: axum, Tower, tonic, and outside of HTTP.");
-page!(responses, "responses", "What you see, why, and what to do about it; the list of all responses.");
-page!(testing, "testing", "A real issuer, a tenant, faults and a clock for your tests.");
+page!(
+    getting_started,
+    "docs/guide/getting-started.md",
+    "From nothing to a first 200, with every step in Logto's console."
+);
+page!(concepts, "docs/guide/concepts.md", "The steps of a request, the three models, and a glossary.");
+page!(policies, "docs/guide/policies.md", "What a route can require: in words, as text and as data.");
+page!(
+    organizations,
+    "docs/guide/organizations.md",
+    "Where a request names its organization, and APIs with several issuers."
+);
+page!(routing, "docs/guide/routing.md", "Policies in front of handlers: axum, Tower, tonic, and outside of HTTP.");
+page!(responses, "docs/guide/responses.md", "What you see, why, and what to do about it; the list of all responses.");
+page!(testing, "docs/guide/testing.md", "A real issuer, a tenant, faults and a clock for your tests.");
 page!(
     keys_and_outages,
-    "keys-and-outages",
+    "docs/guide/keys-and-outages.md",
     "When keys are fetched, and what happens while an issuer cannot be reached."
 );
 page!(
     permission_freshness,
-    "permission-freshness",
+    "docs/guide/permission-freshness.md",
     "How soon a change at the issuer takes effect, and what clients are told."
 );
 page!(
     long_connections,
-    "long-connections",
+    "docs/guide/long-connections.md",
     "Event streams, WebSockets and streaming calls that end with the right to them."
 );
-page!(decision_points, "decision-points", "Decisions about single objects.");
+page!(decision_points, "docs/guide/decision-points.md", "Decisions about single objects.");
 page!(
     sender_constrained_tokens,
-    "sender-constrained-tokens",
+    "docs/guide/sender-constrained-tokens.md",
     "Tokens that are worthless to a thief, tokens of browsers, and stronger sign-ins."
 );
-page!(other_issuers, "other-issuers", "Settings for issuers other than Logto, and opaque tokens.");
-page!(mcp_servers, "mcp-servers", "Policies for the tools of an MCP server.");
-page!(openapi, "openapi", "Documents whose operations say what their policies require.");
-page!(running_a_fleet, "running-a-fleet", "Keeping changes in a file, and sharing them among replicas through Redis.");
-page!(gateway, "gateway", "The same decisions for services in other languages.");
-page!(behind_nginx, "behind-nginx", "The gateway as a forward-auth service of NGINX.");
+page!(other_issuers, "docs/guide/other-issuers.md", "Settings for issuers other than Logto, and opaque tokens.");
+page!(mcp_servers, "docs/guide/mcp-servers.md", "Policies for the tools of an MCP server.");
+page!(openapi, "docs/guide/openapi.md", "Documents whose operations say what their policies require.");
+page!(
+    running_a_fleet,
+    "docs/guide/running-a-fleet.md",
+    "Keeping changes in a file, and sharing them among replicas through Redis."
+);
+page!(gateway, "docs/guide/gateway.md", "The same decisions for services in other languages.");
+page!(behind_nginx, "docs/guide/behind-nginx.md", "The gateway as a forward-auth service of NGINX.");
 page!(
     behind_caddy_and_traefik,
-    "behind-caddy-and-traefik",
+    "docs/guide/behind-caddy-and-traefik.md",
     "The gateway as a forward-auth service of Caddy and Traefik."
 );
-page!(behind_envoy, "behind-envoy", "The gateway as an external authorizer of Envoy.");
-page!(production_checklist, "production-checklist", "What to look at before the first deployment.");
-page!(performance, "performance", "What a request costs.");
-page!(defaults, "defaults", "Every default, with its reason.");
-page!(features, "features", "Cargo features and what they cost.");
-page!(examples, "examples", "The programs in `examples/`.");
-page!(migrating, "migrating", "From hand-written middleware, other crates, or a proxy.");
+page!(behind_envoy, "docs/guide/behind-envoy.md", "The gateway as an external authorizer of Envoy.");
+page!(production_checklist, "docs/guide/production-checklist.md", "What to look at before the first deployment.");
+page!(performance, "docs/guide/performance.md", "What a request costs.");
+page!(defaults, "docs/guide/defaults.md", "Every default, with its reason.");
+page!(features, "docs/guide/features.md", "Cargo features and what they cost.");
+page!(examples, "docs/guide/examples.md", "The programs in `examples/`.");
+page!(migrating, "docs/guide/migrating.md", "From hand-written middleware, other crates, or a proxy.");
 page!(
     how_a_request_is_decided,
-    "how-a-request-is-decided",
+    "docs/guide/how-a-request-is-decided.md",
     "The way of a request through the source, with the names of the functions."
 );
-
-/// Records, metrics, traces and alerts: what a server shows about its decisions.
-///
-#[doc = concat!("[picture]: data:image/svg+xml;base64,", include_str!("../docs/guide/observability.svg.b64"), "\n\n")]
-#[doc = include_str!("../docs/links.md")]
-#[doc = ""]
-#[doc = include_str!("../docs/guide/observability.md")]
-pub mod observability {}
-
-/// Which role may call which route, by code and tenant together: the matrix, its findings, and rules for CI.
-///
-#[doc = concat!("[picture]: data:image/png;base64,", include_str!("../docs/guide/auditing-access.png.b64"), "\n\n")]
-#[doc = include_str!("../docs/links.md")]
-#[doc = ""]
-#[doc = include_str!("../docs/guide/auditing-access.md")]
-pub mod auditing_access {}
+page!(
+    observability,
+    "docs/guide/observability.md",
+    "Records, metrics, traces and alerts: what a server shows about its decisions.",
+    "svg+xml" of "docs/guide/observability.svg.b64"
+);
+page!(
+    auditing_access,
+    "docs/guide/auditing-access.md",
+    "Which role may call which route, by code and tenant together: the matrix, its findings, and rules for CI.",
+    "png" of "docs/guide/auditing-access.png.b64"
+);
+page!(security, "SECURITY.md", "Who can do what, and what protects against it.");
+page!(design, "DESIGN.md", "The reasons behind the structure and the rules.");
+page!(changelog, "CHANGELOG.md", "What changed.");
+page!(contributing, "CONTRIBUTING.md", "How to change the crate.");
 
 /// Settings and oddities of other issuers, one page each.
 pub mod issuers {
-    #[doc = include_str!("../docs/guide/issuers/auth0.md")]
-    pub mod auth0 {}
-
-    #[doc = include_str!("../docs/guide/issuers/cognito.md")]
-    pub mod cognito {}
-
-    #[doc = include_str!("../docs/guide/issuers/entra.md")]
-    pub mod entra {}
-
-    #[doc = include_str!("../docs/guide/issuers/keycloak.md")]
-    pub mod keycloak {}
-
-    #[doc = include_str!("../docs/guide/issuers/okta.md")]
-    pub mod okta {}
-
-    #[doc = include_str!("../docs/guide/issuers/zitadel.md")]
-    pub mod zitadel {}
+    page!(auth0, "docs/guide/issuers/auth0.md", "Auth0.");
+    page!(cognito, "docs/guide/issuers/cognito.md", "Amazon Cognito.");
+    page!(entra, "docs/guide/issuers/entra.md", "Microsoft Entra.");
+    page!(keycloak, "docs/guide/issuers/keycloak.md", "Keycloak.");
+    page!(okta, "docs/guide/issuers/okta.md", "Okta.");
+    page!(zitadel, "docs/guide/issuers/zitadel.md", "Zitadel.");
 }
-
-#[doc = include_str!("../docs/links.md")]
-#[doc = ""]
-#[doc = include_str!("../SECURITY.md")]
-pub mod security {}
-
-#[doc = include_str!("../docs/links.md")]
-#[doc = ""]
-#[doc = include_str!("../DESIGN.md")]
-pub mod design {}
-
-#[doc = include_str!("../docs/links.md")]
-#[doc = ""]
-#[doc = include_str!("../CHANGELOG.md")]
-pub mod changelog {}
-
-#[doc = include_str!("../docs/links.md")]
-#[doc = ""]
-#[doc = include_str!("../CONTRIBUTING.md")]
-pub mod contributing {}
