@@ -1,11 +1,12 @@
 // Opens the page of an audit in headless Chromium and uses it. See README.md.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+
+import { open } from '../chromium/browser.mjs';
 
 const [page, shots] = process.argv.slice(2);
 assert(page && shots, 'page.mjs PAGE FOLDER');
@@ -13,62 +14,19 @@ const url = pathToFileURL(resolve(page)).href;
 mkdirSync(shots, { recursive: true });
 const profile = mkdtempSync(join(tmpdir(), 'audit-page-'));
 
-// The protocol goes over two pipes: no port is opened.
-const browser = spawn(
-  'chromium',
-  ['--headless=new', '--no-sandbox', '--disable-gpu', '--remote-debugging-pipe', `--user-data-dir=${profile}`,
-    '--no-first-run', '--disable-background-networking', 'about:blank'],
-  { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] },
-);
-const deadline = setTimeout(() => {
-  console.error('no end within 90 seconds');
-  browser.kill('SIGKILL');
-  process.exit(1);
-}, 90_000);
-
-let last = 0;
-const waiting = new Map();
 const requests = [];
-const errors = [];
-const hear = ({ id, result, error, method, params }) => {
-  if (id) {
-    const { done, fail } = waiting.get(id);
-    waiting.delete(id);
-    return error ? fail(new Error(JSON.stringify(error))) : done(result);
-  }
+const hear = (method, params, errors) => {
   if (method === 'Network.requestWillBeSent') requests.push(params.request.url);
-  if (method === 'Runtime.exceptionThrown') errors.push(JSON.stringify(params.exceptionDetails));
-  if (method === 'Runtime.consoleAPICalled' && params.type === 'error') errors.push(JSON.stringify(params.args));
   if (method === 'Log.entryAdded' && params.entry.level !== 'info') errors.push(params.entry.text);
 };
-let rest = '';
-browser.stdio[4].setEncoding('utf8');
-browser.stdio[4].on('data', (data) => {
-  const messages = (rest + data).split('\0');
-  rest = messages.pop();
-  messages.forEach((message) => hear(JSON.parse(message)));
-});
-const ask = (method, params = {}, sessionId) =>
-  new Promise((done, fail) => {
-    last += 1;
-    waiting.set(last, { done, fail });
-    browser.stdio[3].write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
-  });
-
-const { targetId } = await ask('Target.createTarget', { url: 'about:blank' });
-const { sessionId } = await ask('Target.attachToTarget', { targetId, flatten: true });
-const send = (method, params) => ask(method, params, sessionId);
-const value = async (expression) => {
-  const { result, exceptionDetails } = await send('Runtime.evaluate', { expression, returnByValue: true });
-  assert(!exceptionDetails, JSON.stringify(exceptionDetails));
-  return result.value;
-};
-const size = (width, height) =>
-  send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 600 });
-const shoot = async (name) => {
-  const { data } = await send('Page.captureScreenshot', { format: 'png' });
-  writeFileSync(join(shots, `${name}.png`), Buffer.from(data, 'base64'));
-};
+const browser = await open({ profile, hear });
+const { send, value, size, errors } = browser;
+const shoot = (name) => browser.shoot(join(shots, `${name}.png`));
+const deadline = setTimeout(() => {
+  console.error('no end within 90 seconds');
+  browser.kill();
+  process.exit(1);
+}, 90_000);
 // As a person does: into the box, and key by key.
 const type = async (box, text) => {
   await value(`document.getElementById('${box}').focus(); document.getElementById('${box}').select()`);
@@ -141,7 +99,5 @@ assert.deepEqual(errors, [], 'errors in the console');
 assert.deepEqual(requests, [url], 'requests beside the file');
 console.log(`${routes} routes, ${roles} columns: filters, headings, reasons, phone and paper; no error, no request`);
 clearTimeout(deadline);
-const ended = new Promise((done) => browser.on('exit', done));
-await ask('Browser.close').catch(() => {});
-await ended;
+await browser.close();
 rmSync(profile, { recursive: true, force: true });

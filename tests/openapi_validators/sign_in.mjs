@@ -2,12 +2,14 @@
 // The issuer is that of tests/mcp_clients, which like Logto issues tokens for an API only to those who name its indicator.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+
+import { open } from '../chromium/browser.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const [example, shot] = process.argv.slice(2);
@@ -22,8 +24,10 @@ const start = (command, args, cwd, until) => new Promise((resolve, reject) => {
   child.on('exit', (code) => reject(new Error(`${command} ended with ${code}`)));
 });
 const profile = mkdtempSync(join(tmpdir(), 'sign-in-'));
+let browser;
 const end = (code) => {
   for (const child of children) { child.removeAllListeners('exit'); child.kill('SIGKILL'); }
+  browser?.kill();
   rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
   process.exit(code);
 };
@@ -35,31 +39,8 @@ const origin = await start(example, [join(here, 'node_modules/swagger-ui-dist'),
 const redirect = `${origin}/oauth2-redirect.html`;
 await start(process.execPath, ['issuer.mjs', '--port', port, '--path', '/oidc', '--redirect', redirect], join(here, '../mcp_clients'), /^issuer (\S+)/);
 
-const browser = spawn('chromium', ['--headless=new', '--no-sandbox', '--disable-gpu', '--remote-debugging-pipe', '--disable-popup-blocking',
-  '--no-proxy-server', `--user-data-dir=${profile}`, '--no-first-run', '--disable-background-networking', 'about:blank'],
-{ stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
-children.push(browser);
-let [last, rest] = [0, ''];
-const waiting = new Map();
-browser.stdio[4].setEncoding('utf8').on('data', (data) => {
-  const messages = (rest + data).split('\0');
-  rest = messages.pop();
-  for (const { id, result, error } of messages.map((message) => JSON.parse(message))) {
-    if (!id) continue;
-    if (error) waiting.get(id).fail(new Error(JSON.stringify(error))); else waiting.get(id).done(result);
-  }
-});
-const ask = (method, params = {}, sessionId) => new Promise((done, fail) => {
-  waiting.set(last += 1, { done, fail });
-  browser.stdio[3].write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
-});
-const { targetId } = await ask('Target.createTarget', { url: origin });
-const { sessionId } = await ask('Target.attachToTarget', { targetId, flatten: true });
-const value = async (expression) => {
-  const { result, exceptionDetails } = await ask('Runtime.evaluate', { expression, returnByValue: true }, sessionId);
-  assert(!exceptionDetails, JSON.stringify(exceptionDetails));
-  return result.value;
-};
+browser = await open({ profile, url: origin, flags: ['--disable-popup-blocking', '--no-proxy-server'] });
+const { value } = browser;
 /** Waits until an expression is true. */
 const until = async (expression) => {
   while (!await value(expression)) await new Promise((done) => setTimeout(done, 50));
@@ -102,15 +83,11 @@ try {
   await signIn('list_products');
   await close();
   assert.deepEqual(await tryOut('list_products'), [200, true], 'a token with the scope that the document names');
-  if (shot) {
-    const { data } = await ask('Page.captureScreenshot', { format: 'png' }, sessionId);
-    writeFileSync(shot, Buffer.from(data, 'base64'));
-  }
+  if (shot) await browser.shoot(shot);
   console.log('sign-in from Swagger UI: 200 without a token, 403 with another scope, 200 with the one that is named');
   end(0);
 } catch (error) {
   console.error(error);
-  const { data } = await ask('Page.captureScreenshot', { format: 'png' }, sessionId);
-  if (shot) writeFileSync(shot, Buffer.from(data, 'base64'));
+  if (shot) await browser.shoot(shot);
   end(1);
 }

@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+import { open } from '../chromium/browser.mjs';
 
 const [example, shots] = process.argv.slice(2);
 assert(example && shots, 'page.mjs EXAMPLE FOLDER');
@@ -15,61 +17,16 @@ const LIMITS = { true: 1000, false: 3000 };
 const ROUNDS = 3;
 const pause = (delay) => new Promise((done) => setTimeout(done, delay));
 
-/** A browser whose protocol goes over two pipes: no port is opened. */
-async function open(url, profile) {
-  const browser = spawn(
-    'chromium',
-    ['--headless=new', '--no-sandbox', '--disable-gpu', '--remote-debugging-pipe', `--user-data-dir=${profile}`,
-      '--no-first-run', '--disable-background-networking', 'about:blank'],
-    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] },
-  );
-  let last = 0;
-  let rest = '';
-  const waiting = new Map();
-  const errors = [];
-  const hear = ({ id, result, error, method, params }) => {
-    if (id) {
-      const { done, fail } = waiting.get(id);
-      waiting.delete(id);
-      return error ? fail(new Error(JSON.stringify(error))) : done(result);
-    }
-    if (method === 'Runtime.exceptionThrown') errors.push(JSON.stringify(params.exceptionDetails));
-    if (method === 'Runtime.consoleAPICalled' && params.type === 'error') errors.push(JSON.stringify(params.args));
-    if (method === 'Log.entryAdded' && params.entry.level === 'error') errors.push(`${params.entry.text} ${params.entry.url}`);
-  };
-  browser.stdio[4].setEncoding('utf8');
-  browser.stdio[4].on('data', (data) => {
-    const messages = (rest + data).split('\0');
-    rest = messages.pop();
-    messages.forEach((message) => hear(JSON.parse(message)));
-  });
-  const ask = (method, params = {}, sessionId) =>
-    new Promise((done, fail) => {
-      last += 1;
-      waiting.set(last, { done, fail });
-      browser.stdio[3].write(`${JSON.stringify({ id: last, method, params, sessionId })}\0`);
-    });
-  const { targetId } = await ask('Target.createTarget', { url: 'about:blank' });
-  const { sessionId } = await ask('Target.attachToTarget', { targetId, flatten: true });
-  const send = (method, params) => ask(method, params, sessionId);
-  for (const domain of ['Page', 'Runtime', 'Log']) await send(`${domain}.enable`);
-  await send('Emulation.setDeviceMetricsOverride', { width: 1280, height: 860, deviceScaleFactor: 1, mobile: false });
-  await send('Page.navigate', { url });
-  const value = async (expression) => {
-    const { result, exceptionDetails } = await send('Runtime.evaluate', { expression, returnByValue: true, awaitPromise: true });
-    assert(!exceptionDetails, JSON.stringify(exceptionDetails));
-    return result.value;
-  };
-  const shoot = async (name) => {
-    const { data } = await send('Page.captureScreenshot', { format: 'png' });
-    writeFileSync(join(shots, `${name}.png`), Buffer.from(data, 'base64'));
-  };
-  const close = async () => {
-    const ended = new Promise((done) => browser.on('exit', done));
-    await ask('Browser.close').catch(() => {});
-    await ended;
-  };
-  return { value, shoot, close, errors, kill: () => browser.kill('SIGKILL') };
+const hear = (method, params, errors) => {
+  if (method === 'Log.entryAdded' && params.entry.level === 'error') errors.push(`${params.entry.text} ${params.entry.url}`);
+};
+
+async function show(url, profile) {
+  const page = await open({ profile, hear });
+  for (const domain of ['Page', 'Runtime', 'Log']) await page.send(`${domain}.enable`);
+  await page.size(1280, 860);
+  await page.send('Page.navigate', { url });
+  return page;
 }
 
 async function start() {
@@ -91,7 +48,7 @@ async function start() {
 async function play(webhook) {
   const server = await start();
   const profile = mkdtempSync(join(tmpdir(), 'permission-feed-'));
-  const page = await open(server.url, profile);
+  const page = await show(server.url, profile);
   const deadline = setTimeout(() => {
     console.error('no end within 60 seconds');
     page.kill();
@@ -99,7 +56,7 @@ async function play(webhook) {
     process.exit(1);
   }, 60_000);
   const took = {};
-  const shot = (name) => page.shoot(`${webhook ? 'webhook' : 'no-webhook'}-${name}`);
+  const shot = (name) => page.shoot(join(shots, `${webhook ? 'webhook' : 'no-webhook'}-${name}.png`));
   const until = async (condition, what) => {
     for (let turn = 0; turn < 2000; turn += 1) {
       if (await page.value(condition)) return;
