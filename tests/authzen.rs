@@ -453,7 +453,7 @@ async fn az_11_advice_and_obligations_never_widen() {
     assert_eq!((denied.is_allowed(), denied.reason()), (false, Some("step up first")));
     assert_eq!(denied.step_up().unwrap().acr_values().collect::<Vec<_>>(), ["mfa"]);
     let allowed = format!(r#"{{"decision":true,"context":{step_up}}}"#);
-    assert!(!said(&pdp, &client, &allowed).await.unwrap(), "it is allowed after a sign-in that nobody has shown");
+    assert!(!said(&pdp, &client, &allowed).await.unwrap(), "it is allowed after a sign-in that was not shown");
     said(&pdp, &client, r#"{"decision":true,"context":{"acr_values":7}}"#).await.unwrap_err();
     for context in
         [r#"{"obligations":["audit"]}"#, r#"{"obligations":[{"id":"audit"}]}"#, r#"{"obligations":{"audit":1}}"#]

@@ -35,7 +35,7 @@ pub(crate) async fn between(store: &Store, replicas: usize, rate: u32, probes: u
     for number in 0..probes {
         let user = format!("probe_{number}");
         let token = issuer.resource_token(crate::replica::API).subject(&*user).mint();
-        to.server.verify(&token).await.expect("nobody has been suspended");
+        to.server.verify(&token).await.expect("no subject has been suspended");
         tokio::time::sleep(Duration::from_millis(5)).await;
         let start = Instant::now();
         entry.apply_change(&Change::suspended(issuer.url(), user, SystemTime::now())).expect("an entry");

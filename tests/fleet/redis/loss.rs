@@ -138,7 +138,7 @@ async fn primary_dies_after_ok() {
     one.until("it noticed", |redis| redis.status().error.is_some()).await;
     server.run().await;
     assert!(!server.ask(&["HKEYS", FACTS]).contains("user_6"), "and has lost it");
-    assert_eq!(one.redis.status().position, Some(5), "nobody has read it");
+    assert_eq!(one.redis.status().position, Some(5), "it was not read");
     proxy.set(Fault::None);
     one.until("again there", |redis| redis.status().unconfirmed == 0 && redis.status().position == Some(6)).await;
     assert_eq!(server.ask(&["HGET", FACTS, "#seq"]), "6");
