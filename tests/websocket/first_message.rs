@@ -9,8 +9,6 @@ use http::{HeaderMap, Request};
 use orgate::change::About;
 use orgate::policy::resource;
 use orgate::rejection::RejectionKind;
-use orgate::testing::TestCertificate;
-use orgate::token::binding::{Dpop, MutualTls};
 use orgate::websocket::{FirstMessage, Unauthenticated, close_code};
 use tokio_tungstenite::tungstenite::Message;
 use tower::ServiceExt as _;
@@ -79,11 +77,7 @@ async fn first_message_that_is_no_token_ends_the_connection() {
 
 #[tokio::test]
 async fn bound_tokens_are_rejected_in_a_message() {
-    let certificate = TestCertificate::generate();
-    let der: &'static [u8] = certificate.der().to_vec().leak();
-    let mutual = MutualTls::connection(move |_| Some(der));
-    let change = |builder: orgate::server::Builder| builder.dpop(Dpop::new(API)).mutual_tls(mutual);
-    let world = World::built(change, FirstMessage::new([PAGE])).await;
+    let (world, certificate) = World::bound().await;
     let bound = || world.issuer.resource_token(API).scope("read:orders");
     for token in [bound().bound_to_certificate(&certificate).mint(), bound().bound_to(&world.issuer.proof_key()).mint()]
     {

@@ -5,8 +5,7 @@ use axum::routing::{any, get};
 use http::Request;
 use orgate::ResourceServer;
 use orgate::policy::{authenticated, optional, resource};
-use orgate::testing::TestCertificate;
-use orgate::token::binding::{Dpop, MutualTls};
+use orgate::token::binding::Dpop;
 use orgate::websocket::{BrowserTokens, FirstMessage};
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -159,12 +158,7 @@ async fn a_route_without_the_setting_takes_no_token_there() {
 
 #[tokio::test]
 async fn bound_tokens_are_rejected_there_whatever_the_connection_proves() {
-    let certificate = TestCertificate::generate();
-    // Every connection has the right certificate.
-    let der: &'static [u8] = certificate.der().to_vec().leak();
-    let mutual = MutualTls::connection(move |_| Some(der));
-    let change = |builder: orgate::server::Builder| builder.dpop(Dpop::new(API)).mutual_tls(mutual);
-    let world = World::built(change, FirstMessage::new([PAGE])).await;
+    let (world, certificate) = World::bound().await;
     let bound = || world.issuer.resource_token(API).scope("read:orders");
     let to_certificate = bound().bound_to_certificate(&certificate).mint();
     let authorization = format!("Bearer {to_certificate}");

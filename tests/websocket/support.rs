@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName};
 use orgate::engine::Grant;
 use orgate::policy::{organization, path, resource};
 use orgate::server::Builder;
-use orgate::testing::TestIssuer;
+use orgate::testing::{TestCertificate, TestIssuer};
+use orgate::token::binding::{Dpop, MutualTls};
 use orgate::websocket::{BrowserTokens, FirstMessage, Unauthenticated, close_code};
 use orgate::{AccessToken, Guard, ResourceServer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -39,6 +40,15 @@ impl World {
         let server = change(ResourceServer::builder(issuer.url(), API).clock(issuer.clock())).build().unwrap();
         let address = serve(guard(&server, &first).into_router().unwrap()).await;
         Self { issuer, server, address }
+    }
+
+    /// A server that checks proofs and certificates. Every connection has the certificate that is returned.
+    pub(crate) async fn bound() -> (Self, TestCertificate) {
+        let certificate = TestCertificate::generate();
+        let der: &'static [u8] = certificate.der().to_vec().leak();
+        let mutual = MutualTls::connection(move |_| Some(der));
+        let change = |builder: Builder| builder.dpop(Dpop::new(API)).mutual_tls(mutual);
+        (Self::built(change, FirstMessage::new([PAGE])).await, certificate)
     }
 
     pub(crate) fn token(&self) -> String {
