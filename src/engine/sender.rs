@@ -14,7 +14,7 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::respond::DPOP_NONCE;
 use crate::time::Now;
 use crate::token::bearer::Scheme;
-use crate::token::binding::{Bindings, Confirmation, Presented, ProofError, Proofs, Proven, Thumbprint, Unrecorded};
+use crate::token::binding::{Bindings, BoundKey, Confirmation, Presented, ProofError, Proofs, Proven, Thumbprint, Unrecorded};
 use crate::token::{AccessToken, Subject};
 
 /// When to try again, where nothing says otherwise.
@@ -146,7 +146,7 @@ pub(super) fn unrecorded(why: Unrecorded) -> Rejection {
 
 fn verify_proof(
     (proofs, permits): (&Proofs, &Permits),
-    key: &Thumbprint,
+    key: &BoundKey,
     token: &AccessToken,
     request: &mut Parts,
     evidence: &mut Evidence,

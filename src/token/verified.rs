@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::binding::Confirmation;
+use super::binding::{BoundKey, Confirmation};
 use super::{Authentication, EntryVersion, Provenance, Subject, Times};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
@@ -69,7 +69,8 @@ impl Verified {
         let texts = texts.into_iter().flatten().map(|text| text.len() + PIECE);
         let organizations = organizations.map(|organization| organization.id.len() + 2 * PIECE);
         let sign_in = self.authentication.iter().map(|it| it.acr.as_ref().map_or(0, |acr| acr.len()) + 2 * PIECE);
-        scopes.size() + sign_in.sum::<usize>() + texts.chain(audience).chain(organizations).chain(more).sum::<usize>()
+        let key = self.confirmation.as_ref().and_then(|confirmation| confirmation.key()).map_or(0, |_| BoundKey::SIZE);
+        scopes.size() + key + sign_in.sum::<usize>() + texts.chain(audience).chain(organizations).chain(more).sum::<usize>()
     }
 }
 

@@ -1,12 +1,13 @@
 //! The `cnf` claim (RFC 7800): what the sender of a token must prove to hold.
 
+use super::dpop::BoundKey;
 use super::thumbprint::Thumbprint;
 use crate::json::Object;
 
 /// What a token is bound to: a key, a certificate, or both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Confirmation {
-    key: Option<Thumbprint>,
+    key: Option<BoundKey>,
     certificate: Option<Thumbprint>,
 }
 
@@ -31,11 +32,11 @@ impl Confirmation {
         if key.is_none() && certificate.is_none() {
             return Err("cnf has neither jkt nor x5t#S256: nothing here can check it");
         }
-        Ok(Self { key, certificate })
+        Ok(Self { key: key.map(BoundKey::new), certificate })
     }
 
-    /// The thumbprint of the key that signs DPoP proofs.
-    pub(crate) const fn key(&self) -> Option<&Thumbprint> {
+    /// The key that signs DPoP proofs.
+    pub(crate) const fn key(&self) -> Option<&BoundKey> {
         self.key.as_ref()
     }
 
@@ -59,12 +60,15 @@ mod tests {
     #[test]
     fn reads_key_certificate_or_both() {
         let digest = Thumbprint::from_base64url(DIGEST);
-        let read = |json: &str| Confirmation::read(&json.replace('D', DIGEST)).unwrap();
-        assert_eq!(read(r#"{"jkt":"D"}"#), Confirmation { key: digest, certificate: None });
-        assert_eq!(read(r#"{"x5t#S256":"D"}"#), Confirmation { key: None, certificate: digest });
-        assert_eq!(read(r#"{"x5t#S256":"D","jkt":"D"}"#), Confirmation { key: digest, certificate: digest });
+        let read = |json: &str| {
+            let confirmation = Confirmation::read(&json.replace('D', DIGEST)).unwrap();
+            (confirmation.key().map(BoundKey::thumbprint).copied(), confirmation.certificate().copied())
+        };
+        assert_eq!(read(r#"{"jkt":"D"}"#), (digest, None));
+        assert_eq!(read(r#"{"x5t#S256":"D"}"#), (None, digest));
+        assert_eq!(read(r#"{"x5t#S256":"D","jkt":"D"}"#), (digest, digest));
         // RFC 7800 section 3.1: members that are not understood are ignored.
-        assert_eq!(read(r#"{"jkt":"D","osc":{}}"#).key(), digest.as_ref());
+        assert_eq!(read(r#"{"jkt":"D","osc":{}}"#), (digest, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The key that a proof carries in its header.
+//! The key that a token is bound to, and that each of its proofs carries in its header.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::sync::OnceLock;
 
 use crate::issuer::keys::{KeyRules, parse_key};
 use crate::json::Object;
@@ -9,6 +10,61 @@ use crate::token::binding::thumbprint::Thumbprint;
 
 /// Members of private and symmetric keys (RFC 7518 sections 6.2.2, 6.3.2 and 6.4). Whoever sends one has given it away.
 const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+
+/// The longest JWK that is kept beside the key: room for RSA with 4096 bits.
+const LARGEST: usize = 1024;
+
+/// The key that a token is bound to: named by the token, parsed from the first proof that it signed.
+pub(crate) struct BoundKey {
+    thumbprint: Thumbprint,
+    parsed: OnceLock<ParsedKey>,
+}
+
+/// A JWK that was read, checked and compared with the thumbprint: all of it follows from its text and the algorithm.
+struct ParsedKey {
+    jwk: Box<str>,
+    key: VerifyingKey,
+}
+
+impl BoundKey {
+    /// What the parsed key takes in memory, at most.
+    pub(crate) const SIZE: usize = 3 * 1024;
+
+    pub(crate) const fn new(thumbprint: Thumbprint) -> Self {
+        Self { thumbprint, parsed: OnceLock::new() }
+    }
+
+    pub(crate) const fn thumbprint(&self) -> &Thumbprint {
+        &self.thumbprint
+    }
+
+    /// The key, if an earlier proof of this token had the same JWK and the same algorithm.
+    pub(super) fn parsed(&self, jwk: &str, algorithm: Algorithm) -> Option<&VerifyingKey> {
+        let parsed = self.parsed.get().filter(|parsed| *parsed.jwk == *jwk && parsed.key.algorithm() == algorithm);
+        parsed.map(|parsed| &parsed.key)
+    }
+
+    /// Keeps the key of a proof whose signature is valid. The first one stays: a client does not write its key in two ways.
+    pub(super) fn keep(&self, jwk: &str, key: VerifyingKey) {
+        if jwk.len() <= LARGEST {
+            self.parsed.get_or_init(|| ParsedKey { jwk: jwk.into(), key });
+        }
+    }
+}
+
+impl PartialEq for BoundKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.thumbprint == other.thumbprint
+    }
+}
+
+impl Eq for BoundKey {}
+
+impl fmt::Debug for BoundKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.thumbprint.fmt(f)
+    }
+}
 
 /// The RFC 7638 thumbprint of a JWK: of its required members alone, in lexicographic order, without white space.
 ///

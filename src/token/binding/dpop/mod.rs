@@ -9,6 +9,7 @@ mod settings;
 mod target;
 mod verify;
 
+pub(crate) use key::BoundKey;
 pub use nonce::Nonces;
 pub(crate) use proofs::{Proofs, Unrecorded, Unshared};
 pub use replay::{ProofUse, ReplayStore, ReplayStoreError};

@@ -7,14 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::claims::ProofClaims;
-use super::key;
+use super::key::{self, BoundKey};
 use super::nonce::{NonceKeys, ValidNonce};
 use super::replay::ProofKey;
 use super::target::{PublicUrl, target};
 use crate::json::Object;
-use crate::signature::Algorithm;
+use crate::signature::{Algorithm, VerifyingKey};
 use crate::time::Now;
-use crate::token::binding::thumbprint::Thumbprint;
 use crate::token::verify::{Segments, UnverifiedHeader};
 
 /// Room for an RSA key and signature of 8192 bits, and for a long path.
@@ -38,7 +37,13 @@ pub(crate) struct Presented<'a> {
     /// SHA-256 of the access token.
     pub(crate) token_digest: &'a [u8; 32],
     /// What the access token is bound to.
-    pub(crate) key: &'a Thumbprint,
+    pub(crate) key: &'a BoundKey,
+}
+
+/// The key in the header of a proof: the one that the token is bound to.
+enum SigningKey<'a> {
+    Parsed(&'a VerifyingKey),
+    Unparsed(Object<'a>),
 }
 
 /// A proof whose sender holds the key. It must still be recorded, so that it passes once.
@@ -92,8 +97,13 @@ impl ProofRules {
         let object = |bytes, what| Object::parse(bytes).map_err(|error| ProofError::from(format!("{what}: {error}")));
         let header = object(segments.header(), "header")?;
         let (algorithm, raw) = self.read_header(&header)?;
-        let jwk = object(raw.as_bytes(), "jwk")?;
-        if key::thumbprint(&jwk)? != *presented.key {
+        let key = match presented.key.parsed(raw, algorithm) {
+            Some(key) => SigningKey::Parsed(key),
+            None => SigningKey::Unparsed(object(raw.as_bytes(), "jwk")?),
+        };
+        if let SigningKey::Unparsed(jwk) = &key
+            && key::thumbprint(jwk)? != *presented.key.thumbprint()
+        {
             return Err("the proof is signed with another key than the token is bound to".into());
         }
         let payload = object(segments.payload(), "payload")?;
@@ -109,14 +119,21 @@ impl ProofRules {
         let (expires_at, nonce) = self.judge_time(&claims, now)?;
 
         let permit = permit().ok_or(ProofError::Busy)?;
-        let key = key::parse(&jwk, raw, algorithm).map_err(|error| format!("jwk: {error}"))?;
-        let is_signed = key.verify(segments.signing_input.as_bytes(), segments.signature());
-        drop(permit);
-        if !is_signed {
-            return Err("the signature of the proof is wrong".into());
+        let is_signed = |key: &VerifyingKey| {
+            let is_valid = key.verify(segments.signing_input.as_bytes(), segments.signature());
+            if is_valid { Ok(()) } else { Err(ProofError::from("the signature of the proof is wrong")) }
+        };
+        match key {
+            SigningKey::Parsed(key) => is_signed(key)?,
+            SigningKey::Unparsed(jwk) => {
+                let key = key::parse(&jwk, raw, algorithm).map_err(|error| format!("jwk: {error}"))?;
+                is_signed(&key)?;
+                presented.key.keep(raw, key);
+            }
         }
+        drop(permit);
         Ok(Proven {
-            proof: ProofKey::new(presented.key, &target, &claims.id),
+            proof: ProofKey::new(presented.key.thumbprint(), &target, &claims.id),
             expires_at,
             nonce_is_old: self.nonces.is_some() && nonce.is_none_or(|nonce| nonce.is_old),
         })

@@ -9,6 +9,7 @@ use super::super::nonce::Nonces;
 use super::*;
 use crate::http::url::PlainHttp;
 use crate::signature::sha256;
+use crate::token::binding::thumbprint::Thumbprint;
 
 const START: u64 = 1_800_000_000;
 const TOKEN: &[u8] = b"a.b.c";
@@ -38,6 +39,10 @@ impl Client {
 
     fn thumbprint(&self) -> Thumbprint {
         key::thumbprint(&Object::parse(self.jwk.to_string().as_bytes()).unwrap()).unwrap()
+    }
+
+    fn bound_key(&self) -> BoundKey {
+        BoundKey::new(self.thumbprint())
     }
 
     fn header(&self) -> Value {
@@ -86,7 +91,7 @@ fn rules(nonces: Option<Nonces>) -> ProofRules {
 }
 
 fn judge(rules: &ProofRules, client: &Client, proof: &str, now: &Now) -> Result<Proven, ProofError> {
-    let (token_digest, key) = (sha256(TOKEN), client.thumbprint());
+    let (token_digest, key) = (sha256(TOKEN), client.bound_key());
     let presented = Presented { method: "GET", path: "/orders", token_digest: &token_digest, key: &key };
     rules.verify(proof, &presented, now, || Some(()))
 }
@@ -125,7 +130,7 @@ fn the_example_of_rfc_9449_passes() {
                  cm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWt\
                  zbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
     let token = b"Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
-    let key = Thumbprint::from_base64url("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I").unwrap();
+    let key = BoundKey::new(Thumbprint::from_base64url("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I").unwrap());
     let digest = sha256(token);
     let presented = Presented { method: "GET", path: "/protectedresource", token_digest: &digest, key: &key };
     let now = |seconds| Now::new(Duration::from_secs(seconds), Duration::ZERO);
@@ -318,9 +323,53 @@ fn a_nonce_takes_the_place_of_a_wrong_clock() {
 }
 
 #[test]
+fn a_key_that_is_known_changes_no_outcome() {
+    let (client, other) = (Client::new(), Client::new());
+    let (rules, key, token_digest) = (rules(None), client.bound_key(), sha256(TOKEN));
+    let presented = Presented { method: "GET", path: "/orders", token_digest: &token_digest, key: &key };
+    let judge = |proof: &str| rules.verify(proof, &presented, &at(0), || Some(()));
+    let is_parsed = |header: &Value| key.parsed(&header["jwk"].to_string(), Algorithm::Es256).is_some();
+    let proof = |client: &Client, header: &Value| client.sign(&header.to_string(), &claims().to_string());
+    let good = client.header();
+
+    assert!(judge(&proof(&other, &good)).is_err());
+    assert!(!is_parsed(&good), "only a valid signature makes a key known");
+    assert!(judge(&proof(&client, &good)).is_ok());
+    assert!(is_parsed(&good));
+
+    assert!(judge(&proof(&client, &good)).is_ok());
+    assert!(judge(&proof(&other, &good)).is_err(), "signed by another key");
+    assert!(judge(&proof(&other, &other.header())).is_err(), "another key");
+    for (name, value) in [("d", json!("AA")), ("use", json!("enc")), ("alg", json!("ES384"))] {
+        let header = with(good.clone(), "jwk", with(client.jwk.clone(), name, value));
+        assert!(judge(&proof(&client, &header)).is_err(), "{name}");
+    }
+    assert!(judge(&proof(&client, &with(good.clone(), "alg", json!("EdDSA")))).is_err());
+    let twice = client.header().to_string().replacen("\"kty\":\"EC\"", "\"kty\":\"EC\",\"kty\":\"EC\"", 1);
+    assert!(judge(&client.sign(&twice, &claims().to_string())).is_err());
+    // The same key, written in another way.
+    let spaced = good["jwk"].to_string().replace("\":", "\": ");
+    let header = client.header().to_string().replace(&good["jwk"].to_string(), &spaced);
+    assert!(judge(&client.sign(&header, &claims().to_string())).is_ok());
+    assert!(is_parsed(&good), "the first way stays");
+    assert!(key.parsed(&spaced, Algorithm::Es256).is_none());
+}
+
+#[test]
+fn a_jwk_that_is_long_is_not_kept() {
+    let client = Client::new();
+    let header = with(client.header(), "jwk", with(client.jwk.clone(), "x-note", json!("x".repeat(1024))));
+    let (key, token_digest) = (client.bound_key(), sha256(TOKEN));
+    let presented = Presented { method: "GET", path: "/orders", token_digest: &token_digest, key: &key };
+    let proof = client.sign(&header.to_string(), &claims().to_string());
+    assert!(rules(None).verify(&proof, &presented, &at(0), || Some(())).is_ok());
+    assert!(key.parsed(&header["jwk"].to_string(), Algorithm::Es256).is_none());
+}
+
+#[test]
 fn without_a_permit_no_signature_is_checked() {
     let client = Client::new();
-    let (token_digest, key) = (sha256(TOKEN), client.thumbprint());
+    let (token_digest, key) = (sha256(TOKEN), client.bound_key());
     let presented = Presented { method: "GET", path: "/orders", token_digest: &token_digest, key: &key };
     let busy = |claims: &Value| rules(None).verify(&client.proof(claims), &presented, &at(0), || None::<()>);
     assert_eq!(busy(&claims()), Err(ProofError::Busy));
