@@ -14,7 +14,9 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::respond::DPOP_NONCE;
 use crate::time::Now;
 use crate::token::bearer::Scheme;
-use crate::token::binding::{Bindings, BoundKey, Confirmation, Presented, ProofError, Proofs, Proven, Thumbprint, Unrecorded};
+use crate::token::binding::{
+    Bindings, BoundKey, Confirmation, Presented, ProofError, Proofs, Proven, Thumbprint, Unrecorded,
+};
 use crate::token::{AccessToken, Subject};
 
 /// When to try again, where nothing says otherwise.
@@ -156,9 +158,8 @@ fn verify_proof(
     let refused = |error| refused_proof(error, proofs, now);
     Proofs::mark_sensitive(&mut request.headers);
     let proof = Proofs::find(&request.headers).map_err(refused)?;
-    let digest = token.digest();
-    let presented =
-        Presented { method: request.method.as_str(), path: original_path(request), token_digest: &digest, key };
+    let token_hash = key.token_hash(|| token.digest());
+    let presented = Presented { method: request.method.as_str(), path: original_path(request), token_hash, key };
     let permit = || permit.or_else(|| permits.try_acquire());
     proofs.verify(proof, &presented, now, permit).map(Box::new).map_err(refused)
 }

@@ -70,7 +70,10 @@ impl Verified {
         let organizations = organizations.map(|organization| organization.id.len() + 2 * PIECE);
         let sign_in = self.authentication.iter().map(|it| it.acr.as_ref().map_or(0, |acr| acr.len()) + 2 * PIECE);
         let key = self.confirmation.as_ref().and_then(|confirmation| confirmation.key()).map_or(0, |_| BoundKey::SIZE);
-        scopes.size() + key + sign_in.sum::<usize>() + texts.chain(audience).chain(organizations).chain(more).sum::<usize>()
+        scopes.size()
+            + key
+            + sign_in.sum::<usize>()
+            + texts.chain(audience).chain(organizations).chain(more).sum::<usize>()
     }
 }
 

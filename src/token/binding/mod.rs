@@ -12,6 +12,6 @@ mod thumbprint;
 pub(crate) use bindings::{BindingSettings, Bindings};
 pub use certificate::{MutualTls, Peer, TrustedPeers};
 pub(crate) use confirmation::Confirmation;
-pub use dpop::{Dpop, Nonces, ProofUse, ReplayStore, ReplayStoreError};
 pub(crate) use dpop::{BoundKey, Presented, ProofError, Proofs, Proven, Unrecorded, Unshared};
+pub use dpop::{Dpop, Nonces, ProofUse, ReplayStore, ReplayStoreError};
 pub(crate) use thumbprint::Thumbprint;

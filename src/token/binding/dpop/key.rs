@@ -3,6 +3,9 @@
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::issuer::keys::{KeyRules, parse_key};
 use crate::json::Object;
 use crate::signature::{Algorithm, VerifyingKey};
@@ -18,6 +21,7 @@ const LARGEST: usize = 1024;
 pub(crate) struct BoundKey {
     thumbprint: Thumbprint,
     parsed: OnceLock<ParsedKey>,
+    token_hash: OnceLock<String>,
 }
 
 /// A JWK that was read, checked and compared with the thumbprint: all of it follows from its text and the algorithm.
@@ -31,11 +35,16 @@ impl BoundKey {
     pub(crate) const SIZE: usize = 3 * 1024;
 
     pub(crate) const fn new(thumbprint: Thumbprint) -> Self {
-        Self { thumbprint, parsed: OnceLock::new() }
+        Self { thumbprint, parsed: OnceLock::new(), token_hash: OnceLock::new() }
     }
 
     pub(crate) const fn thumbprint(&self) -> &Thumbprint {
         &self.thumbprint
+    }
+
+    /// What each proof states as `ath`: the SHA-256 digest of the token, in base64url. It is computed for the first proof.
+    pub(crate) fn token_hash(&self, digest: impl FnOnce() -> [u8; 32]) -> &str {
+        self.token_hash.get_or_init(|| URL_SAFE_NO_PAD.encode(digest()))
     }
 
     /// The key, if an earlier proof of this token had the same JWK and the same algorithm.

@@ -45,8 +45,9 @@ impl PublicUrl {
 pub(super) fn target(htu: &str, urls: &[PublicUrl], path: &str) -> Option<String> {
     let stated = htu.split(['?', '#']).next().unwrap_or_default();
     let (mut uri, stated_path) = split(stated)?;
-    uri.push_str(&normalized_path(stated_path)?);
-    let path = normalized_path(path)?;
+    let normalized = normalized_path(stated_path)?;
+    uri.push_str(&normalized);
+    let path = if path == stated_path { normalized } else { normalized_path(path)? };
     let url = urls.iter().find(|url| url.is_target(&uri, &path))?;
     Some(format!("{}{}{path}", url.origin, url.prefix))
 }

@@ -3,9 +3,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use super::claims::ProofClaims;
 use super::key::{self, BoundKey};
 use super::nonce::{NonceKeys, ValidNonce};
@@ -34,8 +31,8 @@ pub(crate) struct Presented<'a> {
     pub(crate) method: &'a str,
     /// The path as the client sent it, perhaps without the prefix that a proxy has removed.
     pub(crate) path: &'a str,
-    /// SHA-256 of the access token.
-    pub(crate) token_digest: &'a [u8; 32],
+    /// SHA-256 of the access token, in base64url.
+    pub(crate) token_hash: &'a str,
     /// What the access token is bound to.
     pub(crate) key: &'a BoundKey,
 }
@@ -113,7 +110,7 @@ impl ProofRules {
         }
         let target = target(&claims.uri, &self.urls, presented.path)
             .ok_or("htu is not the public URL of this server with the path of the request")?;
-        if *claims.token_digest != *URL_SAFE_NO_PAD.encode(presented.token_digest) {
+        if *claims.token_hash != *presented.token_hash {
             return Err("ath is not the digest of the access token".into());
         }
         let (expires_at, nonce) = self.judge_time(&claims, now)?;

@@ -2,6 +2,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
 };
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -60,13 +62,17 @@ impl Client {
     }
 }
 
+fn hash(token: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(sha256(token))
+}
+
 fn claims() -> Value {
     json!({
         "jti": "id-1",
         "htm": "GET",
         "htu": "https://api.example.com/orders",
         "iat": START,
-        "ath": URL_SAFE_NO_PAD.encode(sha256(TOKEN)),
+        "ath": hash(TOKEN),
     })
 }
 
@@ -91,8 +97,8 @@ fn rules(nonces: Option<Nonces>) -> ProofRules {
 }
 
 fn judge(rules: &ProofRules, client: &Client, proof: &str, now: &Now) -> Result<Proven, ProofError> {
-    let (token_digest, key) = (sha256(TOKEN), client.bound_key());
-    let presented = Presented { method: "GET", path: "/orders", token_digest: &token_digest, key: &key };
+    let key = client.bound_key();
+    let presented = Presented { method: "GET", path: "/orders", token_hash: &hash(TOKEN), key: &key };
     rules.verify(proof, &presented, now, || Some(()))
 }
 
@@ -131,8 +137,8 @@ fn the_example_of_rfc_9449_passes() {
                  zbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
     let token = b"Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
     let key = BoundKey::new(Thumbprint::from_base64url("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I").unwrap());
-    let digest = sha256(token);
-    let presented = Presented { method: "GET", path: "/protectedresource", token_digest: &digest, key: &key };
+    let token_hash = hash(token);
+    let presented = Presented { method: "GET", path: "/protectedresource", token_hash: &token_hash, key: &key };
     let now = |seconds| Now::new(Duration::from_secs(seconds), Duration::ZERO);
     let urls = vec![PublicUrl::parse("https://resource.example.org", PlainHttp::Never).unwrap()];
     let rules = ProofRules { urls, ..rules(None) };
@@ -325,8 +331,8 @@ fn a_nonce_takes_the_place_of_a_wrong_clock() {
 #[test]
 fn a_key_that_is_known_changes_no_outcome() {
     let (client, other) = (Client::new(), Client::new());
-    let (rules, key, token_digest) = (rules(None), client.bound_key(), sha256(TOKEN));
-    let presented = Presented { method: "GET", path: "/orders", token_digest: &token_digest, key: &key };
+    let (rules, key, token_hash) = (rules(None), client.bound_key(), hash(TOKEN));
+    let presented = Presented { method: "GET", path: "/orders", token_hash: &token_hash, key: &key };
     let judge = |proof: &str| rules.verify(proof, &presented, &at(0), || Some(()));
     let is_parsed = |header: &Value| key.parsed(&header["jwk"].to_string(), Algorithm::Es256).is_some();
     let proof = |client: &Client, header: &Value| client.sign(&header.to_string(), &claims().to_string());
@@ -359,8 +365,8 @@ fn a_key_that_is_known_changes_no_outcome() {
 fn a_jwk_that_is_long_is_not_kept() {
     let client = Client::new();
     let header = with(client.header(), "jwk", with(client.jwk.clone(), "x-note", json!("x".repeat(1024))));
-    let (key, token_digest) = (client.bound_key(), sha256(TOKEN));
-    let presented = Presented { method: "GET", path: "/orders", token_digest: &token_digest, key: &key };
+    let key = client.bound_key();
+    let presented = Presented { method: "GET", path: "/orders", token_hash: &hash(TOKEN), key: &key };
     let proof = client.sign(&header.to_string(), &claims().to_string());
     assert!(rules(None).verify(&proof, &presented, &at(0), || Some(())).is_ok());
     assert!(key.parsed(&header["jwk"].to_string(), Algorithm::Es256).is_none());
@@ -369,8 +375,8 @@ fn a_jwk_that_is_long_is_not_kept() {
 #[test]
 fn without_a_permit_no_signature_is_checked() {
     let client = Client::new();
-    let (token_digest, key) = (sha256(TOKEN), client.bound_key());
-    let presented = Presented { method: "GET", path: "/orders", token_digest: &token_digest, key: &key };
+    let key = client.bound_key();
+    let presented = Presented { method: "GET", path: "/orders", token_hash: &hash(TOKEN), key: &key };
     let busy = |claims: &Value| rules(None).verify(&client.proof(claims), &presented, &at(0), || None::<()>);
     assert_eq!(busy(&claims()), Err(ProofError::Busy));
     assert!(matches!(busy(&with(claims(), "htm", json!("PUT"))), Err(ProofError::Invalid(_))), "no permit is taken");
