@@ -24,6 +24,7 @@ async fn a_document_says_what_was_configured_and_nothing_else() {
         .documentation("https://docs.example.com")
         .policy("https://example.com/policy")
         .terms_of_service("https://example.com/terms")
+        .authorization_details_types(["payment_initiation"])
         .max_age(Duration::from_secs(60));
     let guard: Guard = server(MCP, metadata).guard();
     let app = guard.get("/mcp", ok, resource().all_of(["mcp:read", "mcp:admin"])).into_router().unwrap();
@@ -41,6 +42,7 @@ async fn a_document_says_what_was_configured_and_nothing_else() {
         "resource_documentation": "https://docs.example.com",
         "resource_policy_uri": "https://example.com/policy",
         "resource_tos_uri": "https://example.com/terms",
+        "authorization_details_types_supported": ["payment_initiation"],
     });
     assert_eq!(seen.json(), expected);
 }

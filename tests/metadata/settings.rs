@@ -38,6 +38,11 @@ fn a_setting_that_cannot_be_right() {
         (Metadata::new().policy("http://example.com/policy"), "policy"),
         (Metadata::new().terms_of_service("ftp://x"), "terms_of_service"),
         (Metadata::new().max_age(Duration::from_secs(24 * 60 * 60 + 1)), "max_age"),
+        (Metadata::new().authorization_details_types(["payment", ""]), "type \"\" is empty"),
+        (
+            Metadata::new().authorization_details_types(["payment", "account", "payment"]),
+            "type \"payment\" is there twice",
+        ),
     ] {
         let error = fault(MCP, metadata);
         assert!(error.contains(expected), "{error} should say {expected}");

@@ -40,7 +40,7 @@ pub(crate) struct SenderConstraint {
 #[derive(Clone, Debug)]
 pub(crate) struct Documents {
     all: Vec<MetadataDocument>,
-    members: Vec<(&'static str, String)>,
+    members: Vec<(&'static str, Value)>,
     /// The scopes of a document that has none of its own.
     scopes: Vec<Scope>,
     sender: SenderConstraint,
@@ -76,7 +76,7 @@ impl<'a> Rejected<'a> {
 impl Documents {
     pub(super) fn new(
         max_age: Duration,
-        members: Vec<(&'static str, String)>,
+        members: Vec<(&'static str, Value)>,
         scopes: Vec<Scope>,
         (sender, plain): (SenderConstraint, PlainHttp),
     ) -> Self {
@@ -197,7 +197,7 @@ impl Documents {
         list("dpop_signing_alg_values_supported", algorithms);
         json.insert("resource".to_owned(), (*document.location.indicator).into());
         for (name, value) in &self.members {
-            json.insert((*name).to_owned(), value.as_str().into());
+            json.insert((*name).to_owned(), value.clone());
         }
         for (name, value) in [
             ("dpop_bound_access_tokens_required", self.sender.proofs_required),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::documents::{Documents, SenderConstraint};
 use super::location::Location;
 use crate::error::ConfigError;
@@ -43,6 +45,7 @@ pub struct Metadata {
     documentation: Option<String>,
     policy: Option<String>,
     terms_of_service: Option<String>,
+    detail_types: Vec<String>,
     max_age: Duration,
 }
 
@@ -62,6 +65,7 @@ impl Metadata {
             documentation: None,
             policy: None,
             terms_of_service: None,
+            detail_types: Vec::new(),
             max_age: DEFAULT_MAX_AGE,
         }
     }
@@ -105,6 +109,13 @@ impl Metadata {
     /// Sets `resource_tos_uri`: the URL of the terms of service.
     pub fn terms_of_service(mut self, url: impl Into<String>) -> Self {
         self.terms_of_service = Some(url.into());
+        self
+    }
+
+    /// Sets `authorization_details_types_supported` (RFC 9396): the types that conditions of this API look for. Default: the
+    /// member is absent.
+    pub fn authorization_details_types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.detail_types = types.into_iter().map(Into::into).collect();
         self
     }
 
@@ -152,6 +163,14 @@ impl Metadata {
                 return Err(ConfigError::new(format_args!("metadata: {what} {page:?}: {why}")));
             }
         }
+        for (at, kind) in self.detail_types.iter().enumerate() {
+            let fault = match kind.as_str() {
+                "" => "is empty",
+                _ if self.detail_types.iter().take(at).any(|earlier| earlier == kind) => "is there twice",
+                _ => continue,
+            };
+            return Err(ConfigError::new(format_args!("metadata: authorization details type {kind:?} {fault}")));
+        }
         let mut scopes_at = BTreeMap::new();
         for (indicator, scopes) in &self.scopes_at {
             if scopes_at.insert(indicator.as_str(), scope_list(scopes)?).is_some() {
@@ -171,14 +190,16 @@ impl Metadata {
         }
     }
 
-    fn members(&self) -> Vec<(&'static str, String)> {
-        let members = [
+    fn members(&self) -> Vec<(&'static str, Value)> {
+        let texts = [
             ("resource_name", &self.name),
             ("resource_documentation", &self.documentation),
             ("resource_policy_uri", &self.policy),
             ("resource_tos_uri", &self.terms_of_service),
         ];
-        members.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+        let texts = texts.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?.into())));
+        let types = (!self.detail_types.is_empty()).then(|| self.detail_types.as_slice().into());
+        texts.chain(types.map(|types| ("authorization_details_types_supported", types))).collect()
     }
 }
 
