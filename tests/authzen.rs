@@ -18,6 +18,7 @@ use orgate::future::BoxFuture;
 use orgate::http::{Fetch, FetchError, HttpClient};
 use orgate::testing::{PdpFault, TestClock, TestDecisionRequest, TestPdp};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 const SECRET: &str = "s3cret-of-the-pdp";
 
@@ -635,14 +636,17 @@ async fn a_point_that_goes_and_comes_back() {
 
 /// A point that never answers questions about one tenant's subjects, and is slow with its metadata.
 #[derive(Default)]
-struct HangsForOne(AtomicUsize);
+struct HangsForOne {
+    fetched_metadata: AtomicUsize,
+    has_metadata: Notify,
+}
 
 impl Fetch for HangsForOne {
     fn fetch(&self, request: Request<Bytes>, _: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
         Box::pin(async move {
             if request.uri().path().starts_with("/.well-known/") {
-                self.0.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                self.fetched_metadata.fetch_add(1, Ordering::SeqCst);
+                self.has_metadata.notified().await;
                 let metadata = json!({
                     "policy_decision_point": "https://pdp.example.com",
                     "access_evaluation_endpoint": "https://pdp.example.com/access/v1/evaluation",
@@ -699,8 +703,9 @@ async fn caller_that_hangs_up_does_not_end_the_question_for_metadata() {
         let hung_up = tokio::time::timeout(Duration::from_millis(5), client.ready()).await;
         assert!(hung_up.is_err());
     }
+    point.has_metadata.notify_one();
     assert!(client.decide(&subject_of("main", "u")).await.unwrap().is_allowed());
-    assert_eq!(point.0.load(Ordering::SeqCst), 1);
+    assert_eq!(point.fetched_metadata.load(Ordering::SeqCst), 1);
 }
 
 #[test]
