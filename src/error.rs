@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// An invalid configuration: what is wrong, and the offending value.
+/// An invalid configuration: the problem, and the offending value.
 ///
 /// It is found by `build()`, `require(..)` or `into_router()`, never while requests are served. The type is opaque so
 /// that a message can become better without a breaking change; its [`Display`](fmt::Display) form is made to be read

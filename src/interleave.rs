@@ -22,7 +22,7 @@ pub(crate) type Thread<S> = fn(&S);
 ///
 /// # Panics
 ///
-/// If a thread or a check panics, or if all threads wait for each other; with the order.
+/// Panics if a thread or a check panics, or if all threads wait for each other; with the order.
 pub(crate) fn every_order<S: Sync>(
     preemptions: usize,
     world: impl Fn() -> S,
@@ -68,7 +68,7 @@ pub(crate) fn step() {
 ///
 /// # Panics
 ///
-/// If no runtime can be made.
+/// Panics if no runtime can be made.
 pub(crate) fn drive<F: Future>(future: F) -> F::Output {
     /// More than any task needs that waits for nothing else.
     const TURNS: usize = 32;

@@ -20,7 +20,7 @@ pub(crate) use step_up::{AcrValues, LONGEST_AGE};
 
 use crate::scope::Scope;
 
-/// Why a request was rejected.
+/// The reason why a request was rejected.
 ///
 /// It is in the extensions of the response, for logs and tests, and is what an `rejection_body` hook is given. It is opaque,
 /// and its `Debug` and `Display` forms hold no token. The precise reason is in the log (target `orgate`), not in the
@@ -196,13 +196,13 @@ impl Rejection {
         self.0.answer.is_some()
     }
 
-    /// What kind of rejection this is.
+    /// Returns the kind of the rejection.
     #[must_use]
     pub fn kind(&self) -> RejectionKind {
         self.0.kind
     }
 
-    /// The HTTP status of the answer. (A gRPC caller gets 200 and a `grpc-status`.)
+    /// Returns the HTTP status of the response. (A gRPC client receives 200 and a `grpc-status`.)
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.kind.status()
@@ -241,19 +241,19 @@ impl Rejection {
         description.is_none() && required.is_empty() && missing.is_empty() && step_up.is_none()
     }
 
-    /// What the client can do about it.
+    /// Returns what the client can do about the rejection.
     #[must_use]
     pub fn remediation(&self) -> Remediation {
         self.0.remediation
     }
 
-    /// For a 403, and for a 401 that asks for another sign-in: the scopes that the route requires.
+    /// Returns the scopes that the route requires, for a 403 and for a 401 that asks for another sign-in.
     #[must_use]
     pub fn required_scopes(&self) -> &[Scope] {
         &self.0.required
     }
 
-    /// As [`required_scopes`](Self::required_scopes), those that the token lacks.
+    /// Returns the scopes that the token lacks, in the same cases as [`required_scopes`](Self::required_scopes).
     #[must_use]
     pub fn missing_scopes(&self) -> &[Scope] {
         &self.0.missing
@@ -265,7 +265,7 @@ impl Rejection {
         self.0.step_up.as_ref()
     }
 
-    /// For a 503, and for a 401 that a new token would receive too: when to try again.
+    /// Returns when to retry, for a 503 and for a 401 that a new token would also receive.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::name::stable_names;
 use crate::policy::Description;
 
-/// One route: what it answers, and who may ask. Names of fields and variants are stable in the serialized form; new ones may
-/// come.
+/// One route: its methods, path and access. Names of fields and variants are stable in the serialized form; new ones
+/// may be added.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RouteDescription {
@@ -26,7 +26,7 @@ pub struct RouteDescription {
     pub browser_token: Option<String>,
 }
 
-/// Who may ask a route.
+/// Who may call a route.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -75,7 +75,7 @@ impl RouteDescription {
         self
     }
 
-    /// Returns what answers where no path matches.
+    /// Creates the description of the handler for unknown paths.
     #[must_use]
     pub const fn fallback(access: Access) -> Self {
         Self { methods: Vec::new(), path: None, operation: None, access, browser_token: None }

@@ -19,7 +19,7 @@ pub struct Scope(Arc<str>);
 impl Scope {
     /// # Errors
     ///
-    /// When `text` is empty or holds a character that a scope-token must not have.
+    /// Returns a [`ConfigError`] if `text` is empty or contains a character that a scope-token must not have.
     pub fn new(text: &str) -> Result<Self, ConfigError> {
         if is_scope_token(text) {
             Ok(Self(text.into()))
@@ -30,7 +30,7 @@ impl Scope {
         }
     }
 
-    /// The scope's text.
+    /// Returns the scope's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -56,7 +56,7 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// The name in a token's header (`EdDSA` for Ed25519).
+    /// Returns the name in a token's header (`EdDSA` for Ed25519).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether the algorithm needs an RSA key.
+    /// Returns whether the algorithm needs an RSA key.
     #[must_use]
     pub const fn is_rsa(self) -> bool {
         matches!(self, Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512)

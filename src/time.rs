@@ -18,14 +18,14 @@ pub struct Now {
 }
 
 impl Now {
-    /// A reading made of its two parts, for implementors of [`Clock`].
+    /// Creates a reading from its two parts, for implementors of [`Clock`].
     #[must_use]
     pub const fn new(unix: Duration, monotonic: Duration) -> Self {
         Self { unix, monotonic }
     }
 }
 
-/// Where the time comes from. One method; tests turn the hands themselves.
+/// A source of time. It has one method, so that tests can set the time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,7 +41,8 @@ impl Now {
 /// }
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// Both readings, taken together. Called once or twice for each request: it must be cheap and must not block.
+    /// Returns both readings, taken together. It is called once or twice for each request, so it must be cheap and must
+    /// not block.
     fn now(&self) -> Now;
 }
 
@@ -57,7 +58,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose monotonic reading starts at zero now.
+    /// Creates a clock whose monotonic reading starts at zero.
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "the one place where a clock is read")]
     pub fn new() -> Self {

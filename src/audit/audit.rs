@@ -13,7 +13,7 @@ use super::tenant::{RoleLevel, SubjectType, Tenant};
 use super::verdict::Verdict;
 use crate::route::RouteDescription;
 
-/// Routes beside the roles of a tenant. Made by [`Guard::audit`](crate::Guard::audit) or
+/// The routes of an API compared with the roles of a tenant. Made by [`Guard::audit`](crate::Guard::audit) or
 /// [`ResourceServer::audit`](crate::ResourceServer::audit).
 ///
 /// [`report`](Self::report) is the matrix with its findings. [`check`](Self::check) fails on those that a rule denies. If the
@@ -46,7 +46,7 @@ impl Audit {
         Ok(Self { report, tenant, catalog, routes })
     }
 
-    /// Returns the matrix and its findings: to print, to keep as JSON, to compare with another.
+    /// Returns the matrix and its findings, to print, to store as JSON, or to compare with another report.
     #[must_use]
     pub const fn report(&self) -> &Report {
         &self.report

@@ -11,7 +11,7 @@ pub trait Directory: Send + Sync {
     fn read(&self, wanted: Wanted) -> BoxFuture<'_, Result<Tenant, DirectoryError>>;
 }
 
-/// What of a tenant is read beside resources, permissions and roles.
+/// Selects the parts of a tenant to read, in addition to resources, permissions and roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wanted {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::{ConfigError, with_causes};
 use crate::name::stable_names;
 
-/// Why a tenant could not be read.
+/// An error of a directory: the tenant could not be read.
 #[derive(Clone, Debug)]
 pub struct DirectoryError(Arc<dyn Error + Send + Sync>);
 
@@ -27,7 +27,7 @@ impl fmt::Display for DirectoryError {
 
 impl Error for DirectoryError {}
 
-/// Why there is no audit.
+/// An error of an audit.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AuditError {

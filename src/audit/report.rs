@@ -46,7 +46,7 @@ pub struct RoleSummary {
     pub subjects: SubjectType,
 }
 
-/// Who may ask a route, as far as no role decides it.
+/// How a route can be called, apart from roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

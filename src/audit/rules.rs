@@ -7,7 +7,7 @@ use std::fmt;
 use super::audit::Audit;
 use super::findings::{Finding, FindingKind, Severity};
 
-/// What an audit must not find, for a test or a CI step. Empty at first: nothing is denied.
+/// Rules about findings that an audit must not have, for a test or a CI step. Empty by default: nothing is denied.
 ///
 /// ```
 /// use orgate::audit::{FindingKind, Rules, Severity};

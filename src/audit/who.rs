@@ -10,7 +10,7 @@ use super::tenant::{RoleLevel, SubjectType};
 use super::verdict::Verdict;
 use crate::name::Name;
 
-/// Who may call a route.
+/// The callers of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Who {
@@ -53,7 +53,7 @@ pub struct Holding {
     pub organization: Option<String>,
 }
 
-/// What a subject holds and may call.
+/// The roles and permitted routes of a subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SubjectAccess {

@@ -61,15 +61,15 @@ impl AuthZenBuilder {
         }
     }
 
-    /// Takes the usual places, `/access/v1/evaluation` and `/access/v1/evaluations` below the identifier (section 10.1.1),
-    /// instead of those that the metadata states.
+    /// Uses the default endpoints, `/access/v1/evaluation` and `/access/v1/evaluations` below the identifier (section
+    /// 10.1.1), instead of those in the metadata.
     pub fn without_discovery(mut self) -> Self {
         self.endpoints = Where::Usual;
         self
     }
 
-    /// Takes these places instead of those that the metadata states. Without the second one, several requests are
-    /// evaluated one after another. Questions go there with the credential.
+    /// Uses these endpoints instead of those in the metadata. Without the second one, several requests are evaluated
+    /// one after another. Requests to them contain the credential.
     pub fn endpoints(mut self, evaluation: impl Into<String>, evaluations: Option<&str>) -> Self {
         self.endpoints = Where::Given(evaluation.into(), evaluations.map(str::to_owned));
         self
@@ -89,7 +89,7 @@ impl AuthZenBuilder {
         self
     }
 
-    /// How long a decision may take, a second call included. Default: 500 ms; five seconds at most.
+    /// Limits how long a decision may take, a second call included. Default: 500 ms; five seconds at most.
     ///
     /// The metadata, which is fetched with the first request and every ten minutes, may take two seconds more.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
@@ -97,19 +97,19 @@ impl AuthZenBuilder {
         self
     }
 
-    /// The most calls at the same time; one more is an error at once. Default: 64.
+    /// Limits how many calls run at the same time; one more returns an error immediately. Default: 64.
     pub const fn max_calls(mut self, most: usize) -> Self {
         self.calls = most;
         self
     }
 
-    /// The most requests that are evaluated in one go. Default: 100; 1000 at most.
+    /// Limits how many requests are evaluated in one call. Default: 100; 1000 at most.
     pub const fn max_batch(mut self, most: usize) -> Self {
         self.max_batch = most;
         self
     }
 
-    /// Changes what the point is told, to meet habits of its own.
+    /// Changes what is sent to the decision point, for points with conventions of their own.
     ///
     /// ```
     /// use orgate::authzen::AuthZen;
@@ -144,20 +144,20 @@ impl AuthZenBuilder {
         self
     }
 
-    /// Where the time comes from. Default: the system's clocks.
+    /// Sets the source of time. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Allows a point at `http://`. Whoever can change what goes over that wire decides then. (Loopback needs no
+    /// Allows a decision point at `http://`. Whoever can change that traffic makes the decisions. (Loopback needs no
     /// permission.)
     pub const fn dangerous_allow_http(mut self) -> Self {
         self.allow_http = true;
         self
     }
 
-    /// Checks everything. Does no I/O.
+    /// Checks all settings. Does no I/O.
     ///
     /// # Errors
     ///

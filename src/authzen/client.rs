@@ -25,7 +25,7 @@ const MAX_QUESTION_BYTES: usize = 256 * 1024;
 const LONGEST_BATCH: Duration = Duration::from_secs(5);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A decision point that speaks AuthZEN 1.0. A cheap clone.
+/// A client for a decision point that speaks AuthZEN 1.0. Cheap to clone.
 #[derive(Clone)]
 pub struct AuthZen(pub(super) Arc<Inner>);
 
@@ -42,7 +42,7 @@ pub(super) struct Inner {
     pub(super) on_obligation: Option<OnObligation>,
 }
 
-/// Which of several requests are decided (section 7.1.2).
+/// Specifies how many of several requests are decided (section 7.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Semantic {
@@ -56,7 +56,7 @@ pub enum Semantic {
 }
 
 impl Semantic {
-    /// The word of the specification.
+    /// Returns the word of the specification.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -85,29 +85,29 @@ impl Semantic {
 }
 
 impl AuthZen {
-    /// The settings of a client. `identifier` is the point's base URL, exactly as its metadata states it.
+    /// Returns the settings of a client. `identifier` is the point's base URL, exactly as its metadata states it.
     pub fn builder(identifier: impl Into<String>) -> AuthZenBuilder {
         AuthZenBuilder::new(identifier.into())
     }
 
-    /// Fetches the metadata now, for those who want to fail at startup.
+    /// Fetches the metadata now, to find faults at startup.
     ///
     /// # Errors
     ///
-    /// When the point cannot be reached, or its metadata is not used.
+    /// Returns an error if the point cannot be reached, or its metadata is not used.
     pub async fn ready(&self) -> Result<(), DecisionError> {
         self.0.source.endpoints(&self.0.remote).await.map(|_| ())
     }
 
-    /// Decides several requests, as many of them as `semantic` says, and answers in their order. What was left out, by
-    /// the point or by the semantic, is denied. All of it takes five seconds at most.
+    /// Decides several requests, as many as `semantic` says, and returns the decisions in the order of the requests. A
+    /// request that the point or the semantic left out is denied. All calls together take five seconds at most.
     ///
     /// A point without an endpoint for several is asked for one after another. Requests of one subject about one resource
     /// that differ in what is told of either go in calls of their own: some points mix them up.
     ///
     /// # Errors
     ///
-    /// When there is no decision for one of those that had to be decided.
+    /// Returns an error if there is no decision for one of those that had to be decided.
     pub async fn evaluate_all(
         &self,
         requests: &[DecisionRequest],

@@ -71,47 +71,47 @@ impl Evaluation {
         Self { subject, action, resource, context }
     }
 
-    /// What the subject is called instead of `user`, `machine` or `unknown`.
+    /// Sets the subject's type, instead of `user`, `machine` or `unknown`.
     pub fn set_subject_type(&mut self, kind: impl Into<String>) {
         self.subject.kind = kind.into();
     }
 
-    /// Sets who the subject is in the point's own terms. Ids of several issuers must stay apart.
+    /// Sets the subject's id in the point's own terms. Ids of different issuers must stay distinct.
     pub fn set_subject_id(&mut self, id: impl Into<String>) {
         self.subject.id = id.into();
     }
 
-    /// A property of the subject.
+    /// Sets a property of the subject.
     pub fn set_subject_property(&mut self, name: impl Into<String>, value: impl Into<Property>) {
         insert(&mut self.subject.properties, name, value);
     }
 
-    /// What the action is called.
+    /// Sets the action's name.
     pub fn set_action_name(&mut self, name: impl Into<String>) {
         self.action.name = name.into();
     }
 
-    /// A property of the action.
+    /// Sets a property of the action.
     pub fn set_action_property(&mut self, name: impl Into<String>, value: impl Into<Property>) {
         insert(&mut self.action.properties, name, value);
     }
 
-    /// What the resource is called.
+    /// Sets the resource's type.
     pub fn set_resource_type(&mut self, kind: impl Into<String>) {
         self.resource.kind = kind.into();
     }
 
-    /// Which resource it is.
+    /// Sets the resource's id.
     pub fn set_resource_id(&mut self, id: impl Into<String>) {
         self.resource.id = id.into();
     }
 
-    /// A property of the resource.
+    /// Sets a property of the resource.
     pub fn set_resource_property(&mut self, name: impl Into<String>, value: impl Into<Property>) {
         insert(&mut self.resource.properties, name, value);
     }
 
-    /// A member of the context.
+    /// Sets a member of the context.
     pub fn set_context(&mut self, name: impl Into<String>, value: impl Into<Property>) {
         insert(&mut self.context, name, value);
     }

@@ -14,7 +14,7 @@ use crate::organization::{PathParams, matched_route};
 use crate::rejection::Rejection;
 use crate::trace::carry;
 
-/// Asks the server's decision point about what the handler found.
+/// Asks the server's decision point about an object that the handler has looked up.
 ///
 /// Subject, organization, method and matched route go along by themselves. An error is a [`Rejection`]: 403 for a denial, 503
 /// where there is no decision; returned from the handler, it is the answer, with the plain problem body. What the route's
@@ -43,30 +43,32 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
-    /// Whether the subject may do this with the resource.
+    /// Checks whether the subject may perform the action on the resource.
     ///
     /// # Errors
     ///
-    /// When it may not (403), or when there is no decision (503).
+    /// Returns a [`Rejection`] if the subject may not (403), or if there is no decision (503).
     pub async fn check(&self, action: &str, resource: Resource) -> Result<(), Rejection> {
         self.check_request(&self.request(action, resource)).await
     }
 
-    /// As [`check`](Self::check), for a question that says more: [`request`](Self::request), and what was added to it.
+    /// Checks a request with more properties: one made by [`request`](Self::request) and extended.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check).
+    /// Same as [`check`](Self::check).
     pub async fn check_request(&self, request: &DecisionRequest) -> Result<(), Rejection> {
         let decision = self.asked(self.decider.decide(request)).await?;
         if decision.is_allowed() { Ok(()) } else { Err(self.refuse(denied_by(&decision))) }
     }
 
-    /// Which of the resources the subject may do this with, in their order: for a list, of which only those are shown.
+    /// Returns, for each resource in order, whether the subject may perform the action on it. For lists that show only
+    /// permitted items.
     ///
     /// # Errors
     ///
-    /// When there is no decision (503). More than [`MAX_BATCH`](crate::decision::MAX_BATCH) resources are such a case.
+    /// Returns a [`Rejection`] if there is no decision (503), or if there are more than
+    /// [`MAX_BATCH`](crate::decision::MAX_BATCH) resources.
     pub async fn check_all(
         &self,
         action: &str,
@@ -77,7 +79,7 @@ impl Authorizer {
         Ok(decisions.iter().map(Decision::is_allowed).collect())
     }
 
-    /// The question as it would be asked, to add what else the decision point should know.
+    /// Returns the request that [`check`](Self::check) would send, so that properties can be added.
     #[must_use]
     pub fn request(&self, action: &str, resource: Resource) -> DecisionRequest {
         let mut request = DecisionRequest::new(&self.token, action, resource).method(&self.request.method);

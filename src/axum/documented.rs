@@ -20,7 +20,7 @@ use crate::policy::Policy;
 /// What `routes!(..)` of utoipa-axum makes: schemas, the path with its operations, and their handlers.
 pub type DocumentedRoutes<S> = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<S>);
 
-/// A [`Guard`] whose routes are in an OpenAPI document. Made by [`ResourceServer::documented_guard`].
+/// A [`Guard`] whose routes are part of an OpenAPI document. Made by [`ResourceServer::documented_guard`].
 #[derive(Clone)]
 #[must_use = "a guard serves nothing until split_for_parts()"]
 pub struct DocumentedGuard<S = ()> {
@@ -42,7 +42,7 @@ struct Item {
 }
 
 impl ResourceServer {
-    /// An empty [`DocumentedGuard`]: utoipa's routes, each with its policy.
+    /// Returns an empty [`DocumentedGuard`]: utoipa's routes, each with its policy.
     ///
     /// ```
     /// use orgate::ResourceServer;
@@ -82,17 +82,17 @@ impl ResourceServer {
 }
 
 impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
-    /// The routes of one `routes!(..)`, behind a policy. Several of them may stand on one path, with other methods.
+    /// Adds the routes of one `routes!(..)`, behind a policy. One path may have several of them with different methods.
     pub fn routes(self, routes: DocumentedRoutes<S>, policy: Policy) -> Self {
         self.add(routes, Some(policy))
     }
 
-    /// The routes of one `routes!(..)`, for everybody.
+    /// Adds the routes of one `routes!(..)` without a policy.
     pub fn public_routes(self, routes: DocumentedRoutes<S>) -> Self {
         self.add(routes, None)
     }
 
-    /// Routes that are not in the document.
+    /// Adds routes that are not in the document.
     pub fn undocumented(mut self, guard: Guard<S>) -> Self {
         self.guard = self.guard.merge(guard);
         self
@@ -104,24 +104,25 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
         self
     }
 
-    /// One more policy for every route of this guard, as [`Guard::require`].
+    /// Adds a policy to every route of this guard, as [`Guard::require`] does.
     pub fn require(mut self, policy: Policy) -> Self {
         self.guard = self.guard.require(policy.clone());
         self.require.push(policy);
         self
     }
 
-    /// The routes of both, as [`Guard::merge`].
+    /// Adds the routes of another guard, as [`Guard::merge`] does.
     pub fn merge(self, other: Self) -> Self {
         self.absorb("", other)
     }
 
-    /// The routes of another guard below a prefix, as [`Guard::nest`].
+    /// Adds the routes of another guard below a prefix, as [`Guard::nest`] does.
     pub fn nest(self, prefix: &str, other: Self) -> Self {
         self.absorb(prefix, other)
     }
 
-    /// The router, each route behind its policy, and the document that says so of each operation.
+    /// Returns the router, with each route behind its policy, and the document that states the policy of each
+    /// operation.
     ///
     /// `document` brings everything else: title, servers, tags, schemas. Operations get their `security`, their policy in
     /// words, and responses to rejected requests where they have none. Where the server shapes rejections
@@ -130,8 +131,9 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
     ///
     /// # Errors
     ///
-    /// As [`Guard::into_router`]; and a group of several paths or without an operation, an operation that is there twice or
-    /// has no route, two schemas of one name, and a scheme whose addresses are no URLs.
+    /// Returns the errors of [`Guard::into_router`]. Also returns an error if a group has several paths or no
+    /// operation, an operation occurs twice or has no route, two schemas have one name, or the addresses of a scheme
+    /// are not URLs.
     pub fn split_for_parts(
         mut self,
         mut document: OpenApi,

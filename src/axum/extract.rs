@@ -15,7 +15,7 @@ use crate::organization::Organization;
 use crate::rejection::Rejection;
 use crate::token::AccessToken;
 
-/// The claims of the verified token, parsed into a type of yours.
+/// The claims of the verified token, deserialized into your type.
 ///
 /// Claims that do not fit are the server's fault, not the caller's, and never "absent": 500. What may be missing is an
 /// `Option` in your type.

@@ -50,7 +50,7 @@ pub struct Guard<S = ()> {
 }
 
 impl ResourceServer {
-    /// An empty [`Guard`]: axum routes, each with its policy.
+    /// Returns an empty [`Guard`]: axum routes, each with its policy.
     pub fn guard<S: Clone + Send + Sync + 'static>(&self) -> Guard<S> {
         Guard::new(self.clone())
     }
@@ -94,7 +94,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         delete, DELETE;
     }
 
-    /// The methods of a filter.
+    /// Adds a route for the methods of a filter.
     pub fn on<H, T>(self, path: &str, methods: MethodFilter, handler: H, policy: Policy) -> Self
     where
         H: Handler<T, S>,
@@ -104,7 +104,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self.check_handler::<H>(path).add(path, Methods::Only(methods), endpoint)
     }
 
-    /// Every method that has no route of its own on this path.
+    /// Adds a route for every method that has no route of its own on this path.
     pub fn any<H, T>(self, path: &str, handler: H, policy: Policy) -> Self
     where
         H: Handler<T, S>,
@@ -114,20 +114,20 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self.check_handler::<H>(path).add(path, Methods::Rest, endpoint)
     }
 
-    /// A method router as a whole, its fallback too: here a wrong method without a token is 401, not 405. Since it cannot
-    /// be looked into, it stands alone on its path.
+    /// Adds a method router as a whole, including its fallback: a wrong method without a token receives 401, not 405.
+    /// The guard cannot inspect it, so no other route may share its path.
     pub fn route(self, path: &str, endpoint: MethodRouter<S>, policy: Policy) -> Self {
         // `route_layer` would leave the method router's own fallback open.
         let endpoint = self.guarded(policy, move |layer| endpoint.clone().layer(layer));
         self.add(path, Methods::Whole, endpoint)
     }
 
-    /// A public route: no token is looked at.
+    /// Adds a public route: its requests are not checked for a token.
     pub fn public(self, path: &str, endpoint: MethodRouter<S>) -> Self {
         self.add(path, Methods::Whole, Endpoint::Public(Box::new(endpoint)))
     }
 
-    /// Public methods of a path whose other methods may have policies.
+    /// Adds a public route for some methods of a path whose other methods may have policies.
     pub fn public_on<H, T>(self, path: &str, methods: MethodFilter, handler: H) -> Self
     where
         H: Handler<T, S>,
@@ -140,14 +140,14 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         )
     }
 
-    /// A public router below a prefix, under which the guard then has no route of its own.
+    /// Adds a public router below a prefix. The guard can have no other route below that prefix.
     pub fn public_router(mut self, prefix: &str, router: Router<S>) -> Self {
         self.keep_fault(path::check_prefix(prefix));
         self.public_routers.push(PublicRouter { prefix: prefix.to_owned(), router });
         self
     }
 
-    /// What answers where no path matches, behind a policy. Without one it is a plain 404.
+    /// Sets the handler for unknown paths, behind a policy. Default: a plain 404.
     pub fn fallback<H, T>(self, handler: H, policy: Policy) -> Self
     where
         H: Handler<T, S>,
@@ -157,7 +157,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self.check_handler::<H>("fallback").set_fallback(endpoint)
     }
 
-    /// What answers where no path matches, for everybody.
+    /// Sets the handler for unknown paths, without a policy.
     pub fn public_fallback<H, T>(self, handler: H) -> Self
     where
         H: Handler<T, S>,
@@ -189,12 +189,13 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self
     }
 
-    /// The routes of both. What `require` added to the other guard stays with its routes.
+    /// Adds the routes of another guard. Policies that `require` added to the other guard stay with its routes.
     pub fn merge(self, other: Self) -> Self {
         self.absorb("", other)
     }
 
-    /// The routes of another guard below a prefix. Handlers see the whole path, and the parameters of the prefix too.
+    /// Adds the routes of another guard below a prefix. Handlers see the whole path, and the parameters of the prefix
+    /// too.
     pub fn nest(mut self, prefix: &str, other: Self) -> Self {
         self.keep_fault(path::check_prefix(prefix));
         if other.fallback.is_some() {
@@ -205,14 +206,14 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         self.absorb(prefix, other)
     }
 
-    /// The router, each route behind its policy.
+    /// Returns the router, with each route behind its policy.
     ///
     /// What is added to it afterwards is *outside* the guard: routes and fallbacks are open, layers run first. That is the
     /// place for a `CorsLayer`, which then answers preflights.
     ///
     /// # Errors
     ///
-    /// The first fault of a policy or a path, and whatever axum would panic on.
+    /// Returns the first fault of a policy or a path, including everything that would make axum panic.
     pub fn into_router(mut self) -> Result<Router<S>, ConfigError> {
         if let Some(fault) = self.fault {
             return Err(fault);

@@ -16,7 +16,8 @@ use super::route::{Endpoint, ProtectMcp};
 use crate::mcp::{RequestBody, Tools};
 
 impl<S: Clone + Send + Sync + 'static> Guard<S> {
-    /// An MCP server, behind a policy for each tool, prompt and resource. The table has a row for each of them.
+    /// Adds an MCP server, with a policy for each tool, prompt and resource. The route table has a row for each of
+    /// them.
     ///
     /// The service is whatever speaks MCP over Streamable HTTP, such as rmcp's `StreamableHttpService`. See [`crate::mcp`] for
     /// how its requests are decided.

@@ -20,8 +20,8 @@ use crate::websocket::{BrowserTokens, FirstMessage, Unauthenticated};
 const HANDSHAKE: MethodFilter = MethodFilter::GET.or(MethodFilter::CONNECT);
 
 impl<S: Clone + Send + Sync + 'static> Guard<S> {
-    /// A WebSocket, whose token may be in `Sec-WebSocket-Protocol`, where a page of a browser must put it. See
-    /// [`websocket`](crate::websocket).
+    /// Adds a route for WebSockets whose token may be in `Sec-WebSocket-Protocol`, which is where a page in a browser
+    /// must put it. See [`websocket`](crate::websocket).
     ///
     /// ```
     /// use axum::extract::ws::WebSocketUpgrade;
@@ -62,8 +62,9 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         )
     }
 
-    /// A WebSocket that is accepted without a token, and whose first message is the token. The handler extracts
-    /// [`Unauthenticated`] and asks it before it does anything else. See [`websocket`](crate::websocket).
+    /// Adds a route for WebSockets that are accepted without a token and send the token as their first message. The
+    /// handler extracts [`Unauthenticated`] and awaits its decision before it does anything else. See
+    /// [`websocket`](crate::websocket).
     ///
     /// ```
     /// use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};

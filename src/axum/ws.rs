@@ -14,7 +14,7 @@ use crate::lease::{Ended, Lease};
 /// A client that does not read, or does not answer the close frame, is left after this time.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A WebSocket that closes when the right to it ends: with the code of [`Ended::close_code`], and the remediation as the
+/// A WebSocket that closes when its lease ends: with the code of [`Ended::close_code`], and the remediation as the
 /// reason.
 ///
 /// The lease is made by the request that asks for the upgrade; it ends what is granted to the connection, not to the request.
@@ -49,14 +49,14 @@ impl LeasedSocket {
         Self { socket, lease: lease.into(), is_closed: false }
     }
 
-    /// Returns the lease: to [renew](Lease::renew) it with a token that the client sends, or to know why it is over.
+    /// Returns the lease: to [renew](Lease::renew) it with a token that the client sends, or to read why it ended.
     #[must_use]
     pub fn lease(&self) -> &Arc<Lease> {
         &self.lease
     }
 
-    /// Receives the next message. `None` once the socket is closed, by the client or because the right has ended: then the
-    /// client has been told.
+    /// Receives the next message. Returns `None` once the socket is closed, by the client or because the lease has
+    /// ended; in the second case the client has received the reason.
     pub async fn recv(&mut self) -> Option<Result<Message, axum::Error>> {
         if self.is_closed {
             return None;
@@ -70,7 +70,7 @@ impl LeasedSocket {
         }
     }
 
-    /// Sends a message, unless the right has ended.
+    /// Sends a message, unless the lease has ended.
     ///
     /// # Errors
     ///

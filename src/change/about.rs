@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::stable_names;
 
-/// What a change is about, within one issuer entry.
+/// The subject of a change, within one issuer entry.
 ///
 /// Serialized as an object with the member `kind` (`subject`, `member`, `organization_template`, ...) and the ids.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,7 +110,7 @@ impl About {
     }
 }
 
-/// What a change does to what it is about.
+/// The effect of a change.
 ///
 /// Serialized as `not_before`, `suspended`, `restored`, `deleted` or `edited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

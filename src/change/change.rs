@@ -9,7 +9,7 @@ use super::about::{About, Effect};
 use super::fact::{Fact, FactKey, Rank};
 use crate::time;
 
-/// States that something which was true at an issuer no longer is.
+/// A statement that something which was true at an issuer no longer is.
 ///
 /// Every change makes what was known about its subject stale. All but [`Effect::Edited`] also state a
 /// [fact](Self::fact), which outlives the process when a [`Log`](super::Log) keeps it. Moments are by the issuer's

@@ -10,7 +10,7 @@ use super::change::{Change, LATEST, milliseconds};
 use crate::name::stable_names;
 use crate::time::Now;
 
-/// What is known about one key of one issuer entry: the largest rank that was reported.
+/// A fact about one key of one issuer entry: the largest rank that was reported.
 ///
 /// Facts form a lattice. Of two facts with the same issuer and key the larger rank wins, so repeated and reordered reports
 /// change nothing and two memories merge by union.
@@ -33,7 +33,7 @@ pub struct Fact {
     rank: Rank,
 }
 
-/// What a fact is about, within one issuer entry.
+/// The key of a fact, within one issuer entry.
 ///
 /// Serialized as an object with the member `kind` and the ids.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -253,7 +253,7 @@ impl Fact {
     }
 }
 
-/// What a server knows: the view that a [`Log`](super::Log) has of it.
+/// The facts that a server knows, as a [`Log`](super::Log) sees them.
 pub trait Facts: Send + Sync + 'static {
     /// Shows each fact that is held and still counts, in no particular order.
     ///

@@ -11,7 +11,7 @@ use crate::error::with_causes;
 use crate::future::BoxFuture;
 use crate::name::stable_names;
 
-/// Keeps changes beyond this process: in a file, or in a store that replicas share.
+/// A store of changes outside of this process: a file, or a store that replicas share.
 ///
 /// A server applies a change first and appends it afterwards, so a log that cannot be reached never delays enforcement in
 /// the process that received the change. What another process appended arrives through [`follow`](Self::follow).
@@ -53,7 +53,7 @@ pub trait Log: Send + Sync + 'static {
     }
 }
 
-/// What arrives from a log.
+/// The updates of a log.
 pub trait Updates: Send {
     /// Returns the next update. `None` ends the log: nothing more will arrive.
     ///
@@ -95,7 +95,7 @@ impl Update {
     }
 }
 
-/// How long a server may go without hearing that it is [current](Update::Current), and what follows.
+/// How long a server may go without being [current](Update::Current), and what happens then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Staleness {
     bound: Duration,
@@ -104,8 +104,8 @@ pub struct Staleness {
 }
 
 impl Staleness {
-    /// Rejects requests with 503 and `Retry-After` while the server is not known to be current within `bound`, and before
-    /// the log was loaded. [`Duration::MAX`] means: only before it was loaded.
+    /// Rejects requests with 503 and `Retry-After` while the server is not known to be current within `bound`, and
+    /// before the log was loaded. [`Duration::MAX`] means only before it was loaded.
     #[must_use]
     pub const fn refuse_after(bound: Duration) -> Self {
         Self { bound, refuses: true, waits: true }
@@ -143,7 +143,7 @@ impl Staleness {
     }
 }
 
-/// Why a log did not keep changes. Its text goes to the server's log, never into a response.
+/// An error of a log that did not store changes. Its text goes to the server's log, never into a response.
 #[derive(Clone, Debug)]
 pub struct LogError(Arc<dyn Error + Send + Sync>);
 

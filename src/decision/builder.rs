@@ -16,7 +16,7 @@ const DEFAULT_ENTRIES: u64 = 10_000;
 const MAX_ENTRIES: u64 = 1_000_000;
 
 impl Decider {
-    /// The settings, to change before [`DeciderBuilder::build`].
+    /// Returns the settings, to change before [`DeciderBuilder::build`].
     pub fn builder(point: impl DecisionPoint) -> DeciderBuilder {
         DeciderBuilder {
             point: Box::new(point),
@@ -37,20 +37,20 @@ pub struct DeciderBuilder {
 }
 
 impl DeciderBuilder {
-    /// For how long decisions are remembered. Default: ten seconds for an allow, five for a denial; five minutes at most.
+    /// Sets how long decisions are cached. Default: ten seconds for an allow, five for a denial; five minutes at most.
     pub const fn remember(mut self, times: CacheTimes) -> Self {
         self.times = times;
         self
     }
 
-    /// The most decisions that are remembered. Default: 10 000; a million at most. A request of more than 4 KiB is not
-    /// remembered.
+    /// Limits how many decisions are cached. Default: 10,000; a million at most. A request of more than 4 KiB is not
+    /// cached.
     pub const fn max_entries(mut self, most: u64) -> Self {
         self.max_entries = most;
         self
     }
 
-    /// Where the time comes from. Default: the system's clocks.
+    /// Sets the source of time. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self

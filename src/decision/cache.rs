@@ -15,7 +15,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(300);
 /// A request that takes more is not remembered, so that the number of entries bounds the memory.
 const MAX_KEY_BYTES: usize = 4 * 1024;
 
-/// For how long decisions are remembered. Zero: not at all.
+/// How long decisions are cached. Zero turns the cache off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct CacheTimes {
@@ -24,10 +24,10 @@ pub struct CacheTimes {
 }
 
 impl CacheTimes {
-    /// No decision is remembered, and none that was is used.
+    /// Caches no decision, and uses no cached one.
     pub const NONE: Self = Self { allow: Duration::ZERO, deny: Duration::ZERO };
 
-    /// Each kind for its own time, five minutes at most.
+    /// Creates the two durations, five minutes at most.
     pub const fn new(allow: Duration, deny: Duration) -> Self {
         Self { allow, deny }
     }

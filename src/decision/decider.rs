@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// How often a question is asked whose answers keep being overtaken by invalidations.
 pub(super) const ATTEMPTS: usize = 3;
 
-/// Asks a [`DecisionPoint`] and remembers its decisions for some seconds.
+/// Asks a [`DecisionPoint`] and caches its decisions for some seconds.
 ///
 /// A cheap clone; clones share their memory. Requests that are equal and arrive while a call for one of them is under way
 /// share that call. Decisions are remembered under the [whole request](DecisionRequest::key),
@@ -57,21 +57,21 @@ pub(super) struct Inner {
 }
 
 impl Decider {
-    /// Decides one request; remembers as the settings say.
+    /// Decides one request, from the cache where possible.
     ///
     /// # Errors
     ///
-    /// When there is no decision. That is no denial.
+    /// Returns a [`DecisionError`] if there is no decision. That is not a denial.
     pub async fn decide(&self, request: &DecisionRequest) -> Result<Decision, DecisionError> {
         self.decide_within(request, self.0.times).await
     }
 
-    /// Decides one request with times of its own: a route may want fresher decisions, or none from memory
+    /// Decides one request with its own cache times, for a route that needs fresher decisions or none from the cache
     /// ([`CacheTimes::NONE`]).
     ///
     /// # Errors
     ///
-    /// When there is no decision. That is no denial.
+    /// Returns a [`DecisionError`] if there is no decision. That is not a denial.
     pub async fn decide_within(&self, request: &DecisionRequest, times: CacheTimes) -> Result<Decision, DecisionError> {
         request.check()?;
         let question = Question::new(request, times);
@@ -105,7 +105,7 @@ impl Decider {
         in_time(deciding).await
     }
 
-    /// How many requests were let through because the point could not be reached, on routes that say so.
+    /// Returns how many requests passed because the point could not be reached, on routes that allow that.
     #[must_use]
     pub fn allowed_on_error(&self) -> u64 {
         self.0.allowed_on_error.load(Ordering::Relaxed)
@@ -128,21 +128,21 @@ impl Decider {
         self.0.meter.get().unwrap_or(&nowhere).begin(Call::DecisionPoint, None, &self.0.clock)
     }
 
-    /// Decides several requests, at most [`MAX_BATCH`](super::MAX_BATCH), and answers in their order. What is remembered is not asked for;
-    /// the rest is asked for in one go.
+    /// Decides several requests, at most [`MAX_BATCH`](super::MAX_BATCH), and returns the decisions in their order.
+    /// Decisions that are not cached are requested together.
     ///
     /// # Errors
     ///
-    /// When there is no decision for one of them.
+    /// Returns an error if there is no decision for one of them.
     pub async fn decide_all(&self, requests: &[DecisionRequest]) -> Result<Vec<Decision>, DecisionError> {
         self.decide_all_within(requests, self.0.times).await
     }
 
-    /// As [`decide_all`](Self::decide_all), with times of its own.
+    /// Decides several requests as [`decide_all`](Self::decide_all) does, with its own cache times.
     ///
     /// # Errors
     ///
-    /// When there is no decision for one of them.
+    /// Returns an error if there is no decision for one of them.
     pub async fn decide_all_within(
         &self,
         requests: &[DecisionRequest],
@@ -152,17 +152,18 @@ impl Decider {
         self.decide_each(&each).await
     }
 
-    /// Forgets what was decided about a subject of this issuer entry. An answer that is on its way is not used.
+    /// Drops the cached decisions about a subject of this issuer entry. A decision that is already on its way is not
+    /// used.
     pub fn forget_subject(&self, issuer_name: &str, id: &str) {
         self.invalidate(issuer_name, &About::subject(id), Epoch::next());
     }
 
-    /// Forgets what was decided about anybody in an organization of this issuer entry.
+    /// Drops the cached decisions about all subjects in an organization of this issuer entry.
     pub fn forget_organization(&self, issuer_name: &str, id: &str) {
         self.invalidate(issuer_name, &About::organization(id), Epoch::next());
     }
 
-    /// Forgets everything.
+    /// Drops all cached decisions.
     pub fn forget_all(&self) {
         self.0.marks.note_all(Epoch::next());
         self.0.cache.clear();

@@ -9,7 +9,8 @@ use crate::http::{
     retry_after,
 };
 
-/// A call that brought no decision. It is never a denial: whoever gets one must not go on, and answers 503.
+/// An error of a decision point: there is no decision. It is never a denial: the caller must not go on, and responds
+/// with 503.
 ///
 /// Two kinds are told apart. A point may be *unavailable*: down, slow, busy; asked again, it may answer. Or what it was
 /// asked or what it answered is *wrong*: a rejected credential, a body that is no decision; asked again, it says the same.
@@ -24,30 +25,30 @@ pub struct DecisionError {
 }
 
 impl DecisionError {
-    /// The point could not be asked, or did not answer.
+    /// Creates an error for a point that could not be asked or did not respond.
     pub fn unavailable(detail: impl fmt::Display) -> Self {
         Self { detail: shortened(detail), unavailable: true, retry_after: None }
     }
 
-    /// The question or the answer is wrong: a fault of the configuration, or of the point.
+    /// Creates an error for a request or a response that is wrong: a fault of the configuration, or of the point.
     pub fn wrong(detail: impl fmt::Display) -> Self {
         Self { detail: shortened(detail), unavailable: false, retry_after: None }
     }
 
-    /// When it is worth asking again, as far as the point said so. Five minutes at most.
+    /// Sets when a retry may help, if the point says so. Five minutes at most.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after.min(Duration::from_secs(300)));
         self
     }
 
-    /// Whether the point could not be asked or did not answer, rather than answered wrongly.
+    /// Returns whether the point could not be asked or did not respond, in contrast to a wrong response.
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
         self.unavailable
     }
 
-    /// When it is worth asking again, if that is known.
+    /// Returns when a retry may help, if that is known.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after

@@ -17,19 +17,19 @@ enum Known {
 }
 
 impl KnownIssuers {
-    /// Every entry: the point keys subjects by issuer and id.
+    /// Returns every entry: the point identifies subjects by issuer and id.
     #[must_use]
     pub const fn all() -> Self {
         Self(Known::All)
     }
 
-    /// The entry with this name. For subjects of others the point answers with an error, not with a denial.
+    /// Returns the entry with this name. For subjects of other entries the point returns an error, not a denial.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self(Known::Named(name.into()))
     }
 
-    /// The only entry, whichever it is: the point sees bare ids.
+    /// Returns the only entry, whatever its name: the point sees ids without an issuer.
     #[must_use]
     pub const fn single() -> Self {
         Self(Known::Single)

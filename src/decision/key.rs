@@ -9,7 +9,7 @@ use super::DecisionRequest;
 use super::property::Properties;
 use crate::organization::Organization;
 
-/// The canonical form of a [`DecisionRequest`]: equal exactly where the requests are.
+/// The canonical form of a [`DecisionRequest`]. Two keys are equal only if the requests are.
 ///
 /// It holds the whole request and not a hash of it, so no two requests share one. `Debug` shows its size only.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ impl RequestKey {
         Self(canon.0.into())
     }
 
-    /// Its size in bytes.
+    /// Returns its size in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.len()

@@ -4,7 +4,7 @@ use super::Property;
 use super::error::shortened;
 use crate::rejection::StepUp;
 
-/// The answer of a decision point.
+/// The decision of a decision point.
 ///
 /// An allow may be tied to obligations: "yes, if you also log it". Whoever does not know an obligation cannot fulfil it,
 /// so an allow counts only once each of its obligations [was handled](Self::handled); until then
@@ -28,12 +28,12 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The request may go on.
+    /// Creates a decision that lets the request pass.
     pub const fn allow() -> Self {
         Self::new(true)
     }
 
-    /// The request must not go on.
+    /// Creates a decision that rejects the request.
     pub const fn deny() -> Self {
         Self::new(false)
     }
@@ -42,20 +42,21 @@ impl Decision {
         Self { allow, reason: None, obligations: Vec::new(), step_up: None, reusable: true }
     }
 
-    /// The point's own words, for the log and never for an answer. More than 256 characters are cut off.
+    /// Adds the point's reason, for the log and never for a response. Cut off after 256 characters.
     pub fn with_reason(mut self, reason: impl std::fmt::Display) -> Self {
         self.reason = Some(shortened(reason)).filter(|reason| !reason.trim().is_empty());
         self
     }
 
-    /// Something that must be done along with an allow. It is not handled until somebody says so.
+    /// Adds an obligation that must be fulfilled along with an allow. It is unhandled until [`handled`](Self::handled)
+    /// names it.
     pub fn with_obligation(mut self, obligation: Obligation) -> Self {
         self.obligations.push(obligation);
         self
     }
 
-    /// Says how the user must sign in for the request to be allowed. Whatever else it says, such a decision allows nothing:
-    /// the client of a user who has not signed in like that receives 401 and is told how (RFC 9470).
+    /// Requires that the user signs in as described. Such a decision allows nothing: the client receives 401 and the
+    /// requirement (RFC 9470).
     ///
     /// ```
     /// use orgate::decision::Decision;
@@ -70,7 +71,7 @@ impl Decision {
         self
     }
 
-    /// Every obligation of this name has been understood, and is fulfilled.
+    /// Marks every obligation of this name as understood and fulfilled.
     pub fn handled(mut self, name: &str) -> Self {
         for obligation in self.obligations.iter_mut().filter(|obligation| &*obligation.name == name) {
             obligation.handled = true;
@@ -89,13 +90,14 @@ impl Decision {
         self
     }
 
-    /// Holds for this request only: it is never remembered for another one like it.
+    /// Limits the decision to this request: it is never cached for an equal one.
     pub const fn once(mut self) -> Self {
         self.reusable = false;
         self
     }
 
-    /// Whether the request may go on: the point allows it, requires no other sign-in, and no obligation is left unhandled.
+    /// Returns whether the request passes: the point allows it, requires no other sign-in, and no obligation is
+    /// unhandled.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.allow && self.step_up.is_none() && self.obligations.iter().all(|obligation| obligation.handled)
@@ -107,19 +109,19 @@ impl Decision {
         self.step_up.as_deref()
     }
 
-    /// Why, in the point's own words.
+    /// Returns the point's reason.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// What must be done along with an allow.
+    /// Returns the obligations that come with an allow.
     #[must_use]
     pub fn obligations(&self) -> &[Obligation] {
         &self.obligations
     }
 
-    /// Whether it may be remembered. What comes with obligations is for one request.
+    /// Returns whether the decision may be cached. A decision with obligations is for one request.
     #[must_use]
     pub fn is_reusable(&self) -> bool {
         self.reusable && self.obligations.is_empty()
@@ -135,39 +137,39 @@ pub struct Obligation {
 }
 
 impl Obligation {
-    /// An obligation that has not been handled yet.
+    /// Creates an obligation that is not handled yet.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.into(), details: None, handled: false }
     }
 
-    /// What the point said about it.
+    /// Adds the point's details.
     #[must_use]
     pub fn with_details(mut self, details: Property) -> Self {
         self.details = Some(details);
         self
     }
 
-    /// This one has been understood, and is fulfilled.
+    /// Marks this obligation as understood and fulfilled.
     #[must_use]
     pub const fn as_handled(mut self) -> Self {
         self.handled = true;
         self
     }
 
-    /// What it is called.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the point said about it.
+    /// Returns the point's details.
     #[must_use]
     pub const fn details(&self) -> Option<&Property> {
         self.details.as_ref()
     }
 
-    /// Whether somebody understood and fulfilled it.
+    /// Returns whether the obligation was understood and fulfilled.
     #[must_use]
     pub const fn is_handled(&self) -> bool {
         self.handled

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::{Decision, DecisionError, DecisionRequest, KnownIssuers};
 use crate::future::BoxFuture;
 
-/// What a decision point returns: a decision, or a list of them, that takes time.
+/// The future of a decision, or of a list of decisions.
 pub type DecisionFuture<'a, T = Decision> = BoxFuture<'a, Result<T, DecisionError>>;
 
 /// The most requests that are decided in one go.
 pub const MAX_BATCH: usize = 100;
 
-/// Decides whether a request may go on. `authzen::AuthZen` and `permit::Permit` are such points; a policy engine in this
-/// process is another.
+/// A point that decides whether a request may pass. `authzen::AuthZen` and `permit::Permit` are such points; a policy
+/// engine in this process is another.
 ///
 /// An implementation must answer with an error, and not with a denial, where it does not know: a denial is remembered and
 /// told to the client as one. A call that takes longer than ten seconds is given up. A panic is caught and becomes an error.
@@ -21,7 +21,7 @@ pub trait DecisionPoint: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When there is no decision.
+    /// Returns a [`DecisionError`] if there is no decision.
     fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a>;
 
     /// Decides several requests, at most [`MAX_BATCH`], and answers in their order. Where the list is too short, the
@@ -31,7 +31,7 @@ pub trait DecisionPoint: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When there is no decision for one of them.
+    /// Returns an error if there is no decision for one of them.
     fn decide_all<'a>(&'a self, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>> {
         decide_each(self, requests)
     }
@@ -68,12 +68,12 @@ impl<P: DecisionPoint + ?Sized> DecisionPoint for Arc<P> {
     }
 }
 
-/// What [`DecisionPoint::decide_all`] does where it is not told otherwise: one request after another, and none if there
-/// are more than [`MAX_BATCH`].
+/// Decides one request after another, and none if there are more than [`MAX_BATCH`]: the default of
+/// [`DecisionPoint::decide_all`].
 ///
 /// # Errors
 ///
-/// The first one that came up.
+/// Returns the first error that occurs.
 pub fn decide_each<'a, P>(point: &'a P, requests: &'a [DecisionRequest]) -> DecisionFuture<'a, Vec<Decision>>
 where
     P: DecisionPoint + ?Sized,
@@ -98,7 +98,7 @@ pub(crate) fn too_many(count: usize, most: usize) -> DecisionError {
 ///
 /// # Errors
 ///
-/// When there are more, for then it is open which belongs to which.
+/// Returns an error if there are more, for then it is open which belongs to which.
 pub(crate) fn one_for_each(mut decisions: Vec<Decision>, requests: usize) -> Result<Vec<Decision>, DecisionError> {
     if decisions.len() > requests {
         return Err(DecisionError::wrong(format_args!("{} decisions for {requests} requests", decisions.len())));

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::DecisionError;
 
-/// A JSON value that a decision point is told: a role, an owner, an amount.
+/// A JSON value that is sent to a decision point: a role, an owner, an amount.
 ///
 /// ```
 /// use orgate::decision::Property;
@@ -24,22 +24,22 @@ pub struct Property(Value);
 pub(crate) type Properties = BTreeMap<Box<str>, Property>;
 
 impl Property {
-    /// From anything that serializes.
+    /// Creates a property from any type that serializes.
     ///
     /// # Errors
     ///
-    /// When `value` does not serialize to JSON.
+    /// Returns an error if `value` does not serialize to JSON.
     pub fn json(value: &impl Serialize) -> Result<Self, DecisionError> {
         serde_json::to_value(value).map(Self).map_err(|_| DecisionError::wrong("a property that is no JSON value"))
     }
 
-    /// The text, if it is one.
+    /// Returns the text, if the value is one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         self.0.as_str()
     }
 
-    /// The truth value, if it is one.
+    /// Returns the boolean, if the value is one.
     #[must_use]
     pub const fn as_bool(&self) -> Option<bool> {
         match self.0 {
@@ -48,13 +48,13 @@ impl Property {
         }
     }
 
-    /// The integer, if it is one.
+    /// Returns the integer, if the value is one.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         self.0.as_i64()
     }
 
-    /// As another type, if it fits.
+    /// Deserializes the value into another type, if it fits.
     #[must_use]
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_value(self.0.clone()).ok()

@@ -11,7 +11,7 @@ use crate::flight::{Lane, Tenant};
 use crate::organization::Organization;
 use crate::token::{AccessToken, IssuerId, NumericDate, Subject, SubjectKind};
 
-/// Who wants to do what with which resource, and in which organization.
+/// A request to a decision point: a subject, an action, a resource, and the organization.
 ///
 /// Who, and in which organization, comes from verified values only: an [`AccessToken`] and an [`Organization`], which
 /// only the verifier can make. For tests of a decision point, the feature `testing` has
@@ -45,8 +45,8 @@ pub struct DecisionRequest {
 }
 
 impl DecisionRequest {
-    /// What the bearer of this token wants to do. Where the token says how and when its user signed in, that is told as the
-    /// properties `acr` and `auth_time` of the subject.
+    /// Creates a request about what the bearer of this token wants to do. If the token states how and when its user
+    /// signed in, the subject has the properties `acr` and `auth_time`.
     #[must_use]
     pub fn new(token: &AccessToken, action: impl Into<String>, resource: Resource) -> Self {
         let request = Self::of(token.subject().clone(), token.client_id(), token.scopes(), action, resource);
@@ -86,35 +86,35 @@ impl DecisionRequest {
         }
     }
 
-    /// The organization that the request is about: the tenant.
+    /// Sets the organization that the request is about: the tenant.
     #[must_use]
     pub fn organization(mut self, organization: &Organization) -> Self {
         self.organization = Some(organization.clone());
         self
     }
 
-    /// The HTTP method.
+    /// Sets the HTTP method.
     #[must_use]
     pub fn method(mut self, method: &Method) -> Self {
         self.method = Some(method.clone());
         self
     }
 
-    /// The route as the router matched it: `/orgs/{org}/documents/{id}`.
+    /// Sets the route as the router matched it: `/orgs/{org}/documents/{id}`.
     #[must_use]
     pub fn route(mut self, route: impl Into<String>) -> Self {
         self.route = Some(route.into().into());
         self
     }
 
-    /// What else is known about the subject: roles, say. A JSON `null` is no property.
+    /// Adds a property of the subject, such as roles. A JSON `null` is ignored.
     #[must_use]
     pub fn subject_property(mut self, name: impl Into<String>, value: impl Into<Property>) -> Self {
         insert(&mut self.subject_properties, name, value);
         self
     }
 
-    /// What else is known about the request. A JSON `null` is no property.
+    /// Adds a property of the request. A JSON `null` is ignored.
     #[must_use]
     pub fn context(mut self, name: impl Into<String>, value: impl Into<Property>) -> Self {
         insert(&mut self.context, name, value);
@@ -124,19 +124,19 @@ impl DecisionRequest {
 
 /// What a decision point reads.
 impl DecisionRequest {
-    /// The `sub` claim of the token.
+    /// Returns the `sub` claim of the token.
     #[must_use]
     pub fn subject_id(&self) -> &str {
         self.subject.id()
     }
 
-    /// User, machine, or unknown.
+    /// Returns the subject's kind: user, machine or unknown.
     #[must_use]
     pub fn subject_kind(&self) -> SubjectKind {
         self.subject.kind()
     }
 
-    /// The name of the issuer entry: ids of subjects and of organizations are unique only within one.
+    /// Returns the name of the issuer entry. Ids of subjects and of organizations are unique only within one entry.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         self.subject.issuer_name()
@@ -156,68 +156,69 @@ impl DecisionRequest {
         Lane { tenant, subject: self.subject.shared_id().clone() }
     }
 
-    /// The client that the token was issued to.
+    /// Returns the client that the token was issued to.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
     }
 
-    /// The scopes of the token, sorted.
+    /// Returns the scopes of the token, sorted.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(AsRef::as_ref)
     }
 
-    /// What the subject wants to do.
+    /// Returns the action.
     #[must_use]
     pub fn action(&self) -> &str {
         &self.action
     }
 
-    /// With what.
+    /// Returns the resource.
     #[must_use]
     pub const fn resource(&self) -> &Resource {
         &self.resource
     }
 
-    /// The id of the verified organization.
+    /// Returns the id of the verified organization.
     #[must_use]
     pub fn organization_id(&self) -> Option<&str> {
         self.organization.as_ref().map(Organization::id)
     }
 
-    /// The HTTP method, if it is known.
+    /// Returns the HTTP method, if it is known.
     #[must_use]
     pub const fn http_method(&self) -> Option<&Method> {
         self.method.as_ref()
     }
 
-    /// The matched route, if it is known.
+    /// Returns the matched route, if it is known.
     #[must_use]
     pub fn matched_route(&self) -> Option<&str> {
         self.route.as_deref()
     }
 
-    /// What else is known about the subject, by name.
+    /// Returns the other properties of the subject, by name.
     pub fn subject_properties(&self) -> impl Iterator<Item = (&str, &Property)> {
         named(&self.subject_properties)
     }
 
-    /// What else is known about the request, by name.
+    /// Returns the properties of the request, by name.
     pub fn context_properties(&self) -> impl Iterator<Item = (&str, &Property)> {
         named(&self.context)
     }
 
-    /// The whole request in one comparable value: two requests have the same key only if a point is told the same of both.
+    /// Returns the whole request as one comparable value. Two requests have the same key only if the point receives the
+    /// same for both.
     #[must_use]
     pub fn key(&self) -> RequestKey {
         RequestKey::of(self)
     }
 
-    /// Whether this can be asked at all (AuthZEN 1.0 section 5: subject, action and resource are named).
+    /// Checks that the request can be sent: subject, action and resource must be named (AuthZEN 1.0 section 5).
     ///
     /// # Errors
     ///
-    /// When a name or an id is empty, or the organization belongs to another issuer than the subject.
+    /// Returns an error if a name or an id is empty, or the organization belongs to another issuer than the subject.
     pub fn check(&self) -> Result<(), DecisionError> {
         let named = [self.subject_id(), self.action(), self.resource.kind(), self.resource.id()];
         if named.iter().any(|text| text.is_empty()) {
@@ -241,7 +242,7 @@ impl fmt::Debug for DecisionRequest {
     }
 }
 
-/// What something is to be done with: a type and an id, and what else is known about it.
+/// The resource of a request to a decision point: a type and an id, and other properties.
 #[derive(Clone, PartialEq)]
 pub struct Resource {
     kind: Box<str>,
@@ -250,32 +251,32 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The resource of this type and id.
+    /// Creates a resource with this type and id.
     #[must_use]
     pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Self {
         Self { kind: kind.into().into(), id: id.into().into(), properties: Properties::new() }
     }
 
-    /// What else is known about it. A JSON `null` is no property.
+    /// Adds a property. A JSON `null` is ignored.
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<Property>) -> Self {
         insert(&mut self.properties, name, value);
         self
     }
 
-    /// Its type: `document`.
+    /// Returns the type, such as `document`.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// Its id.
+    /// Returns the id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// What else is known about it, by name.
+    /// Returns the other properties, by name.
     pub fn properties(&self) -> impl Iterator<Item = (&str, &Property)> {
         named(&self.properties)
     }

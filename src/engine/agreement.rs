@@ -7,8 +7,9 @@ use super::outcome::Outcome;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
 
-/// What a policy says that is judged and not enforced, beside the decision that was made: see
-/// [`Policy::shadow`](crate::Policy::shadow) and [`Policy::dangerous_shadow_only`](crate::Policy::dangerous_shadow_only).
+/// The result of a policy that is evaluated without being enforced, compared with the actual decision: see
+/// [`Policy::shadow`](crate::Policy::shadow) and
+/// [`Policy::dangerous_shadow_only`](crate::Policy::dangerous_shadow_only).
 #[derive(Clone, Copy, Debug)]
 pub struct ShadowRecord<'a> {
     pub(super) policy: &'a Arc<str>,
@@ -16,7 +17,7 @@ pub struct ShadowRecord<'a> {
     pub(super) agreement: Agreement,
 }
 
-/// How such a policy agrees with the decision that was made.
+/// How such a policy agrees with the actual decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Agreement {
@@ -32,7 +33,7 @@ pub enum Agreement {
     Undecided,
 }
 
-/// How often policies that are not enforced agreed with the decisions that were made, since the server was built.
+/// Counts how often policies that are not enforced agreed with the actual decisions, since the server was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShadowCounts {

@@ -14,7 +14,7 @@ use crate::permissions::PermissionDrift;
 use crate::policy::Granted;
 use crate::token::AccessToken;
 
-/// What a request was granted: the verified token, and the organization that the request is about.
+/// The grant of a request that passed: the verified token, and the organization that the request is about.
 ///
 /// It is the one extension that a request carries after it passed, and what [`Requirement::authorize`] returns. axum
 /// handlers use the extractors instead.

@@ -42,7 +42,7 @@ impl<'a> Later<'a> {
     ///
     /// # Errors
     ///
-    /// What `judge` returns: what is missing, too.
+    /// Returns the errors of `judge`, including what is missing.
     pub(crate) fn at_hand<T>(&mut self, mut judge: impl FnMut(&mut Instant<'_>) -> Result<T, Stop>) -> Result<T, Stop> {
         let now = self.requirement.state().clock.now();
         judge(&mut Instant { requirement: self.requirement, token: self.token, evidence: &mut self.evidence, now })

@@ -18,7 +18,7 @@ use crate::organization::matched_path;
 use crate::rejection::Rejection;
 use crate::time::Now;
 
-/// Receives every decision except those on public routes. Given to
+/// A receiver of every decision except those on public routes. Given to
 /// [`Builder::observer`](crate::server::Builder::observer).
 ///
 /// The `tracing` log is one observer and always there: rejections of status 4xx at debug, 5xx at warn, requests that passed at trace.
@@ -39,7 +39,7 @@ use crate::time::Now;
 /// }
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// Takes note of one decision. It is called from the request, so it must not block. A panic in it is caught.
+    /// Receives one decision. It is called within the request, so it must not block. A panic in it is caught.
     fn decided(&self, record: &Record<'_>);
 }
 

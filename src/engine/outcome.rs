@@ -2,7 +2,7 @@
 
 use crate::rejection::Rejection;
 
-/// How a request was decided.
+/// The outcome of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {

@@ -53,7 +53,7 @@ impl Permits {
     ///
     /// # Errors
     ///
-    /// When too many wait already, or none came free in time.
+    /// Returns an error if too many wait already, or none came free in time.
     pub(crate) async fn acquire(&self) -> Result<Permit, Rejection> {
         let late = |detail| Rejection::unavailable(RETRY_AFTER, detail);
         let _place = Place::take(self).ok_or_else(|| late("too many wait for a signature check already"))?;

@@ -13,7 +13,7 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::scope::Scope;
 use crate::token::{AccessToken, Subject, SubjectKind};
 
-/// What was decided about one request, and why: lent to every [`Observer`](super::Observer).
+/// The record of one decision and its reason, lent to every [`Observer`](super::Observer).
 ///
 /// It shows neither the token nor the subject.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub struct Record<'a> {
     pub(super) is_behind: bool,
 }
 
-/// Whether a token was known from before.
+/// Whether a token was in the cache of verified tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenCache {
@@ -44,14 +44,14 @@ pub enum TokenCache {
     Miss,
 }
 
-/// Something that a request waited for.
+/// One wait of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     what: WaitedFor,
     took: Duration,
 }
 
-/// What a request may wait for.
+/// The reason for a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitedFor {

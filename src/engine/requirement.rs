@@ -27,7 +27,7 @@ use crate::token::bearer::tries_proof;
 use crate::token::browser::SubprotocolTokens;
 use crate::trace::carry;
 
-/// A policy that one server requires: decides requests, whatever brought them. Made by
+/// A policy that one server requires. It decides requests from any transport. Made by
 /// [`ResourceServer::requirement`](crate::ResourceServer::requirement).
 ///
 /// A cheap clone. The Tower layer and the axum guard hold one for each route; a gateway, a message consumer or a WebSocket

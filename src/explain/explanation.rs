@@ -77,7 +77,7 @@ pub struct ClauseExplanation {
     pub steps: Vec<Step>,
 }
 
-/// Something that was waited for.
+/// One call to another server, and how long it took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Asked {
@@ -87,7 +87,7 @@ pub struct Asked {
     pub us: u64,
 }
 
-/// What a policy says that is not enforced.
+/// The result of a policy that is not enforced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShadowExplanation {

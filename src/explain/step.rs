@@ -24,7 +24,7 @@ pub struct Step {
     pub kind: Option<RejectionKind>,
 }
 
-/// How a step ended.
+/// The verdict of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -21,7 +21,7 @@ const MOST_BYTES: usize = 2048;
 
 pub(super) type FindTarget = Arc<dyn Fn(&Method, &str) -> Target + Send + Sync>;
 
-/// What is behind a method and a path.
+/// The target of a method and a path.
 #[derive(Clone)]
 pub struct Target(Kind);
 
@@ -34,25 +34,26 @@ enum Kind {
 }
 
 impl Target {
-    /// A route with a requirement, and the parameters of its path, decoded.
+    /// Creates the target for a route with a requirement, and the parameters of its path, decoded.
     #[must_use]
     pub const fn guarded(requirement: Requirement, params: PathParams) -> Self {
         Self(Kind::Guarded(requirement, params))
     }
 
-    /// A route for everybody.
+    /// Creates the target for a public route.
     #[must_use]
     pub const fn public() -> Self {
         Self(Kind::Public)
     }
 
-    /// A route of which nothing can be said beforehand: one that is decided by more than its method and path.
+    /// Creates the target for a route that is decided by more than its method and path, so that the feed cannot answer
+    /// for it.
     #[must_use]
     pub const fn unknown() -> Self {
         Self(Kind::Unknown)
     }
 
-    /// There is no such route.
+    /// Creates the target for a route that does not exist.
     #[must_use]
     pub const fn missing() -> Self {
         Self(Kind::Missing)
@@ -74,7 +75,7 @@ pub(super) enum What {
 ///
 /// # Errors
 ///
-/// 400 if there are too many, or one is no route.
+/// Returns the status 400 if there are too many routes, or one is not a route.
 pub(super) fn asked(request: &Parts, find: Option<&FindTarget>) -> Result<Vec<Asked>, Rejection> {
     let mut all: Vec<Asked> = Vec::new();
     let pairs = request.uri.query().unwrap_or_default().split('&');

@@ -8,7 +8,8 @@ use http::{Request, Response};
 use crate::error::with_causes;
 use crate::future::BoxFuture;
 
-/// Sends one request and reads the whole response. [`HttpClient::custom`](super::HttpClient::custom) takes one.
+/// A client that sends one request and reads the whole response. [`HttpClient::custom`](super::HttpClient::custom)
+/// takes one.
 ///
 /// The URL of a request comes from configuration or from a trusted discovery document: a `GET` for documents and keys, a
 /// `POST` with a body for questions. An implementation must not follow redirects, should stop reading a body beyond
@@ -48,7 +49,7 @@ pub trait Fetch: Send + Sync + 'static {
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>>;
 }
 
-/// Why there is no response. Its text is meant for logs and never becomes part of a response.
+/// An error of a fetch: there is no response. Its text is meant for logs and never becomes part of a response.
 #[derive(Debug)]
 pub struct FetchError {
     error: Box<dyn std::error::Error + Send + Sync>,

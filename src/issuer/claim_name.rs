@@ -9,11 +9,11 @@ use crate::json::Object;
 /// Deeper than any issuer nests.
 const MOST_NAMES: usize = 8;
 
-/// A claim at the top level, by its plain name, or one inside of others: [`claim_path`].
+/// The name of a claim at the top level, or the path of a nested claim: [`claim_path`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimName(Vec<String>);
 
-/// A claim inside of other claims: every name but the last is that of an object.
+/// Names a nested claim: every name but the last is that of an object.
 ///
 /// ```
 /// use orgate::Issuer;

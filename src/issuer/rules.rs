@@ -35,7 +35,7 @@ impl Profile {
     }
 }
 
-/// How an issuer writes the scopes of a token. One form for each setting: the other one is rejected.
+/// The form in which an issuer writes the scopes of a token. One form for each setting: the other one is rejected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScopeForm {
@@ -57,7 +57,7 @@ impl ScopeForm {
     }
 }
 
-/// How a token shows that it is a machine's, where the issuer gives machines a `sub` that is not their client.
+/// A sign by which a machine's token is recognized, for issuers that give machines a `sub` that is not their client.
 ///
 /// `sub == client` is always such a sign. Without a mark, any other `sub` is a user's under RFC 9068, as with Logto; under
 /// [`UntypedJwt`](Profile::UntypedJwt) the kind is unknown, and neither `user()` nor `machine()` holds.

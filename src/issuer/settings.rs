@@ -60,7 +60,7 @@ pub(crate) enum Keys {
 }
 
 impl Issuer {
-    /// The issuer with this `iss`, its keys found by discovery.
+    /// Creates an entry for the issuer with this `iss`. Its keys are found by discovery.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             urls: vec![url.into()],
@@ -86,8 +86,8 @@ impl Issuer {
         }
     }
 
-    /// The issuer of a Logto tenant, given by the tenant's endpoint: `https://tenant.logto.app` stands for the issuer
-    /// `https://tenant.logto.app/oidc`. A slash at the end, and the issuer itself in place of the endpoint, mean the same.
+    /// Creates an entry for a Logto tenant from the tenant's endpoint: `https://tenant.logto.app` stands for the issuer
+    /// `https://tenant.logto.app/oidc`. A trailing slash and the issuer itself are accepted too.
     ///
     /// ```
     /// use orgate::{Issuer, ResourceServer};
@@ -102,33 +102,34 @@ impl Issuer {
         Self::new(format!("{}/oidc", endpoint.strip_suffix("/oidc").unwrap_or(endpoint)))
     }
 
-    /// The name that policies, logs and [`Subject`](crate::token::Subject) use. Default: the URL.
+    /// Sets the name that policies, logs and [`Subject`](crate::token::Subject) use. Default: the URL.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Another `iss` value with the *same keys*: a custom domain of the same tenant. Discovery is done at the first one.
+    /// Adds another `iss` value with the *same keys*, such as a custom domain of the same tenant. Discovery uses the
+    /// first value.
     pub fn alias(mut self, url: impl Into<String>) -> Self {
         self.urls.push(url.into());
         self
     }
 
-    /// The key set is at this URL; there is no discovery. The tokens' `iss` is checked all the same.
+    /// Sets the URL of the key set and turns discovery off. The tokens' `iss` is still checked.
     pub fn jwks_uri(mut self, url: impl Into<String>) -> Self {
         self.keys = Keys::Url(url.into());
         self
     }
 
-    /// The key set is this JSON document; nothing is ever fetched.
+    /// Sets the key set as a JSON document. Nothing is fetched.
     pub fn jwks_json(mut self, json: impl Into<String>) -> Self {
         self.keys = Keys::Json(json.into());
         self
     }
 
-    /// A key set to start with, as [`IssuerHandle::export_keys`](crate::server::IssuerHandle::export_keys) gave it: with it a
-    /// server can start while the issuer cannot be reached. Its age is not known, so it counts as past its lifetime: it
-    /// serves once a fetch was tried and failed, as long as stale keys may. Each time it is seeded that bound starts anew.
+    /// Sets an initial key set, as exported by [`IssuerHandle::export_keys`](crate::server::IssuerHandle::export_keys),
+    /// so that a server can start while the issuer cannot be reached. Its age is unknown, so it counts as stale: it is
+    /// used once a fetch has failed, for as long as stale keys may be used, counted from the seeding.
     ///
     /// ```no_run
     /// use orgate::{Issuer, ResourceServer};
@@ -151,21 +152,21 @@ impl Issuer {
         self
     }
 
-    /// The only algorithms that are accepted. Default: [`Algorithm::ALL`]. Whatever is listed, a key means exactly one
-    /// algorithm, and a token never chooses.
+    /// Sets the accepted algorithms. Default: [`Algorithm::ALL`]. In any case a key has exactly one algorithm, and a
+    /// token never chooses it.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = algorithms.into_iter().collect();
         self
     }
 
-    /// What an RSA key without `alg` means. Default: RS256. (An RSA key can serve six algorithms, and Logto's say
-    /// nothing.)
+    /// Sets the algorithm of RSA keys without `alg`. Default: RS256. (An RSA key fits six algorithms, and Logto's keys
+    /// do not state theirs.)
     pub fn default_rsa_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.default_rsa_algorithm = Some(algorithm);
         self
     }
 
-    /// Tries keys for tokens that name none: for issuers whose keys or tokens have no `kid`.
+    /// Tries keys for tokens without a `kid`: for issuers whose keys or tokens have none.
     ///
     /// For a token without `kid`, up to four keys of its algorithm are tried, in the order of the key set. For a token with
     /// a `kid` that no key has, up to four keys without `kid` are. Each attempt counts as a signature check. If none fits,
@@ -177,28 +178,30 @@ impl Issuer {
         self
     }
 
-    /// For an issuer that does not follow RFC 9068: [`Profile::UntypedJwt`]. Organization tokens are then taken only with
-    /// [`organization_tokens`](Self::organization_tokens).
+    /// Accepts tokens of an issuer that does not follow RFC 9068: [`Profile::UntypedJwt`]. Organization tokens are then
+    /// accepted only with [`organization_tokens`](Self::organization_tokens).
     pub fn untyped_jwt(mut self) -> Self {
         self.profile = Profile::UntypedJwt;
         self
     }
 
-    /// How a token shows that it is a machine's though its `sub` is not its client. With several, one is enough.
+    /// Adds a sign by which a machine's token is recognized if its `sub` is not its client. With several signs, one is
+    /// sufficient.
     pub fn machine_mark(mut self, mark: MachineMark) -> Self {
         self.machine_marks.push(mark);
         self
     }
 
-    /// A resource indicator that this issuer's tokens name, instead of the server's. The first one is what `resource()`
-    /// means for them. They confine the entry: `resource_at(x)` takes its tokens only if `x` is one of them.
+    /// Adds a resource indicator that this issuer's tokens name, instead of the server's. The first one is the meaning
+    /// of `resource()` for these tokens. The entry is limited to them: `resource_at(x)` accepts its tokens only if `x`
+    /// is one of them.
     pub fn resource(mut self, indicator: impl Into<String>) -> Self {
         self.resources.push(indicator.into());
         self
     }
 
-    /// Takes organization tokens (`aud` = `urn:logto:organization:{id}`) under [`Profile::UntypedJwt`] too. By RFC 9068 they
-    /// always are.
+    /// Accepts organization tokens (`aud` = `urn:logto:organization:{id}`) under [`Profile::UntypedJwt`] too. Under RFC
+    /// 9068 they are always accepted.
     ///
     /// The audience of an ID token is a client's id: where clients may choose theirs, an untyped ID token could look like an
     /// organization's.
@@ -232,15 +235,15 @@ impl Issuer {
         self
     }
 
-    /// The claim that names the organization of a token: a name, or a [`claim_path`](crate::issuer::claim_path). Default:
-    /// `organization_id`.
+    /// Sets the claim that names the organization of a token: a name, or a [`claim_path`](crate::issuer::claim_path).
+    /// Default: `organization_id`.
     pub fn organization_claim(mut self, name: impl Into<ClaimName>) -> Self {
         self.organization_claim = name.into();
         self
     }
 
-    /// The claim that holds the scopes, a name or a [`claim_path`](crate::issuer::claim_path), and its form. Default:
-    /// `scope`, [`ScopeForm::Text`].
+    /// Sets the claim that contains the scopes, a name or a [`claim_path`](crate::issuer::claim_path), and its form.
+    /// Default: `scope`, [`ScopeForm::Text`].
     pub fn scope_claim(mut self, name: impl Into<ClaimName>, form: ScopeForm) -> Self {
         self.scope_claim = name.into();
         self.scope_form = form;
@@ -270,8 +273,8 @@ impl Issuer {
 pub(crate) struct PermissionsFrom(pub(crate) Arc<dyn PermissionSource>);
 
 impl Issuer {
-    /// Where to ask what this issuer's subjects hold now, for policies with [`fresh_within`](crate::Policy::fresh_within) or
-    /// [`live`](crate::Policy::live).
+    /// Sets the permission source that knows what this issuer's subjects may do now, for policies with
+    /// [`fresh_within`](crate::Policy::fresh_within) or [`live`](crate::Policy::live).
     pub fn permissions(mut self, source: impl PermissionSource) -> Self {
         self.permissions = Some(PermissionsFrom(Arc::new(source)));
         self

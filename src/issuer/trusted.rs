@@ -68,7 +68,7 @@ impl TrustedIssuers {
     ///
     /// # Errors
     ///
-    /// When another entry has the name or one of the `iss` values, or asks about opaque tokens too.
+    /// Returns an error if another entry has the name or one of the `iss` values, or asks about opaque tokens too.
     pub(crate) fn with(&self, entry: Arc<TrustedIssuer>) -> Result<Self, ConfigError> {
         let mut all = self.all.clone();
         match all.iter_mut().find(|other| other.id() == entry.id()) {

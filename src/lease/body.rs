@@ -92,7 +92,7 @@ impl Lease {
 }
 
 impl<B: Body> LeasedBody<B> {
-    /// As [`Lease::attach`], for a lease that others hold too.
+    /// Ends the body of a response with a shared lease, as [`Lease::attach`] does.
     pub fn attach(lease: impl Into<Arc<Lease>>, response: Response<B>) -> Response<Self> {
         let form = Form::of(response.headers());
         let waiters = Waiters { first: Some(Waiter::new(lease.into())), others: Vec::new() };

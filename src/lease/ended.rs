@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::name::stable_names;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
-/// Why a lease is over, and what the client can do about it.
+/// The reason for the end of a lease, and what the client can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     reason: EndReason,
@@ -17,7 +17,7 @@ pub struct Ended {
     retry_after: u32,
 }
 
-/// Why a lease is over.
+/// The reasons for which a lease ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
@@ -101,7 +101,7 @@ impl Ended {
         Self::because(reason, rejection)
     }
 
-    /// Returns why.
+    /// Returns the reason.
     #[must_use]
     pub const fn reason(&self) -> EndReason {
         self.reason
@@ -113,7 +113,8 @@ impl Ended {
         self.remediation
     }
 
-    /// Returns when the client may come again, where the remediation is `retry`. Leases that end together say different times.
+    /// Returns when the client may reconnect, if the remediation is `retry`. Leases that end together return different
+    /// times.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.retry_after {

@@ -21,7 +21,7 @@ use crate::rejection::Rejection;
 /// When to come again where there are too many leases.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What a request was granted, watched while it is used: a WebSocket, an event stream, a streaming call.
+/// A grant that is watched while it is used: by a WebSocket, an event stream or a streaming call.
 ///
 /// Made by [`Grant::lease`], and an axum extractor. It is over when the right is: see [`EndReason`]. The rest is for whoever
 /// holds it to do: end the stream, close the socket. Dropped, it is no longer watched.
@@ -42,17 +42,17 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct Lease(Arc<Right>);
 
 impl Grant {
-    /// Watches what was granted, for a connection that outlives the request. As [`lease_with`](Self::lease_with) with the
-    /// defaults.
+    /// Watches the grant, for a connection that outlives the request. Same as [`lease_with`](Self::lease_with) with the
+    /// default settings.
     ///
     /// # Errors
     ///
-    /// As [`lease_with`](Self::lease_with).
+    /// Same as [`lease_with`](Self::lease_with).
     pub fn lease(&self) -> Result<Lease, Rejection> {
         self.lease_with(&LeaseSettings::new())
     }
 
-    /// Watches what was granted, for a connection that outlives the request.
+    /// Watches the grant, for a connection that outlives the request.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Lease {
         Ok(lease)
     }
 
-    /// Returns whether it is over, by the time and all that is known now.
+    /// Returns whether the lease has ended, by the current time and everything that is known now.
     ///
     /// Right at any time, also where no runtime looks after leases; but what must be asked for is asked for only in a tokio
     /// runtime.
@@ -99,7 +99,7 @@ impl Lease {
         self.over().is_some()
     }
 
-    /// Returns why it is over; `None` while it is not.
+    /// Returns why the lease ended; `None` while it has not.
     #[must_use]
     pub fn over(&self) -> Option<Ended> {
         self.0.state.leases.drive();
@@ -107,7 +107,7 @@ impl Lease {
         self.0.ended()
     }
 
-    /// Waits until it is over.
+    /// Waits until the lease ends.
     pub fn ended(&self) -> impl Future<Output = Ended> + Send + '_ {
         let mut waiting = Waiting { right: &self.0, number: None };
         std::future::poll_fn(move |context| waiting.poll(context))
@@ -129,7 +129,7 @@ impl Lease {
         }
     }
 
-    /// Puts a new token in the place of the one that the connection began with: the lease lasts as long as that.
+    /// Replaces the token of the connection by a new one: from then on the lease follows the new token.
     ///
     /// The client sends it over the same connection. It must be of the same issuer entry, subject, client, sender constraint and
     /// organization, and meet the policy of the route. A valid token that does not meet the policy ends the lease; any other one
@@ -168,14 +168,14 @@ impl Lease {
         }
     }
 
-    /// Returns how long a loss of permissions that no change tells of may go unnoticed; `None` if it is noticed only when the
-    /// token ends, since the route asks for no live permissions.
+    /// Returns how long a loss of permissions without a webhook may stay unnoticed; `None` if the route requires no
+    /// live permissions, so that the loss is noticed when the token expires.
     #[must_use]
     pub fn bound(&self) -> Option<Duration> {
         self.0.bound()
     }
 
-    /// Returns the `exp` claim of the token that it rests on now; `None` if the request had no token.
+    /// Returns the `exp` claim of the current token; `None` if the request had no token.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.grant().token().map(crate::AccessToken::expires_at)

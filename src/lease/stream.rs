@@ -54,7 +54,7 @@ where
     S: Stream,
     F: FnOnce(Ended) -> Option<S::Item>,
 {
-    /// As [`Lease::stream`], for a lease that others hold too.
+    /// Ends a stream with a shared lease, as [`Lease::stream`] does.
     pub fn new(lease: impl Into<Arc<Lease>>, stream: S, last: F) -> Self {
         Self { stream, rest: Some((Waiter::new(lease.into()), last)) }
     }

@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::watch::Listener;
 
-/// How a lease is made: [`Grant::lease_with`](crate::engine::Grant::lease_with).
+/// Settings of a lease, for [`Grant::lease_with`](crate::engine::Grant::lease_with).
 #[derive(Clone, Default)]
 pub struct LeaseSettings {
     pub(super) most_bound: Option<Duration>,
@@ -16,23 +16,23 @@ pub struct LeaseSettings {
 }
 
 impl LeaseSettings {
-    /// Creates the defaults: the bound is the route's, and there is no request.
+    /// Creates the default settings: the route's bound, and no request.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Allows a loss of permissions that no change tells of to go unnoticed for so long, where the permission source cannot be
-    /// asked as often as the route says. [`Lease::bound`](super::Lease::bound) returns what is kept. Default: such a lease is
-    /// rejected with 503.
+    /// Allows a loss of permissions without a webhook to stay unnoticed for up to this time, if the permission source
+    /// cannot be asked as often as the route requires. [`Lease::bound`](super::Lease::bound) returns the actual time.
+    /// Default: such a lease is rejected with 503.
     #[must_use]
     pub fn bound_up_to(mut self, most: Duration) -> Self {
         self.most_bound = Some(most);
         self
     }
 
-    /// Adds the request that was granted. A policy with checks, authorization details, decision points or closures is judged by it again, and an opaque
-    /// token is asked about again: without it neither is possible. What of it is needed is kept, without its credentials.
+    /// Adds the request that was granted. Policies with checks, authorization details, decision points or closures need
+    /// it to be judged again, and so do opaque tokens. Only the needed parts are kept, without credentials.
     #[must_use]
     pub fn request(mut self, request: &Parts) -> Self {
         self.request = Some(Box::new(request.clone()));

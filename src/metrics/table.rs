@@ -2,7 +2,7 @@
 
 use ::metrics::Unit as RecordedUnit;
 
-/// Bounds of histogram buckets that fit every duration here, in seconds: from the check of a signature to the longest wait.
+/// Bounds of histogram buckets for all durations, in seconds: from a signature check to the longest wait.
 pub const DURATION_BUCKETS: [f64; 14] =
     [0.000_05, 0.000_1, 0.000_25, 0.001, 0.002_5, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 

@@ -12,7 +12,7 @@ const SHORTEST_KEY: usize = 16;
 /// As many octets of the hash as tell subjects apart.
 const KEPT: usize = 16;
 
-/// In which form a log names the subject of a token.
+/// The form in which a log names the subject of a token.
 #[derive(Clone, Default)]
 pub struct SubjectForm(Form);
 
@@ -25,14 +25,14 @@ enum Form {
 }
 
 impl SubjectForm {
-    /// Not at all: the default.
+    /// Omits the subject. The default.
     #[must_use]
     pub const fn none() -> Self {
         Self(Form::None)
     }
 
-    /// As a keyed hash (HMAC-SHA256, its first 16 octets in hexadecimal) over issuer entry and subject: the lines of one
-    /// subject can be found together, by somebody who has the key or one of the lines.
+    /// Names the subject by a keyed hash (HMAC-SHA256, its first 16 octets in hexadecimal) over issuer entry and
+    /// subject. The lines of one subject can be found together by anyone who has the key or one of the lines.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl SubjectForm {
         Ok(Self(Form::Hash(Box::new(SharedSecret::new(key)))))
     }
 
-    /// As it is in the token: personal data.
+    /// Names the subject as in the token: personal data.
     #[must_use]
     pub const fn plain() -> Self {
         Self(Form::Plain)

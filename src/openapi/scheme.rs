@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 use crate::http::url::{PlainHttp, parse};
 use crate::policy::{Alternative, Policy};
 
-/// How a reader of the document gets a token. For
+/// The security scheme of a document: how a reader gets a token. For
 /// [`DocumentedGuard::split_for_parts`](crate::axum::DocumentedGuard::split_for_parts).
 ///
 /// ```

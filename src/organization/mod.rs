@@ -30,7 +30,7 @@ pub struct Organization {
     provenance: OrganizationProvenance,
 }
 
-/// Who vouches for an [`Organization`].
+/// The origin of an [`Organization`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OrganizationProvenance {
@@ -90,13 +90,13 @@ impl Organization {
         &self.id.id
     }
 
-    /// The organization's id. Never empty.
+    /// Returns the organization's id. Never empty.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id.id
     }
 
-    /// The name of the issuer entry that the organization belongs to.
+    /// Returns the name of the issuer entry that the organization belongs to.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         self.id.entry.name()

@@ -20,7 +20,7 @@ pub struct PathParams {
 }
 
 impl PathParams {
-    /// From pairs of name and decoded value.
+    /// Creates the parameters from pairs of name and decoded value.
     pub fn new<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         Self { pairs: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect(), route: None }
     }

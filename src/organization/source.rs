@@ -13,8 +13,8 @@ use crate::error::ConfigError;
 use crate::name::{Name, Quoted};
 use crate::rejection::Rejection;
 
-/// Where a request names what it is about: an organization, or the resource that a decision point is asked about. Made by [`path`], [`header`], [`subdomain`], [`custom`] or
-/// [`any_organization`].
+/// Where a request names its organization, or the resource that a decision point is asked about. Made by [`path`],
+/// [`header`], [`subdomain`], [`custom`], [`argument`] or [`any_organization`].
 #[derive(Clone, Debug)]
 pub struct RequestSource {
     kind: SourceKind,
@@ -77,7 +77,7 @@ pub(crate) enum Requested {
     OfToken,
 }
 
-/// The organization is the path parameter `{name}`, as the handler will read it: decoded, also through `nest`.
+/// Reads the organization from the path parameter `{name}`, decoded as the handler reads it, also through `nest`.
 ///
 /// In a `Guard`, a route without it is a [`ConfigError`](crate::ConfigError); behind a bare layer it is a 500.
 #[must_use]
@@ -86,7 +86,7 @@ pub fn path(name: &str) -> RequestSource {
     RequestSource { kind: SourceKind::Path(name.into()), fault }
 }
 
-/// The organization is the value of this request header, which must be there exactly once.
+/// Reads the organization from this request header, which must be present exactly once.
 ///
 /// Answers then differ by that header: a cache in front needs `Vary` with its name, and CORS must allow it.
 #[must_use]
@@ -99,7 +99,7 @@ pub fn header(name: &str) -> RequestSource {
     }
 }
 
-/// The organization is the one label in front of `domain` in the request's host: `acme` in `acme.example.com`.
+/// Reads the organization from the one label in front of `domain` in the request's host: `acme` in `acme.example.com`.
 ///
 /// Host names have no case: the label is compared in lower case. Forwarded hosts (`X-Forwarded-Host`) are not looked at.
 #[must_use]
@@ -109,7 +109,7 @@ pub fn subdomain(domain: &str) -> RequestSource {
     RequestSource { kind: SourceKind::Subdomain(normalized.unwrap_or_else(|| domain.to_owned()).into()), fault }
 }
 
-/// The organization is what `find` makes of the request; `label` stands for it where the policy is printed.
+/// Reads the organization with the closure `find`. The printed policy names it by `label`.
 ///
 /// `None` and an empty id never pass. Where the query names the organization, say:
 ///
@@ -130,8 +130,8 @@ pub fn custom(label: &str, find: impl Fn(&Parts) -> Option<String> + Send + Sync
     RequestSource { kind: SourceKind::Custom(label.into(), Arc::new(find)), fault }
 }
 
-/// The organization is this argument of the tool that an MCP client calls: a string, there once. It belongs to a tool of an
-/// MCP server; anywhere else it is a [`ConfigError`](crate::ConfigError).
+/// Reads the organization from this argument of the tool that an MCP client calls: a string, present once. Outside of
+/// an MCP server's tool it is a [`ConfigError`](crate::ConfigError).
 ///
 /// ```
 /// use orgate::policy::{argument, resource};
@@ -148,7 +148,7 @@ pub fn argument(name: &str) -> RequestSource {
     RequestSource { kind: SourceKind::Argument(name.into()), fault }
 }
 
-/// Whatever organization the token is for. The request names none; the handler learns it from
+/// Accepts any organization that the token is for. The request names none; the handler learns it from
 /// [`Organization`](crate::Organization).
 #[must_use]
 pub fn any_organization() -> RequestSource {
@@ -181,7 +181,7 @@ impl RequestSource {
     ///
     /// # Errors
     ///
-    /// When the layer cannot know what the handler would read: a fault of the wiring.
+    /// Returns an error if the layer cannot know what the handler would read: a fault in the application's setup.
     pub(crate) fn value(
         &self,
         parts: &mut Parts,
@@ -227,7 +227,7 @@ impl RequestSource {
     ///
     /// # Errors
     ///
-    /// When the layer cannot know what the handler would read: a fault of the wiring.
+    /// Returns an error if the layer cannot know what the handler would read: a fault in the application's setup.
     pub(crate) fn compare(
         &self,
         parts: &mut Parts,

@@ -3,9 +3,10 @@
 use super::Permissions;
 use crate::token::AccessToken;
 
-/// How the token of a request that passed differs from what its subject holds now. It is in the extensions of a request
-/// that passed a policy with [`fresh_within`](crate::Policy::fresh_within) or [`live`](crate::Policy::live), empty or not: what the
-/// route needs is there, and what else has changed is the application's to make something of.
+/// The difference between the token of a request that passed and what its subject holds now. It is in the extensions of
+/// a request that passed a policy with [`fresh_within`](crate::Policy::fresh_within) or [`live`](crate::Policy::live),
+/// even if it is empty. The permissions that the route requires are present; everything else is for the application to
+/// use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PermissionDrift {
     lost: Box<[Box<str>]>,
@@ -13,12 +14,12 @@ pub struct PermissionDrift {
 }
 
 impl PermissionDrift {
-    /// The scopes of the token that the subject does not hold any more.
+    /// Returns the scopes of the token that the subject no longer holds.
     pub fn lost(&self) -> impl Iterator<Item = &str> {
         self.lost.iter().map(|scope| &**scope)
     }
 
-    /// The scopes that the subject holds, and the token lacks.
+    /// Returns the scopes that the subject holds and the token lacks.
     pub fn gained(&self) -> impl Iterator<Item = &str> {
         self.gained.iter().map(|scope| &**scope)
     }

@@ -8,8 +8,8 @@ use crate::change::Question;
 use crate::future::BoxFuture;
 use crate::token::{Subject, SubjectKind};
 
-/// Knows what a subject holds now. Logto's Management API is one ([`LogtoManagement`](crate::logto::LogtoManagement)); any other
-/// place where permissions are kept can be another.
+/// A source of what a subject holds now. Logto's Management API is one
+/// ([`LogtoManagement`](crate::logto::LogtoManagement)); any other store of permissions can be another.
 ///
 /// An implementation asks its source each time: what is kept, for how long, and how many ask at once is decided by the
 /// caller, who also ends a call that takes longer than two seconds.
@@ -62,7 +62,7 @@ pub trait PermissionSource: Send + Sync + 'static {
     }
 }
 
-/// Whose permissions, and for what.
+/// The query to a permission source: a subject, and what its permissions are for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PermissionQuery {
     pub(crate) issuer_name: Arc<str>,
@@ -71,7 +71,7 @@ pub struct PermissionQuery {
     pub(crate) model: PermissionModel,
 }
 
-/// What the permissions are for: one of the three authorization models.
+/// What permissions are for: one of the three authorization models.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PermissionModel {
@@ -120,22 +120,23 @@ impl PermissionModel {
 }
 
 impl PermissionModel {
-    /// The API with this resource indicator, as a whole.
+    /// Names the API with this resource indicator, as a whole.
     pub fn resource(indicator: impl Into<Arc<str>>) -> Self {
         Self::Resource { indicator: indicator.into() }
     }
 
-    /// The API with this resource indicator, within each organization of the subject, through this client.
+    /// Names the API with this resource indicator, within each organization of the subject, through this client.
     pub fn memberships(indicator: impl Into<Arc<str>>, client: Option<&str>) -> Self {
         Self::Memberships { indicator: indicator.into(), client: client.map(Into::into) }
     }
 
-    /// The own permissions of the organization with this id.
+    /// Names the organization's own permissions, for the organization with this id.
     pub fn organization(id: impl Into<Arc<str>>) -> Self {
         Self::Organization { organization: id.into() }
     }
 
-    /// The same API, within the organization with this id. An organization's own permissions become that organization's.
+    /// Names the same API, within the organization with this id. An organization's own permissions become those of that
+    /// organization.
     #[must_use]
     pub fn in_organization(self, id: impl Into<Arc<str>>) -> Self {
         match self {
@@ -155,7 +156,7 @@ impl PermissionQuery {
         Self { issuer_name: subject.entry().name().clone(), subject: id, kind: subject.kind(), model }
     }
 
-    /// A query as a server makes it, to ask a source by hand: at startup, in a test.
+    /// Creates a query as a server does, to ask a source directly: at startup, or in a test.
     ///
     /// ```
     /// use orgate::token::SubjectKind;
@@ -174,25 +175,25 @@ impl PermissionQuery {
         Self { issuer_name: issuer_name.into(), subject: subject_id.into(), kind, model }
     }
 
-    /// The name of the issuer entry that the subject belongs to.
+    /// Returns the name of the issuer entry that the subject belongs to.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         &self.issuer_name
     }
 
-    /// The subject's id: a user's, or the client's for a machine.
+    /// Returns the subject's id: a user's, or for a machine the client's.
     #[must_use]
     pub fn subject_id(&self) -> &str {
         &self.subject
     }
 
-    /// User, machine, or unknown.
+    /// Returns the subject's kind: user, machine or unknown.
     #[must_use]
     pub fn subject_kind(&self) -> SubjectKind {
         self.kind
     }
 
-    /// What the permissions are for.
+    /// Returns what the permissions are for.
     #[must_use]
     pub fn model(&self) -> &PermissionModel {
         &self.model
@@ -214,7 +215,7 @@ impl PermissionQuery {
         }
     }
 
-    /// The organization that the permissions are in; `None` for the API as a whole, and for all memberships.
+    /// Returns the organization that the permissions are in; `None` for the API as a whole, and for all memberships.
     #[must_use]
     pub fn organization_id(&self) -> Option<&str> {
         match &self.model {
@@ -225,7 +226,7 @@ impl PermissionQuery {
     }
 }
 
-/// What a subject holds now.
+/// The permissions that a subject holds now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
     may_act: bool,
@@ -234,20 +235,21 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// The subject may act, and holds these scopes: perhaps none.
+    /// Creates the answer for a subject that may act and holds these scopes, or none.
     pub fn of<S: Into<Box<str>>>(scopes: impl IntoIterator<Item = S>) -> Self {
         let scopes = scopes.into_iter().map(Into::into).collect();
         Self { may_act: true, scopes, organizations: BTreeMap::new() }
     }
 
-    /// The subject may not act at all: it does not exist, is suspended, or is not a member of the organization.
+    /// Creates the answer for a subject that may not act at all: it does not exist, is suspended, or is not a member of
+    /// the organization.
     #[must_use]
     pub const fn none() -> Self {
         Self { may_act: false, scopes: BTreeSet::new(), organizations: BTreeMap::new() }
     }
 
-    /// The subject may act, and is a member of these organizations, with these scopes in each: the answer for
-    /// [`PermissionModel::Memberships`].
+    /// Creates the answer for [`PermissionModel::Memberships`]: the subject may act, and is a member of these
+    /// organizations with these scopes in each.
     pub fn of_memberships(
         organizations: impl IntoIterator<Item = (impl Into<Box<str>>, Arc<BTreeSet<Box<str>>>)>,
     ) -> Self {

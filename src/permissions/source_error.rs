@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::with_causes;
 
-/// Why a source gave no answer. Its text goes to the log, never into an answer.
+/// An error of a permission source. Its text goes to the log, never into a response.
 #[derive(Clone, Debug)]
 pub struct SourceError {
     source: Arc<dyn Error + Send + Sync>,
@@ -16,18 +16,19 @@ pub struct SourceError {
 }
 
 impl SourceError {
-    /// From an error, or from a sentence.
+    /// Creates an error from another error, or from a sentence.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Arc::from(error.into()), retry_after: None, is_ours: false }
     }
 
-    /// When the source wants to be asked again.
+    /// Sets when the source accepts the next query.
     #[must_use]
     pub fn retry_after(self, duration: Duration) -> Self {
         Self { retry_after: Some(duration), ..self }
     }
 
-    /// The source was not asked: for a limit of ours, which a caller may have reached, or because it cannot be asked this.
+    /// States that the source was not asked: a limit of this process was reached, perhaps because of one caller, or the
+    /// source cannot answer such a query.
     #[must_use]
     pub fn not_asked(self) -> Self {
         Self { is_ours: true, ..self }

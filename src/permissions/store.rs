@@ -54,7 +54,7 @@ pub(crate) struct LivePermissions {
     pub(crate) meter: Meter,
 }
 
-/// What has happened so far, since the server was built.
+/// Counts of live permissions, since the server was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveCounts {
@@ -163,7 +163,7 @@ impl LivePermissions {
     ///
     /// # Errors
     ///
-    /// When the source gave no answer, or not in time.
+    /// Returns an error if the source gave no answer, or not in time.
     pub(crate) async fn resolve(
         self: &Arc<Self>,
         source: &Source,

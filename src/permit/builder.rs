@@ -54,7 +54,7 @@ impl PermitBuilder {
         }
     }
 
-    /// Where Permit.io's API is. Default: `https://api.permit.io`.
+    /// Sets the URL of Permit.io's API. Default: `https://api.permit.io`.
     pub fn api(mut self, url: impl Into<String>) -> Self {
         self.api = Some(url.into());
         self
@@ -77,32 +77,32 @@ impl PermitBuilder {
         self
     }
 
-    /// How long a decision may take, a second call included. Default: 500 ms; five seconds at most.
+    /// Limits how long a decision may take, a second call included. Default: 500 ms; five seconds at most.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// The most checks at the same time; one more is an error at once. Default: 64.
+    /// Limits how many checks run at the same time; one more returns an error immediately. Default: 64.
     pub const fn max_calls(mut self, most: usize) -> Self {
         self.calls = most;
         self
     }
 
-    /// Asks through this client. Default: the built-in one ([`HttpClient::new`]).
+    /// Sets the HTTP client. Default: the built-in one ([`HttpClient::new`]).
     pub fn http_client(mut self, client: HttpClient) -> Self {
         self.client = client;
         self
     }
 
-    /// Allows a decision point at `http://`, in a container beside this one, say. The key goes over that wire, and whoever
-    /// can change what does decides. (Loopback needs no permission.)
+    /// Allows a decision point at `http://`, for example in a container next to this one. The key is sent over that
+    /// connection, and whoever can change the traffic makes the decisions. (Loopback needs no permission.)
     pub const fn dangerous_allow_http(mut self) -> Self {
         self.allow_http = true;
         self
     }
 
-    /// Checks everything. Does no I/O.
+    /// Checks all settings. Does no I/O.
     ///
     /// # Errors
     ///

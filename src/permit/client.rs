@@ -16,7 +16,7 @@ use crate::decision::{
 use crate::flight::Lane;
 use crate::http::remote::Remote;
 
-/// Permit.io: a decision point, and the facts that it decides by. A cheap clone.
+/// A Permit.io client: a decision point, and the facts that it uses. Cheap to clone.
 #[derive(Clone)]
 pub struct Permit(pub(super) Arc<Inner>);
 
@@ -37,7 +37,7 @@ pub(super) enum Facts {
 }
 
 impl Permit {
-    /// The settings of a client: where the decision point is, and the key of the environment.
+    /// Returns the settings of a client for the decision point at this URL and the key of the environment.
     pub fn builder(pdp_url: impl Into<String>, api_key: impl AsRef<str>) -> PermitBuilder {
         PermitBuilder::new(pdp_url.into(), api_key.as_ref())
     }

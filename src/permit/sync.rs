@@ -19,7 +19,7 @@ use crate::json::Object;
 const WAIT_TIMEOUT: HeaderName = HeaderName::from_static("x-wait-timeout");
 const TIMEOUT_POLICY: HeaderName = HeaderName::from_static("x-timeout-policy");
 
-/// Why Permit.io was not told. It holds nothing of what it should have been told.
+/// An error of a call to Permit.io. It contains nothing of what was sent.
 #[derive(Clone, Debug)]
 pub struct SyncError {
     detail: Box<str>,
@@ -63,7 +63,7 @@ impl SyncError {
         self.not_found
     }
 
-    /// Whether it may go well in a moment: Permit.io is down, slow or busy.
+    /// Returns whether a retry may succeed soon: Permit.io is down, slow or busy.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         matches!(self.fault, Fault::Passing)
@@ -74,7 +74,7 @@ impl SyncError {
         !matches!(self.fault, Fault::Content)
     }
 
-    /// When it is worth trying again, as far as Permit.io said so.
+    /// Returns when a retry may succeed, if Permit.io says so.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -94,7 +94,7 @@ impl Permit {
     ///
     /// # Errors
     ///
-    /// When Permit.io did not take it, or the key is empty, `.` or `..`.
+    /// Returns an error if Permit.io did not accept it, or if the key is empty, `.` or `..`.
     pub async fn sync_user(&self, user: &PermitUser) -> Result<(), SyncError> {
         let path = format!("/users/{}", segment(&user.key)?);
         let body = serde_json::to_value(user).map_err(|_| SyncError::content("the user is no JSON"))?;
@@ -105,7 +105,7 @@ impl Permit {
     ///
     /// # Errors
     ///
-    /// When Permit.io did not take it.
+    /// Returns an error if Permit.io did not accept it.
     pub async fn sync_tenant(&self, key: &str, name: &str) -> Result<(), SyncError> {
         let body = json!({ "key": named(key)?, "name": if name.is_empty() { key } else { name } });
         self.tell(Method::POST, "/tenants", Some(&body), Some(StatusCode::CONFLICT)).await
@@ -115,7 +115,7 @@ impl Permit {
     ///
     /// # Errors
     ///
-    /// When Permit.io did not take it, or does not know one of them.
+    /// Returns an error if Permit.io did not accept it, or does not know one of them.
     pub async fn assign_role(&self, user: &str, role: &str, tenant: &str) -> Result<(), SyncError> {
         let body = assignment(user, role, tenant)?;
         self.tell(Method::POST, "/role_assignments", Some(&body), Some(StatusCode::CONFLICT)).await

@@ -31,30 +31,30 @@ pub struct PermitUser {
 }
 
 impl PermitUser {
-    /// The user with this key.
+    /// Creates a user with this key.
     pub fn new(key: impl Into<String>) -> Self {
         Self { key: key.into(), email: None, first_name: None, last_name: None, attributes: Map::new() }
     }
 
-    /// The e-mail address.
+    /// Sets the email address.
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
 
-    /// The given name.
+    /// Sets the given name.
     pub fn first_name(mut self, name: impl Into<String>) -> Self {
         self.first_name = Some(name.into());
         self
     }
 
-    /// The family name.
+    /// Sets the family name.
     pub fn last_name(mut self, name: impl Into<String>) -> Self {
         self.last_name = Some(name.into());
         self
     }
 
-    /// What policies may look at.
+    /// Adds an attribute that policies may read.
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<Property>) -> Self {
         self.attributes.insert(name.into(), value.into().value().clone());
         self

@@ -10,7 +10,7 @@ use crate::name::Quoted;
 use crate::organization::{Organization, PathParams, RequestSource};
 use crate::token::AccessToken;
 
-/// What a `check` may look at.
+/// The facts that a `check` may read.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
     pub(super) token: &'a AccessToken,
@@ -68,7 +68,7 @@ impl fmt::Debug for Facts<'_> {
 /// Why a check failed, if it said.
 pub(super) type Reason = Option<Arc<dyn Error + Send + Sync>>;
 
-/// What a check may return: `bool`, or `Result<(), E>` with an error of the application's own, which is then the
+/// The return type of a check: `bool`, or `Result<(), E>` with the application's own error, which is then the
 /// [`source`](Error::source) of the rejection. The trait is sealed.
 pub trait CheckResult: sealed::Sealed {}
 

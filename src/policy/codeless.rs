@@ -17,7 +17,7 @@ impl CompiledPolicy {
     ///
     /// # Errors
     ///
-    /// What is missing, or what cannot be known now.
+    /// Returns what is missing, or what cannot be known now.
     pub(crate) fn judge_without_code(
         &self,
         token: &AccessToken,

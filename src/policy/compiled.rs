@@ -61,7 +61,7 @@ pub(super) struct CompiledClause {
 impl CompiledPolicy {
     /// # Errors
     ///
-    /// The policy's own fault, or one that shows only beside this server's issuers.
+    /// Returns a fault of the policy itself, or one that depends on this server's issuers.
     pub(crate) fn compile(policy: Policy, entries: &[&IssuerRules]) -> Result<Self, ConfigError> {
         Self::numbered(policy, entries, &mut Numbers::default())
     }

@@ -64,7 +64,7 @@ pub struct ClauseDescription {
     pub conditions: Vec<ConditionDescription>,
 }
 
-/// Whose tokens a clause takes.
+/// The issuer entries whose tokens a clause accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -75,7 +75,7 @@ pub enum IssuerDescription {
     Named(String),
 }
 
-/// What a token must be for.
+/// The model of a clause: what a token must be for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -116,7 +116,7 @@ pub enum ModelDescription {
     },
 }
 
-/// Where a request names an organization or a resource.
+/// The place where a request names an organization or a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -146,7 +146,7 @@ pub enum ScopesDescription {
     Any(Vec<String>),
 }
 
-/// How fresh permissions must be. Durations are written as in a printed policy.
+/// The required freshness of permissions. Durations are written as in a printed policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FreshnessDescription {
@@ -159,7 +159,7 @@ pub struct FreshnessDescription {
     pub on_error: Option<OnErrorDescription>,
 }
 
-/// What happens if a permission source does not answer.
+/// What happens if a permission source does not respond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -262,7 +262,7 @@ pub enum ConditionDescription {
     },
 }
 
-/// How long decisions are remembered.
+/// How long decisions are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KeepDescription {

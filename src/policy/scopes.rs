@@ -17,7 +17,7 @@ pub(super) enum ScopeRule {
 impl ScopeRule {
     /// # Errors
     ///
-    /// When the list is empty, or a scope is none.
+    /// Returns an error if the list is empty, or a scope is none.
     pub(super) fn new<S: AsRef<str>>(is_any: bool, scopes: impl IntoIterator<Item = S>) -> Result<Self, ConfigError> {
         let scopes: Vec<Scope> =
             scopes.into_iter().map(|scope| Scope::new(scope.as_ref())).collect::<Result<_, _>>()?;

@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 /// The most alternatives that a document is given: as many as a policy may have clauses.
 const MAX_ALTERNATIVES: usize = 64;
 
-/// What a request must have by one of several alternatives.
+/// The requirements of one of several alternatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Alternative {
@@ -60,7 +60,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// As [`security`](Self::security).
+    /// Same as [`security`](Self::security).
     pub fn alternatives(&self) -> Result<Vec<Alternative>, ConfigError> {
         let description = self.describe();
         if let Some(fault) = &self.fault {

@@ -94,7 +94,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// When there are too many, or the words of one contradict each other.
+    /// Returns an error if there are too many, or the words of one contradict each other.
     pub(super) fn clauses(&self) -> Result<Vec<Clause>, ConfigError> {
         if self.count() > MAX_CLAUSES {
             return Err(ConfigError::new(format_args!("a policy of more than {MAX_CLAUSES} clauses")));

@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 use crate::name::Quoted;
 use crate::organization::RequestSource;
 
-/// What one route requires.
+/// The requirement of one route.
 ///
 /// A policy is kept as it was written, and judged in its multiplied form: a list of clauses, of which the leftmost one that
 /// passes decides (and fixes the [`Organization`](crate::Organization)). `Display` prints what was written, in a form that
@@ -49,8 +49,8 @@ impl Policy {
         Self { fault: source_fault, ..Self::of(Word::Model(model)) }
     }
 
-    /// Both must hold. Conditions of the other policy apply to every clause of this one, and the reverse. Two models in
-    /// one clause, or a contradiction, are a [`ConfigError`].
+    /// Requires both policies. The conditions of each apply to every clause of the other. Two models in one clause, or
+    /// a contradiction, are a [`ConfigError`].
     ///
     /// Whether the result is optional is said by the side that has the model.
     pub fn and(mut self, mut other: Self) -> Self {
@@ -63,7 +63,7 @@ impl Policy {
         self.joined(other, Node::and, optional).shadowed_by(shadow)
     }
 
-    /// One of the two must hold; the leftmost clause that passes fixes the organization.
+    /// Requires one of the two policies; the leftmost clause that passes determines the organization.
     ///
     /// The result is optional if one of them is.
     pub fn or(mut self, mut other: Self) -> Self {
@@ -150,7 +150,8 @@ impl Policy {
         has_model
     }
 
-    /// The API *within* the organization of the request: `organization_id` is present and the request's.
+    /// Requires a token for the API *within* the organization of the request: `organization_id` is present and names
+    /// that organization.
     #[allow(clippy::needless_pass_by_value, reason = "as organization(source) takes it")]
     pub fn in_organization(self, source: RequestSource) -> Self {
         self.change_resource("in_organization", &source, |indicator| {
@@ -158,8 +159,8 @@ impl Policy {
         })
     }
 
-    /// The request is about this organization, which the token does not name: who passes gets it as
-    /// [`Organization`](crate::Organization), for which this *policy* vouches and no issuer
+    /// States that the request is about this organization although the token does not name it. A request that passes
+    /// gets it as [`Organization`](crate::Organization), for which this *policy* vouches and no issuer
     /// ([`provenance`](crate::Organization::provenance)).
     ///
     /// It belongs to `resource()`, whose tokens are for no organization, and to a condition that only staff meets:
@@ -185,8 +186,9 @@ impl Policy {
         self.change_resource("about", &source, |indicator| Model::Resource { indicator, about: Some(source.clone()) })
     }
 
-    /// The API in the organization of the request, of which the subject is a *member now*, by the word of the issuer entry's
-    /// permission source. For clients that cannot ask for a token of an organization: MCP clients, third-party applications.
+    /// Requires that the subject is a *member now* of the request's organization, according to the issuer entry's
+    /// permission source. For clients that cannot request a token for an organization: MCP clients, third-party
+    /// applications.
     ///
     /// The token is for this API, and for no organization or for the request's. Its scopes count only as far as the subject
     /// holds them in that organization through its client: what a token *for that organization* would hold. So it needs
@@ -220,8 +222,8 @@ impl Policy {
         })
     }
 
-    /// Takes tokens that an actor uses for their subject (RFC 8693 section 4.1), where
-    /// [`for_member_of`](Self::for_member_of) would reject them. Which actor that is, a check may look at.
+    /// Accepts tokens that an actor uses for their subject (RFC 8693 section 4.1), which
+    /// [`for_member_of`](Self::for_member_of) would otherwise reject. A check can inspect the actor.
     pub fn acting_allowed(mut self) -> Self {
         if self.fault.is_some() {
             return self;
@@ -264,15 +266,15 @@ impl Policy {
         self.checked()
     }
 
-    /// Every rejection that depends on the organization becomes one and the same 404: whether an organization exists cannot
-    /// be told from the responses of this layer.
+    /// Turns every rejection that depends on the organization into the same 404, so that responses of this layer do not
+    /// reveal whether an organization exists.
     ///
     /// A member whose token lacks a scope still gets 403: its token is for this organization already.
     pub fn hide_organization(self) -> Self {
         Self { hidden: true, ..self }
     }
 
-    /// Whether a request without a token passes.
+    /// Returns whether a request without a token passes.
     #[must_use]
     pub fn is_optional(&self) -> bool {
         self.optional

@@ -12,8 +12,7 @@ const MOST_BYTES: usize = 1024;
 /// The longest time since a sign-in that can be required.
 pub(crate) const LONGEST_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// How a user must have signed in for a request to pass (RFC 9470 section 3): by which authentication context, and how long
-/// ago at most.
+/// The required sign-in of a user (RFC 9470 section 3): the authentication contexts, and the maximum age.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,8 +29,8 @@ pub struct StepUp {
 }
 
 impl StepUp {
-    /// Takes the authentication contexts of which one is needed, in order of preference, and how long ago the user may have
-    /// signed in.
+    /// Creates a requirement from the accepted authentication contexts, in order of preference, and the maximum age of
+    /// the sign-in.
     ///
     /// # Errors
     ///
@@ -89,7 +88,7 @@ pub(crate) struct AcrValues(Arc<[Box<str>]>);
 impl AcrValues {
     /// # Errors
     ///
-    /// What is wrong with them.
+    /// Returns what is wrong with them.
     pub(crate) fn new<S: AsRef<str>>(values: &[S]) -> Result<Self, ConfigError> {
         let mut known: Vec<Box<str>> = Vec::new();
         for value in values.iter().map(AsRef::as_ref) {

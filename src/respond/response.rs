@@ -37,29 +37,29 @@ pub struct RejectionBody {
 }
 
 impl RejectionBody {
-    /// A body of any type.
+    /// Creates a body of any content type.
     pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
         Self { content_type, bytes: bytes.into() }
     }
 
-    /// Plain text in UTF-8.
+    /// Creates a body of plain text in UTF-8.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
     }
 
-    /// JSON. A value that cannot be written as JSON becomes an empty object.
+    /// Creates a body of JSON. A value that cannot be serialized becomes an empty object.
     pub fn json(value: &impl Serialize) -> Self {
         let bytes = serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec());
         Self::new(HeaderValue::from_static("application/json"), bytes)
     }
 
-    /// No body.
+    /// Creates an empty body.
     #[must_use]
     pub fn empty() -> Self {
         Self::new(HeaderValue::from_static("text/plain"), Bytes::new())
     }
 
-    /// RFC 9457 problem details, the default.
+    /// Creates a body of RFC 9457 problem details, the default.
     #[must_use]
     pub fn problem(rejection: &Rejection) -> Self {
         Self::new(HeaderValue::from_static("application/problem+json"), problem::body(rejection))

@@ -111,28 +111,28 @@ impl Builder {
         }
     }
 
-    /// Another issuer entry. Each policy must then say `issued_by(name)` or `any_issuer()`; `guard.require(..)` says it for all
-    /// routes.
+    /// Adds another issuer entry. Each policy must then state `issued_by(name)` or `any_issuer()`; `guard.require(..)`
+    /// states it for all routes.
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
         self.issuers.push(issuer.into());
         self
     }
 
-    /// Another resource indicator of this server, for [`resource_at`](crate::policy::resource_at). It applies to
+    /// Adds another resource indicator of this server, for [`resource_at`](crate::policy::resource_at). It applies to
     /// entries without a `resource(..)` of their own.
     pub fn resource(mut self, indicator: impl Into<String>) -> Self {
         self.resources.push(indicator.into());
         self
     }
 
-    /// How far clocks may be apart when `exp`, `nbf` and `iat` are judged. Default: 60 s; five minutes at most.
+    /// Sets how far clocks may differ when `exp`, `nbf` and `iat` are checked. Default: 60 s; five minutes at most.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// How long keys past their lifetime serve while the issuer cannot be reached. Default: 24 h; zero is allowed, 30
-    /// days at most. Stale keys verify what they know and never answer for an unknown `kid`.
+    /// Sets how long stale keys are used while the issuer cannot be reached. Default: 24 h; zero is allowed, 30 days at
+    /// most. Stale keys verify the tokens that they signed; a token with an unknown `kid` is still rejected.
     pub fn serve_stale_keys_for(mut self, duration: Duration) -> Self {
         self.serve_stale_keys_for = duration;
         self
@@ -181,20 +181,20 @@ impl Builder {
         self
     }
 
-    /// Where the time comes from. Default: the system's clocks.
+    /// Sets the source of time. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Allows issuers and key sets at `http://`. Whoever can change what goes over that wire can then sign tokens.
-    /// (Loopback needs no permission.)
+    /// Allows issuers and key sets at `http://`. Whoever can change that traffic can sign tokens. (Loopback needs no
+    /// permission.)
     pub fn dangerous_allow_http(mut self) -> Self {
         self.allow_http = true;
         self
     }
 
-    /// Checks everything. Does no I/O, except that it opens the [file of changes](Self::change_file) if there is one.
+    /// Checks all settings. Does no I/O, except that it opens the [file of changes](Self::change_file) if there is one.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use crate::change::{Journal, RevocationCounts};
 use crate::engine::ShadowCounts;
 use crate::permissions::LiveCounts;
 
-/// Where a server stands with its [change log](super::Builder::change_log).
+/// The state of a server's [change log](super::Builder::change_log).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogStatus {
@@ -35,14 +35,14 @@ impl ResourceServer {
         self.state.changes.revocations()
     }
 
-    /// Returns where the server stands with its [change log](super::Builder::change_log). `None` without one.
+    /// Returns the state of the [change log](super::Builder::change_log). `None` without one.
     #[must_use]
     pub fn change_log(&self) -> Option<LogStatus> {
         Some(self.status_of(self.state.changes.journal()?))
     }
 
-    /// Returns where the server stands with a [file](super::Builder::change_file) beside a change log that is shared. `None`
-    /// without one; a file alone is the change log.
+    /// Returns the state of the [file](super::Builder::change_file) next to a shared change log. `None` without one; a
+    /// file alone is the change log.
     #[must_use]
     pub fn change_file(&self) -> Option<LogStatus> {
         Some(self.status_of(self.state.changes.journal_beside()?))

@@ -82,7 +82,7 @@ impl EntrySettings {
     ///
     /// # Errors
     ///
-    /// As for a new entry, and when the first `iss` value is another one.
+    /// Returns the errors of a new entry, and an error if the first `iss` value differs.
     pub(super) fn updated(&self, old: &TrustedIssuer, issuer: &Issuer) -> Result<TrustedIssuer, ConfigError> {
         if issuer.urls.first().map(String::as_str) != Some(&**old.iss()) {
             return Err(ConfigError::new(format_args!(

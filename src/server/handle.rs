@@ -64,8 +64,8 @@ impl IssuerHandle {
         self.entry().is_err()
     }
 
-    /// Revokes by hand: rejects tokens that were issued so far, from the next request on. Returns until when the revocation
-    /// reaches.
+    /// Revokes tokens manually: rejects those that were issued until now, starting with the next request. Returns the
+    /// end of the period whose tokens are rejected.
     ///
     /// That is this server's time plus the [leeway](super::Builder::leeway), because the issuer's clock may be ahead by as
     /// much. A token that is issued in between receives 401 with remediation `retry` and the time left.
@@ -83,7 +83,8 @@ impl IssuerHandle {
         Ok(until)
     }
 
-    /// Revokes one token, by its `jti`. A token without one takes all tokens of its subject along that were issued so far.
+    /// Revokes one token by its `jti`. For a token without `jti`, revokes all tokens of its subject that were issued
+    /// until now.
     ///
     /// # Errors
     ///
@@ -100,7 +101,8 @@ impl IssuerHandle {
         Ok(())
     }
 
-    /// Applies a change: when this returns, the next request is judged by it. Changes may be applied again and in any order.
+    /// Applies a change. When this returns, the next request is judged by it. Changes may be applied repeatedly and in
+    /// any order.
     ///
     /// A moment in the future counts as now plus the [leeway](super::Builder::leeway); the end of a suspension that lies
     /// beyond is ignored.
@@ -119,7 +121,7 @@ impl IssuerHandle {
         Ok(self.apply_all([change.clone()])?)
     }
 
-    /// As [`ResourceServer::changes_delivered`]: for a handler of webhooks, after it has applied one.
+    /// Waits as [`ResourceServer::changes_delivered`] does. For a handler of webhooks, after it has applied one.
     pub fn changes_delivered(&self) -> impl Future<Output = bool> + Send + use<> {
         self.server.changes_delivered()
     }
@@ -148,7 +150,7 @@ impl IssuerHandle {
         self.entry().map(|entry| entry.keys.export())
     }
 
-    /// Returns where the key set stands, as [`ResourceServer::keys`] does for all entries.
+    /// Returns the state of the key set, as [`ResourceServer::keys`] does for all entries.
     ///
     /// # Errors
     ///
@@ -214,7 +216,7 @@ impl fmt::Debug for IssuerHandle {
     }
 }
 
-/// The issuer entry of a handle was removed.
+/// An error of a handle: its issuer entry was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerRemoved {
     issuer: Arc<str>,
@@ -236,7 +238,7 @@ impl fmt::Display for IssuerRemoved {
 
 impl std::error::Error for IssuerRemoved {}
 
-/// Why a change was not applied.
+/// An error of a change that was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeError {

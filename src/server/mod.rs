@@ -43,8 +43,8 @@ pub struct ResourceServer {
 }
 
 impl ResourceServer {
-    /// The issuer of the access tokens (`https://tenant.logto.app/oidc` for Logto), and the resource indicator of this
-    /// API, exactly as it is registered there.
+    /// Returns the settings for the issuer of the access tokens (`https://tenant.logto.app/oidc` for Logto) and the
+    /// resource indicator of this API, exactly as registered there.
     ///
     /// The issuer is its URL, or an [`Issuer`] with settings. Both strings are compared with tokens character by
     /// character.
@@ -52,7 +52,7 @@ impl ResourceServer {
         Builder::new(issuer.into(), resource.into())
     }
 
-    /// A layer that requires `policy` of every request.
+    /// Returns a layer that requires `policy` of every request.
     ///
     /// ```
     /// # use orgate::policy::resource;
@@ -70,13 +70,13 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// When the policy is faulty, or does not fit the issuers and indicators of this server.
+    /// Returns a [`ConfigError`] if the policy is faulty, or does not fit the issuers and indicators of this server.
     pub fn require(&self, policy: Policy) -> Result<RequireLayer, ConfigError> {
         self.requirement(policy).map(RequireLayer::new)
     }
 
-    /// Returns what decides requests by `policy`, for everything that is no Tower service: a gateway, a message consumer, a
-    /// WebSocket that is judged again.
+    /// Returns a requirement that decides requests by `policy`, outside of Tower services: in a gateway, a message
+    /// consumer, or a WebSocket that is judged again.
     ///
     /// ```
     /// # use orgate::{policy::{organization, path}, organization::PathParams, ResourceServer};
@@ -159,8 +159,8 @@ impl ResourceServer {
         self.state.scopes.iter()
     }
 
-    /// Verifies a token that came some other way than in a request: signature, type, issuer, audience, lifetime, revocation.
-    /// What it may do, a [`requirement`](Self::requirement) says.
+    /// Verifies a token that did not arrive in a request: signature, type, issuer, audience, lifetime and revocation. A
+    /// [`requirement`](Self::requirement) decides what the token may do.
     ///
     /// # Errors
     ///
@@ -239,8 +239,8 @@ impl ResourceServer {
         }
     }
 
-    /// Ready to verify: fetches the keys of every issuer that has none, or none that are fresh, unless it did so just now;
-    /// then asks every permission source that has not answered before whether it could be asked.
+    /// Checks readiness: fetches the keys of every issuer that has none or only stale ones, unless it did so just now.
+    /// Then it asks every permission source that has not responded yet whether it could be asked.
     ///
     /// For a readiness probe, and for those who want to fail at boot rather than at the first request. It is `Ok` while stale
     /// keys serve.
@@ -249,8 +249,9 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// When an issuer has no keys by then, a permission source cannot be asked, for its credentials are wrong for instance, or
-    /// what the [change log](Builder::change_log) holds is not known. Requests will go on trying.
+    /// Returns an error if an issuer has no keys by then, if a permission source cannot be asked (because of wrong
+    /// credentials, for example), or if the content of the [change log](Builder::change_log) is unknown. Requests
+    /// continue to try.
     pub fn ready(&self) -> impl Future<Output = Result<(), NotReady>> + Send + use<> {
         let entries = self.state.entries.load();
         let keys = entries.iter().map(|entry| (entry.rules.name.clone(), entry.keys.clone())).collect();
@@ -264,9 +265,9 @@ impl ResourceServer {
         }
     }
 
-    /// Ends all [leases](crate::lease), and allows no more: before a graceful shutdown, which would wait for long connections
-    /// until their tokens expire. Clients are told to come again, each after another time, within some seconds. Requests are
-    /// judged as before.
+    /// Ends all [leases](crate::lease) and rejects new ones. Call it before a graceful shutdown, which would otherwise
+    /// wait for long connections until their tokens expire. Clients are told to reconnect within some seconds, each
+    /// after a different time. Requests are judged as before.
     ///
     /// ```no_run
     /// # async fn serve(server: orgate::ResourceServer, app: axum::Router) -> Result<(), std::io::Error> {
@@ -283,8 +284,8 @@ impl ResourceServer {
         self.state.leases.close();
     }
 
-    /// Where the key set of each issuer entry stands: for a dashboard or a test. It only looks: without requests nothing is
-    /// fetched, so a readiness probe should await [`ready`](Self::ready) instead.
+    /// Returns the state of each issuer entry's key set, for a dashboard or a test. It fetches nothing: a readiness
+    /// probe should await [`ready`](Self::ready) instead.
     #[must_use]
     pub fn keys(&self) -> Vec<KeySetStatus> {
         self.state.entries.load().iter().map(|entry| entry.keys.status(&entry.rules.name)).collect()

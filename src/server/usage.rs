@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ResourceServer;
 use crate::flight::Bulkhead;
 
-/// What a server holds and does at one moment. Returned by [`ResourceServer::usage`].
+/// The resources that a server uses at one moment. Returned by [`ResourceServer::usage`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {

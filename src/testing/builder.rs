@@ -31,26 +31,26 @@ impl TestIssuerBuilder {
         Self { algorithm: Algorithm::Es384, clock: None, path: "/oidc".to_owned(), form: KeyForm::default() }
     }
 
-    /// The algorithm of the first key, and of those that follow it. Default: ES384, as with Logto.
+    /// Sets the algorithm of the first key and of its successors. Default: ES384, as with Logto.
     pub const fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
     }
 
-    /// The clock that dates the tokens. Default: a new one that stands at the real time.
+    /// Sets the clock that dates the tokens. Default: a new one, stopped at the real time.
     pub fn clock(mut self, clock: TestClock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// The path of the issuer identifier: empty, or with a slash in front and none at the end. Default: `/oidc`, as
+    /// Sets the path of the issuer identifier: empty, or with a leading and no trailing slash. Default: `/oidc`, as
     /// with Logto.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// Whether the published keys state their `alg`. Default: all but those for RS256, as with Logto.
+    /// Sets whether the published keys state their `alg`. Default: all except RS256 keys, as with Logto.
     pub const fn alg_in_keys(mut self, states: bool) -> Self {
         self.form.states_alg = Some(states);
         self
@@ -66,7 +66,7 @@ impl TestIssuerBuilder {
     ///
     /// # Panics
     ///
-    /// If loopback has no port left, if the path is not one, or outside a tokio runtime.
+    /// Panics if loopback has no free port, if the path is invalid, or outside of a tokio runtime.
     pub async fn start(self) -> TestIssuer {
         self.start_for(|_| None).await
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::lock::lock;
 use crate::time::{Clock, Now};
 
-/// A clock that moves only when it is told to.
+/// A clock that moves only when a test moves it.
 ///
 /// Clones share their hands. The two hands turn independently, as they do in a machine whose wall clock is stepped.
 ///
@@ -29,46 +29,46 @@ pub struct TestClock {
 }
 
 impl TestClock {
-    /// A clock whose wall hand stands at `unix`, the duration since the Unix epoch. Its monotonic hand starts at one
-    /// hour: nothing may rely on its being small.
+    /// Creates a clock whose wall time is `unix`, the duration since the Unix epoch. Its monotonic time starts at one
+    /// hour, so that no code relies on a small value.
     #[must_use]
     pub fn new(unix: Duration) -> Self {
         let now = Arc::new(Mutex::new(Now::new(unix, Duration::from_secs(3600))));
         Self { now, ahead: Duration::ZERO, behind: Duration::ZERO }
     }
 
-    /// The clock of a machine that is ahead of this one: its wall hand shows `by` more, and both turn together. For an
-    /// issuer and an API that do not agree on the time.
+    /// Returns the clock of a machine that is ahead of this one: its wall time is `by` later, and both move together.
+    /// For an issuer and an API whose clocks differ.
     #[must_use]
     pub fn ahead(&self, by: Duration) -> Self {
         Self { ahead: self.ahead.saturating_add(by), ..self.clone() }
     }
 
-    /// The clock of a machine that is behind this one: its wall hand shows `by` less, and both turn together.
+    /// Returns the clock of a machine that is behind this one: its wall time is `by` earlier, and both move together.
     #[must_use]
     pub fn behind(&self, by: Duration) -> Self {
         Self { behind: self.behind.saturating_add(by), ..self.clone() }
     }
 
-    /// Turns both hands forward.
+    /// Advances both the wall time and the monotonic time.
     pub fn advance(&self, by: Duration) {
         let mut now = lock(&self.now);
         now.unix = now.unix.saturating_add(by);
         now.monotonic = now.monotonic.saturating_add(by);
     }
 
-    /// Turns the wall hand forward: tokens age, lifetimes and back-offs do not.
+    /// Advances the wall time: tokens age, lifetimes and back-offs do not.
     pub fn advance_wall(&self, by: Duration) {
         let mut now = lock(&self.now);
         now.unix = now.unix.saturating_add(by);
     }
 
-    /// Sets the wall hand, backwards too: to `unix`, the duration since the Unix epoch.
+    /// Sets the wall time, also backwards, to `unix`, the duration since the Unix epoch.
     pub fn set_wall(&self, unix: Duration) {
         lock(&self.now).unix = unix.saturating_add(self.behind).saturating_sub(self.ahead);
     }
 
-    /// Turns the monotonic hand forward: lifetimes and back-offs pass, tokens do not age.
+    /// Advances the monotonic time: lifetimes and back-offs pass, tokens do not age.
     pub fn advance_monotonic(&self, by: Duration) {
         let mut now = lock(&self.now);
         now.monotonic = now.monotonic.saturating_add(by);

@@ -2,8 +2,8 @@
 
 use http::Method;
 
-/// What a resource server asks of an issuer. A [`TestIssuer`](super::TestIssuer) alone serves its metadata and its keys;
-/// the rest is a [`TestTenant`](super::TestTenant)'s.
+/// The endpoints of an issuer. A [`TestIssuer`](super::TestIssuer) alone serves its metadata and its keys; the rest
+/// belongs to a [`TestTenant`](super::TestTenant).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Endpoint;
 
-/// What happens instead of the right answer. Where a fault has no meaning (no keys in the metadata, say), the right
-/// answer is given.
+/// A wrong response. If a fault does not apply to an endpoint (metadata without keys, for example), the response is
+/// correct.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -49,7 +49,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// A status with `Retry-After`, in whole seconds.
+    /// Creates a fault with this status and `Retry-After`, in whole seconds.
     #[must_use]
     pub const fn retry_after(status: u16, after: Duration) -> Self {
         Self::RetryAfter { status, after }

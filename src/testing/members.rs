@@ -30,7 +30,7 @@ macro_rules! changes_members {
                 self
             }
 
-            /// Leaves a claim out.
+            /// Omits a claim.
             pub fn without_claim(mut self, name: impl Into<String>) -> Self {
                 self.claims.push((name.into(), None));
                 self
@@ -46,7 +46,7 @@ macro_rules! changes_members {
                 self
             }
 
-            /// Leaves a header member out.
+            /// Omits a header member.
             pub fn without_header(mut self, name: impl Into<String>) -> Self {
                 self.header.push((name.into(), None));
                 self

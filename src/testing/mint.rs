@@ -15,7 +15,7 @@ use crate::time::Clock as _;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A token to be, shaped as Logto shapes it until told otherwise.
+/// Builds a token, which has the form of a Logto token unless the test changes it.
 ///
 /// An access token has the header members `alg`, `typ` (`at+jwt`) and `kid`, and the claims `jti`, `sub` (`user_1`),
 /// `client_id` (`app_1`), `iss`, `aud`, `scope`, `iat` (now) and `exp` (an hour later). It is for a user unless
@@ -77,31 +77,31 @@ impl TokenBuilder {
         self
     }
 
-    /// The user: `sub`.
+    /// Sets the user: `sub`.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = subject.into();
         self
     }
 
-    /// The application that got the token: `client_id`.
+    /// Sets the application that received the token: `client_id`.
     pub fn client(mut self, client: impl Into<String>) -> Self {
         self.client = client.into();
         self
     }
 
-    /// A machine-to-machine token of this application: both `sub` and `client_id`.
+    /// Makes it a machine-to-machine token of this application: both `sub` and `client_id`.
     pub fn machine(mut self, client: impl Into<String>) -> Self {
         self.client = client.into();
         self.subject.clone_from(&self.client);
         self
     }
 
-    /// Another issuer than the one that signs: `iss`.
+    /// Sets an issuer other than the signing one: `iss`.
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
         self.claim("iss", issuer.into())
     }
 
-    /// Several audiences, or one in an array: `aud`.
+    /// Sets several audiences, or one in an array: `aud`.
     pub fn audience<T: Into<String>>(self, audience: impl IntoIterator<Item = T>) -> Self {
         self.claim("aud", audience.into_iter().map(Into::into).collect::<Vec<String>>())
     }
@@ -109,26 +109,26 @@ impl TokenBuilder {
 
 /// When it is valid.
 impl TokenBuilder {
-    /// How long it lives, from `iat` on. Default: an hour.
+    /// Sets the lifetime, from `iat` on. Default: one hour.
     pub const fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// Expired an hour ago, and issued an hour before that.
+    /// Makes it expire one hour ago, issued one hour before that.
     pub const fn expired(mut self) -> Self {
         self.lifetime = None;
         self
     }
 
-    /// When it was issued, as the duration since the Unix epoch: `iat`. Default: the time of
+    /// Sets when it was issued, as the duration since the Unix epoch: `iat`. Default: the time of
     /// [`TestIssuer::clock`](super::TestIssuer::clock) when it is minted.
     pub const fn issued_at(mut self, unix: Duration) -> Self {
         self.issued_at = Some(unix);
         self
     }
 
-    /// When it begins to be valid, as the duration since the Unix epoch: `nbf`. Logto sets none.
+    /// Sets when it becomes valid, as the duration since the Unix epoch: `nbf`. Default: absent, as with Logto.
     pub fn not_before(self, unix: Duration) -> Self {
         self.claim("nbf", unix.as_secs())
     }
@@ -148,18 +148,18 @@ impl TokenBuilder {
         self.claim("cnf", json!({ "x5t#S256": certificate.thumbprint() }))
     }
 
-    /// The type in the header: `typ`.
+    /// Sets the type in the header: `typ`.
     pub fn typ(self, typ: impl Into<String>) -> Self {
         self.header("typ", typ.into())
     }
 
-    /// These octets instead of the claims, signed as they are: a claim named twice, or no JSON at all.
+    /// Uses these octets instead of the claims and signs them unchanged: for duplicate claims, or invalid JSON.
     pub fn raw_payload(mut self, octets: impl Into<Vec<u8>>) -> Self {
         self.raw_payload = Some(octets.into());
         self
     }
 
-    /// These octets instead of the header, signed as they are.
+    /// Uses these octets instead of the header and signs them unchanged.
     pub fn raw_header(mut self, octets: impl Into<Vec<u8>>) -> Self {
         self.raw_header = Some(octets.into());
         self
@@ -168,37 +168,38 @@ impl TokenBuilder {
 
 /// What is wrong with its signature: the last word counts.
 impl TokenBuilder {
-    /// Signed with a key that is not published, under a `kid` that is unknown.
+    /// Signs with a key that is not published, under an unknown `kid`.
     pub const fn signed_with_unknown_key(mut self) -> Self {
         self.signature = Signature::UnknownKey;
         self
     }
 
-    /// As [`signed_with_unknown_key`](Self::signed_with_unknown_key), with the public key in the header (`jwk`).
+    /// Signs as [`signed_with_unknown_key`](Self::signed_with_unknown_key) does, with the public key in the header
+    /// (`jwk`).
     pub const fn signed_with_embedded_key(mut self) -> Self {
         self.signature = Signature::EmbeddedKey;
         self
     }
 
-    /// Signed with a key that is not published, under the `kid` of the one that is.
+    /// Signs with a key that is not published, under the `kid` of a published one.
     pub const fn forged(mut self) -> Self {
         self.signature = Signature::Forged;
         self
     }
 
-    /// Altered after it was signed: the claims are those asked for, the signature is that of others.
+    /// Changes the claims after signing, so that the signature does not match.
     pub const fn tampered(mut self) -> Self {
         self.signature = Signature::OfOtherClaims;
         self
     }
 
-    /// Not signed: `alg` is `none`, the signature is empty.
+    /// Leaves the token unsigned: `alg` is `none`, the signature is empty.
     pub const fn unsigned(mut self) -> Self {
         self.signature = Signature::None;
         self
     }
 
-    /// The token, with a `jti` of its own each time.
+    /// Returns the token, each time with a new `jti`.
     #[must_use]
     pub fn mint(&self) -> String {
         let (key, kid) = self.key();

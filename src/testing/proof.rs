@@ -57,7 +57,7 @@ impl fmt::Debug for TestProofKey {
     }
 }
 
-/// A proof to be, right until told otherwise. Made by [`TestProofKey::proof`].
+/// Builds a proof, which is correct unless the test changes it. Made by [`TestProofKey::proof`].
 #[derive(Clone, Debug)]
 #[must_use = "a proof is made by mint()"]
 pub struct ProofBuilder {

@@ -15,7 +15,7 @@ use super::verified::Origin;
 use super::{Authentication, EntryVersion, NumericDate, Provenance, Subject, Times, Verified};
 use crate::scoped::ScopedId;
 
-/// A *verified* access token: its signature, type, issuer, audience and lifetime have been judged.
+/// A *verified* access token: its signature, type, issuer, audience and lifetime were checked.
 ///
 /// A cheap clone. Only the verifier can make one, so to hold one is to know that. It is in the extensions of a request
 /// that passed a policy, and an axum extractor.
@@ -44,61 +44,62 @@ impl AccessToken {
         Self(Arc::new(Minted { verified, origin, size }))
     }
 
-    /// The `iss` claim: one of the values that its issuer entry trusts.
+    /// Returns the `iss` claim: one of the values that its issuer entry trusts.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.0.verified.issuer
     }
 
-    /// The name of the issuer entry that verified this token.
+    /// Returns the name of the issuer entry that verified this token.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         self.0.verified.subject.issuer_name()
     }
 
-    /// Who this token speaks for.
+    /// Returns the subject of the token.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.0.verified.subject
     }
 
-    /// The client that the token was issued to; `None` only under the profile `untyped_jwt`.
+    /// Returns the client that the token was issued to; `None` only under the profile `untyped_jwt`.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.0.verified.client_id.as_deref()
     }
 
-    /// The `jti` claim.
+    /// Returns the `jti` claim.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.0.verified.token_id.as_deref()
     }
 
-    /// The scopes, in the order of the token.
+    /// Returns the scopes, in the order of the token.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.0.verified.scopes.iter()
     }
 
-    /// Whether the token holds exactly this scope. What the scope is *for*, the audience and the organization say: a
-    /// handler should rely on its policy rather than ask again.
+    /// Returns whether the token has exactly this scope. What the scope is *for* depends on the audience and the
+    /// organization, so a handler should rely on its policy.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
         self.0.verified.scopes.contains(scope)
     }
 
-    /// The `aud` claim, one value or more.
+    /// Returns the values of the `aud` claim, at least one.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         self.0.verified.audience.iter().map(|audience| &**audience)
     }
 
-    /// The organization claim (`organization_id`) as the token states it. Which organization *the request* is about,
-    /// and that the two are the same, is what [`Organization`](crate::Organization) says.
+    /// Returns the organization claim (`organization_id`) as the token states it. Which organization *the request* is
+    /// about, and that both are the same, is stated by [`Organization`](crate::Organization).
     #[must_use]
     pub fn organization_claim(&self) -> Option<&str> {
         self.0.verified.organization.as_ref().map(|organization| &*organization.id)
     }
 
-    /// The `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end here.
+    /// Returns the `exp` claim, without leeway. A connection that outlives its request (SSE, a WebSocket) should end at
+    /// this time.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -113,13 +114,13 @@ impl AccessToken {
         self.0.verified.times.expires_at.to_system_time()
     }
 
-    /// The `iat` claim.
+    /// Returns the `iat` claim.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.0.verified.times.issued_at.map(NumericDate::to_system_time)
     }
 
-    /// The `nbf` claim.
+    /// Returns the `nbf` claim.
     #[must_use]
     pub fn not_before(&self) -> Option<SystemTime> {
         self.0.verified.times.not_before.map(NumericDate::to_system_time)
@@ -140,11 +141,11 @@ impl AccessToken {
         self.authentication()?.auth_time.map(NumericDate::to_system_time)
     }
 
-    /// Parses the claims into a type of yours. Each call parses anew.
+    /// Deserializes the claims into your type. Each call parses anew.
     ///
     /// # Errors
     ///
-    /// When the claims do not fit `T`.
+    /// Returns an error if the claims do not fit `T`.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, ClaimsError> {
         ClaimsError::parse(&self.payload())
     }
@@ -182,7 +183,8 @@ impl AccessToken {
         self.0.verified.entry
     }
 
-    /// Whether the token is bound to a key or a certificate. The sender of a request that passed has proved to hold it.
+    /// Returns whether the token is bound to a key or a certificate. The sender of a request that passed has proved to
+    /// hold it.
     #[must_use]
     pub fn is_sender_constrained(&self) -> bool {
         self.0.verified.confirmation.is_some()

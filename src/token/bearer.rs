@@ -123,7 +123,7 @@ impl<'h> Credentials<'h> {
 
     /// # Errors
     ///
-    /// When they are not one b64token.
+    /// Returns an error if they are not one b64token.
     pub(crate) fn token(self) -> Result<&'h str, Rejection> {
         if let Some(word) = PLACEHOLDERS.into_iter().find(|word| self.0.eq_ignore_ascii_case(word)) {
             let detail = format!("the word {:?} instead of a token", String::from_utf8_lossy(word));

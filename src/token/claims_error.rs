@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::received::Received;
 
-/// The claims of a verified token do not fit the type that was asked for.
+/// An error of the claims of a verified token: they do not fit the requested type.
 ///
 /// Says which claim it is, and never what the claim holds.
 #[derive(Clone)]

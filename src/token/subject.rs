@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::scoped::{EntryName, ScopedId};
 
-/// Whom a token speaks for: an id that means something only together with the issuer entry it came from.
+/// The subject of a token: an id that is meaningful only together with its issuer entry.
 ///
 /// Equality and hash are over both, `Display` is the id.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Subject {
     kind: SubjectKind,
 }
 
-/// A person, a program, or unknown.
+/// The kind of a subject: a user, a machine, or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubjectKind {
@@ -44,13 +44,13 @@ impl Subject {
         Self { id: ScopedId { entry, id }, kind }
     }
 
-    /// The `sub` claim.
+    /// Returns the `sub` claim.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id.id
     }
 
-    /// The name of the issuer entry.
+    /// Returns the name of the issuer entry.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         self.id.entry.name()
@@ -70,7 +70,7 @@ impl Subject {
         &self.id.id
     }
 
-    /// User, machine, or unknown.
+    /// Returns the kind: user, machine or unknown.
     #[must_use]
     pub fn kind(&self) -> SubjectKind {
         self.kind

@@ -21,7 +21,7 @@ impl RequireLayer {
     ///
     /// # Errors
     ///
-    /// As [`Requirement::with_browser_tokens`].
+    /// Same as [`Requirement::with_browser_tokens`].
     pub fn with_browser_tokens(&self, tokens: &BrowserTokens) -> Result<Self, ConfigError> {
         self.0.with_browser_tokens(tokens).map(Self)
     }

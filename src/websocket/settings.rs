@@ -14,7 +14,7 @@ const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100).
 const DEFAULT_WAITING: usize = 1024;
 const WAITING: std::ops::RangeInclusive<usize> = 1..=(1 << 20);
 
-/// How WebSockets are accepted whose first message is the token.
+/// The settings of WebSockets whose first message is the token.
 ///
 /// ```
 /// use std::time::Duration;

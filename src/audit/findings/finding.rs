@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{FindingKind, Severity};
 
-/// Something that does not fit between code and tenant, with its places in both.
+/// A mismatch between code and tenant, with its places in both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {

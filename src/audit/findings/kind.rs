@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::error::AuditError;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -22,7 +22,7 @@ pub enum Severity {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])+ $kind:ident, $severity:ident, $name:literal;)+) => {
-        /// What a finding is about.
+        /// The kind of a finding.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[non_exhaustive]

@@ -58,7 +58,7 @@ impl Membership {
 }
 
 impl Tenant {
-    /// The same in the order of names, so that two readings of one tenant are equal.
+    /// Sorts everything by name, so that two readings of one tenant are equal.
     #[must_use]
     pub fn sorted(mut self) -> Self {
         let sort_grants = |grants: &mut Vec<Grants>| {

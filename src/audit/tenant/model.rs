@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a tenant defines. Names are those that people gave; a role is known by its level and its name.
+/// The definitions of a tenant. Names are those given by people; a role is identified by its level and its name.
 ///
 /// As JSON it is what [`TenantFile`](super::TenantFile) reads. A member that is not known there is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ pub struct OrganizationRole {
     pub permissions: Vec<Grants>,
 }
 
-/// Whom a role is for.
+/// The kind of subjects that a role is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -104,7 +104,7 @@ pub enum SubjectType {
     Machine,
 }
 
-/// Where a role is held.
+/// The level of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -115,7 +115,7 @@ pub enum RoleLevel {
     Organization,
 }
 
-/// What is particular about one organization.
+/// The settings of one organization that differ from the template.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -130,7 +130,7 @@ pub struct OrganizationSettings {
     pub mfa_required: bool,
 }
 
-/// Who holds the roles.
+/// The holders of the roles.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -22,7 +22,7 @@ const DELIVERY_WAIT: Duration = Duration::from_millis(500);
 /// Suspensions of a log that was not open for longer are not believed: their end may have been missed.
 const BELIEVED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Keeps facts in one file, for one process that must not forget revocations and suspensions at a restart.
+/// A log in one file, for one process that must not forget revocations and suspensions at a restart.
 ///
 /// Usually made by [`Builder::change_file`](crate::server::Builder::change_file), which takes a path. The file is appended
 /// to and rewritten from time to time; each line has a checksum. A last line that was not finished is cut off and reported,

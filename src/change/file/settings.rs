@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 
-/// When what was written is forced to the disk.
+/// When written data is flushed to the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileSync {

@@ -58,15 +58,14 @@ impl RedisBuilder {
         }
     }
 
-    /// Sets what becomes of requests while this replica is behind. There is no default: who wants availability and who wants
-    /// certainty is for the operator to say.
+    /// Sets what happens to requests while this replica is behind. There is no default: the operator chooses between
+    /// availability and certainty.
     pub fn when_behind(mut self, policy: WhenBehind) -> Self {
         self.when_behind = Some(policy);
         self
     }
 
-    /// Sets what is done when everything was lost: the table, and every replica that knew it. Default:
-    /// [`AfterLoss::RefuseOlder`].
+    /// Sets what happens after the table and every replica that knew it are lost. Default: [`AfterLoss::RefuseOlder`].
     pub fn after_loss(mut self, policy: AfterLoss) -> Self {
         self.settings.after_loss = policy;
         self
@@ -147,13 +146,14 @@ impl RedisBuilder {
         self
     }
 
-    /// Is told of each change of state. Called from the task that talks to Redis and by [`Redis::status`], so it must not block.
+    /// Calls `watcher` on each change of state. It is called by the task that talks to Redis and by [`Redis::status`],
+    /// so it must not block.
     pub fn on_state(mut self, watcher: impl Fn(RedisState) + Send + Sync + 'static) -> Self {
         self.settings.watcher = Some(Arc::new(watcher));
         self
     }
 
-    /// Checks everything. Does no I/O beside reading the system's certificates.
+    /// Checks all settings. Does no I/O other than reading the system's certificates.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ const MOST_WAITING: usize = 1024;
 /// How long a webhook may wait until Redis has its changes.
 const DELIVERY_WAIT: Duration = Duration::from_millis(500);
 
-/// Shares changes among the replicas of a fleet, through Redis 7.0 or Valkey 8.0 and later.
+/// A change log that the replicas of a fleet share through Redis 7.0 or Valkey 8.0 and later.
 ///
 /// A change that one replica receives is enforced by all, some milliseconds later. Requests never wait for Redis: each
 /// replica asks once a second whether it is current, and what becomes of requests while that is not known is the operator's
@@ -64,13 +64,14 @@ impl Redis {
         Self { link: Arc::new(Link::new(settings, fleet, Codec::new(fleet, secrets), tls, replica)) }
     }
 
-    /// Returns where this replica stands.
+    /// Returns the state of this replica.
     #[must_use]
     pub fn status(&self) -> RedisStatus {
         self.link.status()
     }
 
-    /// Returns how many replicas Redis has heard of in the last 30 s, this one included: 1 before it was heard.
+    /// Returns how many replicas have reported to Redis in the last 30 s, including this one. Returns 1 before the
+    /// first report.
     #[must_use]
     pub fn replicas(&self) -> usize {
         self.link.replicas.load(Ordering::Relaxed)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address::Address;
 use super::status::RedisState;
 
-/// What becomes of requests while this replica does not know whether it is current.
+/// What happens to requests while this replica does not know whether it is current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenBehind {
@@ -27,7 +27,7 @@ impl WhenBehind {
     }
 }
 
-/// What is done when the table was lost and no replica is left that knew it.
+/// What happens when the table is lost and no replica knows its content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AfterLoss {

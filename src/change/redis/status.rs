@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::cause::{Cause, FaultKind};
 
-/// Whether a replica knows what the others know.
+/// Whether a replica knows everything that the others know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedisState {
@@ -30,7 +30,7 @@ impl RedisState {
     }
 }
 
-/// Where a replica stands with Redis.
+/// The state of a replica's connection to Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisStatus {

@@ -51,7 +51,7 @@ impl From<Revoked> for Rejection {
     }
 }
 
-/// How much the list of revocations holds, over all issuer entries.
+/// The size of the list of revocations, over all issuer entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevocationCounts {

@@ -14,7 +14,7 @@ use crate::lock::lock;
 /// A refresh by hand joins a fetch that is under way and then makes its own: two limits, and a little.
 const REFRESH_LIMIT: Duration = Duration::from_secs(12);
 
-/// A refresh by hand did not bring a key set.
+/// An error of a manual refresh: it did not bring a key set.
 #[derive(Clone, Debug)]
 pub struct RefreshError {
     issuer: Arc<str>,
@@ -26,7 +26,7 @@ impl RefreshError {
         Self { issuer: issuer.into(), reason: reason.into() }
     }
 
-    /// The name of the issuer entry.
+    /// Returns the name of the issuer entry.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         &self.issuer

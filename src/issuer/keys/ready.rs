@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::store::KeyStore;
 use crate::permissions::SourceError;
 
-/// An issuer has no keys yet, its permission source cannot be asked, or the change log was not loaded. Of several issuers,
-/// the first one is named.
+/// An error of a readiness check: an issuer has no keys yet, its permission source cannot be asked, or the change log
+/// is not loaded. With several issuers, it names the first one.
 #[derive(Clone, Debug)]
 pub struct NotReady {
     issuer: Option<Arc<str>>,
@@ -28,7 +28,7 @@ impl NotReady {
         Self { issuer: None, retry_after: Duration::from_secs(1), source: None }
     }
 
-    /// Returns why the permission source cannot be asked; `None` if it is something else that is missing.
+    /// Returns why the permission source cannot be asked; `None` if another part is not ready.
     #[must_use]
     pub fn source_error(&self) -> Option<&SourceError> {
         self.source.as_ref()
@@ -40,7 +40,7 @@ impl NotReady {
         self.issuer.as_deref()
     }
 
-    /// When it is tried again at the earliest.
+    /// Returns the earliest time of the next attempt.
     #[must_use]
     pub fn retry_after(&self) -> Duration {
         self.retry_after

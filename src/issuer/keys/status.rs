@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the key set of one issuer entry stands.
+/// The state of the key set of one issuer entry.
 #[derive(Clone, Debug)]
 pub struct KeySetStatus {
     pub(super) issuer: Arc<str>,
@@ -50,55 +50,56 @@ impl KeySetState {
 }
 
 impl KeySetStatus {
-    /// The name of the issuer entry.
+    /// Returns the name of the issuer entry.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         &self.issuer
     }
 
-    /// Fresh, stale, and so on.
+    /// Returns the state: fresh, stale, and so on.
     #[must_use]
     pub fn state(&self) -> KeySetState {
         self.state
     }
 
-    /// Whether tokens of this issuer can be verified now.
+    /// Returns whether tokens of this issuer can be verified now.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.state != KeySetState::Empty
     }
 
-    /// How long ago the set was fetched, or confirmed by a 304. `None` without a set, and for a seed.
+    /// Returns how long ago the set was fetched or confirmed by a 304. `None` without a set, and for a seed.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age
     }
 
-    /// The `kid`s of the usable keys.
+    /// Returns the `kid`s of the usable keys.
     #[must_use]
     pub fn key_ids(&self) -> &[String] {
         &self.key_ids
     }
 
-    /// How many usable keys there are, those without a `kid` included.
+    /// Returns the number of usable keys, including those without a `kid`.
     #[must_use]
     pub fn key_count(&self) -> usize {
         self.key_count
     }
 
-    /// Why the last fetch failed; `None` after one that did not. It may hold URLs: it is for operators.
+    /// Returns why the last fetch failed; `None` after a successful one. It may contain URLs and is meant for
+    /// operators.
     #[must_use]
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
-    /// In how much time a request may start the next fetch; `None` for a set that is never fetched.
+    /// Returns how soon a request may start the next fetch; `None` for a set that is never fetched.
     #[must_use]
     pub fn next_refresh(&self) -> Option<Duration> {
         self.next_refresh
     }
 
-    /// Whether a fetch is under way.
+    /// Returns whether a fetch is in progress.
     #[must_use]
     pub fn is_fetching(&self) -> bool {
         self.is_fetching

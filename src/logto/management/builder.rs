@@ -65,28 +65,28 @@ impl LogtoManagementBuilder {
         }
     }
 
-    /// The Management API's resource indicator. For a tenant at `https://{tenant}.logto.app` it is known, and for one on
-    /// loopback [`self_hosted`](Self::self_hosted) is assumed. It must be said for a custom domain of Logto's cloud: there it
-    /// stays `https://{tenant}.logto.app/api`.
+    /// Sets the Management API's resource indicator. Default: derived from a tenant at `https://{tenant}.logto.app`; on
+    /// loopback, that of [`self_hosted`](Self::self_hosted). A custom domain of Logto's cloud requires this setting,
+    /// with `https://{tenant}.logto.app/api`.
     pub fn management_resource(mut self, indicator: impl Into<String>) -> Self {
         self.management_resource = Some(indicator.into());
         self
     }
 
-    /// The tenant is a Logto server of one's own: the Management API's resource indicator is
-    /// `https://default.logto.app/api`, literally.
+    /// Sets the Management API's resource indicator of a self-hosted Logto server: `https://default.logto.app/api`,
+    /// literally.
     pub fn self_hosted(self) -> Self {
         self.management_resource(SELF_HOSTED)
     }
 
-    /// How many calls may be under way at a time. Default: 16; 1 to 200.
+    /// Limits how many calls run at the same time. Default: 16; 1 to 200.
     pub fn calls_in_flight(mut self, calls: usize) -> Self {
         self.calls_in_flight = calls;
         self
     }
 
-    /// Sets how many calls may begin in any ten seconds, those for the access token included. In Logto's cloud: 40 by
-    /// default, 10 to 200. On a server of one's own ([`self_hosted`](Self::self_hosted)): 1000 by default, 10 to 100,000.
+    /// Limits how many calls start in any ten seconds, including those for the access token. Logto's cloud: 40 by
+    /// default, 10 to 200. Self-hosted ([`self_hosted`](Self::self_hosted)): 1000 by default, 10 to 100,000.
     ///
     /// Logto's cloud answers 200 requests in ten seconds for a tenant: sign-ins, keys, tokens and the Management API
     /// together, and all replicas of all APIs. What is left over for this process is what should stand here.
@@ -95,8 +95,9 @@ impl LogtoManagementBuilder {
         self
     }
 
-    /// Shares [`calls_per_10_seconds`](Self::calls_per_10_seconds) among the replicas of a fleet: `replicas` tells how many
-    /// there are, and each takes its part. Called for each call, so it must be cheap. Default: all calls are this process's.
+    /// Shares [`calls_per_10_seconds`](Self::calls_per_10_seconds) among the replicas of a fleet: `replicas` returns
+    /// their number, and each uses its share. It is called for each call, so it must be cheap. Default: this process
+    /// uses the whole limit.
     ///
     /// One look-up makes up to nine calls. A part of fewer than ten is therefore counted over a longer time at the same rate:
     /// with 40 calls and ten replicas each makes up to ten in 25 seconds.
@@ -107,27 +108,27 @@ impl LogtoManagementBuilder {
         self
     }
 
-    /// Allows a tenant at `http://`. Whoever can read that wire then has the secret, and is the tenant's administrator.
+    /// Allows a tenant at `http://`. Whoever can read that traffic learns the secret and so administers the tenant.
     /// (Loopback needs no permission.)
     pub fn dangerous_allow_http(mut self) -> Self {
         self.allow_http = true;
         self
     }
 
-    /// Where the time comes from. Default: the system's clocks.
+    /// Sets the source of time. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Asks the tenant through this client. Default: the built-in one ([`HttpClient::new`]). Its requests hold the secret and
-    /// the access token.
+    /// Sets the HTTP client. Default: the built-in one ([`HttpClient::new`]). Its requests contain the secret and the
+    /// access token.
     pub fn http_client(mut self, client: HttpClient) -> Self {
         self.client = client;
         self
     }
 
-    /// Checks everything. Does no I/O: the first access token is fetched when it is needed.
+    /// Checks all settings. Does no I/O: the first access token is fetched when it is needed.
     ///
     /// # Errors
     ///

@@ -17,8 +17,8 @@ pub struct LogtoManagement {
 }
 
 impl LogtoManagement {
-    /// For the tenant at this address (`https://{tenant}.logto.app`, without `/oidc`), asked as this machine-to-machine
-    /// application, which must hold the Management API's permission `all`.
+    /// Returns the settings for the tenant at this address (`https://{tenant}.logto.app`, without `/oidc`). The client
+    /// must be a machine-to-machine application that holds the Management API's permission `all`.
     pub fn builder(
         base_url: impl Into<String>,
         client_id: impl Into<String>,
@@ -31,14 +31,16 @@ impl LogtoManagement {
 impl PermissionSource for LogtoManagement {
     /// # Errors
     ///
-    /// When Logto cannot be asked, not now (the limits, a 429), or what it answers is not what its Management API answers.
+    /// Returns an error if Logto cannot be reached, if a limit or a 429 forbids the call now, or if the response is not
+    /// one of the Management API.
     fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
         Box::pin(snapshot::permissions(&self.api, query))
     }
 
     /// # Errors
     ///
-    /// When the access token is not granted, or the Management API does not take it: the error names the setting to check.
+    /// Returns an error if the access token is not granted, or if the Management API rejects it: the error names the
+    /// setting to check.
     fn ready(&self) -> BoxFuture<'_, Result<(), SourceError>> {
         Box::pin(self.api.probe())
     }

@@ -41,7 +41,7 @@ impl<'a> Delivery<'a> {
     ///
     /// # Errors
     ///
-    /// As [`verify`](super::verify); nothing has happened then.
+    /// Same as [`verify`](super::verify). Nothing was applied then.
     pub fn finish(self, raw_body: &[u8]) -> Result<Event, WebhookError> {
         let outcome = self.apply(raw_body);
         match &outcome {

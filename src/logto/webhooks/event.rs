@@ -13,7 +13,7 @@ use super::{changes, created_at};
 use crate::change::Change;
 use crate::json::Object;
 
-/// An event of Logto's whose signature was right. Made by [`verify`](super::verify) only.
+/// A Logto event whose signature was verified. Made only by [`verify`](super::verify).
 ///
 /// A cheap clone. Its `Debug` form holds nothing of the payload, which is personal data.
 ///
@@ -49,32 +49,32 @@ impl Event {
         })))
     }
 
-    /// The event's name as Logto writes it, `User.Deleted` for instance.
+    /// Returns the event's name as Logto writes it, for example `User.Deleted`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What happened, as far as this crate knows the name.
+    /// Returns the kind of the event.
     #[must_use]
     pub fn kind(&self) -> &EventKind {
         &self.0.kind
     }
 
-    /// Which hook delivered it.
+    /// Returns the id of the hook that delivered the event.
     #[must_use]
     pub fn hook_id(&self) -> Option<&str> {
         self.0.hook_id.as_deref()
     }
 
-    /// When it happened, by the issuer's clock, to the millisecond. Events are ordered by this and not by their arrival.
+    /// Returns when the event happened, by the issuer's clock, to the millisecond. Events are ordered by this time and
+    /// not by their arrival.
     #[must_use]
     pub fn created_at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + self.0.created_at
     }
 
-    /// Returns what is no longer true, as changes of the issuer entry whose first `iss` value this is and whose hook
-    /// delivered the event.
+    /// Returns the changes that follow from the event, for the issuer entry with this first `iss` value.
     ///
     /// | event | changes |
     /// |---|---|
@@ -101,11 +101,11 @@ impl Event {
         self.0.kind == EventKind::Other && changes::TAKING_AWAY.contains(&self.name())
     }
 
-    /// Parses the whole payload, Logto's `data` being one member of it, into a type of yours. Each call parses anew.
+    /// Deserializes the whole payload into your type. Logto's `data` is one member of it. Each call parses anew.
     ///
     /// # Errors
     ///
-    /// When the payload does not fit `T`.
+    /// Returns an error if the payload does not fit `T`.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         serde_json::from_slice(&self.0.payload).map_err(|error| PayloadError(Arc::new(error)))
     }
@@ -135,7 +135,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// The payload of an event does not fit the type that was asked for.
+/// An error of [`Event::payload`]: the payload does not fit the type.
 #[derive(Clone)]
 pub struct PayloadError(Arc<serde_json::Error>);
 

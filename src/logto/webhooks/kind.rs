@@ -4,7 +4,7 @@ use super::membership::MembershipChange;
 use crate::json::{Object, Text};
 use crate::name::stable_names;
 
-/// What happened, by Logto's name for it, with the ids that something follows from. The rest is in the
+/// The kind of an event, by Logto's name, with the ids that orgate needs. Everything else is in the
 /// [`payload`](super::Event::payload).
 ///
 /// An event that lacks the id it is about is [`Other`](Self::Other) and changes nothing: the console's test button sends
@@ -74,7 +74,7 @@ pub enum EventKind {
     Other,
 }
 
-/// What happened to a role or a permission.
+/// The change of a role or a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Change {

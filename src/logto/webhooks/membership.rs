@@ -6,7 +6,7 @@ use crate::json::{Object, Text};
 /// Logto cuts each list off here. A list of this length may have lacked some.
 const LONGEST_LIST: usize = 5000;
 
-/// Users and applications that came to an organization or went from it.
+/// The users and applications that joined or left an organization.
 ///
 /// From version 1.40 on Logto lists them, up to 5000 of each sort. Before, an event tells only whom a single removal named;
 /// [`is_complete`](Self::is_complete) is `false` then.
@@ -68,40 +68,40 @@ impl MembershipChange {
         [&self.added_users, &self.removed_users, &self.added_applications, &self.removed_applications]
     }
 
-    /// The organization's id.
+    /// Returns the organization's id.
     #[must_use]
     pub fn organization(&self) -> &str {
         &self.organization
     }
 
-    /// Ids of users who came.
+    /// Returns the ids of users who joined.
     pub fn added_users(&self) -> impl Iterator<Item = &str> {
         self.added_users.iter()
     }
 
-    /// Ids of users who went.
+    /// Returns the ids of users who left.
     pub fn removed_users(&self) -> impl Iterator<Item = &str> {
         self.removed_users.iter()
     }
 
-    /// Ids of applications that came. As a subject, a machine has its application's id.
+    /// Returns the ids of applications that joined. As a subject, a machine has its application's id.
     pub fn added_applications(&self) -> impl Iterator<Item = &str> {
         self.added_applications.iter()
     }
 
-    /// Ids of applications that went. As a subject, a machine has its application's id.
+    /// Returns the ids of applications that left. As a subject, a machine has its application's id.
     pub fn removed_applications(&self) -> impl Iterator<Item = &str> {
         self.removed_applications.iter()
     }
 
-    /// Whether the lists name everybody whose membership changed.
+    /// Returns whether the lists name everyone whose membership changed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_listed && !self.lists().iter().any(|list| list.is_cut)
     }
 
-    /// Whether members may have been removed whom this does not name: a list of removed members was cut off, or there are no
-    /// lists and the change was neither an addition nor a single removal.
+    /// Returns whether members may have left whom the lists do not name: the list of removed members was cut off, or
+    /// there are no lists and the change was neither an addition nor a single removal.
     #[must_use]
     pub fn may_remove_others(&self) -> bool {
         if self.is_listed {

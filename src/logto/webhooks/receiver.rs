@@ -19,14 +19,14 @@ use crate::rejection::Rejection;
 use crate::respond::Wanted;
 use crate::server::{IssuerHandle, IssuerRemoved};
 
-/// How old an event may be when it is received. One that is older may be a replay: it only takes away.
+/// The maximum age of an event at its arrival. An older event may be a replay, so it can only take rights away.
 pub const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
 type OnEvent = Arc<dyn Fn(&Event) + Send + Sync>;
 type Resolve = Arc<dyn Fn(&Parts) -> Option<(IssuerHandle, SigningKeys)> + Send + Sync>;
 
 impl IssuerHandle {
-    /// Accepts the webhooks of this entry, signed with one of these keys.
+    /// Creates the receiver for webhooks of this entry, signed with one of these keys.
     ///
     /// Once the entry was removed, deliveries are answered with 410, whatever entry has its name then.
     pub fn webhooks(&self, keys: SigningKeys) -> Webhooks {
@@ -34,7 +34,7 @@ impl IssuerHandle {
         Webhooks::resolve(move |_| Some((handle.clone(), keys.clone()))).rejections_of(self.server())
     }
 
-    /// Applies a verified event: rejects what it takes away, and forgets what it makes untrue.
+    /// Applies a verified event: rejects the tokens that it revokes, and drops cached answers that it makes stale.
     ///
     /// Events may be applied again and in any order, and may be of any age. For those that arrive in another way than by
     /// [`webhooks`](Self::webhooks).
@@ -55,7 +55,7 @@ impl IssuerHandle {
     }
 }
 
-/// Accepts the webhooks of one issuer entry, or of several. Made by [`IssuerHandle::webhooks`] and by
+/// Receives the webhooks of one issuer entry, or of several. Made by [`IssuerHandle::webhooks`] and by
 /// [`resolve`](Self::resolve).
 ///
 /// With axum it becomes a route by [`endpoint`](Self::endpoint); other frameworks call [`begin`](Self::begin) and
@@ -70,8 +70,8 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Accepts the webhooks of entries that the head of the request tells: by a path, a host or a header. Entries may come
-    /// later. `None` is answered with 404.
+    /// Creates a receiver for several entries, chosen by the head of the request: its path, host or headers. Entries
+    /// may be added later. If `resolve` returns `None`, the response is 404.
     ///
     /// Nothing of the request is verified when `resolve` is called: it is a look-up, and the keys decide.
     ///
@@ -92,22 +92,23 @@ impl Webhooks {
         Self { resolve: Arc::new(resolve), on_event: Vec::new(), stale: Arc::default(), rejects_as: None }
     }
 
-    /// Answers a delivery that is for no entry with the body of this server's rejections
-    /// ([`Builder::rejection_body`](crate::server::Builder::rejection_body)). Those of an entry always have the body of the
-    /// entry's server.
+    /// Sets the server whose body of rejections a delivery for an unknown entry receives
+    /// ([`Builder::rejection_body`](crate::server::Builder::rejection_body)). Deliveries for a known entry always
+    /// receive the body of the entry's server.
     pub fn rejections_of(mut self, server: &ResourceServer) -> Self {
         self.rejects_as = Some(server.clone());
         self
     }
 
-    /// Calls `tell` with each verified event, after it was applied: those that mean nothing to this crate too, and none that
-    /// is older than [`MAX_AGE`]. Called from the delivery, so it must not block; an event may arrive twice.
+    /// Calls `tell` with each verified event after it was applied, including events that orgate ignores and excluding
+    /// those older than [`MAX_AGE`]. It is called while the delivery waits, so it must not block. An event may arrive
+    /// twice.
     pub fn on_event(mut self, tell: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event.push(Arc::new(tell));
         self
     }
 
-    /// Looks at the head of a delivery, before its body is read.
+    /// Checks the head of a delivery, before its body is read.
     ///
     /// # Errors
     ///
@@ -156,7 +157,7 @@ impl Webhooks {
     ///
     /// # Errors
     ///
-    /// As [`verify`](super::verify) and [`begin`](Self::begin); nothing has happened then.
+    /// Same as [`verify`](super::verify) and [`begin`](Self::begin). Nothing was applied then.
     pub fn receive(&self, headers: &HeaderMap, raw_body: &[u8]) -> Result<Event, WebhookError> {
         let (mut request, ()) = Request::new(()).into_parts();
         request.headers.clone_from(headers);

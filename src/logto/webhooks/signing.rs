@@ -6,19 +6,19 @@ use std::sync::Arc;
 use crate::error::ConfigError;
 use crate::signature::SharedSecret;
 
-/// The signing keys of a webhook: one, or several while they are rotated or when several hooks call the same URL.
+/// The signing keys of a webhook: one, or several during a rotation or if several hooks call the same URL.
 ///
 /// A cheap clone. Its `Debug` form says how many keys there are, and nothing of them.
 #[derive(Clone)]
 pub struct SigningKeys(Arc<[SharedSecret]>);
 
 impl SigningKeys {
-    /// Each key is the text that Logto's console shows, used as UTF-8 and not decoded.
+    /// Creates the keys. Each one is the text that Logto's console shows, used as UTF-8 without decoding.
     ///
     /// # Errors
     ///
-    /// When there is no key, or one is empty or has white space around it, as a file's last line break. An empty key would
-    /// let anybody sign.
+    /// Returns a [`ConfigError`] if there is no key, or if one is empty or has white space around it, such as the line
+    /// break at the end of a file. An empty key would let anyone sign.
     pub fn new<K: AsRef<str>>(keys: impl IntoIterator<Item = K>) -> Result<Self, ConfigError> {
         let keys = keys.into_iter().enumerate().map(|(at, key)| shared_secret(at + 1, key.as_ref()));
         let keys: Arc<[SharedSecret]> = keys.collect::<Result<_, _>>()?;

@@ -8,13 +8,13 @@ use super::event::Event;
 use super::signing::SigningKeys;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
-/// The largest body that is looked at, in bytes: 1 MiB. A handler stops reading there.
+/// The largest accepted body, in bytes: 1 MiB. A handler stops reading there.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Lower-case hexadecimal HMAC-SHA256 of the raw body.
 const SIGNATURE: HeaderName = HeaderName::from_static("logto-signature-sha-256");
 
-/// Why a delivery is not believed, or cannot be read.
+/// An error of a webhook delivery, with the status to respond with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WebhookError {
@@ -106,9 +106,9 @@ impl std::error::Error for WebhookError {}
 ///
 /// # Errors
 ///
-/// When the body is too large, the signature is not there exactly once or wrong, or the body, though signed, is not a JSON
-/// object with a string `event` and a date `createdAt`. Events of unknown names are no error: they are
-/// [`EventKind::Other`](super::EventKind::Other).
+/// Returns an error if the body is too large; if the signature is not present exactly once, or is wrong; or if the
+/// body, though signed, is not a JSON object with a string `event` and a date `createdAt`. Events with unknown names
+/// are not an error: they are [`EventKind::Other`](super::EventKind::Other).
 pub fn verify(headers: &HeaderMap, raw_body: &[u8], keys: &SigningKeys) -> Result<Event, WebhookError> {
     if raw_body.len() > MAX_BODY_BYTES {
         return Err(WebhookError::BodyTooLarge);
@@ -122,7 +122,7 @@ pub(super) struct Signature([u8; 32]);
 impl Signature {
     /// # Errors
     ///
-    /// When it is not there exactly once, or is none.
+    /// Returns an error if it is not there exactly once, or is none.
     pub(super) fn read(headers: &HeaderMap) -> Result<Self, WebhookError> {
         let mut signatures = headers.get_all(SIGNATURE).iter();
         let tag = match (signatures.next(), signatures.next()) {

@@ -23,8 +23,8 @@ const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 /// How far the issuer's clock may be ahead.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
 
-/// Tells Permit.io what Logto's webhooks say: who registered or was created, who was deleted, who became a member of an
-/// organization and who is one no longer. A cheap clone; clones share their queue.
+/// Forwards Logto's webhooks to Permit.io: registered, created and deleted users, and the members that joined or left
+/// an organization. Cheap to clone; clones share their queue.
 ///
 /// [`take`](Self::take) queues and returns at once; a task of the application's own [works](Self::work) the queue off.
 /// Events may arrive twice and in any order: for each user and membership the latest counts, by Logto's `createdAt`, and a
@@ -65,7 +65,8 @@ pub(super) struct Inner {
 }
 
 impl PermitBridge {
-    /// The settings of a bridge. `member_role` is what a member of an organization gets in its tenant; it must exist there.
+    /// Returns the settings of a bridge. `member_role` is the role of a member in the tenant of the organization; it
+    /// must exist there.
     pub fn builder(permit: Permit, member_role: impl Into<String>) -> PermitBridgeBuilder {
         PermitBridgeBuilder {
             permit,
@@ -113,7 +114,7 @@ impl PermitBridge {
         }
     }
 
-    /// How the queue is.
+    /// Returns the state of the queue.
     #[must_use]
     pub fn status(&self) -> BridgeStatus {
         let wishes = self.wishes();
@@ -141,7 +142,7 @@ impl fmt::Debug for PermitBridge {
     }
 }
 
-/// How the queue of a [`PermitBridge`] is. Nothing in it is about a person.
+/// The state of the queue of a [`PermitBridge`]. It contains no personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BridgeStatus {
     pending: usize,
@@ -151,13 +152,14 @@ pub struct BridgeStatus {
 }
 
 impl BridgeStatus {
-    /// How much Permit.io is still to be told.
+    /// Returns how many items Permit.io has not received yet.
     #[must_use]
     pub const fn pending(&self) -> usize {
         self.pending
     }
 
-    /// How much was of no effect, because something later was known: replays, and what was overtaken.
+    /// Returns how many items had no effect because a later event was known: replays, and events that arrived out of
+    /// order.
     #[must_use]
     pub const fn stale(&self) -> u64 {
         self.stale
@@ -198,15 +200,15 @@ impl PermitBridgeBuilder {
         self
     }
 
-    /// Which tenants stand for organizations of Logto's. Others are left alone. Default: all but `default`, which never
-    /// does.
+    /// Sets which tenants stand for Logto organizations. Others are left unchanged. Default: all except `default`,
+    /// which is always excluded.
     pub fn manages(mut self, tenant: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.manages = Box::new(tenant);
         self
     }
 
-    /// [Reconciling](PermitBridge::reconcile) deletes users whom Logto does not have, instead of taking their roles only.
-    /// For environments in which every user is one of Logto's.
+    /// Makes [reconciling](PermitBridge::reconcile) delete users that Logto does not have, instead of only removing
+    /// their roles. For environments in which every user is a Logto user.
     pub const fn delete_missing(mut self) -> Self {
         self.delete_missing = true;
         self
@@ -218,7 +220,7 @@ impl PermitBridgeBuilder {
         self
     }
 
-    /// Where the time comes from. Default: the system's clocks.
+    /// Sets the source of time. Default: the system's clocks.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self

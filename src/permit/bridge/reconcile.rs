@@ -9,7 +9,7 @@ use super::handle::since_epoch;
 use super::wishes::{RECONCILE, Stated, Taken, Wish};
 use crate::permit::{PermitUser, SyncError};
 
-/// A user as Logto has it, with the organizations that the user is a member of. `Debug` shows nothing of it.
+/// A Logto user, with the organizations that the user is a member of. `Debug` shows no personal data.
 #[derive(Clone)]
 #[must_use]
 pub struct LogtoUser {
@@ -18,12 +18,12 @@ pub struct LogtoUser {
 }
 
 impl LogtoUser {
-    /// This user, a member of no organization.
+    /// Creates a user who is not a member of any organization.
     pub const fn new(user: PermitUser) -> Self {
         Self { user, organizations: BTreeSet::new() }
     }
 
-    /// A member of this organization, too.
+    /// Adds a membership of this organization.
     pub fn member_of(mut self, organization: impl Into<String>) -> Self {
         self.organizations.insert(organization.into());
         self
@@ -36,7 +36,7 @@ impl fmt::Debug for LogtoUser {
     }
 }
 
-/// What a [`PermitBridge::reconcile`] found: counts, without names.
+/// The result of [`PermitBridge::reconcile`]: counts, without names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
     users: usize,
@@ -48,31 +48,32 @@ pub struct Reconciled {
 }
 
 impl Reconciled {
-    /// Users that Permit.io did not know.
+    /// Returns the number of users that Permit.io did not know.
     #[must_use]
     pub const fn users(&self) -> usize {
         self.users
     }
 
-    /// Memberships that it did not know.
+    /// Returns the number of memberships that Permit.io did not know.
     #[must_use]
     pub const fn joins(&self) -> usize {
         self.joins
     }
 
-    /// Memberships that it should not know any more.
+    /// Returns the number of memberships that Permit.io should no longer know.
     #[must_use]
     pub const fn leaves(&self) -> usize {
         self.leaves
     }
 
-    /// Users that it should not know any more.
+    /// Returns the number of users that Permit.io should no longer know.
     #[must_use]
     pub const fn deletions(&self) -> usize {
         self.deletions
     }
 
-    /// Returns the differences for which the queue had no room. If there is any, reconcile again once it is worked off.
+    /// Returns the number of differences for which the queue had no room. If there are any, reconcile again once the
+    /// queue is empty.
     #[must_use]
     pub const fn dropped(&self) -> usize {
         self.dropped

@@ -19,7 +19,7 @@ pub(in crate::policy) struct Acr(AcrValues);
 impl Acr {
     /// # Errors
     ///
-    /// What is wrong, beside the rule as it was written.
+    /// Returns what is wrong, with the rule as it was written.
     pub(in crate::policy) fn new<S: AsRef<str>>(values: &[S]) -> Result<Self, (String, ConfigError)> {
         AcrValues::new(values).map(Self).map_err(|fault| (written(values.iter().map(AsRef::as_ref)), fault))
     }

@@ -34,7 +34,7 @@ pub(in crate::policy) enum Test {
 impl Claims {
     /// # Errors
     ///
-    /// What is wrong, beside the rule as it was written.
+    /// Returns what is wrong, with the rule as it was written.
     pub(in crate::policy) fn new(name: &str, test: Test) -> Result<Self, (String, ConfigError)> {
         let is_empty = matches!(&test, Test::AnyOf(values) if values.is_empty());
         let rule = ClaimRule { name: name.into(), test };

@@ -18,7 +18,7 @@ pub(in crate::policy) struct Clients(Vec<Box<str>>);
 impl Clients {
     /// # Errors
     ///
-    /// When there is none, or one without an id.
+    /// Returns an error if there is none, or one without an id.
     pub(in crate::policy) fn new(ids: impl IntoIterator<Item = impl Into<Box<str>>>) -> Result<Self, ConfigError> {
         let mut clients = Self(Vec::new());
         for id in ids {

@@ -135,7 +135,7 @@ impl Rule for Decisions {
 impl Decisions {
     /// # Errors
     ///
-    /// What is wrong, beside the question as it was written.
+    /// Returns what is wrong, with the question as it was written.
     pub(in crate::policy) fn new(
         action: &str,
         resource_type: &str,

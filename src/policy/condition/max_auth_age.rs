@@ -21,7 +21,8 @@ pub(in crate::policy) struct MaxAuthAge(Duration);
 impl MaxAuthAge {
     /// # Errors
     ///
-    /// When it is not in whole seconds, too short for anybody to meet it, or longer than a challenge may say.
+    /// Returns an error if it is not in whole seconds, too short for anybody to meet it, or longer than a challenge may
+    /// say.
     pub(in crate::policy) fn new(age: Duration) -> Result<Self, (String, ConfigError)> {
         let is_good = age.subsec_nanos() == 0 && (Duration::from_secs(1)..=LONGEST_AGE).contains(&age);
         if is_good {

@@ -50,7 +50,7 @@ pub(in crate::policy) trait Rule: Sized + fmt::Display {
     ///
     /// # Errors
     ///
-    /// When they exclude each other.
+    /// Returns an error if they exclude each other.
     fn and(self, other: Self) -> Result<Self, ConfigError>;
 
     /// Reads the condition if it begins here.

@@ -5,7 +5,7 @@ use crate::error::ConfigError;
 /// A fault may repeat a name, which may be as long as the text.
 const MAX_MESSAGE: usize = 512;
 
-/// A text that is not a policy: where, what was expected, and what was found.
+/// An error in the text of a policy: the position, what was expected, and what was found.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParseError {
     column: usize,
@@ -22,7 +22,7 @@ impl ParseError {
         Self { column, message: message.into() }
     }
 
-    /// Returns where the fault is: the number of its character, from 1.
+    /// Returns the position of the fault: the number of its character, starting at 1.
     #[must_use]
     pub fn column(&self) -> usize {
         self.column

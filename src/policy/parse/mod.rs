@@ -73,7 +73,7 @@ use crate::organization::custom;
 pub struct Parser(Code);
 
 impl Parser {
-    /// A parser that knows no code of the application.
+    /// Creates a parser without checks and closures of the application.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

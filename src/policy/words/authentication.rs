@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::policy::condition::{Acr, Condition, MaxAuthAge};
 use crate::policy::value::Policy;
 
-/// The user signed in with this authentication context: the token's `acr`, compared exactly.
+/// Requires that the user signed in with this authentication context: the token's `acr`, compared exactly.
 ///
 /// Other tokens of users, and those without the claim, are rejected with 401 and the error
 /// `insufficient_user_authentication` (RFC 9470), whose challenge names what is required. See [`any_acr`] for several contexts.
@@ -26,7 +26,7 @@ pub fn acr(value: &str) -> Policy {
     any_acr([value])
 }
 
-/// The user signed in with one of these authentication contexts, in order of preference. As [`acr`].
+/// Requires that the user signed in with one of these authentication contexts, in order of preference. See [`acr`].
 ///
 /// ```
 /// use orgate::policy::{any_acr, resource};
@@ -41,8 +41,8 @@ pub fn any_acr<S: AsRef<str>>(values: impl IntoIterator<Item = S>) -> Policy {
     Policy::conditional(Acr::new(&values).map(Condition::Acr))
 }
 
-/// The user signed in at most `age` ago, by the token's `auth_time` and this server's clock. From one second to 365 days, in
-/// whole seconds.
+/// Requires that the user signed in at most `age` ago, by the token's `auth_time` and this server's clock. One second
+/// to 365 days, in whole seconds.
 ///
 /// It is judged at each request, whatever is known of the token: a token that met it does so until the time is over. There is
 /// no leeway, so the time should be longer than the clocks of issuer and server may be apart. Rejections are as those of
@@ -60,17 +60,17 @@ pub fn max_auth_age(age: Duration) -> Policy {
 }
 
 impl Policy {
-    /// Adds [`acr`]: only tokens of users who signed in with this authentication context.
+    /// Adds [`acr`]: accepts only tokens of users who signed in with this authentication context.
     pub fn acr(self, value: &str) -> Self {
         self.and(acr(value))
     }
 
-    /// Adds [`any_acr`]: only tokens of users who signed in with one of these authentication contexts.
+    /// Adds [`any_acr`]: accepts only tokens of users who signed in with one of these authentication contexts.
     pub fn any_acr<S: AsRef<str>>(self, values: impl IntoIterator<Item = S>) -> Self {
         self.and(any_acr(values))
     }
 
-    /// Adds [`max_auth_age`]: only tokens of users who signed in at most this long ago.
+    /// Adds [`max_auth_age`]: accepts only tokens of users who signed in at most this long ago.
     pub fn max_auth_age(self, age: Duration) -> Self {
         self.and(max_auth_age(age))
     }

@@ -5,9 +5,9 @@ use crate::policy::code::{Check, CheckResult, Facts};
 use crate::policy::condition::{Checks, Condition};
 use crate::policy::value::Policy;
 
-/// A condition of the application's own. It runs after the scopes hold and before a decision point is asked, and once in a
-/// request for each model of the clauses in which it stands, however often the decision is made. Two different checks of one
-/// policy need two names.
+/// Requires that a check in the application's code passes. It runs after the scopes and before a decision point. Within
+/// a request it runs once for each model of the clauses that contain it, however often the decision is made. Two
+/// different checks of one policy need two names.
 ///
 /// ```
 /// use orgate::policy::{check, resource};
@@ -25,7 +25,7 @@ pub fn check<R: CheckResult>(name: &str, run: impl Fn(&Facts<'_>) -> R + Send + 
 }
 
 impl Policy {
-    /// Also this condition of the application's own.
+    /// Adds [`check`]: accepts only requests that pass this check.
     pub fn check<R: CheckResult>(self, name: &str, run: impl Fn(&Facts<'_>) -> R + Send + Sync + 'static) -> Self {
         self.and(check(name, run))
     }

@@ -3,7 +3,7 @@
 use crate::policy::condition::{ClaimValue, Claims, Condition, Test};
 use crate::policy::value::Policy;
 
-/// The token has a top-level claim of exactly this value and type. An absent claim never matches.
+/// Requires a top-level claim of exactly this value and type. An absent claim never matches.
 ///
 /// ```
 /// use orgate::policy::{claim, resource};
@@ -15,7 +15,7 @@ pub fn claim(name: &str, value: impl Into<ClaimValue>) -> Policy {
     word(name, Test::Equals(value.into()))
 }
 
-/// The token has a top-level claim that is exactly one of these values.
+/// Requires a top-level claim that is exactly one of these values.
 ///
 /// ```
 /// use orgate::policy::{claim_any_of, resource};
@@ -27,8 +27,8 @@ pub fn claim_any_of<V: Into<ClaimValue>>(name: &str, values: impl IntoIterator<I
     word(name, Test::AnyOf(values.into_iter().map(Into::into).collect()))
 }
 
-/// The token has a top-level claim that is an array with this value in it. An array with members of other types than strings,
-/// booleans and integers may hold it too; a plain value is no array.
+/// Requires a top-level claim that is an array containing this value. The array may also have members that are not
+/// strings, booleans or integers. A plain value is not an array.
 ///
 /// ```
 /// use orgate::policy::{claim_contains, resource};
@@ -45,17 +45,17 @@ fn word(name: &str, test: Test) -> Policy {
 }
 
 impl Policy {
-    /// Also this claim.
+    /// Adds [`claim`]: accepts only tokens with this claim.
     pub fn claim(self, name: &str, value: impl Into<ClaimValue>) -> Self {
         self.and(claim(name, value))
     }
 
-    /// Also a claim that is one of these values.
+    /// Adds [`claim_any_of`]: accepts only tokens whose claim is one of these values.
     pub fn claim_any_of<V: Into<ClaimValue>>(self, name: &str, values: impl IntoIterator<Item = V>) -> Self {
         self.and(claim_any_of(name, values))
     }
 
-    /// Also a claim that is an array with this value in it.
+    /// Adds [`claim_contains`]: accepts only tokens whose claim is an array containing this value.
     pub fn claim_contains(self, name: &str, value: impl Into<ClaimValue>) -> Self {
         self.and(claim_contains(name, value))
     }

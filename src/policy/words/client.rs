@@ -3,7 +3,7 @@
 use crate::policy::condition::{Clients, Condition};
 use crate::policy::value::Policy;
 
-/// The token was issued to one of these clients.
+/// Requires a token that was issued to one of these clients.
 ///
 /// ```
 /// use orgate::policy::{client, resource};
@@ -18,7 +18,7 @@ pub fn client<S: AsRef<str>>(ids: impl IntoIterator<Item = S>) -> Policy {
 }
 
 impl Policy {
-    /// Only tokens that were issued to one of these clients.
+    /// Adds [`client`]: accepts only tokens that were issued to one of these clients.
     pub fn client<S: AsRef<str>>(self, ids: impl IntoIterator<Item = S>) -> Self {
         self.and(client(ids))
     }

@@ -8,8 +8,8 @@ use crate::policy::condition::{Condition, Decisions, Question};
 use crate::policy::tree::Word;
 use crate::policy::value::Policy;
 
-/// The decision point allows it: an action on a resource of a type, whose id the request names. Combine it with a model:
-/// `resource().decide(..)` says the same.
+/// Requires that the decision point allows an action on a resource of a type, whose id the request names. Combine it
+/// with a model: `resource().decide(..)` means the same.
 ///
 /// ```
 /// use orgate::policy::{decide, organization, path};
@@ -25,7 +25,8 @@ pub fn decide(action: &str, resource_type: &str, id: RequestSource) -> Policy {
 }
 
 impl Policy {
-    /// Also the decision point allows it. Subject, organization, method and matched route are sent automatically.
+    /// Adds [`decide`]: requires that the decision point allows the action. Subject, organization, method and matched
+    /// route are sent automatically.
     ///
     /// It is asked last, together with the other decisions of its clause, and can only narrow what the token allows. The
     /// server needs one: [`Builder::decision_point`](crate::server::Builder::decision_point).
@@ -33,8 +34,8 @@ impl Policy {
         self.and(decide(action, resource_type, id))
     }
 
-    /// Sets how long the decisions that this policy asks for so far are remembered, instead of as the server's decider has
-    /// it: five minutes at most. [`CacheTimes::NONE`]: not at all. Set twice, the shorter times count.
+    /// Sets how long the decisions of this policy so far are cached, instead of the times of the server's decider: five
+    /// minutes at most. [`CacheTimes::NONE`]: not at all. If set twice, the shorter times apply.
     pub fn decision_cache(self, times: CacheTimes) -> Self {
         let longest = times.allow().max(times.deny());
         if longest > CacheTimes::LONGEST {
@@ -45,9 +46,9 @@ impl Policy {
         self.each_question("decision_cache(..)", || written(times), shorter)
     }
 
-    /// While the decision point cannot be reached, this route is decided without it: anyone who can keep it from answering
-    /// has everything that it would deny. Counted and logged. Without this the response is 503. A point that answers
-    /// wrongly, or rejects this server's credential, is still 503.
+    /// Skips the decision point while it cannot be reached: anyone who can keep it from responding gets everything that
+    /// it would deny. Counted and logged. Without this the response is 503. A wrong response, or one that rejects this
+    /// server's credential, still results in 503.
     ///
     /// It is about what this policy asks so far, and not about what is added to it: by `and`, or by the guard.
     pub fn dangerous_allow_on_error(self) -> Self {

@@ -8,8 +8,9 @@ use crate::policy::condition::{Condition, Detail, Details};
 use crate::policy::detail::{AuthorizationDetail, any_passes};
 use crate::policy::value::Policy;
 
-/// One of the token's authorization details (RFC 9396) has this type, compared exactly, is for this API, and passes a check
-/// of the application's own. The name is that of the check: two different ones for a type need two names.
+/// Requires an authorization detail (RFC 9396) in the token that has this type, compared exactly, is for this API, and
+/// passes a check in the application's code. `name` is the name of the check: two different checks of one type need two
+/// names.
 ///
 /// ```
 /// use orgate::policy::{authorization_detail, resource};
@@ -59,7 +60,8 @@ pub(in crate::policy) fn detail<R: CheckResult>(
 }
 
 impl Policy {
-    /// Adds [`authorization_detail`]: only tokens with an authorization detail of this type that passes.
+    /// Adds [`authorization_detail`]: accepts only tokens with an authorization detail of this type that passes the
+    /// check.
     pub fn authorization_detail<R: CheckResult>(
         self,
         detail_type: &str,

@@ -11,8 +11,8 @@ use crate::policy::value::Policy;
 /// The longest time that a snapshot may serve.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The subject still holds the permissions, as of at most `age` ago. Combine it with a model:
-/// `resource().fresh_within(..)` says the same. `guard.require(fresh_within(..))` says it for every route.
+/// Requires that the subject still held the permissions at most `age` ago. Combine it with a model:
+/// `resource().fresh_within(..)` means the same. `guard.require(fresh_within(..))` applies it to every route.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,28 +30,28 @@ pub fn fresh_within(age: Duration) -> Policy {
     Policy::of(Word::Freshness(rule))
 }
 
-/// The subject holds the permissions now: the source is asked after the request arrived. Combine it with a model:
-/// `resource().live()` says the same.
+/// Requires that the subject holds the permissions now: the source is asked after the request arrived. Combine it with
+/// a model: `resource().live()` means the same.
 pub fn live() -> Policy {
     Policy::of(Word::Freshness(Freshness { now: true, ..Freshness::default() }))
 }
 
 impl Policy {
-    /// The token's scopes count only as far as the subject still holds them, as of at most `age` ago.
+    /// Counts the token's scopes only if the subject still held them at most `age` ago.
     ///
     /// The issuer entry needs a source of permissions: [`Issuer::permissions`](crate::Issuer::permissions).
     pub fn fresh_within(self, age: Duration) -> Self {
         self.and(fresh_within(age))
     }
 
-    /// The token's scopes count only as far as the subject holds them now: the source is asked for each request; requests
+    /// Counts the token's scopes only if the subject holds them now: the source is asked for each request, and requests
     /// that arrive together share one call.
     pub fn live(self) -> Self {
         self.and(live())
     }
 
-    /// While the permission source does not answer, permissions known at most `age` ago may still let a request pass. They
-    /// never reject one. Counted and logged. Without this the response is 503.
+    /// Lets requests pass by permissions that were known at most `age` ago while the permission source does not
+    /// respond. Stale permissions never reject a request. Counted and logged. Without this the response is 503.
     pub fn stale_if_error(self, age: Duration) -> Self {
         let way = OnError::Stale(age);
         if age > MAX_AGE {
@@ -61,8 +61,8 @@ impl Policy {
         self.tolerating(way)
     }
 
-    /// While the permission source does not answer, the token alone decides: anyone who can keep the source from answering
-    /// keeps every permission that was taken away. Counted and logged. Without this the response is 503.
+    /// Decides by the token alone while the permission source does not respond: anyone who can keep the source from
+    /// responding keeps every permission that was taken away. Counted and logged. Without this the response is 503.
     pub fn dangerous_token_only_on_error(self) -> Self {
         self.tolerating(OnError::TokenOnly)
     }

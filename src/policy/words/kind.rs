@@ -4,12 +4,12 @@ use crate::policy::condition::{Condition, Kind};
 use crate::policy::value::Policy;
 use crate::token::SubjectKind;
 
-/// The token speaks for a user.
+/// Requires a token of a user.
 pub fn user() -> Policy {
     word(SubjectKind::User)
 }
 
-/// The token speaks for a machine: a client on its own behalf.
+/// Requires a token of a machine: a client that acts on its own behalf.
 pub fn machine() -> Policy {
     word(SubjectKind::Machine)
 }
@@ -19,12 +19,12 @@ fn word(kind: SubjectKind) -> Policy {
 }
 
 impl Policy {
-    /// Users only.
+    /// Adds [`user`]: accepts only tokens of users.
     pub fn user(self) -> Self {
         self.and(user())
     }
 
-    /// Machines only.
+    /// Adds [`machine`]: accepts only tokens of machines.
     pub fn machine(self) -> Self {
         self.and(machine())
     }

@@ -28,31 +28,33 @@ pub(super) use detail::detail;
 pub use freshness::{fresh_within, live};
 pub use kind::{machine, user};
 
-/// The token is for this API and for no organization.
+/// Requires a token for this API and for no organization.
 pub fn resource() -> Policy {
     Policy::with_source(Model::Resource { indicator: None, about: None }, None)
 }
 
-/// As [`resource`], for another of this server's resource indicators: one that the token's own issuer entry speaks for.
+/// Requires a token for another of this server's resource indicators, one that the token's issuer entry may issue
+/// tokens for. See [`resource`].
 pub fn resource_at(indicator: &str) -> Policy {
     Policy::with_source(Model::Resource { indicator: Some(indicator.into()), about: None }, None)
 }
 
-/// The token holds permissions of one organization: its audience is exactly `urn:logto:organization:{id}`, where `id` is
-/// the request's.
+/// Requires a token with permissions of one organization: its audience is exactly `urn:logto:organization:{id}`, where
+/// `id` is that of the request's organization.
 pub fn organization(source: RequestSource) -> Policy {
     let fault = source.fault().cloned();
     Policy::with_source(Model::Organization(source), fault)
 }
 
-/// Any valid token for this server, whatever its audience among those that the server serves. Scopes cannot be asked for
-/// here, since it is open what they would be for.
+/// Requires any valid token for this server, whichever of the server's audiences it has. It cannot be combined with
+/// scopes, because it does not say which API they would belong to.
 pub fn authenticated() -> Policy {
     Policy::with_source(Model::Authenticated, None)
 }
 
-/// A request without a token passes too; a bad token is still 401, and one that does not meet `policy` 403. Credentials of
-/// another scheme than `Bearer` are no token. The handler takes `Option<AccessToken>`.
+/// Lets a request without a token pass too. A bad token still receives 401, and a token that does not meet `policy`
+/// receives 403. Credentials of a scheme other than `Bearer` do not count as a token. The handler extracts
+/// `Option<AccessToken>`.
 ///
 /// ```
 /// use orgate::AccessToken;
@@ -71,17 +73,17 @@ pub fn optional(policy: Policy) -> Policy {
     Policy { optional: true, ..policy }
 }
 
-/// The token has this scope. Combine it with a model: `resource().scope("read")` says the same.
+/// Requires this scope. Combine it with a model: `resource().scope("read")` means the same.
 pub fn scope(scope: &str) -> Policy {
     all_of([scope])
 }
 
-/// The token has all of these scopes.
+/// Requires all of these scopes.
 pub fn all_of<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Policy {
     scope_list(false, scopes)
 }
 
-/// The token has at least one of these scopes.
+/// Requires at least one of these scopes.
 ///
 /// ```
 /// use orgate::policy::{any_of, resource};
@@ -93,12 +95,12 @@ pub fn any_of<S: AsRef<str>>(scopes: impl IntoIterator<Item = S>) -> Policy {
     scope_list(true, scopes)
 }
 
-/// The token is of the issuer entry with this name. `guard.require(issued_by("staff"))` says it for every route.
+/// Requires a token of the issuer entry with this name. `guard.require(issued_by("staff"))` applies it to every route.
 pub fn issued_by(name: &str) -> Policy {
     Policy::of(Word::Issuer(IssuerRule::Named(name.into())))
 }
 
-/// The token is of any issuer entry: what a server with several must say where it does not name one.
+/// Accepts tokens of any issuer entry. A server with several entries needs this word where a policy does not name one.
 pub fn any_issuer() -> Policy {
     Policy::of(Word::Issuer(IssuerRule::Any))
 }
@@ -116,27 +118,28 @@ pub(super) fn scope_list<S: AsRef<str>>(is_any: bool, scopes: impl IntoIterator<
 }
 
 impl Policy {
-    /// Also this scope.
+    /// Adds [`scope`]: requires this scope.
     pub fn scope(self, name: &str) -> Self {
         self.and(scope(name))
     }
 
-    /// Also all of these scopes.
+    /// Adds [`all_of`]: requires all of these scopes.
     pub fn all_of<S: AsRef<str>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.and(scope_list(false, scopes))
     }
 
-    /// Also one of these scopes.
+    /// Adds [`any_of`]: requires at least one of these scopes.
     pub fn any_of<S: AsRef<str>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.and(scope_list(true, scopes))
     }
 
-    /// Only tokens of the issuer entry with this name: whichever entry has it when a request comes.
+    /// Adds [`issued_by`]: accepts only tokens of the issuer entry that has this name when the request arrives.
     pub fn issued_by(self, name: &str) -> Self {
         self.and(issued_by(name))
     }
 
-    /// Tokens of every issuer entry. Organizations and subjects of two entries are never the same, even with one id.
+    /// Adds [`any_issuer`]: accepts tokens of every issuer entry. Organizations and subjects of two entries are never
+    /// the same, even if their ids are equal.
     pub fn any_issuer(self) -> Self {
         self.and(any_issuer())
     }

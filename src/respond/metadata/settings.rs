@@ -18,7 +18,7 @@ const MAX_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Asks for a refresh token, which is between client and issuer.
 const OFFLINE_ACCESS: &str = "offline_access";
 
-/// What this API says of itself: protected resource metadata (RFC 9728). For
+/// Protected resource metadata (RFC 9728): what this API publishes about itself. For
 /// [`Builder::metadata`](crate::server::Builder::metadata).
 ///
 /// There is one document for each resource indicator, at the address that follows from it. Its `authorization_servers` are
@@ -56,7 +56,7 @@ impl Default for Metadata {
 }
 
 impl Metadata {
-    /// Says where tokens come from, and nothing that is optional.
+    /// Creates metadata with the required members only: the resource and its issuers.
     pub fn new() -> Self {
         Self {
             scopes: Vec::new(),

@@ -22,13 +22,13 @@ pub(super) struct Announced {
 }
 
 impl Builder {
-    /// The `realm` of every challenge. Default: the resource indicator.
+    /// Sets the `realm` of every challenge. Default: the resource indicator.
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.announced.realm = Some(realm.into());
         self
     }
 
-    /// Serves protected resource metadata (RFC 9728), and names each document in the challenges of its routes.
+    /// Serves protected resource metadata (RFC 9728), and names the matching document in each challenge.
     ///
     /// A guard has a public route for the document of each indicator that its policies use; elsewhere
     /// [`metadata_layer`](crate::ResourceServer::metadata_layer) serves them. Every indicator must be an `https` URL (or on
@@ -45,7 +45,7 @@ impl Builder {
         self
     }
 
-    /// Says what each scope permits, in words for a person. A policy that names any other scope is a [`ConfigError`] then.
+    /// Describes what each scope permits, in words for people. A policy with any other scope is then a [`ConfigError`].
     ///
     /// ```
     /// use orgate::policy::resource;

@@ -4,7 +4,7 @@ use super::Builder;
 use crate::http::HttpClient;
 
 impl Builder {
-    /// Fetches documents and asks about opaque tokens through this client. Default: the built-in one
+    /// Sets the HTTP client for discovery documents, key sets and introspection. Default: the built-in one
     /// ([`HttpClient::new`]).
     pub fn http_client(mut self, client: HttpClient) -> Self {
         self.client = client;

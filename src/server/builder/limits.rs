@@ -73,14 +73,15 @@ impl Limits {
 }
 
 impl Builder {
-    /// The largest token that is looked at, in bytes. Default: 8 KiB; 1 MiB at most.
+    /// Limits the size of a token, in bytes. Default: 8 KiB; 1 MiB at most.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_token_bytes = bytes;
         self
     }
 
-    /// How much memory verified tokens may take, in bytes: a token that was verified once is not verified again, as long as
-    /// its key is the issuer's and its time is not over. Zero turns it off. Default: 64 MiB, room for some 35,000 tokens.
+    /// Limits the memory of the cache of verified tokens, in bytes. A cached token is not verified again while its key
+    /// is one of the issuer's and it has not expired. Zero turns the cache off. Default: 64 MiB, enough for about
+    /// 35,000 tokens.
     ///
     /// What a route asks of a token is judged on every request all the same.
     pub fn token_cache_bytes(mut self, bytes: u64) -> Self {
@@ -88,7 +89,7 @@ impl Builder {
         self
     }
 
-    /// How many signatures are checked at once. Default: half the cores, at least one.
+    /// Limits how many signatures are checked at the same time. Default: half the cores, at least one.
     ///
     /// A token that was verified before needs no check. So a flood of forged tokens leaves room for known clients.
     pub fn max_concurrent_verifications(mut self, at_once: usize) -> Self {
@@ -96,37 +97,38 @@ impl Builder {
         self
     }
 
-    /// How many requests may wait for a signature check, and how long each: beyond that the answer is 503 with
-    /// `Retry-After`. Default: 64, 20 ms; ten seconds at most.
+    /// Limits how many requests may wait for a signature check, and how long each may wait. Beyond either limit the
+    /// response is 503 with `Retry-After`. Default: 64, 20 ms; ten seconds at most.
     pub fn verification_queue(mut self, length: usize, wait: Duration) -> Self {
         self.limits.permits.queue = length;
         self.limits.permits.wait = wait;
         self
     }
 
-    /// How many answers of the sources of permissions are kept at most, each for one subject, organization and model.
-    /// Default: 10,000.
+    /// Limits how many answers of permission sources are cached, each for one subject, organization and model. Default:
+    /// 10,000.
     pub fn live_permissions(mut self, most: u64) -> Self {
         self.limits.live_permissions = most;
         self
     }
 
-    /// How long all waits of one request may take together: for keys, permissions, decisions. Beyond that the response is 503,
-    /// whatever the policy says about errors. Default: 5 s; one minute at most.
+    /// Limits the total time that one request may wait: for keys, permissions and decisions. Beyond it the response is
+    /// 503, even if the policy tolerates errors. Default: 5 s; one minute at most.
     pub fn max_wait(mut self, limit: Duration) -> Self {
         self.limits.max_wait = limit;
         self
     }
 
-    /// Sets how long a request may wait for what a policy needs that is judged and not enforced
-    /// ([`Policy::shadow`](crate::Policy::shadow), [`Policy::dangerous_shadow_only`](crate::Policy::dangerous_shadow_only)).
-    /// Beyond that it is undecided. Default: 250 ms; five seconds at most. With zero it never waits.
+    /// Limits how long a request may wait for a policy that is evaluated without being enforced
+    /// ([`Policy::shadow`](crate::Policy::shadow),
+    /// [`Policy::dangerous_shadow_only`](crate::Policy::dangerous_shadow_only)). Beyond it that policy is undecided.
+    /// Default: 250 ms; five seconds at most. With zero, requests never wait for it.
     pub fn shadow_wait(mut self, limit: Duration) -> Self {
         self.limits.shadow_wait = limit;
         self
     }
 
-    /// Sets the longest life of a token, from `iat` to `exp`. Default: 24 h.
+    /// Limits the lifetime of a token, from `iat` to `exp`. Default: 24 h.
     ///
     /// Every revocation but a suspension is kept for so long, and five minutes more for the leeway. A revoked token that lives
     /// longer would be accepted again after that.
@@ -135,29 +137,30 @@ impl Builder {
         self
     }
 
-    /// Sets how many revocations are kept, over all issuer entries: subjects, members, organizations, clients and tokens.
-    /// Default: 100,000, which take some 20 MB. Beyond that the oldest become coarser ones, which reject more and never less.
+    /// Limits how many revocations are stored, over all issuer entries: subjects, members, organizations, clients and
+    /// tokens. Default: 100,000, which take about 20 MB. Beyond the limit the oldest ones are merged into coarser ones,
+    /// which reject more and never less.
     pub fn max_revocations(mut self, most: usize) -> Self {
         self.limits.revocations.rows = most;
         self
     }
 
-    /// Sets how many suspensions are kept, over all issuer entries, lifted ones included. Default: 100,000. Beyond that one
-    /// more rejects the tokens up to its moment only, which is logged as an error and
+    /// Limits how many suspensions are stored, over all issuer entries, including lifted ones. Default: 100,000. Beyond
+    /// the limit a new suspension rejects only the tokens that were issued until then, which is logged as an error and
     /// [counted](crate::change::RevocationCounts::weakened_blocks).
     pub fn max_suspensions(mut self, most: usize) -> Self {
         self.limits.revocations.suspensions = most;
         self
     }
 
-    /// Sets how many [leases](crate::lease) there may be at a time, in all and of each subject. Beyond that a request for one
-    /// receives 503. Default: 200,000 in all, 1,000 of each subject.
+    /// Limits how many [leases](crate::lease) exist at the same time, in total and for each subject. Beyond either
+    /// limit a request for a lease receives 503. Default: 200,000 in total, 1,000 for each subject.
     pub fn max_leases(mut self, all: usize, each: usize) -> Self {
         self.limits.leases = LeaseBounds { all, each };
         self
     }
 
-    /// The most issuer entries that this server may have, those added while it runs included. Default: 1024.
+    /// Limits the number of issuer entries, including those added at run time. Default: 1024.
     pub fn max_issuers(mut self, most: usize) -> Self {
         self.limits.max_issuers = most;
         self

@@ -8,14 +8,14 @@ use crate::decision::Decider;
 use crate::token::Introspection;
 
 impl Builder {
-    /// Keeps changes beyond this process, in a file or in a store that replicas share. Default: none, so a restart forgets
-    /// revocations and suspensions, and each replica must receive every webhook.
+    /// Stores changes outside of this process, in a file or in a store that replicas share. Default: none, so a restart
+    /// forgets revocations and suspensions, and each replica must receive every webhook.
     pub fn change_log(mut self, log: impl Log) -> Self {
         self.change_log = Some(Arc::new(log));
         self
     }
 
-    /// Keeps revocations and suspensions in a file, so that a restart forgets nothing. Default: none.
+    /// Stores revocations and suspensions in a file, so that they survive a restart. Default: none.
     ///
     /// For one process: a second one that has the same path does not start. Beside a shared
     /// [`change_log`](Self::change_log) the file keeps what this replica knows, so that a restart of everything forgets
@@ -36,7 +36,8 @@ impl Builder {
         self
     }
 
-    /// Whom policies with [`decide`](crate::Policy::decide) and the extractor [`Authorizer`](crate::axum::Authorizer) ask.
+    /// Sets the decision point for policies with [`decide`](crate::Policy::decide) and for the extractor
+    /// [`Authorizer`](crate::axum::Authorizer).
     pub fn decision_point(mut self, decider: Decider) -> Self {
         self.decider = Some(decider);
         self

@@ -8,13 +8,13 @@ use crate::issuer::keys::KeyEvent;
 use crate::trace::{Hook, TraceContext};
 
 impl Builder {
-    /// Adds an observer: it is told of every decision, public routes excepted.
+    /// Adds an observer, which receives every decision except those on public routes.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.add(observer);
         self
     }
 
-    /// Is told what happens to key sets: the name of the issuer entry, and the event.
+    /// Calls `watcher` on each event of a key set, with the name of the issuer entry.
     ///
     /// It is called from requests and from fetches, outside every lock, and must not block. A panic in it is caught. What it
     /// holds lives as long as the server does, so it should not hold a clone of the server.
@@ -37,8 +37,9 @@ impl Builder {
         self
     }
 
-    /// Sets how the [trace context](crate::trace) of the current span is found. Default: what a decision asks carries the
-    /// context of the incoming request, so that the other server's spans are beside those of this one and not below them.
+    /// Sets how the [trace context](crate::trace) of the current span is found. Default: calls made for a decision
+    /// carry the context of the incoming request, so the other server's spans are siblings of this server's spans and
+    /// not children.
     ///
     /// It is called once for each wait, inside of its span, and must not block. Where it returns `None`, the default applies;
     /// a panic in it is caught. For OpenTelemetry:
@@ -69,8 +70,8 @@ impl Builder {
         self
     }
 
-    /// Sends no [trace context](crate::trace) along: for issuers and decision points that should not see how this system names
-    /// its traces. Default: it is sent.
+    /// Turns off sending the [trace context](crate::trace), for issuers and decision points that should not see how
+    /// this system names its traces. Default: it is sent.
     pub fn disable_trace_context(mut self) -> Self {
         self.trace = Hook::None;
         self

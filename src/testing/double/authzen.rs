@@ -14,8 +14,8 @@ const METADATA: &str = "/.well-known/authzen-configuration";
 const EVALUATION: &str = "/access/v1/evaluation";
 const EVALUATIONS: &str = "/access/v1/evaluations";
 
-/// A real decision point on loopback: metadata, evaluation and evaluations as AuthZEN 1.0 has them, a rule of the test's
-/// own, and faults.
+/// A decision point on loopback: metadata, evaluation and evaluations of AuthZEN 1.0, with a rule and faults set by the
+/// test.
 ///
 /// It denies everything until [`judge`](Self::judge) gives it a rule. The server ends when the value is dropped.
 ///
@@ -49,42 +49,42 @@ struct State {
     echo: bool,
 }
 
-/// One question, whichever way it was asked.
+/// One request to the decision point, single or part of several.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PdpQuestion(Map<String, Value>);
 
 impl PdpQuestion {
-    /// The id of the subject.
+    /// Returns the id of the subject.
     #[must_use]
     pub fn subject_id(&self) -> &str {
         self.text("/subject/id").unwrap_or_default()
     }
 
-    /// The name of the action.
+    /// Returns the name of the action.
     #[must_use]
     pub fn action(&self) -> &str {
         self.text("/action/name").unwrap_or_default()
     }
 
-    /// The type of the resource.
+    /// Returns the type of the resource.
     #[must_use]
     pub fn resource_type(&self) -> &str {
         self.text("/resource/type").unwrap_or_default()
     }
 
-    /// The id of the resource.
+    /// Returns the id of the resource.
     #[must_use]
     pub fn resource_id(&self) -> &str {
         self.text("/resource/id").unwrap_or_default()
     }
 
-    /// The organization.
+    /// Returns the organization.
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         self.text("/resource/properties/tenant")
     }
 
-    /// What stands at this JSON pointer (RFC 6901), if it fits.
+    /// Returns the value at this JSON pointer (RFC 6901), if it fits.
     #[must_use]
     pub fn at<T: DeserializeOwned>(&self, pointer: &str) -> Option<T> {
         self.value(pointer).and_then(|value| serde_json::from_value(value.clone()).ok())
@@ -102,11 +102,11 @@ impl PdpQuestion {
 }
 
 impl TestPdp {
-    /// A point that denies everything.
+    /// Starts a point that denies everything.
     ///
     /// # Panics
     ///
-    /// If loopback has no port left, or outside a tokio runtime.
+    /// Panics if loopback has no free port, or outside of a tokio runtime.
     pub async fn start() -> Self {
         let state =
             Arc::new(Mutex::new(State { rule: Arc::new(|_| false), metadata: None, required: None, echo: true }));
@@ -119,48 +119,48 @@ impl TestPdp {
         Self { double, state }
     }
 
-    /// Its identifier.
+    /// Returns its identifier.
     #[must_use]
     pub fn url(&self) -> &str {
         self.double.url()
     }
 
-    /// What is allowed from now on.
+    /// Sets what is allowed from now on.
     pub fn judge(&self, rule: impl Fn(&PdpQuestion) -> bool + Send + Sync + 'static) {
         lock(&self.state).rule = Arc::new(rule);
     }
 
-    /// Its metadata from now on, instead of the right one.
+    /// Replaces its metadata from now on.
     pub fn state_metadata(&self, document: impl Into<String>) {
         lock(&self.state).metadata = Some(document.into());
     }
 
-    /// Answers 401 to whoever does not send exactly this header.
+    /// Requires this header with exactly this value; other requests receive 401.
     pub fn require_header(&self, name: impl Into<String>, value: impl Into<String>) {
         lock(&self.state).required = Some((name.into(), value.into()));
     }
 
-    /// Does not echo `X-Request-ID` any more, as some points do not.
+    /// Stops echoing `X-Request-ID`, as some points do not.
     pub fn forget_request_ids(&self) {
         lock(&self.state).echo = false;
     }
 
-    /// The next evaluation meets the fault; called again, the one after it.
+    /// Applies the fault to the next evaluation; a second call applies to the one after it.
     pub fn fail_next(&self, fault: PdpFault) {
         self.double.fail_next("/access/", fault);
     }
 
-    /// Every evaluation meets the fault, until [`recover`](Self::recover).
+    /// Applies the fault to every evaluation, until [`recover`](Self::recover).
     pub fn fail_always(&self, fault: PdpFault) {
         self.double.fail_always("/access/", fault);
     }
 
-    /// The next request for the metadata meets the fault.
+    /// Applies the fault to the next request for the metadata.
     pub fn fail_metadata(&self, fault: PdpFault) {
         self.double.fail_next(METADATA, fault);
     }
 
-    /// No more faults.
+    /// Ends all faults.
     pub fn recover(&self) {
         self.double.recover();
     }
@@ -175,19 +175,19 @@ impl TestPdp {
         self.double.bring_up();
     }
 
-    /// The calls so far, oldest first.
+    /// Returns the calls so far, oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<PdpCall> {
         self.double.calls()
     }
 
-    /// The calls since the last time.
+    /// Returns the calls since the last time, and forgets them.
     #[allow(clippy::must_use_candidate, reason = "to forget them is a use, too")]
     pub fn take_calls(&self) -> Vec<PdpCall> {
         self.double.take_calls()
     }
 
-    /// How many calls were being answered at the same time, at most.
+    /// Returns the highest number of calls that were in progress at the same time.
     #[must_use]
     pub fn most_in_flight(&self) -> usize {
         self.double.most_in_flight()

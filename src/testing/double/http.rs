@@ -18,7 +18,7 @@ use super::super::body::AnswerBody;
 use super::super::loopback::{Loopback, read};
 use crate::lock::lock;
 
-/// What happens instead of the right answer.
+/// A wrong response of a double.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PdpFault {
@@ -44,7 +44,7 @@ pub enum PdpFault {
     Redirect(String),
 }
 
-/// One call that came in.
+/// One call that a double received.
 #[derive(Clone)]
 pub struct PdpCall {
     parts: Parts,
@@ -52,25 +52,25 @@ pub struct PdpCall {
 }
 
 impl PdpCall {
-    /// `POST`, say.
+    /// Returns the method, such as `POST`.
     #[must_use]
     pub fn method(&self) -> &str {
         self.parts.method.as_str()
     }
 
-    /// The path as it was sent: not decoded.
+    /// Returns the path as it was sent, without decoding it.
     #[must_use]
     pub fn path(&self) -> &str {
         self.parts.uri.path()
     }
 
-    /// The query, as it was sent.
+    /// Returns the query as it was sent.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.parts.uri.query()
     }
 
-    /// A header that was sent once; `None` for others.
+    /// Returns a header that was sent once; `None` otherwise.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.parts.headers.get_all(name).iter();
@@ -80,13 +80,13 @@ impl PdpCall {
         }
     }
 
-    /// The body, lossily as text.
+    /// Returns the body as text, with invalid UTF-8 replaced.
     #[must_use]
     pub fn body(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body from JSON, if it fits.
+    /// Returns the body deserialized from JSON, if it fits.
     #[must_use]
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.body).ok()

@@ -55,11 +55,11 @@ impl TestPermit {
     /// The only key that is accepted.
     pub const KEY: &'static str = "permit_key_of_the_double";
 
-    /// Without users, and with the tenant `default`.
+    /// Starts a double without users and with the tenant `default`.
     ///
     /// # Panics
     ///
-    /// If loopback has no port left, or outside a tokio runtime.
+    /// Panics if loopback has no free port, or outside of a tokio runtime.
     pub async fn start() -> Self {
         let mut state = State::default();
         state.facts.tenants.insert("default".to_owned());
@@ -69,48 +69,48 @@ impl TestPermit {
         Self { double, state }
     }
 
-    /// Where both are: the decision point and the API.
+    /// Returns the URL of both the decision point and the API.
     #[must_use]
     pub fn url(&self) -> &str {
         self.double.url()
     }
 
-    /// Who has this role may do this with resources of this type. The role exists from then on.
+    /// Lets holders of this role perform this action on resources of this type. Creates the role.
     pub fn permission(&self, role: &str, action: &str, resource_type: &str) {
         let facts = &mut lock(&self.state).facts;
         facts.roles.insert(role.to_owned());
         facts.permissions.insert([role, action, resource_type].map(str::to_owned));
     }
 
-    /// A role exists.
+    /// Creates a role.
     pub fn role(&self, role: &str) {
         lock(&self.state).facts.roles.insert(role.to_owned());
     }
 
-    /// A tenant exists.
+    /// Creates a tenant.
     pub fn tenant(&self, key: &str) {
         lock(&self.state).facts.tenants.insert(key.to_owned());
     }
 
-    /// Whether the policy engine behind the decision point answers.
+    /// Sets whether the policy engine behind the decision point is down.
     pub fn engine_is_down(&self, is_down: bool) {
         lock(&self.state).engine_is_down = is_down;
     }
 
-    /// The keys of the users that it knows.
+    /// Returns the keys of the known users.
     #[must_use]
     pub fn users(&self) -> Vec<String> {
         lock(&self.state).facts.users.keys().cloned().collect()
     }
 
-    /// What it knows about a user, if that fits.
+    /// Returns what it knows about a user, if that fits.
     #[must_use]
     pub fn user<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let user = lock(&self.state).facts.users.get(key).cloned()?;
         serde_json::from_value(Value::Object(user)).ok()
     }
 
-    /// The roles of a user, each with its tenant.
+    /// Returns the roles of a user, each with its tenant.
     #[must_use]
     pub fn roles(&self, user: &str) -> Vec<(String, String)> {
         let facts = &lock(&self.state).facts;
@@ -118,23 +118,23 @@ impl TestPermit {
         of_user.map(|[_, role, tenant]| (role.clone(), tenant.clone())).collect()
     }
 
-    /// The tenants that it knows.
+    /// Returns the known tenants.
     #[must_use]
     pub fn tenants(&self) -> Vec<String> {
         lock(&self.state).facts.tenants.iter().cloned().collect()
     }
 
-    /// The next call whose path begins so meets the fault; called again, the one after it.
+    /// Applies the fault to the next call whose path starts with this one; a second call applies to the one after it.
     pub fn fail_next(&self, path: &str, fault: PdpFault) {
         self.double.fail_next(path, fault);
     }
 
-    /// Every call whose path begins so meets the fault, until [`recover`](Self::recover).
+    /// Applies the fault to every call whose path starts with this one, until [`recover`](Self::recover).
     pub fn fail_always(&self, path: &str, fault: PdpFault) {
         self.double.fail_always(path, fault);
     }
 
-    /// No more faults.
+    /// Ends all faults.
     pub fn recover(&self) {
         self.double.recover();
     }
@@ -149,19 +149,19 @@ impl TestPermit {
         self.double.bring_up();
     }
 
-    /// The calls so far, oldest first.
+    /// Returns the calls so far, oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<PdpCall> {
         self.double.calls()
     }
 
-    /// The calls since the last time.
+    /// Returns the calls since the last time, and forgets them.
     #[allow(clippy::must_use_candidate, reason = "to forget them is a use, too")]
     pub fn take_calls(&self) -> Vec<PdpCall> {
         self.double.take_calls()
     }
 
-    /// How many calls there were, by method and path.
+    /// Returns the number of calls, by method and path.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();

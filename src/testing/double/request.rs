@@ -6,7 +6,7 @@ use crate::decision::{DecisionRequest, Resource};
 use crate::testing::organization;
 use crate::token::{Subject, SubjectKind};
 
-/// Makes a [`DecisionRequest`] of made-up facts: what a test gives to a decision point of its own.
+/// Makes a [`DecisionRequest`] from invented facts, for tests of your own decision point.
 ///
 /// ```
 /// use orgate::decision::Resource;
@@ -30,7 +30,7 @@ pub struct TestDecisionRequest {
 }
 
 impl TestDecisionRequest {
-    /// A user, of the issuer entry `main`, through the client `app`.
+    /// Starts with a user of the issuer entry `main`, through the client `app`.
     pub fn user(id: impl Into<String>) -> Self {
         Self {
             issuer_name: "main".to_owned(),
@@ -42,37 +42,37 @@ impl TestDecisionRequest {
         }
     }
 
-    /// A client on its own behalf, of the issuer entry `main`.
+    /// Starts with a client on its own behalf, of the issuer entry `main`.
     pub fn machine(id: impl Into<String>) -> Self {
         let id = id.into();
         Self { kind: SubjectKind::Machine, client_id: Some(id.clone()), ..Self::user(id) }
     }
 
-    /// The issuer entry that the subject and the organization belong to.
+    /// Sets the issuer entry of the subject and the organization.
     pub fn issuer_name(mut self, name: impl Into<String>) -> Self {
         self.issuer_name = name.into();
         self
     }
 
-    /// The client that the token was issued to.
+    /// Sets the client that the token was issued to.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.client_id = Some(id.into());
         self
     }
 
-    /// Scopes of the token, with spaces between them.
+    /// Adds scopes of the token, separated by spaces.
     pub fn scope(mut self, scopes: impl Display) -> Self {
         self.scopes.extend(scopes.to_string().split_whitespace().map(str::to_owned));
         self
     }
 
-    /// The organization that the request is about.
+    /// Sets the organization that the request is about.
     pub fn organization(mut self, id: impl Into<String>) -> Self {
         self.organization = Some(id.into());
         self
     }
 
-    /// The request.
+    /// Returns the request.
     #[must_use]
     pub fn wants(&self, action: impl Into<String>, resource: Resource) -> DecisionRequest {
         let subject = Subject::new(self.issuer_name.as_str().into(), self.id.as_str().into(), self.kind);

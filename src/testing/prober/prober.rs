@@ -138,7 +138,7 @@ impl<'a> Prober<'a> {
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// Same as [`run`](Self::run).
     pub async fn passes(&self, method: &str, path: &str, tokens: &[String]) -> Result<Option<bool>, AuditError> {
         let target = format!("{}{}", self.base.trim_end_matches('/'), self.fill(path)?);
         Ok(self.ask(&[(method.to_owned(), target)], tokens).await?.0)

@@ -5,7 +5,7 @@ use std::fmt;
 use super::subject::ProbeSubject;
 use crate::audit::Verdict;
 
-/// The answers of an API beside a report.
+/// The responses of an API compared with a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Probe {
@@ -21,7 +21,7 @@ pub struct Probe {
     pub skipped: Vec<String>,
 }
 
-/// A cell, and how the API answered.
+/// A cell of the report, and how the API responded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProbedCell {

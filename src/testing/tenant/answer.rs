@@ -17,14 +17,15 @@ use crate::time::Clock as _;
 
 /// How much it bears.
 impl TestTenant {
-    /// Answers so many requests in each window of time, all endpoints together, and the rest with 429 and `Retry-After`.
-    /// The monotonic hand of the issuer's clock measures it. Logto's cloud: 200 in 10 seconds. Default: no limit.
+    /// Answers this many requests in each window of time, all endpoints together, and the rest with 429 and
+    /// `Retry-After`. The monotonic time of the issuer's clock measures it. Logto's cloud: 200 in 10 seconds. Default:
+    /// no limit.
     pub fn limit(&self, requests: usize, window: Duration) {
         let began = self.issuer().state().clock.now().monotonic;
         self.tenant.store().limit = Some(Limit { requests, window, used: 0, began });
     }
 
-    /// No limit any more.
+    /// Removes the limit.
     pub fn unlimit(&self) {
         self.tenant.store().limit = None;
     }

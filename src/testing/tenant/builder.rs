@@ -9,7 +9,7 @@ use crate::signature::Algorithm;
 use crate::testing::keys::random;
 use crate::testing::{TestClock, TestIssuer, TestIssuerBuilder};
 
-/// The settings of a [`TestTenant`] that is about to start.
+/// The settings of a [`TestTenant`] that is not started yet.
 #[derive(Clone, Debug)]
 #[must_use = "the tenant starts with start()"]
 pub struct TestTenantBuilder {
@@ -27,26 +27,27 @@ impl TestTenantBuilder {
         }
     }
 
-    /// The clock that dates tokens, webhooks and records. Default: a new one that stands at the real time. For a tenant
-    /// that does not agree with the API on the time: [`TestClock::ahead`], [`TestClock::behind`].
+    /// Sets the clock that dates tokens, webhooks and records. Default: a new one, stopped at the real time. For a
+    /// tenant whose clock differs from the API's: [`TestClock::ahead`], [`TestClock::behind`].
     pub fn clock(mut self, clock: TestClock) -> Self {
         self.issuer = self.issuer.clock(clock);
         self
     }
 
-    /// The algorithm of the keys. Default: ES384.
+    /// Sets the algorithm of the keys. Default: ES384.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.issuer = self.issuer.algorithm(algorithm);
         self
     }
 
-    /// Which Logto to answer like, where they differ. Default: the newest that is known.
+    /// Sets the Logto release to imitate. Default: the newest known one.
     pub const fn release(mut self, release: LogtoRelease) -> Self {
         self.release = release;
         self
     }
 
-    /// The indicator of the Management API's resource. Default: `https://default.logto.app/api`, as on an own server.
+    /// Sets the indicator of the Management API's resource. Default: `https://default.logto.app/api`, as on a
+    /// self-hosted server.
     pub fn management_resource(mut self, indicator: impl Into<String>) -> Self {
         self.management_resource = indicator.into();
         self
@@ -56,7 +57,7 @@ impl TestTenantBuilder {
     ///
     /// # Panics
     ///
-    /// If loopback has no port left, or outside a tokio runtime.
+    /// Panics if loopback has no free port, or outside of a tokio runtime.
     pub async fn start(self) -> TestTenant {
         let mut store = Store::default();
         let all = Scope::new("all", 0);

@@ -59,7 +59,7 @@ pub(super) struct Scope {
     pub(super) created_at: u64,
 }
 
-/// Whom a role is for.
+/// The kind of subjects that a role is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RoleType {

@@ -9,7 +9,7 @@ use super::{Refused, TokenRequest};
 use crate::testing::state::State;
 use crate::time::Clock as _;
 
-/// A signed-in user, as a client holds it: a refresh token, and what the client asked for.
+/// A signed-in user from the client's point of view: a refresh token, and the requested scopes.
 ///
 /// Made by [`TestTenant::sign_in`](super::TestTenant::sign_in). Tokens come from [`refresh`](Self::refresh), also the
 /// first one; the scopes in them are those that Logto would put in *now*:
@@ -39,13 +39,13 @@ impl Grant {
         Self { state, tenant, user, client, scopes, refresh_token }
     }
 
-    /// A new access token by the refresh token, without a sign-in.
+    /// Returns a new access token by the refresh token, without a sign-in.
     ///
     /// # Errors
     ///
-    /// If Logto would reject: the user is suspended or deleted (`oidc.invalid_grant`), is not a member of the organization
-    /// (`oidc.access_denied`), the resource is unknown (`oidc.invalid_target`), or the request asks for a scope that the
-    /// sign-in did not (`oidc.invalid_scope`).
+    /// Returns an error if Logto would reject the request: the user is suspended or deleted (`oidc.invalid_grant`), is
+    /// not a member of the organization (`oidc.access_denied`), the resource is unknown (`oidc.invalid_target`), or the
+    /// request asks for a scope that the sign-in did not (`oidc.invalid_scope`).
     pub fn refresh(&self, request: &TokenRequest) -> Result<String, Refused> {
         let issued = self.tenant.refresh(&self.state, &self.client, &self.refresh_token, request)?;
         Ok(issued.token)
@@ -55,7 +55,7 @@ impl Grant {
     ///
     /// # Errors
     ///
-    /// If the user is suspended or deleted.
+    /// Returns an error if the user is suspended or deleted.
     pub fn reconsent(&mut self) -> Result<(), Refused> {
         self.tenant.check_user(&self.user)?;
         let now = self.state.clock.now().unix;
@@ -63,19 +63,19 @@ impl Grant {
         Ok(())
     }
 
-    /// The refresh token, for a client that speaks to the token endpoint itself.
+    /// Returns the refresh token, for a client that calls the token endpoint itself.
     #[must_use]
     pub fn refresh_token(&self) -> &str {
         &self.refresh_token
     }
 
-    /// Who signed in.
+    /// Returns the user.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// Through which application.
+    /// Returns the application.
     #[must_use]
     pub fn client(&self) -> &str {
         &self.client

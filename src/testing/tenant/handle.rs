@@ -15,8 +15,8 @@ use crate::time::{Clock as _, milliseconds};
 /// The machine that may ask the Management API.
 pub(super) const MANAGEMENT_CLIENT: &str = "management";
 
-/// A Logto tenant in the test process: users, machines, organizations and roles, the tokens that they get, and the
-/// endpoints that tell of them.
+/// A Logto tenant in the test process: users, machines, organizations and roles, their tokens, and the tenant's
+/// endpoints.
 ///
 /// Around a [`TestIssuer`], which serves its metadata and keys, scripts its faults and counts its requests, it has the
 /// token, introspection and revocation endpoints under `/oidc`, the part of the Management API under `/api` that says
@@ -65,53 +65,54 @@ impl TestTenant {
         Self { issuer, tenant }
     }
 
-    /// A tenant with nothing but its management client.
+    /// Starts a tenant with only its management client.
     ///
     /// # Panics
     ///
-    /// If loopback has no port left, or outside a tokio runtime.
+    /// Panics if loopback has no free port, or outside of a tokio runtime.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
 
-    /// The settings, to change before [`TestTenantBuilder::start`].
+    /// Returns the settings, to change before [`TestTenantBuilder::start`].
     pub fn builder() -> TestTenantBuilder {
         TestTenantBuilder::new()
     }
 
-    /// Its issuer: address, keys, tokens of any shape, faults and counts, those of the tenant's endpoints included.
+    /// Returns its issuer: address, keys, tokens of any form, faults and counts, including those of the tenant's
+    /// endpoints.
     #[must_use]
     pub const fn issuer(&self) -> &TestIssuer {
         &self.issuer
     }
 
-    /// `http://127.0.0.1:{port}`: the issuer is under `/oidc`, the Management API under `/api`.
+    /// Returns `http://127.0.0.1:{port}`: the issuer is under `/oidc`, the Management API under `/api`.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.tenant.origin
     }
 
-    /// The indicator of the Management API's resource.
+    /// Returns the indicator of the Management API's resource.
     #[must_use]
     pub fn management_resource(&self) -> &str {
         &self.tenant.management_resource
     }
 
-    /// The id and the secret of a machine that may ask the Management API: the tenant's administrator.
+    /// Returns the id and the secret of a machine with access to the Management API: the tenant's administrator.
     ///
     /// # Panics
     ///
-    /// If it was removed.
+    /// Panics if it was removed.
     #[must_use]
     pub fn management_client(&self) -> (String, String) {
         (MANAGEMENT_CLIENT.to_owned(), self.secret(MANAGEMENT_CLIENT))
     }
 
-    /// The secret of an application.
+    /// Returns the secret of an application.
     ///
     /// # Panics
     ///
-    /// If there is no such application.
+    /// Panics if there is no such application.
     #[must_use]
     pub fn secret(&self, application: &str) -> String {
         self.tenant.store().directory.application(application).secret.clone()
@@ -120,16 +121,17 @@ impl TestTenant {
 
 /// What it issues.
 impl TestTenant {
-    /// A user signs in through an application that asks for these scopes, of any resource or organization, and for every
-    /// user scope. All that the user holds of them is granted.
+    /// Signs a user in through an application that requests these scopes, of any resource or organization, and every
+    /// user scope. All of them that the user holds are granted.
     ///
     /// # Errors
     ///
-    /// If the user is suspended (`user.suspended`), or deleted or never was (`session.invalid_credentials`).
+    /// Returns an error if the user is suspended (`user.suspended`), was deleted or never existed
+    /// (`session.invalid_credentials`).
     ///
     /// # Panics
     ///
-    /// If there is no such application.
+    /// Panics if there is no such application.
     pub fn sign_in(&self, user: &str, application: &str, scopes: &[&str]) -> Result<Grant, Refused> {
         self.tenant.check_user(user)?;
         let (mut store, now) = self.change();
@@ -145,26 +147,26 @@ impl TestTenant {
         Ok(Grant::new(state, tenant, user.to_owned(), application.to_owned(), scopes, refresh_token))
     }
 
-    /// A machine's token, by its client credentials. It holds what the request asks for, as far as the machine holds it.
+    /// Returns a machine's token, by its client credentials. It has the requested scopes that the machine holds.
     ///
     /// # Errors
     ///
-    /// If the machine is not a member of the organization (`oidc.access_denied`), the resource is unknown, or neither is
-    /// named (`oidc.invalid_target`).
+    /// Returns an error if the machine is not a member of the organization (`oidc.access_denied`), the resource is
+    /// unknown, or neither is named (`oidc.invalid_target`).
     ///
     /// # Panics
     ///
-    /// If there is no such machine.
+    /// Panics if there is no such machine.
     pub fn machine_token(&self, machine: &str, request: &TokenRequest) -> Result<String, Refused> {
         assert!(self.tenant.store().directory.application(machine).machine, "{machine:?} is not a machine");
         Ok(self.tenant.machine(self.issuer.state(), machine, request)?.token)
     }
 
-    /// A subject token: by it, an application can act as the user, see [`exchange`](Self::exchange).
+    /// Returns a subject token, with which an application can act as the user: see [`exchange`](Self::exchange).
     ///
     /// # Panics
     ///
-    /// If there is no such user.
+    /// Panics if there is no such user.
     #[must_use]
     pub fn subject_token(&self, user: &str) -> String {
         let (mut store, _) = self.change();
@@ -179,8 +181,8 @@ impl TestTenant {
     ///
     /// # Errors
     ///
-    /// If the user is gone (`oidc.invalid_grant`), is not a member of the organization (`oidc.access_denied`), or the
-    /// resource is unknown (`oidc.invalid_target`).
+    /// Returns an error if the user is gone (`oidc.invalid_grant`), is not a member of the organization
+    /// (`oidc.access_denied`), or the resource is unknown (`oidc.invalid_target`).
     pub fn exchange(&self, application: &str, subject_token: &str, request: &TokenRequest) -> Result<String, Refused> {
         Ok(self.tenant.exchange(self.issuer.state(), application, subject_token, request)?.token)
     }

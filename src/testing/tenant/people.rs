@@ -13,11 +13,11 @@ use crate::time::milliseconds;
 
 /// Users and applications.
 impl TestTenant {
-    /// A user with this id: the `sub` of the user's tokens.
+    /// Adds a user with this id: the `sub` of the user's tokens.
     ///
     /// # Panics
     ///
-    /// If the id is taken.
+    /// Panics if the id is taken.
     pub fn add_user(&self, id: &str) {
         let (mut store, now) = self.change();
         assert_unknown(&store, id);
@@ -37,11 +37,11 @@ impl TestTenant {
         store.outbox.tell(now, "User.Created", &change, &[("data", record)]);
     }
 
-    /// Deletes a user: no sign-in is left, no membership, no refresh token.
+    /// Deletes a user with all sessions, memberships and refresh tokens.
     ///
     /// # Panics
     ///
-    /// If there is no such user.
+    /// Panics if there is no such user.
     pub fn remove_user(&self, id: &str) {
         let (mut store, now) = self.change();
         let record = store.directory.user(id).record(id);
@@ -52,30 +52,30 @@ impl TestTenant {
         store.outbox.tell(now, "User.Deleted", &change, &[("data", record)]);
     }
 
-    /// Suspends a user: refresh tokens and opaque tokens are dead, and stay so. Access tokens that are JWTs live on, and
-    /// [`exchange`](Self::exchange) goes on too.
+    /// Suspends a user: refresh tokens and opaque tokens become invalid permanently. Access tokens that are JWTs stay
+    /// valid, and [`exchange`](Self::exchange) still works.
     ///
     /// # Panics
     ///
-    /// If there is no such user.
+    /// Panics if there is no such user.
     pub fn suspend(&self, user: &str) {
         self.set_suspended(user, true);
     }
 
-    /// Lifts a suspension. The user has to sign in anew.
+    /// Lifts a suspension. The user has to sign in again.
     ///
     /// # Panics
     ///
-    /// If there is no such user.
+    /// Panics if there is no such user.
     pub fn unsuspend(&self, user: &str) {
         self.set_suspended(user, false);
     }
 
-    /// Changes something about a user that no permission rests on.
+    /// Changes a property of a user that affects no permission.
     ///
     /// # Panics
     ///
-    /// If there is no such user.
+    /// Panics if there is no such user.
     pub fn touch_user(&self, id: &str) {
         let (mut store, now) = self.change();
         let user = store.directory.user(id);
@@ -85,43 +85,44 @@ impl TestTenant {
         store.outbox.tell(now, "User.Data.Updated", &change, &[("data", record)]);
     }
 
-    /// A web application with this id, to sign in through: the `client_id` of its users' tokens. Returns its secret.
+    /// Adds a web application with this id, to sign in through: the `client_id` of its users' tokens. Returns its
+    /// secret.
     ///
     /// # Panics
     ///
-    /// If the id is taken.
+    /// Panics if the id is taken.
     #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
     pub fn add_application(&self, id: &str) -> String {
         self.new_application(id, false, None, false)
     }
 
-    /// A web application of somebody else with this id: it gets tokens for an organization only once the user has
+    /// Adds a third-party web application with this id: it gets tokens for an organization only after the user has
     /// [consented](Self::consent_to_organization). Returns its secret.
     ///
     /// # Panics
     ///
-    /// If the id is taken.
+    /// Panics if the id is taken.
     #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
     pub fn add_third_party_application(&self, id: &str) -> String {
         self.new_application(id, true, None, false)
     }
 
-    /// A web application of somebody else that registered itself by the metadata document at this address. Returns its
+    /// Adds a third-party web application that registered itself by the metadata document at this address. Returns its
     /// secret.
     ///
     /// # Panics
     ///
-    /// If the id is taken.
+    /// Panics if the id is taken.
     #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
     pub fn add_application_by_document(&self, id: &str, document: &str) -> String {
         self.new_application(id, true, Some(document.to_owned()), false)
     }
 
-    /// A user lets a third-party application act in an organization. No webhook tells of it.
+    /// Records a user's consent that a third-party application may act in an organization. No webhook is sent.
     ///
     /// # Panics
     ///
-    /// If there is no such user, application or organization.
+    /// Panics if there is no such user, application or organization.
     pub fn consent_to_organization(&self, user: &str, client: &str, organization: &str) {
         let (mut store, _) = self.change();
         store.directory.user(user);
@@ -130,7 +131,7 @@ impl TestTenant {
         store.directory.consents.insert((client.to_owned(), user.to_owned(), organization.to_owned()));
     }
 
-    /// Takes that back. No webhook tells of it.
+    /// Withdraws that consent. No webhook is sent.
     pub fn withdraw_consent(&self, user: &str, client: &str, organization: &str) {
         let (mut store, _) = self.change();
         store.directory.consents.remove(&(client.to_owned(), user.to_owned(), organization.to_owned()));
@@ -140,17 +141,17 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such user.
+    /// Panics if there is no such user.
     pub fn set_up_mfa(&self, user: &str) {
         let (mut store, _) = self.change();
         store.directory.user(user).mfa = true;
     }
 
-    /// A machine-to-machine application with this id: `sub` and `client_id` of its tokens. Returns its secret.
+    /// Adds a machine-to-machine application with this id: `sub` and `client_id` of its tokens. Returns its secret.
     ///
     /// # Panics
     ///
-    /// If the id is taken.
+    /// Panics if the id is taken.
     #[allow(clippy::must_use_candidate, reason = "the secret is there for those who speak to the token endpoint")]
     pub fn add_machine(&self, id: &str) -> String {
         self.new_application(id, false, None, true)
@@ -160,7 +161,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such application.
+    /// Panics if there is no such application.
     pub fn remove_application(&self, id: &str) {
         let (mut store, _) = self.change();
         store.directory.application(id);
@@ -196,11 +197,11 @@ impl TestTenant {
 
 /// Organizations and their members, which are users or machines.
 impl TestTenant {
-    /// An organization with this id.
+    /// Adds an organization with this id.
     ///
     /// # Panics
     ///
-    /// If the id is taken.
+    /// Panics if the id is taken.
     pub fn add_organization(&self, id: &str) {
         let (mut store, now) = self.change();
         assert!(!store.directory.organizations.contains_key(id), "there is an organization {id:?}");
@@ -216,11 +217,11 @@ impl TestTenant {
         store.outbox.tell(now, "Organization.Created", &change, &[("data", record)]);
     }
 
-    /// Makes an organization require a second factor of its members. It shows when a token is issued.
+    /// Makes an organization require a second factor of its members. It takes effect when a token is issued.
     ///
     /// # Panics
     ///
-    /// If there is no such organization.
+    /// Panics if there is no such organization.
     pub fn require_mfa(&self, organization: &str) {
         let (mut store, now) = self.change();
         store.directory.organization(organization).mfa_required = true;
@@ -234,7 +235,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such organization.
+    /// Panics if there is no such organization.
     pub fn remove_organization(&self, id: &str) {
         let (mut store, now) = self.change();
         store.directory.organization(id);
@@ -244,11 +245,11 @@ impl TestTenant {
         store.outbox.tell(now, "Organization.Deleted", &change, &[]);
     }
 
-    /// Changes something about an organization that no permission rests on.
+    /// Changes a property of an organization that affects no permission.
     ///
     /// # Panics
     ///
-    /// If there is no such organization.
+    /// Panics if there is no such organization.
     pub fn touch_organization(&self, id: &str) {
         let (mut store, now) = self.change();
         let record = store.directory.organization(id).record(id);
@@ -260,7 +261,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such organization, user or application.
+    /// Panics if there is no such organization, user or application.
     pub fn add_member(&self, organization: &str, member: &str) {
         let (mut store, now) = self.change();
         let is_application = store.directory.is_application(member);
@@ -276,7 +277,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If it is not a member.
+    /// Panics if it is not a member.
     pub fn remove_member(&self, organization: &str, member: &str) {
         let (mut store, now) = self.change();
         let is_application = store.directory.is_application(member);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::testing::answers;
 use crate::testing::answers::Right;
 
-/// Why there is no token: the answer that the client gets, in Logto's form.
+/// A rejected token request: the response that the client receives, in Logto's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     status: StatusCode,
@@ -16,19 +16,19 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// The status of the answer.
+    /// Returns the status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Logto's code: `oidc.invalid_grant`, `oidc.access_denied`, `user.suspended`.
+    /// Returns Logto's code: `oidc.invalid_grant`, `oidc.access_denied`, `user.suspended`.
     #[must_use]
     pub fn code(&self) -> &str {
         self.body.get("code").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The whole body, as JSON.
+    /// Returns the whole body, as JSON.
     #[must_use]
     pub fn body(&self) -> String {
         self.body.to_string()

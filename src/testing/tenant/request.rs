@@ -1,6 +1,6 @@
 //! What a client asks of the token endpoint.
 
-/// For which resource, in which organization, with which scopes: what a client says when it asks for an access token.
+/// A token request: the resource, the organization and the scopes that a client asks for.
 ///
 /// ```
 /// use orgate::testing::TokenRequest;
@@ -20,29 +20,29 @@ pub struct TokenRequest {
 }
 
 impl TokenRequest {
-    /// A token for a global API resource: `resource` alone.
+    /// Requests a token for a global API resource: `resource` alone.
     pub fn resource(indicator: impl Into<String>) -> Self {
         Self { resource: Some(indicator.into()), ..Self::default() }
     }
 
-    /// A token for organization permissions: `organization_id` alone.
+    /// Requests a token for organization permissions: `organization_id` alone.
     pub fn organization(id: impl Into<String>) -> Self {
         Self { organization: Some(id.into()), ..Self::default() }
     }
 
-    /// A user's opaque token: neither. A machine is rejected.
+    /// Requests a user's opaque token: neither `resource` nor `organization_id`. A machine's request is rejected.
     pub fn opaque() -> Self {
         Self::default()
     }
 
-    /// With `organization_id`: for an API resource within an organization.
+    /// Adds `organization_id`: for an API resource within an organization.
     pub fn in_organization(mut self, id: impl Into<String>) -> Self {
         self.organization = Some(id.into());
         self
     }
 
-    /// With `scope`, separated by spaces. A machine gets only what it asks for here; a user's client without it gets
-    /// what it asked for at sign-in, with it a part of that.
+    /// Adds `scope`, separated by spaces. A machine receives only the scopes that it requests here. A user's client
+    /// receives the scopes of the sign-in, or with this the requested part of them.
     pub fn scope(mut self, scopes: &str) -> Self {
         let scopes = scopes.split_ascii_whitespace().map(str::to_owned);
         self.scopes.get_or_insert_default().extend(scopes);

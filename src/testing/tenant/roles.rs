@@ -11,11 +11,11 @@ use crate::time::milliseconds;
 
 /// API resources and global roles.
 impl TestTenant {
-    /// An API resource with its scopes. Tokens for it live an hour.
+    /// Adds an API resource with its scopes. Its tokens live one hour.
     ///
     /// # Panics
     ///
-    /// If there is one with this indicator.
+    /// Panics if the indicator is taken.
     pub fn add_resource(&self, indicator: &str, scopes: &[&str]) {
         {
             let (mut store, _) = self.change();
@@ -27,20 +27,20 @@ impl TestTenant {
         }
     }
 
-    /// How long tokens for a resource live from now on, in whole seconds.
+    /// Sets the lifetime of a resource's tokens from now on, in whole seconds.
     ///
     /// # Panics
     ///
-    /// If there is no such resource.
+    /// Panics if there is no such resource.
     pub fn set_token_lifetime(&self, resource: &str, lifetime: Duration) {
         self.change().0.directory.resource_mut(resource).lifetime = lifetime.as_secs();
     }
 
-    /// A scope of an API resource.
+    /// Adds a scope of an API resource.
     ///
     /// # Panics
     ///
-    /// If there is no such resource, or if it has a scope of this name.
+    /// Panics if there is no such resource, or if it has a scope of this name.
     pub fn add_resource_scope(&self, resource: &str, name: &str) {
         let (mut store, now) = self.change();
         let found = store.directory.resource_mut(resource);
@@ -57,7 +57,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such resource or scope.
+    /// Panics if there is no such resource or scope.
     pub fn remove_resource_scope(&self, resource: &str, name: &str) {
         let (mut store, now) = self.change();
         let scope = store.directory.resource_scope(resource, name).id;
@@ -76,11 +76,11 @@ impl TestTenant {
         store.outbox.tell(now, "Scope.Deleted", &change, &[]);
     }
 
-    /// A global role, with scopes of one API resource.
+    /// Adds a global role, with scopes of one API resource.
     ///
     /// # Panics
     ///
-    /// If there is one of this name, or no such resource or scope.
+    /// Panics if the name is taken, or if there is no such resource or scope.
     pub fn add_role(&self, name: &str, role_type: RoleType, resource: &str, scopes: &[&str]) {
         let (mut store, now) = self.change();
         let directory = &mut store.directory;
@@ -101,7 +101,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such role.
+    /// Panics if there is no such role.
     pub fn remove_role(&self, name: &str) {
         let (mut store, now) = self.change();
         let directory = &mut store.directory;
@@ -119,7 +119,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such role, or if it is for machines.
+    /// Panics if there is no such role, or if it is for machines.
     pub fn set_default_role(&self, name: &str, is_default: bool) {
         let (mut store, _) = self.change();
         let role = store.directory.role(name);
@@ -131,7 +131,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such role, resource or scope.
+    /// Panics if there is no such role, resource or scope.
     pub fn add_scope_to_role(&self, role: &str, resource: &str, scope: &str) {
         let (mut store, now) = self.change();
         let scope = store.directory.resource_scope(resource, scope).id;
@@ -148,7 +148,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such role, resource or scope.
+    /// Panics if there is no such role, resource or scope.
     pub fn remove_scope_from_role(&self, role: &str, resource: &str, scope: &str) {
         let (mut store, now) = self.change();
         let scope = store.directory.resource_scope(resource, scope).id;
@@ -160,11 +160,11 @@ impl TestTenant {
         store.outbox.tell(now, "Role.Scopes.Updated", &change, &[]);
     }
 
-    /// Gives a user or a machine a global role. No webhook tells of it.
+    /// Gives a user or a machine a global role. No webhook is sent.
     ///
     /// # Panics
     ///
-    /// If there is no such user, application or role, or if the role is for the other kind.
+    /// Panics if there is no such user, application or role, or if the role is for the other kind.
     pub fn give_role(&self, holder: &str, role: &str) {
         let (mut store, _) = self.change();
         let role = store.directory.role(role);
@@ -175,11 +175,11 @@ impl TestTenant {
         held.push(id);
     }
 
-    /// Takes a global role from a user or a machine. No webhook tells of it.
+    /// Takes a global role from a user or a machine. No webhook is sent.
     ///
     /// # Panics
     ///
-    /// If there is no such user, application or role.
+    /// Panics if there is no such user, application or role.
     pub fn take_role(&self, holder: &str, role: &str) {
         let (mut store, _) = self.change();
         let id = store.directory.role(role).id.clone();

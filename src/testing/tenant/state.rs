@@ -9,7 +9,7 @@ use super::directory::Directory;
 use super::webhook::Outbox;
 use crate::lock::lock;
 
-/// Which Logto a tenant answers like, where they differ.
+/// The Logto release that a tenant imitates, where releases differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum LogtoRelease {

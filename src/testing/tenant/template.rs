@@ -7,11 +7,11 @@ use crate::time::milliseconds;
 
 /// The organization template, and who holds its roles where.
 impl TestTenant {
-    /// An organization scope: a permission that is not an API's.
+    /// Adds an organization scope: a permission that is not an API's.
     ///
     /// # Panics
     ///
-    /// If there is one of this name.
+    /// Panics if the name is taken.
     pub fn add_organization_scope(&self, name: &str) {
         let (mut store, now) = self.change();
         let scopes = &mut store.directory.organization_scopes;
@@ -27,7 +27,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such scope.
+    /// Panics if there is no such scope.
     pub fn remove_organization_scope(&self, name: &str) {
         let (mut store, now) = self.change();
         let id = store.directory.organization_scope(name).id;
@@ -40,11 +40,11 @@ impl TestTenant {
         store.outbox.tell(now, "OrganizationScope.Deleted", &change, &[]);
     }
 
-    /// A role of the template, with organization scopes. Those that do not exist are added first.
+    /// Adds a role of the template, with organization scopes. Missing scopes are added first.
     ///
     /// # Panics
     ///
-    /// If there is one of this name.
+    /// Panics if the name is taken.
     pub fn add_organization_role(&self, name: &str, role_type: RoleType, scopes: &[&str]) {
         for &scope in scopes {
             let known = self.tenant.store().directory.organization_scopes.iter().any(|known| known.name == scope);
@@ -77,7 +77,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such role.
+    /// Panics if there is no such role.
     pub fn remove_organization_role(&self, name: &str) {
         let (mut store, now) = self.change();
         let id = store.directory.organization_role(name).id.clone();
@@ -93,7 +93,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such role or scope.
+    /// Panics if there is no such role or scope.
     pub fn add_scope_to_organization_role(&self, role: &str, scope: &str) {
         let (mut store, now) = self.change();
         let scope = store.directory.organization_scope(scope).id;
@@ -110,7 +110,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such role or scope.
+    /// Panics if there is no such role or scope.
     pub fn remove_scope_from_organization_role(&self, role: &str, scope: &str) {
         let (mut store, now) = self.change();
         let scope = store.directory.organization_scope(scope).id;
@@ -123,11 +123,11 @@ impl TestTenant {
         store.outbox.tell(now, "OrganizationRole.Scopes.Updated", &change, &[]);
     }
 
-    /// Adds an API scope to a role of the template. No webhook tells of it.
+    /// Adds an API scope to a role of the template. No webhook is sent.
     ///
     /// # Panics
     ///
-    /// If there is no such role, resource or scope.
+    /// Panics if there is no such role, resource or scope.
     pub fn add_resource_scope_to_organization_role(&self, role: &str, resource: &str, scope: &str) {
         let (mut store, _) = self.change();
         let scope = store.directory.resource_scope(resource, scope).id;
@@ -136,22 +136,22 @@ impl TestTenant {
         held.push(scope);
     }
 
-    /// Takes an API scope out of a role of the template. No webhook tells of it.
+    /// Removes an API scope from a role of the template. No webhook is sent.
     ///
     /// # Panics
     ///
-    /// If there is no such role, resource or scope.
+    /// Panics if there is no such role, resource or scope.
     pub fn remove_resource_scope_from_organization_role(&self, role: &str, resource: &str, scope: &str) {
         let (mut store, _) = self.change();
         let scope = store.directory.resource_scope(resource, scope).id;
         store.directory.organization_role(role).resource_scopes.retain(|held| *held != scope);
     }
 
-    /// Gives a member a role of the template. No webhook tells of it.
+    /// Gives a member a role of the template. No webhook is sent.
     ///
     /// # Panics
     ///
-    /// If it is not a member, if there is no such role, or if the role is for the other kind of member.
+    /// Panics if it is not a member, if there is no such role, or if the role is for the other kind of member.
     pub fn give_organization_role(&self, organization: &str, member: &str, role: &str) {
         let (mut store, _) = self.change();
         let role = store.directory.organization_role(role);
@@ -166,7 +166,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such organization or role, or if the role is for machines.
+    /// Panics if there is no such organization or role, or if the role is for machines.
     pub fn add_just_in_time_role(&self, organization: &str, role: &str) {
         let (mut store, _) = self.change();
         let role = store.directory.organization_role(role);
@@ -181,7 +181,7 @@ impl TestTenant {
     ///
     /// # Panics
     ///
-    /// If there is no such organization or user.
+    /// Panics if there is no such organization or user.
     pub fn join_just_in_time(&self, organization: &str, user: &str) {
         self.add_member(organization, user);
         let (mut store, _) = self.change();
@@ -190,11 +190,11 @@ impl TestTenant {
         held.extend(given.into_iter().filter(|role| !held.contains(role)).collect::<Vec<_>>());
     }
 
-    /// Takes a role of the template from a member. No webhook tells of it.
+    /// Takes a role of the template from a member. No webhook is sent.
     ///
     /// # Panics
     ///
-    /// If it is not a member, or if there is no such role.
+    /// Panics if it is not a member, or if there is no such role.
     pub fn take_organization_role(&self, organization: &str, member: &str, role: &str) {
         let (mut store, _) = self.change();
         let id = store.directory.organization_role(role).id.clone();

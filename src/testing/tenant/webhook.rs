@@ -24,31 +24,31 @@ pub struct WebhookDelivery {
 }
 
 impl WebhookDelivery {
-    /// The name of the event: `User.SuspensionStatus.Updated`. Empty if the body names none.
+    /// Returns the name of the event: `User.SuspensionStatus.Updated`. Empty if the body names none.
     #[must_use]
     pub fn event(&self) -> &str {
         &self.event
     }
 
-    /// The headers: the type, the user agent and `logto-signature-sha-256`.
+    /// Returns the headers: the type, the user agent and `logto-signature-sha-256`.
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The body, to be verified as it is.
+    /// Returns the body, to be verified as it is.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// Both.
+    /// Returns the headers and the body.
     #[must_use]
     pub fn into_parts(self) -> (HeaderMap, Bytes) {
         (self.headers, self.body)
     }
 
-    /// The same message from a hook that has no signing key: without the signature.
+    /// Removes the signature, as a hook without a signing key delivers.
     #[must_use]
     pub fn unsigned(mut self) -> Self {
         self.headers.remove(SIGNATURE);
@@ -58,33 +58,33 @@ impl WebhookDelivery {
 
 /// What it tells.
 impl TestTenant {
-    /// The messages of what has changed since the last call, in order: those that Logto would send and no others. None
-    /// is sent when a role is given or taken, and none when a role of the template gains or loses an API scope.
+    /// Returns the deliveries of all changes since the last call, in order, exactly as Logto would send them. None is
+    /// sent when a role is given or taken, and none when a role of the template gains or loses an API scope.
     #[must_use]
     pub fn take_deliveries(&self) -> Vec<WebhookDelivery> {
         self.tenant.store().outbox.take()
     }
 
-    /// What the console's button for a test sends: rightly signed, with invented values.
+    /// Returns the delivery of the console's test button: correctly signed, with invented values.
     #[must_use]
     pub fn test_delivery(&self) -> WebhookDelivery {
         let (store, now) = self.change();
         store.outbox.test(now)
     }
 
-    /// A message with any body, rightly signed.
+    /// Returns a delivery with any body, correctly signed.
     #[must_use]
     pub fn sign_delivery(&self, body: impl Into<Bytes>) -> WebhookDelivery {
         self.tenant.store().outbox.sign(body)
     }
 
-    /// The key that signs the messages.
+    /// Returns the key that signs the deliveries.
     #[must_use]
     pub fn signing_key(&self) -> String {
         self.tenant.store().outbox.key().to_owned()
     }
 
-    /// Another key signs the messages from now on; those made before stay as they are.
+    /// Signs with another key from now on; earlier deliveries stay unchanged.
     pub fn rotate_signing_key(&self) {
         self.tenant.store().outbox.new_key();
     }

@@ -39,7 +39,7 @@ pub struct Introspection {
 }
 
 impl Introspection {
-    /// The issuer's introspection endpoint, and the client by which this API identifies itself there.
+    /// Creates settings for the issuer's introspection endpoint, with the credentials of this API there.
     pub fn new(endpoint: impl Into<String>, client_id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
@@ -53,32 +53,32 @@ impl Introspection {
         }
     }
 
-    /// The client identifies itself in the form (`client_secret_post`) instead of by HTTP Basic.
+    /// Sends the credentials in the form (`client_secret_post`) instead of by HTTP Basic.
     pub fn client_secret_post(mut self) -> Self {
         self.in_body = true;
         self
     }
 
-    /// How long a good answer serves, and never beyond the token's `exp`: so much later a revocation is noticed. Default: 30
-    /// s; five minutes at most; zero asks every time.
+    /// Sets how long a positive answer is cached, never beyond the token's `exp`. A revocation is noticed with this
+    /// delay. Default: 30 s; five minutes at most; zero asks every time.
     pub fn keep(mut self, time: Duration) -> Self {
         self.keep = time;
         self
     }
 
-    /// How long a rejection serves. Default: 5 s; five minutes at most.
+    /// Sets how long a rejection is cached. Default: 5 s; five minutes at most.
     pub fn keep_refusals(mut self, time: Duration) -> Self {
         self.keep_refusals = time;
         self
     }
 
-    /// How many questions may be under way at once. Default: 16.
+    /// Limits how many calls run at the same time. Default: 16.
     pub fn at_once(mut self, most: usize) -> Self {
         self.at_once = most;
         self
     }
 
-    /// Takes answers without `aud`, as Logto's are: it is then not known which API the token was issued for, so any
+    /// Accepts answers without `aud`, as Logto's are. It is then unknown which API a token was issued for, so any
     /// application of the issuer can use its users' tokens here. Such tokens meet
     /// [`authenticated()`](crate::policy::authenticated) and nothing else.
     pub fn dangerous_introspection_without_audience(mut self) -> Self {

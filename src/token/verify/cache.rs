@@ -97,7 +97,7 @@ impl VerifiedTokens {
     ///
     /// # Errors
     ///
-    /// When its time is over, or has not come, or its key must be fetched first.
+    /// Returns an error if its time is over, or has not come, or its key must be fetched first.
     pub(crate) fn get(
         &self,
         token: &[u8],
@@ -137,7 +137,7 @@ impl VerifiedTokens {
 ///
 /// # Errors
 ///
-/// When the token's time is over, or has not come, or the key must be fetched first.
+/// Returns an error if the token's time is over, or has not come, or the key must be fetched first.
 pub(crate) fn stands(
     token: &AccessToken,
     entries: &ArcSwap<TrustedIssuers>,

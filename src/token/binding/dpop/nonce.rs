@@ -21,7 +21,7 @@ const MIN_SECRET: usize = 32;
 /// Binds the MAC to its purpose: the secret may serve other purposes as well.
 const LABEL: &[u8] = b"orgate DPoP nonce 1\0";
 
-/// Whether proofs must hold a nonce of this server. For [`Dpop::nonces`](super::Dpop::nonces).
+/// The settings of the nonces in proofs. For [`Dpop::nonces`](super::Dpop::nonces).
 ///
 /// ```
 /// use std::time::Duration;

@@ -101,19 +101,19 @@ impl ProofUse {
         Self { key, mark: mark.to_string(), time_to_live: expires_at.saturating_sub(now.unix) }
     }
 
-    /// What stands for the proof, and for no other one: 64 hexadecimal digits.
+    /// Returns a key that is unique to the proof: 64 hexadecimal digits.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The value to record under the key: ASCII, 60 characters at most, without a secret or a personal detail.
+    /// Returns the value to record under the key: ASCII, 60 characters at most, without secrets or personal data.
     #[must_use]
     pub fn mark(&self) -> &str {
         &self.mark
     }
 
-    /// How long the record must be kept.
+    /// Returns how long the record must be kept.
     #[must_use]
     pub fn time_to_live(&self) -> Duration {
         self.time_to_live

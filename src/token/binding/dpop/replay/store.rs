@@ -46,12 +46,12 @@ pub trait ReplayStore: Send + Sync + 'static {
     fn record<'a>(&'a self, used: &'a ProofUse) -> BoxFuture<'a, Result<Option<String>, ReplayStoreError>>;
 }
 
-/// A shared store could not tell whether a proof was used.
+/// An error of a shared store: it could not tell whether a proof was used.
 #[derive(Clone, Debug)]
 pub struct ReplayStoreError(Cow<'static, str>);
 
 impl ReplayStoreError {
-    /// An error with a text for the log. It must not contain a secret.
+    /// Creates an error with a text for the log. The text must not contain a secret.
     #[must_use]
     pub fn new(detail: impl Into<Cow<'static, str>>) -> Self {
         Self(detail.into())
