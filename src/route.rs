@@ -9,6 +9,13 @@ use crate::policy::Description;
 
 /// One route: its methods, path and access. Names of fields and variants are stable in the serialized form; new ones
 /// may be added.
+///
+/// ```
+/// use orgate::route::{Access, RouteDescription};
+///
+/// let health = RouteDescription::new(["GET"], "/health", Access::Public);
+/// assert_eq!(health.path.as_deref(), Some("/health"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RouteDescription {

@@ -13,6 +13,14 @@ use crate::error::ConfigError;
 /// One scope-token (RFC 6749 section 3.3): printable ASCII without space, quote and backslash.
 ///
 /// Since it can hold nothing else, a scope is safe to write into a challenge.
+///
+/// ```
+/// use orgate::scope::Scope;
+///
+/// assert_eq!(Scope::new("read:orders")?.as_str(), "read:orders");
+/// assert!(Scope::new("read orders").is_err());
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(Arc<str>);
 

@@ -8,6 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// One reading of both clocks.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::time::Now;
+///
+/// let now = Now::new(Duration::from_secs(1_800_000_000), Duration::from_secs(60));
+/// assert_eq!(now.unix.as_secs(), 1_800_000_000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Now {
@@ -51,6 +59,13 @@ pub trait Clock: Send + Sync + 'static {
 /// To read two clocks for each request would be a tenth of what a known token costs. So the wall clock is read ten times a
 /// second at most, and moved on by the monotonic one in between: a step of it, or that the machine slept, is noticed a tenth
 /// of a second later.
+///
+/// ```
+/// use orgate::time::{Clock, SystemClock};
+///
+/// let clock = SystemClock::new();
+/// assert!(clock.now().unix.as_secs() > 1_700_000_000);
+/// ```
 #[derive(Debug)]
 pub struct SystemClock {
     origin: Instant,

@@ -12,6 +12,13 @@ pub trait Directory: Send + Sync {
 }
 
 /// Selects the parts of a tenant to read, in addition to resources, permissions and roles.
+///
+/// ```
+/// use orgate::audit::Wanted;
+///
+/// assert!(Wanted::everything().members);
+/// assert!(!Wanted::roles_only().organizations);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wanted {

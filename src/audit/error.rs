@@ -8,6 +8,13 @@ use crate::error::{ConfigError, with_causes};
 use crate::name::stable_names;
 
 /// An error of a directory: the tenant could not be read.
+///
+/// ```
+/// use orgate::audit::DirectoryError;
+///
+/// let error = DirectoryError::new("the export is older than a week");
+/// assert_eq!(error.to_string(), "the export is older than a week");
+/// ```
 #[derive(Clone, Debug)]
 pub struct DirectoryError(Arc<dyn Error + Send + Sync>);
 

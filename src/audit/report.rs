@@ -15,6 +15,20 @@ use crate::name::Visible;
 pub(super) const VERSION: u32 = 1;
 
 /// The matrix of an audit and its findings. Names of fields and variants are stable in the serialized form; new ones may come.
+///
+/// ```no_run
+/// use orgate::audit::Report;
+/// use orgate::Guard;
+///
+/// # async fn example(guard: Guard, tenant: orgate::audit::Tenant) -> Result<(), Box<dyn std::error::Error>> {
+/// let audit = guard.audit(&tenant).await?;
+/// let reviewed = Report::from_json(&std::fs::read_to_string("audit.json")?)?;
+/// for change in reviewed.diff(audit.report()).gained() {
+///     println!("{change:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {

@@ -23,6 +23,15 @@ const MAX_CALLS: usize = 10_000;
 const MAX_MAX_BATCH: usize = 1000;
 
 /// The settings of an [`AuthZen`] client. Made by [`AuthZen::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::authzen::AuthZen;
+///
+/// let pdp = AuthZen::builder("https://pdp.example.com").deadline(Duration::from_millis(200)).max_calls(128).build()?;
+/// # _ = pdp;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[must_use]
 pub struct AuthZenBuilder {
     identifier: String,

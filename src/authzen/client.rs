@@ -26,6 +26,16 @@ const LONGEST_BATCH: Duration = Duration::from_secs(5);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A client for a decision point that speaks AuthZEN 1.0. Cheap to clone.
+///
+/// ```
+/// use orgate::authzen::AuthZen;
+/// use orgate::decision::Decider;
+///
+/// let pdp = AuthZen::builder("https://pdp.example.com").bearer_token("s3cret").build()?;
+/// let decider = Decider::builder(pdp).build()?;
+/// # _ = decider;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct AuthZen(pub(super) Arc<Inner>);
 

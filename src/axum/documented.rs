@@ -20,7 +20,8 @@ use crate::policy::Policy;
 /// What `routes!(..)` of utoipa-axum makes: schemas, the path with its operations, and their handlers.
 pub type DocumentedRoutes<S> = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<S>);
 
-/// A [`Guard`] whose routes are part of an OpenAPI document. Made by [`ResourceServer::documented_guard`].
+/// A [`Guard`] whose routes are part of an OpenAPI document. Made by [`ResourceServer::documented_guard`],
+/// which has an example.
 #[derive(Clone)]
 #[must_use = "a guard serves nothing until split_for_parts()"]
 pub struct DocumentedGuard<S = ()> {

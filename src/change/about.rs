@@ -9,6 +9,17 @@ use crate::name::stable_names;
 /// The subject of a change, within one issuer entry.
 ///
 /// Serialized as an object with the member `kind` (`subject`, `member`, `organization_template`, ...) and the ids.
+///
+/// ```
+/// use orgate::change::About;
+/// use orgate::server::{ChangeError, IssuerHandle};
+///
+/// fn revoke(issuer: &IssuerHandle) -> Result<(), ChangeError> {
+///     issuer.revoke(About::member("acme", "alice"))?;
+///     issuer.revoke(About::client("mobile-app"))?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]

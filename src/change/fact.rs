@@ -36,6 +36,15 @@ pub struct Fact {
 /// The key of a fact, within one issuer entry.
 ///
 /// Serialized as an object with the member `kind` and the ids.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use orgate::change::{Fact, FactKey, Rank};
+///
+/// let at = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
+/// let fact = Fact::new("https://issuer.example", FactKey::suspension("alice"), Rank::new(at, true));
+/// assert_eq!(fact.key(), &FactKey::suspension("alice"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -182,6 +191,15 @@ impl FactKey {
 /// stricter report.
 ///
 /// Serialized as one integer below 2^53: twice the milliseconds since the Unix epoch, plus one if it is strict.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use orgate::change::Rank;
+///
+/// let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+/// assert!(Rank::new(at(20), false) > Rank::new(at(10), true));
+/// assert!(Rank::new(at(10), true) > Rank::new(at(10), false));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct Rank(u64);

@@ -62,6 +62,18 @@ pub trait Updates: Send {
 }
 
 /// One update from a log.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use orgate::change::{Change, Update};
+///
+/// /// What a log that has just been loaded delivers: its content, and the reading that was taken before.
+/// fn loaded(suspended: &str, as_of: Duration) -> [Update; 2] {
+///     let change = Change::suspended("https://issuer.example", suspended, SystemTime::UNIX_EPOCH);
+///     [change.fact().map_or(Update::Gap, Update::Fact), Update::current(as_of)]
+/// }
+/// # _ = loaded("alice", Duration::ZERO);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Update {
@@ -96,6 +108,16 @@ impl Update {
 }
 
 /// How long a server may go without being [current](Update::Current), and what happens then.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::change::Staleness;
+///
+/// let certain = Staleness::refuse_after(Duration::from_secs(10));
+/// assert!(certain.refuses() && certain.waits_until_loaded());
+/// let available = Staleness::go_on_after(Duration::from_secs(10)).once_loaded();
+/// assert!(!available.refuses() && available.waits_until_loaded());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Staleness {
     bound: Duration,
@@ -144,6 +166,15 @@ impl Staleness {
 }
 
 /// An error of a log that did not store changes. Its text goes to the server's log, never into a response.
+///
+/// ```
+/// use orgate::change::LogError;
+///
+/// let from_another_error = LogError::new(std::io::Error::other("disk full"));
+/// let from_a_sentence = LogError::new("the store answered with an error");
+/// assert_eq!(from_a_sentence.to_string(), "the store answered with an error");
+/// # _ = from_another_error;
+/// ```
 #[derive(Clone, Debug)]
 pub struct LogError(Arc<dyn Error + Send + Sync>);
 

@@ -28,6 +28,14 @@ impl Decider {
 }
 
 /// The settings of a [`Decider`].
+///
+/// ```
+/// use orgate::decision::{Decider, DecisionPoint};
+///
+/// fn decider(point: impl DecisionPoint) -> Result<Decider, orgate::ConfigError> {
+///     Decider::builder(point).max_entries(50_000).build()
+/// }
+/// ```
 #[must_use]
 pub struct DeciderBuilder {
     point: Box<dyn DecisionPoint>,

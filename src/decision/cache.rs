@@ -16,6 +16,15 @@ pub(super) const LONGEST: Duration = Duration::from_secs(300);
 const MAX_KEY_BYTES: usize = 4 * 1024;
 
 /// How long decisions are cached. Zero turns the cache off.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::decision::CacheTimes;
+///
+/// // Grants may last for 30 s, and a denial is asked for again after one second.
+/// let times = CacheTimes::new(Duration::from_secs(30), Duration::from_secs(1));
+/// assert_ne!(times, CacheTimes::NONE);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct CacheTimes {

@@ -17,6 +17,15 @@ use crate::http::{
 /// A route that is told to let requests pass while a point is unavailable must not let them pass for the second kind.
 ///
 /// [`Display`](fmt::Display) is for the log, never for an answer.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::decision::DecisionError;
+///
+/// let busy = DecisionError::unavailable("429 Too Many Requests").with_retry_after(Duration::from_secs(2));
+/// assert!(busy.is_unavailable());
+/// assert!(!DecisionError::wrong("the credential was rejected").is_unavailable());
+/// ```
 #[derive(Clone, Debug)]
 pub struct DecisionError {
     detail: Box<str>,

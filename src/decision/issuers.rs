@@ -6,6 +6,24 @@ use crate::error::ConfigError;
 ///
 /// Ids of subjects and organizations are unique only within one issuer. A server rejects to start with a point that would
 /// take the subject of one issuer for that of another.
+///
+/// ```
+/// use orgate::decision::{Decision, DecisionFuture, DecisionPoint, DecisionRequest, KnownIssuers};
+///
+/// /// Knows employees only, by their id.
+/// struct Employees;
+///
+/// impl DecisionPoint for Employees {
+///     fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a> {
+///         let decision = if request.subject_id() == "alice" { Decision::allow() } else { Decision::deny() };
+///         Box::pin(std::future::ready(Ok(decision)))
+///     }
+///
+///     fn known_issuers(&self) -> KnownIssuers {
+///         KnownIssuers::named("staff")
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownIssuers(Known);
 

@@ -129,6 +129,14 @@ impl Decision {
 }
 
 /// Something that must be done along with an allow.
+///
+/// ```
+/// use orgate::decision::{Decision, Obligation, Property};
+///
+/// let decision = Decision::allow().with_obligation(Obligation::new("audit").with_details(Property::from("full")));
+/// assert_eq!(decision.obligations()[0].name(), "audit");
+/// assert!(!decision.is_allowed());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Obligation {
     name: Box<str>,

@@ -243,6 +243,13 @@ impl fmt::Debug for DecisionRequest {
 }
 
 /// The resource of a request to a decision point: a type and an id, and other properties.
+///
+/// ```
+/// use orgate::decision::Resource;
+///
+/// let document = Resource::new("document", "d-17").property("owner", "user_1");
+/// assert_eq!((document.kind(), document.id()), ("document", "d-17"));
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct Resource {
     kind: Box<str>,

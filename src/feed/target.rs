@@ -22,6 +22,24 @@ const MOST_BYTES: usize = 2048;
 pub(super) type FindTarget = Arc<dyn Fn(&Method, &str) -> Target + Send + Sync>;
 
 /// The target of a method and a path.
+///
+/// ```
+/// use orgate::feed::{PermissionFeed, Target};
+/// use orgate::organization::PathParams;
+/// use orgate::policy::resource;
+/// use orgate::{ConfigError, ResourceServer};
+///
+/// fn feed(server: &ResourceServer) -> Result<PermissionFeed, ConfigError> {
+///     let orders = server.requirement(resource().scope("read:orders"))?;
+///     Ok(PermissionFeed::new(resource().live()).scopes(["read:orders"]).routes(move |method, path| {
+///         match (method.as_str(), path) {
+///             ("GET", "/orders") => Target::guarded(orders.clone(), PathParams::default()),
+///             ("GET", "/health") => Target::public(),
+///             _ => Target::missing(),
+///         }
+///     }))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Target(Kind);
 

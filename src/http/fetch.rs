@@ -50,6 +50,13 @@ pub trait Fetch: Send + Sync + 'static {
 }
 
 /// An error of a fetch: there is no response. Its text is meant for logs and never becomes part of a response.
+///
+/// ```
+/// use orgate::http::FetchError;
+///
+/// let error = FetchError::new("the proxy closed the connection");
+/// assert_eq!(error.to_string(), "the proxy closed the connection");
+/// ```
 #[derive(Debug)]
 pub struct FetchError {
     error: Box<dyn std::error::Error + Send + Sync>,

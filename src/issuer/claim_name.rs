@@ -10,6 +10,13 @@ use crate::json::Object;
 const MOST_NAMES: usize = 8;
 
 /// The name of a claim at the top level, or the path of a nested claim: [`claim_path`].
+///
+/// ```
+/// use orgate::Issuer;
+///
+/// let issuer = Issuer::new("https://id.example.com").untyped_jwt().organization_claim("org_id");
+/// # _ = issuer;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimName(Vec<String>);
 

@@ -17,7 +17,7 @@ use super::lease::Lease;
 use super::waiter::Waiter;
 
 pin_project! {
-    /// A body that ends with its lease, and says why. Made by [`Lease::attach`].
+    /// A body that ends with its lease, and says why. Made by [`Lease::attach`], which has an example.
     #[derive(Debug)]
     pub struct LeasedBody<B> {
         #[pin]

@@ -13,7 +13,7 @@ use super::lease::Lease;
 use super::waiter::Waiter;
 
 pin_project! {
-    /// A stream that ends with its lease. Made by [`Lease::stream`].
+    /// A stream that ends with its lease. Made by [`Lease::stream`], which has an example.
     pub struct LeasedStream<S, F> {
         #[pin]
         stream: S,

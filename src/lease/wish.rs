@@ -8,6 +8,17 @@ use http::request::Parts;
 use super::watch::Listener;
 
 /// Settings of a lease, for [`Grant::lease_with`](crate::engine::Grant::lease_with).
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::Rejection;
+/// use orgate::engine::Grant;
+/// use orgate::lease::{Lease, LeaseSettings};
+///
+/// fn watch(grant: &Grant, request: &http::request::Parts) -> Result<Lease, Rejection> {
+///     grant.lease_with(&LeaseSettings::new().request(request).bound_up_to(Duration::from_secs(60)))
+/// }
+/// ```
 #[derive(Clone, Default)]
 pub struct LeaseSettings {
     pub(super) most_bound: Option<Duration>,

@@ -13,6 +13,16 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// What no policy names is rejected. A challenge names the scopes of the call and those of the basic policy, since clients
 /// replace their token by one with the scopes that it names.
+///
+/// ```
+/// use orgate::mcp::Tools;
+/// use orgate::policy::resource;
+///
+/// let tools = Tools::new(resource().scope("mcp:read"))
+///     .tool("whoami", resource().scope("mcp:read"))
+///     .tool("delete_all", resource().all_of(["mcp:read", "mcp:admin"]));
+/// # _ = tools;
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Tools {

@@ -72,6 +72,13 @@ struct Counts {
 }
 
 /// The settings of a [`JsonLines`].
+///
+/// ```
+/// use orgate::observe::JsonLines;
+///
+/// let log = JsonLines::builder().queue(65_536).writer(std::io::stderr());
+/// # _ = log;
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct JsonLinesBuilder {

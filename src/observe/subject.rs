@@ -13,6 +13,14 @@ const SHORTEST_KEY: usize = 16;
 const KEPT: usize = 16;
 
 /// The form in which a log names the subject of a token.
+///
+/// ```
+/// use orgate::observe::{JsonLines, SubjectForm};
+///
+/// let log = JsonLines::builder().subject(SubjectForm::keyed_hash("a key of 16 bytes or more")?).stdout();
+/// # _ = log;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct SubjectForm(Form);
 

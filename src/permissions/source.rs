@@ -72,6 +72,14 @@ pub struct PermissionQuery {
 }
 
 /// What permissions are for: one of the three authorization models.
+///
+/// ```
+/// use orgate::permissions::PermissionModel;
+///
+/// let api = PermissionModel::resource("https://api.example.com");
+/// assert_eq!(api.as_str(), "resource");
+/// assert_eq!(api.in_organization("acme").as_str(), "resource_in_organization");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PermissionModel {
@@ -227,6 +235,15 @@ impl PermissionQuery {
 }
 
 /// The permissions that a subject holds now.
+///
+/// ```
+/// use orgate::permissions::Permissions;
+///
+/// let holds_two_scopes = Permissions::of(["read:orders", "write:orders"]);
+/// let is_suspended = Permissions::none();
+/// let in_two_organizations = Permissions::of_memberships([("acme", vec!["read:orders"]), ("globex", vec![])]);
+/// # _ = (holds_two_scopes, is_suspended, in_two_organizations);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
     may_act: bool,

@@ -8,6 +8,14 @@ use std::time::Duration;
 use crate::error::with_causes;
 
 /// An error of a permission source. Its text goes to the log, never into a response.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::permissions::SourceError;
+///
+/// let error = SourceError::new("status 429").retry_after(Duration::from_secs(5));
+/// # _ = error;
+/// ```
 #[derive(Clone, Debug)]
 pub struct SourceError {
     source: Arc<dyn Error + Send + Sync>,

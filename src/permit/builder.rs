@@ -25,6 +25,18 @@ const MAX_CALLS: usize = 10_000;
 const SYNC_CALLS: usize = 16;
 
 /// The settings of a [`Permit`] client. Made by [`Permit::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::permit::Permit;
+///
+/// let permit = Permit::builder("http://localhost:7766", "permit_key_...")
+///     .sync_through_pdp(Duration::from_secs(1))
+///     .deadline(Duration::from_millis(200))
+///     .build()?;
+/// # _ = permit;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[must_use]
 pub struct PermitBuilder {
     pdp: String,

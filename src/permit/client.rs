@@ -17,6 +17,19 @@ use crate::flight::Lane;
 use crate::http::remote::Remote;
 
 /// A Permit.io client: a decision point, and the facts that it uses. Cheap to clone.
+///
+/// ```
+/// use orgate::ResourceServer;
+/// use orgate::decision::Decider;
+/// use orgate::permit::Permit;
+///
+/// let permit = Permit::builder("http://localhost:7766", "permit_key_...").build()?;
+/// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
+///     .decision_point(Decider::builder(permit).build()?)
+///     .build()?;
+/// # _ = server;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct Permit(pub(super) Arc<Inner>);
 

@@ -16,6 +16,13 @@ use crate::organization::RequestSource;
 /// A policy is kept as it was written, and judged in its multiplied form: a list of clauses, of which the leftmost one that
 /// passes decides (and fixes the [`Organization`](crate::Organization)). `Display` prints what was written, in a form that
 /// [`FromStr`](std::str::FromStr) and [`Parser`](super::Parser) read; [`describe`](Self::describe) returns both forms as data.
+///
+/// ```
+/// use orgate::policy::{path, resource};
+///
+/// let policy = resource().in_organization(path("org")).scope("read:orders").user();
+/// assert_eq!(policy.to_string(), "resource in organization from path {org} and scope read:orders and user");
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a policy protects nothing until a route or a layer requires it"]
 pub struct Policy {

@@ -30,6 +30,15 @@ pub(crate) struct Responder {
 }
 
 /// The body of a rejection, as a `rejection_body` hook shapes it.
+///
+/// ```
+/// use orgate::respond::RejectionBody;
+/// use serde_json::json;
+///
+/// let body = RejectionBody::json(&json!({ "message": "not permitted" }));
+/// let text = RejectionBody::text("not permitted");
+/// # _ = (body, text);
+/// ```
 #[derive(Clone, Debug)]
 pub struct RejectionBody {
     content_type: HeaderValue,

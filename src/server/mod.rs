@@ -36,6 +36,14 @@ use entry::EntrySettings;
 ///
 /// A cheap clone; every layer is made from it and shares its keys. [`builder`](Self::builder) does no I/O and starts
 /// nothing: keys are fetched on first use, or by [`ready`](Self::ready).
+///
+/// ```
+/// use orgate::ResourceServer;
+///
+/// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com").build()?;
+/// # _ = server;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct ResourceServer {
     pub(crate) state: Arc<State>,

@@ -17,6 +17,17 @@ use crate::signature::Algorithm;
 use crate::time::{Clock as _, SystemClock};
 
 /// The settings of a [`TestIssuer`] that is about to start.
+///
+/// ```
+/// use orgate::issuer::Algorithm;
+/// use orgate::testing::TestIssuer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let issuer = TestIssuer::builder().algorithm(Algorithm::Es256).path("").start().await;
+/// assert!(!issuer.url().ends_with("/oidc"));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "the issuer starts with start()"]
 pub struct TestIssuerBuilder {

@@ -7,6 +7,20 @@ use super::Endpoint;
 
 /// A wrong response. If a fault does not apply to an endpoint (metadata without keys, for example), the response is
 /// correct.
+///
+/// ```
+/// use orgate::ResourceServer;
+/// use orgate::testing::{Endpoint, Fault, TestIssuer};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let issuer = TestIssuer::start().await;
+/// issuer.fail_always(Endpoint::Keys, Fault::Status(503));
+/// let server = ResourceServer::builder(issuer.url(), "https://api.example.com").build()?;
+/// assert!(server.ready().await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

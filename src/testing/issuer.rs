@@ -22,6 +22,20 @@ use crate::signature::Algorithm;
 /// siblings. [`TestTenant`](super::TestTenant) has the rest.
 ///
 /// The server runs as a task of the tokio runtime that started it, and ends when the value is dropped.
+///
+/// ```
+/// use orgate::testing::TestIssuer;
+/// use orgate::ResourceServer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let issuer = TestIssuer::start().await;
+/// let server = ResourceServer::builder(issuer.url(), "https://api.example.com").build()?;
+/// let token = issuer.resource_token("https://api.example.com").scope("read:orders").mint();
+/// assert_eq!(server.verify(&token).await?.subject().id(), "user_1");
+/// # Ok(())
+/// # }
+/// ```
 pub struct TestIssuer {
     state: Arc<State>,
     server: Loopback,

@@ -20,6 +20,24 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// An access token has the header members `alg`, `typ` (`at+jwt`) and `kid`, and the claims `jti`, `sub` (`user_1`),
 /// `client_id` (`app_1`), `iss`, `aud`, `scope`, `iat` (now) and `exp` (an hour later). It is for a user unless
 /// [`machine`](Self::machine) is called. Changes by [`claim`](Self::claim) and [`header`](Self::header) are made last.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::testing::TestIssuer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let issuer = TestIssuer::start().await;
+/// let token = issuer
+///     .resource_token("https://api.example.com")
+///     .subject("alice")
+///     .scope("read:orders")
+///     .claim("plan", "pro")
+///     .expires_in(Duration::from_secs(60))
+///     .mint();
+/// assert_eq!(token.split('.').count(), 3);
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a token is made by mint()"]
 pub struct TokenBuilder {

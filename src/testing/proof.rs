@@ -15,6 +15,19 @@ use crate::time::Clock as _;
 
 /// The key of a client, to which tokens are bound and by which it signs proofs. Made by
 /// [`TestIssuer::proof_key`](super::TestIssuer::proof_key).
+///
+/// ```
+/// use orgate::testing::TestIssuer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let issuer = TestIssuer::start().await;
+/// let key = issuer.proof_key();
+/// let token = issuer.resource_token("https://api.example.com").bound_to(&key).mint();
+/// let proof = key.proof("GET", "https://api.example.com/orders", &token).mint();
+/// assert_eq!(proof.split('.').count(), 3);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TestProofKey {
     key: Arc<SigningKey>,

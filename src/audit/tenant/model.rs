@@ -7,6 +7,18 @@ use serde::{Deserialize, Serialize};
 /// The definitions of a tenant. Names are those given by people; a role is identified by its level and its name.
 ///
 /// As JSON it is what [`TenantFile`](super::TenantFile) reads. A member that is not known there is an error.
+///
+/// ```
+/// use orgate::audit::{Grants, Resource, Role, SubjectType, Tenant};
+///
+/// let api = "https://api.example.com";
+/// let mut support = Role::new("support", SubjectType::User);
+/// support.permissions.push(Grants::new(api, ["read:orders"]));
+///
+/// let mut tenant = Tenant::default();
+/// tenant.resources.push(Resource::new(api, ["read:orders", "write:orders"]));
+/// tenant.roles.push(support);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -32,6 +44,13 @@ pub struct Tenant {
 }
 
 /// An API resource.
+///
+/// ```
+/// use orgate::audit::Resource;
+///
+/// let api = Resource::new("https://api.example.com", ["read:orders", "write:orders"]);
+/// assert_eq!(api.scopes.len(), 2);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -47,6 +66,13 @@ pub struct Resource {
 }
 
 /// Permissions of one API resource.
+///
+/// ```
+/// use orgate::audit::Grants;
+///
+/// let grants = Grants::new("https://api.example.com", ["read:orders"]);
+/// assert_eq!(grants.scopes, ["read:orders"]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -58,6 +84,13 @@ pub struct Grants {
 }
 
 /// A global role.
+///
+/// ```
+/// use orgate::audit::{Grants, Role, SubjectType};
+///
+/// let mut support = Role::new("support", SubjectType::User);
+/// support.permissions.push(Grants::new("https://api.example.com", ["read:orders"]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -76,6 +109,13 @@ pub struct Role {
 }
 
 /// A role of the organization template.
+///
+/// ```
+/// use orgate::audit::{OrganizationRole, SubjectType};
+///
+/// let mut admin = OrganizationRole::new("admin", SubjectType::User);
+/// admin.organization_permissions.push("invite:member".to_owned());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -116,6 +156,13 @@ pub enum RoleLevel {
 }
 
 /// The settings of one organization that differ from the template.
+///
+/// ```
+/// use orgate::audit::OrganizationSettings;
+///
+/// let mut acme = OrganizationSettings::new("acme");
+/// acme.mfa_required = true;
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -144,6 +191,13 @@ pub struct Members {
 }
 
 /// A user or a machine, with the roles that it holds.
+///
+/// ```
+/// use orgate::audit::{Membership, TenantMember};
+///
+/// let mut alice = TenantMember::new("alice");
+/// alice.organizations.push(Membership::new("acme", ["admin"]));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -162,6 +216,13 @@ pub struct TenantMember {
 }
 
 /// A membership of an organization.
+///
+/// ```
+/// use orgate::audit::Membership;
+///
+/// let membership = Membership::new("acme", ["admin"]);
+/// assert_eq!(membership.roles, ["admin"]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -36,6 +36,18 @@ const BELIEVED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Suspensions that are read at startup are [confirmed](crate::permissions::PermissionSource::is_suspended) by the entry's
 /// permission source if it can tell. Those of a file that was not open for 30 days are left out, since their end may have been
 /// missed.
+///
+/// ```no_run
+/// use orgate::ResourceServer;
+/// use orgate::change::FileLog;
+///
+/// let log = FileLog::open("/var/lib/shop/changes")?;
+/// let server = ResourceServer::builder("https://tenant.logto.app/oidc", "https://api.example.com")
+///     .change_log(log)
+///     .build()?;
+/// # _ = server;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 pub struct FileLog {
     settings: FileSettings,
     writer: Arc<Writer>,

@@ -31,6 +31,14 @@ impl FileSync {
 }
 
 /// The settings of a [`FileLog`](super::FileLog). A path alone is enough.
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::change::{FileSettings, FileSync};
+///
+/// let settings = FileSettings::new("/var/lib/shop/changes").sync(FileSync::Every(Duration::from_millis(100)));
+/// # _ = settings;
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FileSettings {

@@ -13,6 +13,18 @@ use crate::error::ConfigError;
 use crate::signature::SharedSecret;
 
 /// Builds a [`Redis`]. Made by [`Redis::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use orgate::change::redis::{Redis, WhenBehind};
+///
+/// let redis = Redis::builder("redis://orgate:password@redis.internal", "shop")
+///     .when_behind(WhenBehind::GoOn)
+///     .bound(Duration::from_secs(15))
+///     .build()?;
+/// # _ = redis;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[must_use]
 pub struct RedisBuilder {
     urls: Vec<String>,

@@ -35,6 +35,17 @@ struct InWindow {
 }
 
 /// Builds a [`LogtoManagement`]. Made by [`LogtoManagement::builder`].
+///
+/// ```
+/// use orgate::logto::LogtoManagement;
+///
+/// let source = LogtoManagement::builder("https://logto.example.com", "m2m-app", "secret")
+///     .self_hosted()
+///     .calls_per_10_seconds(500)
+///     .build()?;
+/// # _ = source;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[must_use]
 pub struct LogtoManagementBuilder {
     base_url: String,

@@ -60,6 +60,20 @@ impl IssuerHandle {
 ///
 /// With axum it becomes a route by [`endpoint`](Self::endpoint); other frameworks call [`begin`](Self::begin) and
 /// [`Delivery::finish`].
+///
+/// ```
+/// use orgate::ResourceServer;
+/// use orgate::logto::webhooks::SigningKeys;
+///
+/// let issuer = "https://tenant.logto.app/oidc";
+/// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
+/// let webhooks = server
+///     .issuer(issuer)?
+///     .webhooks(SigningKeys::new(["the hook's signing key"])?)
+///     .on_event(|event| println!("{}", event.name()));
+/// # _ = webhooks;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Webhooks {

@@ -9,6 +9,15 @@ use crate::signature::SharedSecret;
 /// The signing keys of a webhook: one, or several during a rotation or if several hooks call the same URL.
 ///
 /// A cheap clone. Its `Debug` form says how many keys there are, and nothing of them.
+///
+/// ```
+/// use orgate::logto::webhooks::SigningKeys;
+///
+/// // During a rotation both keys are valid.
+/// let keys = SigningKeys::new(["the old signing key", "the new signing key"])?;
+/// # _ = keys;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct SigningKeys(Arc<[SharedSecret]>);
 

@@ -181,6 +181,15 @@ impl BridgeStatus {
 }
 
 /// The settings of a [`PermitBridge`].
+///
+/// ```
+/// use orgate::permit::{Permit, PermitBridge};
+///
+/// let permit = Permit::builder("http://localhost:7766", "permit_key_...").build()?;
+/// let bridge = PermitBridge::builder(permit, "member").manages(|tenant| tenant.starts_with("org_")).build()?;
+/// # _ = bridge;
+/// # Ok::<(), orgate::ConfigError>(())
+/// ```
 #[must_use]
 pub struct PermitBridgeBuilder {
     permit: Permit,

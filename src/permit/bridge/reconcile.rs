@@ -10,6 +10,13 @@ use super::wishes::{RECONCILE, Stated, Taken, Wish};
 use crate::permit::{PermitUser, SyncError};
 
 /// A Logto user, with the organizations that the user is a member of. `Debug` shows no personal data.
+///
+/// ```
+/// use orgate::permit::{LogtoUser, PermitUser};
+///
+/// let alice = LogtoUser::new(PermitUser::new("alice").email("alice@example.com")).member_of("acme");
+/// # _ = alice;
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct LogtoUser {

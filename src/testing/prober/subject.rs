@@ -6,6 +6,14 @@ use crate::audit::{DirectoryError, RoleLevel, RoleSummary, SubjectType};
 use crate::future::BoxFuture;
 
 /// A subject that holds one role, or none.
+///
+/// ```
+/// use orgate::audit::{RoleLevel, SubjectType};
+/// use orgate::testing::ProbeSubject;
+///
+/// let admin = ProbeSubject::new(SubjectType::User, [(RoleLevel::Organization, "admin")]);
+/// assert_eq!(admin.roles.len(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct ProbeSubject {

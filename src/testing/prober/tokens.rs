@@ -13,6 +13,18 @@ use crate::testing::{Refused, TestTenant, TokenRequest};
 ///
 /// Organization roles are held in one organization. Who holds none is a member of it all the same, unless
 /// [`without_membership`](Self::without_membership) says otherwise.
+///
+/// ```
+/// use orgate::testing::{TenantTokens, TestTenant};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let tenant = TestTenant::start().await;
+/// tenant.add_resource("https://api.example.com", &["read:orders"]);
+/// let tokens = TenantTokens::new(&tenant, "acme").resource("https://api.example.com");
+/// # _ = tokens;
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct TenantTokens<'a> {

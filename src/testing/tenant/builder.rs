@@ -10,6 +10,16 @@ use crate::testing::keys::random;
 use crate::testing::{TestClock, TestIssuer, TestIssuerBuilder};
 
 /// The settings of a [`TestTenant`] that is not started yet.
+///
+/// ```
+/// use orgate::testing::{LogtoRelease, TestTenant};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let tenant = TestTenant::builder().release(LogtoRelease::V1_37).start().await;
+/// assert!(tenant.issuer().url().ends_with("/oidc"));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "the tenant starts with start()"]
 pub struct TestTenantBuilder {

@@ -38,6 +38,15 @@ impl From<IpAddr> for Peer {
 }
 
 /// The peers whose header names the client's certificate. For the header sources of [`MutualTls`](super::MutualTls).
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use orgate::token::binding::{MutualTls, TrustedPeers};
+///
+/// let peers = TrustedPeers::new(|extensions| Some((*extensions.get::<SocketAddr>()?).into())).network("10.0.7.0/24");
+/// let certificates = MutualTls::client_cert_header(peers);
+/// # _ = certificates;
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct TrustedPeers {

@@ -47,6 +47,13 @@ pub trait ReplayStore: Send + Sync + 'static {
 }
 
 /// An error of a shared store: it could not tell whether a proof was used.
+///
+/// ```
+/// use orgate::token::binding::ReplayStoreError;
+///
+/// let error = ReplayStoreError::new("the store cannot be reached");
+/// assert_eq!(error.to_string(), "the store cannot be reached");
+/// ```
 #[derive(Clone, Debug)]
 pub struct ReplayStoreError(Cow<'static, str>);
 
