@@ -15,16 +15,6 @@ use crate::rejection::Rejection;
 
 /// Where a request names its organization, or the resource that a decision point is asked about. Made by [`path`],
 /// [`header`], [`subdomain`], [`custom`], [`argument`] or [`any_organization`].
-///
-/// ```
-/// use orgate::policy::{header, organization, path, subdomain};
-///
-/// let by_path = organization(path("org"));
-/// let by_header = organization(header("x-org"));
-/// let by_host = organization(subdomain("example.com"));
-/// assert_eq!(by_host.to_string(), "organization from subdomain of example.com");
-/// # _ = (by_path, by_header);
-/// ```
 #[derive(Clone, Debug)]
 pub struct RequestSource {
     kind: SourceKind,

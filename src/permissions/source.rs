@@ -237,12 +237,14 @@ impl PermissionQuery {
 /// The permissions that a subject holds now.
 ///
 /// ```
+/// use std::collections::BTreeSet;
+/// use std::sync::Arc;
 /// use orgate::permissions::Permissions;
 ///
 /// let holds_two_scopes = Permissions::of(["read:orders", "write:orders"]);
 /// let is_suspended = Permissions::none();
-/// let in_two_organizations = Permissions::of_memberships([("acme", vec!["read:orders"]), ("globex", vec![])]);
-/// # _ = (holds_two_scopes, is_suspended, in_two_organizations);
+/// let in_one_organization = Permissions::of_memberships([("acme", Arc::new(BTreeSet::from(["read:orders".into()])))]);
+/// # _ = (holds_two_scopes, is_suspended, in_one_organization);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {

@@ -8,11 +8,11 @@ use crate::future::BoxFuture;
 /// A subject that holds one role, or none.
 ///
 /// ```
-/// use orgate::audit::{RoleLevel, SubjectType};
+/// use orgate::audit::SubjectType;
 /// use orgate::testing::ProbeSubject;
 ///
-/// let admin = ProbeSubject::new(SubjectType::User, [(RoleLevel::Organization, "admin")]);
-/// assert_eq!(admin.roles.len(), 1);
+/// let user_without_a_role = ProbeSubject::new(SubjectType::User, []);
+/// assert_eq!(user_without_a_role.to_string(), "user without a role");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
