@@ -67,15 +67,15 @@ impl Gateway {
         match self.prepare(request) {
             Found::Route(route, pattern) => match &route.access {
                 Access::Public => {
-                    Explained::Unasked(format!("{pattern} is public: it passes, with a token or without"))
+                    Explained::Unasked(format!("{pattern} is public: the request passes, with or without a token"))
                 }
                 Access::Policy(requirement) => {
                     Explained::Judged(pattern.to_owned(), Box::new(requirement.explain(request).await))
                 }
             },
-            Found::Nothing => Explained::Unasked("no route matches the path: 404, or denied behind a proxy".to_owned()),
-            Found::WrongMethod(_) => Explained::Unasked("no route of the path takes the method: 405".to_owned()),
-            Found::Refused(fault) => Explained::Unasked(format!("{fault}: 400, before any route is looked for")),
+            Found::Nothing => Explained::Unasked("no route matches the path: 404".to_owned()),
+            Found::WrongMethod(_) => Explained::Unasked("no route with this path accepts the method: 405".to_owned()),
+            Found::Refused(fault) => Explained::Unasked(format!("{fault}: 400, before routes are matched")),
         }
     }
 }

@@ -44,7 +44,7 @@ fn guide(name: &str, proxy: u16, authorizer: u16, application: u16) -> String {
         ("127.0.0.1:9100", format!("127.0.0.1:{application}")),
         ("port_value: 9100", format!("port_value: {application}")),
         ("port_value: 8080", format!("port_value: {proxy}")),
-        ("listen 8080", format!("listen {proxy}")),
+        ("listen 127.0.0.1:8080", format!("listen 127.0.0.1:{proxy}")),
         // One process for each worker, as with the others.
         ("keepalive 32;", "keepalive 64; keepalive_requests 1000000;".to_owned()),
     ];
@@ -69,7 +69,8 @@ impl Bench {
         let (envoy, nginx) = ([free_port(), free_port()], [free_port(), free_port()]);
         let mut bench = Self { folder, children: Vec::new(), orgate, envoy_jwt, envoy, nginx };
         let served = format!(
-            "worker_processes 1;\nevents {{}}\nhttp {{ access_log off; keepalive_requests 100000000;\n\
+            "worker_processes 1;\npid nginx.pid;\nerror_log error.log;\nevents {{}}\n\
+             http {{ access_log off; keepalive_requests 100000000;\n\
              server {{ listen {application}; location / {{ return 200 served; }} }} }}\n"
         );
         bench.nginx_with("application", &served);
@@ -78,7 +79,7 @@ impl Bench {
             let text = guide("nginx.conf", nginx[at], authorizer, application);
             bench.nginx_with(
                 &format!("nginx{at}"),
-                &text.replace("http {\n", "http {\n    access_log off; keepalive_requests 100000000;\n"),
+                &text.replace("access_log access.log;", "access_log off; keepalive_requests 100000000;"),
             );
         }
         for (at, authorizer) in [ext_authz, stub.port()].into_iter().enumerate() {
@@ -119,7 +120,7 @@ impl Bench {
         fs::write(at.join("nginx.conf"), text).unwrap();
         fs::write(at.join("authz_request.inc"), guide("authz_request.inc", 0, 0, 0)).unwrap();
         let mut command = Command::new(program("nginx"));
-        let globals = format!("daemon off; master_process off; pid {0}/pid; error_log {0}/log warn;", at.display());
+        let globals = "daemon off; master_process off;";
         command.arg("-p").arg(&at).arg("-c").arg(at.join("nginx.conf")).arg("-g").arg(globals);
         self.spawn(name, command);
     }

@@ -3,6 +3,7 @@ use http::Uri;
 use crate::config::{Fault, File, Source};
 use crate::gateway::Identity;
 use crate::identity::{AssertionKey, Names, Part};
+use crate::request::Preset;
 
 const HEADER: &str = "Orgate";
 
@@ -42,12 +43,23 @@ pub(super) fn identity(source: &Source, file: &File, warnings: &mut Vec<String>)
              letters and digits has no other spelling"
         )
     });
-    for warning in with_aliases {
+    add(with_aliases, warnings);
+    Ok(Identity { names, key, public_url: public_url.to_owned(), resource: file.api.resource.as_str().to_owned() })
+}
+
+/// Warns of names that the files for the proxy do not know: what a client sends under them would reach the application.
+pub(super) fn warn_of_others(names: &Names, preset: Preset, warnings: &mut Vec<String>) {
+    let places = preset.identity_settings();
+    let others = names.all().filter(|name| !name.as_str().eq_ignore_ascii_case(HEADER));
+    add(others.map(|name| format!("identity header {name}: name it in {places} of the proxy too")), warnings);
+}
+
+fn add(more: impl Iterator<Item = String>, warnings: &mut Vec<String>) {
+    for warning in more {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
     }
-    Ok(Identity { names, key, public_url: public_url.to_owned(), resource: file.api.resource.as_str().to_owned() })
 }
 
 fn check_public_url(source: &Source, file: &File) -> Result<(), Fault> {

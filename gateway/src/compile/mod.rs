@@ -127,11 +127,15 @@ fn assemble(
     let identity = identity::identity(source, &file, &mut warnings)?;
     let listen = listen::addresses(source, &file)?;
     upstream::check_loops(source, &file, &upstreams, &listen)?;
+    let forward_auth = listen::forward_auth(source, &file)?;
+    if let Some((preset, _)) = &forward_auth {
+        identity::warn_of_others(&identity.names, *preset, &mut warnings);
+    }
     warnings.dedup();
     Ok(Gateway {
         webhooks: webhooks::webhooks(source, &file, &server, lasting.bridge.as_ref())?,
         lasting,
-        forward_auth: listen::forward_auth(source, &file)?,
+        forward_auth,
         certificate_header: listen::certificate_header(source, &file)?,
         tls: tls::tls(source, &file)?,
         serve: listen::serve_settings(source, &file)?,

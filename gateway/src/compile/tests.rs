@@ -211,6 +211,22 @@ fn name_with_an_alias_is_a_warning() {
     assert_eq!(compiled(BEGINNING).unwrap().warnings, Vec::<String>::new());
 }
 
+#[test]
+fn identity_header_that_a_proxy_does_not_know_is_a_warning() {
+    let identity = "[identity]\nheaders = { subject = \"authsubject\" }\n";
+    for (preset, expected) in [
+        ("nginx", "identity header authsubject: name it in `auth_request_set` and `proxy_set_header` of the proxy too"),
+        ("caddy", "identity header authsubject: name it in `copy_headers` and `request_header` of the proxy too"),
+        ("traefik", "identity header authsubject: name it in `authResponseHeaders` of the proxy too"),
+        ("envoy_http", "identity header authsubject: name it in `allowed_upstream_headers` of the proxy too"),
+    ] {
+        let forward = format!("{BEGINNING}[forward_auth]\npreset = \"{preset}\"\n");
+        assert_eq!(compiled(&format!("{forward}{identity}")).unwrap().warnings, [expected]);
+        assert_eq!(compiled(&forward).unwrap().warnings, Vec::<String>::new());
+    }
+    assert_eq!(compiled(&format!("{BEGINNING}{identity}")).unwrap().warnings, Vec::<String>::new());
+}
+
 fn loaded(text: &str) -> Loaded {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.toml");

@@ -26,6 +26,16 @@ impl Preset {
         matches!(self, Self::Nginx)
     }
 
+    /// Where this proxy's configuration names each identity header. What a client sends under any other name is passed on.
+    pub(crate) const fn identity_settings(self) -> &'static str {
+        match self {
+            Self::Nginx => "`auth_request_set` and `proxy_set_header`",
+            Self::Caddy => "`copy_headers` and `request_header`",
+            Self::Traefik => "`authResponseHeaders`",
+            Self::EnvoyHttp => "`allowed_upstream_headers`",
+        }
+    }
+
     /// The header with which this proxy tells requests apart, and which it always overwrites: a question that is repeated is
     /// known by it. Traefik sets none, and Envoy keeps that of a client which it takes for an internal one: for them every
     /// question is about another request.

@@ -36,16 +36,16 @@ async fn a_request_is_explained_as_the_proxy_answers_it() {
 async fn what_no_policy_is_asked_about_is_said() {
     let world = World::start().await;
     for (method, path, expected) in [
-        (Method::GET, "/public/a", "/public/{*rest} is public: it passes, with a token or without\n"),
-        (Method::GET, "/nowhere", "no route matches the path: 404, or denied behind a proxy\n"),
-        (Method::PUT, "/orgs/acme/orders", "no route of the path takes the method: 405\n"),
+        (Method::GET, "/public/a", "/public/{*rest} is public: the request passes, with or without a token\n"),
+        (Method::GET, "/nowhere", "no route matches the path: 404\n"),
+        (Method::PUT, "/orgs/acme/orders", "no route with this path accepts the method: 405\n"),
     ] {
         let explained = explained(&world, &method, path, &[]).await;
         assert_eq!(explained.print(Format::Text), expected);
         assert!(explained.print(Format::Json).contains("unasked"));
     }
     let explained = explained(&world, &Method::GET, "/orgs/acme/../globex/orders", &[]).await;
-    assert!(explained.print(Format::Text).contains(": 400, before any route is looked for"), "{explained:?}");
+    assert!(explained.print(Format::Text).contains(": 400, before routes are matched"), "{explained:?}");
 }
 
 #[tokio::test]

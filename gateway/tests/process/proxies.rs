@@ -23,7 +23,7 @@ fn configure(folder: &Path, names: &[&str], ports: Ports) {
         ("127.0.0.1:9100", format!("127.0.0.1:{application}")),
         ("port_value: 9100", format!("port_value: {application}")),
         ("port_value: 8080", format!("port_value: {proxy}")),
-        ("listen 8080", format!("listen {proxy}")),
+        ("listen 127.0.0.1:8080", format!("listen 127.0.0.1:{proxy}")),
         ("http://:8080", format!("http://:{proxy}")),
         ("address: \":8080\"", format!("address: \":{proxy}\"")),
     ];
@@ -49,9 +49,7 @@ pub(crate) fn launch(name: &str, at: &Path, ports: Ports) -> Child {
         "nginx" => {
             configure(at, &["nginx.conf", "authz_request.inc"], ports);
             let mut command = Command::new(program("nginx"));
-            let (pid, log) = (at.join("pid"), at.join("log"));
-            let globals =
-                format!("daemon off; master_process off; pid {}; error_log {} warn;", pid.display(), log.display());
+            let globals = "daemon off; master_process off;";
             command.arg("-p").arg(at).arg("-c").arg(at.join("nginx.conf")).arg("-g").arg(globals);
             command
         }
