@@ -732,7 +732,7 @@ impl Log {
     }
 
     fn refusals(&self) -> Vec<Event> {
-        self.ours().into_iter().filter(|event| event.get("message") == Some("request refused")).collect()
+        self.ours().into_iter().filter(|event| event.get("message") == Some("request rejected")).collect()
     }
 }
 

@@ -652,8 +652,8 @@ async fn what_does_not_start() {
         (in_org().decide("read", "document", path("x")), "the path has no {x}"),
         (in_org().decide("read", "document", path("")), "the name of a path parameter is missing"),
         (in_org().decide("read", "document", header("no header")), "not a header name"),
-        (in_org().dangerous_allow_on_error(), "nothing is asked"),
-        (in_org().decision_cache(CacheTimes::NONE), "nothing is asked"),
+        (in_org().dangerous_allow_on_error(), "does not use a decision point"),
+        (in_org().decision_cache(CacheTimes::NONE), "does not use a decision point"),
         (reads().decision_cache(CacheTimes::new(Duration::from_secs(301), Duration::ZERO)), "more than 300s"),
         (decide("read", "document", path("id")), ""),
     ] {

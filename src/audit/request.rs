@@ -57,7 +57,7 @@ impl AuditRequest<'_> {
             let known: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
             return Err(AuditError::new(match &self.issuer {
                 Some(name) => format!("issuer {name:?}: this server has {known:?}"),
-                None => format!("this server has the issuers {known:?}: say issuer(name)"),
+                None => format!("this server has the issuers {known:?}: use issuer(name)"),
             }));
         };
         Ok(Api {

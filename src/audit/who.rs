@@ -178,7 +178,7 @@ impl Audit {
     pub(super) fn check_members(&self) -> Result<(), AuditError> {
         match self.tenant.members {
             Some(_) => Ok(()),
-            None => Err(AuditError::new("the members were not read: say with_members()")),
+            None => Err(AuditError::new("the members were not read: use with_members()")),
         }
     }
 

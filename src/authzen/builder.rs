@@ -205,7 +205,7 @@ impl AuthZenBuilder {
 fn check_limits(deadline: Duration, calls: usize, max_batch: usize) -> Result<(), ConfigError> {
     if deadline.is_zero() || deadline > LONGEST_DEADLINE {
         return Err(ConfigError::new(format_args!(
-            "deadline {deadline:?}: not above zero and at most {LONGEST_DEADLINE:?}"
+            "deadline {deadline:?}: expected above zero and at most {LONGEST_DEADLINE:?}"
         )));
     }
     if !(1..=MAX_CALLS).contains(&calls) {

@@ -83,7 +83,7 @@ impl Metadata {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(Panicked)) => Err(DecisionError::wrong("the HTTP client panicked")),
             Err(Unfinished::NoRuntime) => Err(DecisionError::wrong(NO_RUNTIME)),
-            Err(Unfinished::Late) => Err(DecisionError::wrong("no outcome of the question for metadata")),
+            Err(Unfinished::Late) => Err(DecisionError::wrong("the request for metadata ended without a result")),
         }
     }
 
@@ -163,7 +163,7 @@ impl Metadata {
         if (url.scheme(), url.authority()) == (self.url.scheme(), self.url.authority()) {
             Ok(url)
         } else {
-            Err(format!("{text:?} is of another origin; if it is right, say endpoints(..)"))
+            Err(format!("{text:?} is of another origin; if it is correct, use endpoints(..)"))
         }
     }
 }

@@ -117,7 +117,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Authorizer {
             .and_then(|grant| Some((grant, grant.token()?, grant.requirement().state().decider.as_ref()?)));
         let Some((grant, token, decider)) = known else {
             return Err(Rejection::misconfigured(
-                "the extractor Authorizer, on a route without a policy or of a server without a decision point: see Builder::decision_point",
+                "the extractor Authorizer needs a route with a policy and a server with a decision point: see Builder::decision_point",
             ));
         };
         let (mut request, ()) = http::Request::new(()).into_parts();

@@ -175,7 +175,7 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
             }
             let entry = document.paths.paths.entry(documented_path(&path)).or_default();
             if methods(&item).iter().any(|method| methods(entry).contains(method)) {
-                return Err(ConfigError::new(format_args!("document: an operation at {path:?} is there twice")));
+                return Err(ConfigError::new(format_args!("document: an operation at {path:?} occurs twice")));
             }
             entry.merge_operations(item);
         }

@@ -167,7 +167,7 @@ fn refused(rejection: Rejection, parts: &Parts) -> Rejection {
     if let Some(grant) = parts.extensions.get::<Grant>() {
         grant.requirement().refuse(rejection, parts)
     } else {
-        tracing::warn!(target: "orgate", kind = ?rejection.kind(), policy = "none", detail = rejection.detail(), "request refused");
+        tracing::warn!(target: "orgate", kind = ?rejection.kind(), policy = "none", detail = rejection.detail(), "request rejected");
         rejection
     }
 }

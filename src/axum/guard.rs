@@ -262,7 +262,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
 
     fn set_fallback(mut self, endpoint: Endpoint<S>) -> Self {
         if self.fallback.replace(endpoint).is_some() {
-            self.keep_fault(Err(ConfigError::new("there are two fallbacks")));
+            self.keep_fault(Err(ConfigError::new("there is more than one fallback")));
         }
         self
     }

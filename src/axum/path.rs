@@ -44,7 +44,7 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), ConfigError> {
         return wrong("it ends with a slash; to join two guards at the root, merge them");
     }
     if prefix.contains("{*") {
-        return wrong("a wildcard takes the whole rest of a path: nothing can stand behind it");
+        return wrong("a wildcard matches the whole rest of a path: nothing can follow it");
     }
     Ok(())
 }

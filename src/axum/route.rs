@@ -107,8 +107,7 @@ fn check_parameters(path: &str, requirement: &Requirement) -> Result<(), ConfigE
     match requirement.rules().path_parameters().find(|name| !known.contains(name)) {
         None => Ok(()),
         Some(absent) => Err(ConfigError::new(format_args!(
-            "{path}: the policy reads path({absent:?}), and the path has no {{{absent}}}; if it belongs to a prefix, add the \
-             prefix with Guard::nest, since axum's nest hides it from the guard"
+            "{path}: the policy reads path({absent:?}), and the path has no {{{absent}}}; if it belongs to a prefix, add the prefix with Guard::nest, because axum's nest hides it from the guard"
         ))),
     }
 }

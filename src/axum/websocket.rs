@@ -144,7 +144,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Unauthenticated {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         parts.extensions.remove::<Self>().ok_or_else(|| {
             Rejection::misconfigured(
-                "the extractor Unauthenticated, on a route without first_message(..): add it with Guard::first_message",
+                "the extractor Unauthenticated needs a route with first_message(..): add it with Guard::first_message",
             )
         })
     }

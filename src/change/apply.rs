@@ -247,7 +247,7 @@ impl Changes {
             self.revocations.tell(issuer, recorded);
         }
         for issuer in &after.refused {
-            tracing::warn!(target: "orgate", issuer = &**issuer, "the end of a suspension lies in the future: it is ignored");
+            tracing::warn!(target: "orgate", issuer = &**issuer, "ignored the end of a suspension: it lies in the future");
         }
         if let Some(journal) = self.journal.as_ref().filter(|_| !after.kept.is_empty()) {
             self.follow();

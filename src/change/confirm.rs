@@ -55,7 +55,7 @@ impl Changes {
             tracing::warn!(target: "orgate", lifted, "suspensions ended while the change log was not open");
         }
         if unanswered > 0 {
-            tracing::warn!(target: "orgate", unanswered, "suspensions could not be confirmed: they stay");
+            tracing::warn!(target: "orgate", unanswered, "suspensions could not be confirmed: they stay in force");
         }
     }
 

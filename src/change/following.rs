@@ -107,7 +107,7 @@ impl Changes {
         };
         self.following.behind.fetch_add(1, Ordering::Relaxed);
         if bound.refuses() || bound.waits_until_loaded() && !self.following.is_loaded.load(Ordering::Acquire) {
-            return Err(Rejection::unavailable(RETRY_AFTER, "the change log has not been heard of for too long"));
+            return Err(Rejection::unavailable(RETRY_AFTER, "the change log is out of date"));
         }
         let now = nanoseconds(now.monotonic);
         let said = self.following.said_until.load(Ordering::Relaxed);
@@ -115,7 +115,7 @@ impl Changes {
         if now >= said
             && self.following.said_until.compare_exchange(said, until, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
-            tracing::warn!(target: "orgate", "the change log has not been heard of for too long; requests are judged all the same");
+            tracing::warn!(target: "orgate", "the change log is out of date; requests are still judged");
         }
         Ok(())
     }

@@ -129,7 +129,7 @@ impl Journal {
                         queue.waiting()
                     };
                     if server.strong_count() == 0 && failed >= LAST_ATTEMPTS {
-                        tracing::error!(target: "orgate", %error, changes = waiting, "changes were not kept: the server is gone");
+                        tracing::error!(target: "orgate", %error, changes = waiting, "changes were not kept: the server was dropped");
                         return false;
                     }
                     tracing::warn!(target: "orgate", %error, changes = waiting, "changes are not kept yet");
@@ -166,7 +166,7 @@ impl Journal {
                 queue.is_incomplete = false;
             }
             let Some(all) = server.upgrade().map(|server| server.everything()) else {
-                tracing::error!(target: "orgate", "changes were not kept: there were too many, and the server is gone");
+                tracing::error!(target: "orgate", "changes were not kept: there were too many, and the server was dropped");
                 return self.next_batch();
             };
             let mut queue = self.lock();

@@ -95,7 +95,7 @@ impl Decider {
                 Ok(Ok(landed)) => landed,
                 Ok(Err(Panicked)) => return Err(DecisionError::wrong("the decision point panicked")),
                 Err(Unfinished::NoRuntime | Unfinished::Late) => {
-                    return Err(DecisionError::wrong("no outcome of the question"));
+                    return Err(DecisionError::wrong("the request ended without a result"));
                 }
             };
             let answer = landed.answer.clone()?;

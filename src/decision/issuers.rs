@@ -57,7 +57,7 @@ impl KnownIssuers {
     pub(crate) fn check(&self, entries: &[&str]) -> Result<(), ConfigError> {
         match &self.0 {
             Known::Named(name) if !entries.contains(&&**name) => Err(ConfigError::new(format_args!(
-                "decision_point: it knows the subjects of issuer {name:?}, and this server has {entries:?}"
+                "decision_point: it knows the subjects of issuer {name:?}, but this server has {entries:?}"
             ))),
             Known::Single if entries.len() > 1 => Err(ConfigError::new(format_args!(
                 "decision_point: it is asked about bare ids, and this server has the issuers {entries:?}, which may use one id \

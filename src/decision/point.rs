@@ -103,6 +103,6 @@ pub(crate) fn one_for_each(mut decisions: Vec<Decision>, requests: usize) -> Res
     if decisions.len() > requests {
         return Err(DecisionError::wrong(format_args!("{} decisions for {requests} requests", decisions.len())));
     }
-    decisions.resize_with(requests, || Decision::deny().with_reason("the answer did not come to it").once());
+    decisions.resize_with(requests, || Decision::deny().with_reason("the response left this request out").once());
     Ok(decisions)
 }

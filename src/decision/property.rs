@@ -30,7 +30,7 @@ impl Property {
     ///
     /// Returns an error if `value` does not serialize to JSON.
     pub fn json(value: &impl Serialize) -> Result<Self, DecisionError> {
-        serde_json::to_value(value).map(Self).map_err(|_| DecisionError::wrong("a property that is no JSON value"))
+        serde_json::to_value(value).map(Self).map_err(|_| DecisionError::wrong("the property is not a JSON value"))
     }
 
     /// Returns the text, if the value is one.

@@ -71,7 +71,7 @@ impl Decided {
 
 /// The point said no: no scope would help, and why is for the log only.
 pub(crate) fn denied_by(decision: &Decision) -> Rejection {
-    let reason = decision.reason().unwrap_or("no reason given");
+    let reason = decision.reason().unwrap_or("no reason was given");
     let unhandled = if decision.obligations().is_empty() { "" } else { ", or has unhandled obligations" };
     let detail = format!("the decision point denies it{unhandled}: {reason:?}");
     Rejection::new(RejectionKind::Denied, Remediation::None, detail)

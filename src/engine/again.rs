@@ -107,7 +107,7 @@ fn takes_the_place_of(old: &AccessToken, new: &AccessToken) -> Result<(), Reject
     } else {
         return Ok(());
     };
-    let detail = format!("the token has another {differs} than the one that it would take the place of");
+    let detail = format!("the new token has another {differs} than the current one");
     Err(Rejection::invalid_token(detail))
 }
 

@@ -204,7 +204,7 @@ fn introspected(
     let issuer = issuers.introspecting().filter(|_| !token.contains('.'))?;
     let introspector = issuer.introspector.as_ref()?;
     evidence.steps.at(StepName::Introspection, || {
-        format!("the issuer {} says that the opaque token is active and valid here", shown(&issuer.rules.name))
+        format!("the issuer {} states that the opaque token is active and valid here", shown(&issuer.rules.name))
     });
     let answer = evidence.gathered().and_then(|gathered| gathered.answer.as_ref());
     // What has changed since the issuer was asked is asked again.

@@ -174,8 +174,8 @@ fn log(record: &Record<'_>) {
     }
     match record.outcome() {
         Outcome::Allow => decided!(trace, "request granted"),
-        Outcome::Deny => decided!(debug, "request refused"),
-        Outcome::Undecided => decided!(warn, "request refused"),
+        Outcome::Deny => decided!(debug, "request rejected"),
+        Outcome::Undecided => decided!(warn, "request rejected"),
     }
 }
 

@@ -56,7 +56,7 @@ impl Permits {
     /// Returns an error if too many wait already, or none came free in time.
     pub(crate) async fn acquire(&self) -> Result<Permit, Rejection> {
         let late = |detail| Rejection::unavailable(RETRY_AFTER, detail);
-        let _place = Place::take(self).ok_or_else(|| late("too many wait for a signature check already"))?;
+        let _place = Place::take(self).ok_or_else(|| late("too many requests wait for a signature check"))?;
         // Without a tokio runtime there is no timer to wait with.
         if tokio::runtime::Handle::try_current().is_err() {
             return self.try_acquire().ok_or_else(|| late("no signature check is free"));

@@ -176,7 +176,7 @@ impl Settings {
         for (what, limit) in [("connect_timeout", self.connect_timeout), ("timeout", self.timeout)] {
             if limit.is_zero() || limit > LONGEST_TIMEOUT {
                 return Err(ConfigError::new(format_args!(
-                    "HTTP client: {what} {limit:?}: not above zero and at most {LONGEST_TIMEOUT:?}"
+                    "HTTP client: {what} {limit:?}: expected above zero and at most {LONGEST_TIMEOUT:?}"
                 )));
             }
         }

@@ -127,10 +127,9 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
 /// A header that holds a secret, which no error and no `Debug` shows.
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
     let name = HeaderName::try_from(name).map_err(|_| ConfigError::new(format_args!("header {name:?}: not a name")))?;
-    let mut value = HeaderValue::try_from(value)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| ConfigError::new(format_args!("header {name}: its value is empty, or no value of a header")))?;
+    let mut value = HeaderValue::try_from(value).ok().filter(|value| !value.is_empty()).ok_or_else(|| {
+        ConfigError::new(format_args!("header {name}: its value is empty, or not a valid header value"))
+    })?;
     value.set_sensitive(true);
     Ok((name, value))
 }

@@ -89,11 +89,11 @@ impl TrustedIssuers {
         let mut entries = Self::default();
         for entry in &all {
             if entries.named(&entry.rules.name).is_some() {
-                return Err(ConfigError::new(format_args!("issuer name {:?} is there twice", entry.rules.name)));
+                return Err(ConfigError::new(format_args!("issuer name {:?} occurs twice", entry.rules.name)));
             }
             for issuer in &entry.rules.issuers {
                 if entries.by_issuer.insert(issuer.clone(), entry.clone()).is_some() {
-                    return Err(ConfigError::new(format_args!("issuer {issuer:?} is there twice")));
+                    return Err(ConfigError::new(format_args!("issuer {issuer:?} occurs twice")));
                 }
             }
             if entry.introspector.is_some()

@@ -154,8 +154,7 @@ impl Lease {
         match grant_again(&grant, Presented::Text(token), &mut request).await {
             Ok(renewed) => {
                 if !self.0.adopt(&grant, renewed) {
-                    let rejection =
-                        Rejection::unavailable(RETRY_AFTER, "another token took the place of this one meanwhile");
+                    let rejection = Rejection::unavailable(RETRY_AFTER, "another token replaced this one meanwhile");
                     return Err(requirement.refuse(rejection, &request));
                 }
                 self.0.ended().map_or(Ok(()), |ended| Err(over(ended)))

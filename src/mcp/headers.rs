@@ -42,7 +42,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Fault::Header("a header of the protocol is there twice"));
+        return Err(Fault::Header("a header of the protocol occurs twice"));
     }
     value.to_str().map(Some).map_err(|_| Fault::Header("a header of the protocol is not text"))
 }

@@ -58,7 +58,7 @@ impl Plan {
             let requirement = plan.operation(server, *kind, name, policy, besides)?;
             if name.is_empty() || plan.named.insert((*kind, name.as_str().into()), requirement).is_some() {
                 return Err(ConfigError::new(format_args!(
-                    "{:?}: a name that is empty or there twice",
+                    "{:?}: a name that is empty or occurs twice",
                     label(*kind, name)
                 )));
             }

@@ -133,9 +133,9 @@ table! {
     KEY_FETCHES_RUNNING = Metric::gauge("orgate_key_set_fetches_running", &["issuer"],
         "Fetches of the key set under way.");
     STALE_KEYS = Metric::counter("orgate_key_set_stale_served_total", &["issuer"],
-        "Times that a key set past its lifetime began to serve because it could not be refreshed.");
+        "Times that a stale key set came into use because it could not be refreshed.");
     UNKNOWN_KIDS = Metric::counter("orgate_unknown_kids_suppressed_total", &["issuer"],
-        "Look-ups of unknown key ids that the fetch budget did not allow.");
+        "Lookups of unknown key ids that the fetch budget did not allow.");
     SOURCE_CALLS = Metric::counter("orgate_permission_source_calls_total", &["issuer", "outcome"],
         "Questions to the permission source.");
     SOURCE_DURATION = Metric::seconds("orgate_permission_source_call_duration_seconds", &["issuer"],

@@ -137,7 +137,7 @@ impl JsonLinesBuilder {
         };
         let writer = thread::Builder::new().name("orgate-decisions".to_owned()).spawn(work);
         if let Err(error) = &writer {
-            tracing::error!(target: "orgate", %error, "no thread for the log of decisions: all records are dropped");
+            tracing::error!(target: "orgate", %error, "the thread of the decision log did not start: all records are dropped");
         }
         JsonLines(Arc::new(Inner { queue: Some(queue), counts, ended: Mutex::new(ended) }))
     }

@@ -126,7 +126,7 @@ impl PermitBuilder {
         let api_url = check_base("API", api, self.allow_http)?;
         if self.deadline.is_zero() || self.deadline > LONGEST_DEADLINE {
             return Err(ConfigError::new(format_args!(
-                "deadline {:?}: not above zero and at most {LONGEST_DEADLINE:?}",
+                "deadline {:?}: expected above zero and at most {LONGEST_DEADLINE:?}",
                 self.deadline
             )));
         }

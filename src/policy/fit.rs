@@ -17,7 +17,7 @@ pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), Conf
     };
     if matches!(model, Model::Authenticated) && !clause.scopes.is_empty() {
         return Err(ConfigError::new(
-            "authenticated() takes tokens for anything here, so its scopes could be for anything: use resource() or organization(..)",
+            "authenticated() accepts tokens for every audience of this server, so it is unclear what its scopes are for: use resource() or organization(..)",
         ));
     }
     if eligible(clause, entries).next().is_none() {
@@ -28,7 +28,7 @@ pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), Conf
     }
     if clause.issuer.is_none() && entries.len() > 1 {
         return Err(ConfigError::new(format_args!(
-            "this server has {} issuer entries, and the same id means another organization or subject in each: say issued_by(name) or any_issuer()",
+            "this server has {} issuer entries, and the same id means another organization or subject in each: use issued_by(name) or any_issuer()",
             entries.len()
         )));
     }
@@ -59,12 +59,12 @@ fn check_freshness<'a>(
     if matches!(model, Model::Member { .. }) {
         if !clause.freshness.is_asked() {
             return Err(ConfigError::new(format_args!(
-                "a clause ({clause}) takes the permission source's word for a membership: say live() or fresh_within(..)"
+                "a clause ({clause}) relies on the permission source for a membership: add live() or fresh_within(..)"
             )));
         }
         if clause.freshness.on_error == Some(OnError::TokenOnly) {
             return Err(ConfigError::new(format_args!(
-                "a clause ({clause}): the token alone says nothing about one organization, so dangerous_token_only_on_error() does not go with for_member_of(..)"
+                "a clause ({clause}): the token alone does not prove a membership, so dangerous_token_only_on_error() cannot be combined with for_member_of(..)"
             )));
         }
     }
@@ -73,13 +73,13 @@ fn check_freshness<'a>(
     }
     if matches!(model, Model::Authenticated) {
         return Err(ConfigError::new(
-            "authenticated() takes tokens for anything here, so it is open which permissions should be fresh",
+            "authenticated() accepts tokens for every audience of this server, so it is unclear which permissions must be fresh",
         ));
     }
     match entries.find(|rules| !rules.has_permissions) {
         None => Ok(()),
         Some(rules) => Err(ConfigError::new(format_args!(
-            "a clause ({clause}) asks for fresh permissions, and issuer {:?} has no source of them: see Issuer::permissions",
+            "a clause ({clause}) requires fresh permissions, and issuer {:?} has no permission source: see Issuer::permissions",
             rules.name
         ))),
     }

@@ -152,7 +152,7 @@ fn judge_scopes(
     let clause = &compiled.clause;
     if clause.freshness.is_asked() {
         let Some(live) = live else {
-            return Err(Rejection::misconfigured("live permissions, and nothing to ask for them").into());
+            return Err(Rejection::misconfigured("live permissions without a permission source").into());
         };
         return super::live::judge_permissions(compiled, scene, live).map(|drift| Some(Box::new(drift)));
     }

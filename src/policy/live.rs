@@ -221,7 +221,7 @@ pub(super) fn permission_model(
 fn refusal(clause: &Clause, token: &AccessToken, difference: Difference, step: Remediation) -> Refusal {
     match (difference, step) {
         (Difference::Lost, Remediation::Refresh) => {
-            let detail = "the subject does not hold any more what the token says";
+            let detail = "the subject no longer holds what the token states";
             Rejection::new(RejectionKind::OutdatedToken, step, detail).into()
         }
         (Difference::Lost, _) => Refusal::Disagreed,
@@ -236,7 +236,7 @@ fn advise(topic: &Topic<'_>, issuer: &str, difference: Difference, answer: Answe
             let Topic { client, organization, requirement, .. } = *topic;
             tracing::error!(
                 target: "orgate", issuer, client, organization, requirement = &**requirement,
-                "issuer and permission source disagree: new tokens still hold what the source denies; check that the source asks the tenant that issues these tokens"
+                "issuer and permission source disagree: new tokens still have what the source denies; check that the source asks the tenant that issues these tokens"
             );
             return;
         }

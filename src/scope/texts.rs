@@ -21,7 +21,7 @@ impl ScopeTexts {
                 return Err(ConfigError::new(format_args!("scopes: {scope:?} has no text")));
             }
             if let Some(other) = all.insert(scope.clone(), text.clone()) {
-                return Err(ConfigError::new(format_args!("scopes: {scope:?} is there twice: {other:?} and {text:?}")));
+                return Err(ConfigError::new(format_args!("scopes: {scope:?} occurs twice: {other:?} and {text:?}")));
             }
         }
         Ok(Self(Some(all)))

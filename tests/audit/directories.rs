@@ -202,9 +202,9 @@ fn fault_of_a_file_names_its_place() {
         (r#"{"roles":[{"name":"a","type":"user","scopes":[]}]}"#.to_owned(), "roles[0]"),
         (r#"{"roles":[{"name":"a","type":"users"}]}"#.to_owned(), "roles[0].type"),
         (r#"{"roles":[{"name":"a"}]}"#.to_owned(), "missing field `type`"),
-        (r#"{"roles":[{"name":"a","type":"user"},{"name":"a","type":"user"}]}"#.to_owned(), "role a is there twice"),
-        (r#"{"resources":[{"indicator":"x"},{"indicator":"x"}]}"#.to_owned(), "resource x is there twice"),
-        (r#"{"resources":[{"indicator":"x","scopes":["a","a"]}]}"#.to_owned(), "permission a is there twice"),
+        (r#"{"roles":[{"name":"a","type":"user"},{"name":"a","type":"user"}]}"#.to_owned(), "role a occurs twice"),
+        (r#"{"resources":[{"indicator":"x"},{"indicator":"x"}]}"#.to_owned(), "resource x occurs twice"),
+        (r#"{"resources":[{"indicator":"x","scopes":["a","a"]}]}"#.to_owned(), "permission a occurs twice"),
         (
             format!(
                 r#"{{{api},"roles":[{{"name":"a","type":"user","permissions":[{{"resource":"https://other","scopes":[]}}]}}]}}"#
@@ -233,7 +233,7 @@ fn fault_of_a_file_names_its_place() {
             r#"{"members":{"users":[{"id":"u","organizations":[{"id":"acme"}]}]}}"#.to_owned(),
             "no organization acme is defined",
         ),
-        (r#"{"members":{"users":[{"id":"u"}],"machines":[{"id":"u"}]}}"#.to_owned(), "u is there twice"),
+        (r#"{"members":{"users":[{"id":"u"}],"machines":[{"id":"u"}]}}"#.to_owned(), "u occurs twice"),
         (r#"{"roles":[{"name":"","type":"user"}]}"#.to_owned(), "without a name"),
         ("{} {}".to_owned(), "trailing"),
         ("[]".to_owned(), "invalid"),

@@ -307,7 +307,7 @@ async fn tenant_of_one_issuer_says_nothing_of_routes_of_another() {
     );
     let tenant = tenant().await;
     let error = guard.audit(&tenant).await.unwrap_err().to_string();
-    assert!(error.contains("say issuer(name)"), "{error}");
+    assert!(error.contains("use issuer(name)"), "{error}");
     assert!(guard.audit(&tenant).issuer("c").await.unwrap_err().to_string().contains("\"c\""));
     let of_a = guard.audit(&tenant).issuer("a").await.unwrap();
     let of_b = guard.audit(&tenant).issuer("b").await.unwrap();

@@ -65,7 +65,7 @@ async fn what_cannot_be_fresh_is_found_at_start() {
     let fault = |server: &ResourceServer, policy| server.require(policy).map(|_| ()).unwrap_err().to_string();
     let bare = ResourceServer::builder("https://issuer.example", API).build().unwrap();
     let error = fault(&bare, resource().live());
-    assert!(error.contains("has no source of them: see Issuer::permissions"), "{error}");
+    assert!(error.contains("has no permission source: see Issuer::permissions"), "{error}");
     let error = fault(&bare, organization(path("org")).or(resource().live()));
     assert!(error.contains("Issuer::permissions"), "{error}");
     assert!(bare.guard::<()>().get("/", async || (), resource().live()).into_router().is_err());

@@ -41,7 +41,7 @@ fn a_setting_that_cannot_be_right() {
         (Metadata::new().authorization_details_types(["payment", ""]), "type \"\" is empty"),
         (
             Metadata::new().authorization_details_types(["payment", "account", "payment"]),
-            "type \"payment\" is there twice",
+            "type \"payment\" occurs twice",
         ),
     ] {
         let error = fault(MCP, metadata);

@@ -103,7 +103,7 @@ impl FromStr for FindingKind {
     fn from_str(name: &str) -> Result<Self, AuditError> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == name).ok_or_else(|| {
             let known: Vec<&str> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
-            AuditError::new(format_args!("finding {name:?}: it is none of {}", known.join(", ")))
+            AuditError::new(format_args!("finding {name:?}: expected one of {}", known.join(", ")))
         })
     }
 }

@@ -126,7 +126,7 @@ fn unique<'a>(
 }
 
 fn twice(place: &str, what: impl fmt::Display) -> DirectoryError {
-    DirectoryError::new(format!("{place}: {what} is there twice"))
+    DirectoryError::new(format!("{place}: {what} occurs twice"))
 }
 
 fn known(place: &str, what: &str, name: &str, is_known: bool) -> Result<(), DirectoryError> {

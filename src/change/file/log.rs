@@ -128,7 +128,7 @@ impl Log for FileLog {
             if opened.is_some_and(|opened| opened.saturating_add(BELIEVED_FOR) < horizon.now) {
                 let suspensions = rows.let_go_of_suspensions();
                 if suspensions > 0 {
-                    tracing::error!(target: "orgate", path = %self.settings.path.display(), suspensions, "the file of changes was not open for 30 days: its suspensions are not believed");
+                    tracing::error!(target: "orgate", path = %self.settings.path.display(), suspensions, "the file of changes was not open for 30 days: its suspensions are ignored");
                 }
             }
             rows.0.into_iter()

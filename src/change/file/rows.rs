@@ -61,10 +61,7 @@ impl Reading {
                 reading.tail = length;
                 return Ok(reading);
             }
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it is not a file of changes, or of a later version",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a file of changes, or one of a later version"));
         }
         (reading.end, reading.lines) = (length, 1);
         let (mut at, mut suspect) = (length, 0);

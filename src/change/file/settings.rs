@@ -66,7 +66,7 @@ impl FileSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.path.file_name().is_none() {
             return Err(ConfigError::new(format_args!(
-                "change_file {}: a path of a file is needed",
+                "change_file {}: expected the path of a file",
                 self.path.display()
             )));
         }

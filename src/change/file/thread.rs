@@ -56,10 +56,10 @@ fn run(mut store: Store, receiver: &Receiver<Work>) {
         // Whoever asked may wait no longer.
         _ = done.send(outcome.map_err(LogError::new));
         if let Some(Err(error)) = horizon.map(|horizon| store.compact(horizon)) {
-            tracing::warn!(target: "orgate", %error, "the file of changes was not rewritten: it grows");
+            tracing::warn!(target: "orgate", %error, "the file of changes was not rewritten: it keeps growing");
         }
     }
     if let Err(error) = store.sync() {
-        tracing::error!(target: "orgate", %error, "the file of changes was not forced to the disk");
+        tracing::error!(target: "orgate", %error, "the file of changes was not flushed to the disk");
     }
 }

@@ -72,7 +72,7 @@ impl FileUpdates {
         if matches!(self.sync, FileSync::Every(_))
             && let Err(error) = self.writer.write(Vec::new(), Some(Horizon::of(&*self.held))).await
         {
-            tracing::error!(target: "orgate", %error, "the file of changes was not forced to the disk");
+            tracing::error!(target: "orgate", %error, "the file of changes was not flushed to the disk");
         }
         // This process is the only writer, so what is known here is what the file holds.
         Update::current(self.held.now().monotonic)

@@ -30,20 +30,20 @@ impl Address {
         let (tls, rest) = match url.split_once("://") {
             Some(("redis", rest)) => (false, rest),
             Some(("rediss", rest)) => (true, rest),
-            _ => return faulty("redis:// or rediss:// is needed"),
+            _ => return faulty("expected redis:// or rediss://"),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let Ok(database) = (if path.is_empty() { Ok(0) } else { path.parse::<u16>() }) else {
-            return faulty("what follows the host is not the number of a database");
+            return faulty("the path is not the number of a database");
         };
         let (credentials, server) = match authority.rsplit_once('@') {
             Some((credentials, server)) => (Some(credentials), server),
             None => (None, authority),
         };
-        let Ok(server) = server.parse::<http::uri::Authority>() else { return faulty("a host is needed") };
+        let Ok(server) = server.parse::<http::uri::Authority>() else { return faulty("expected a host") };
         let host = server.host().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || server.port_u16().is_none() && server.as_str() != server.host() {
-            return faulty("a host is needed");
+            return faulty("expected a host");
         }
         let (user, password) = match credentials.map(|credentials| credentials.split_once(':')) {
             None => (None, None),

@@ -173,7 +173,7 @@ impl RedisBuilder {
     pub fn build(self) -> Result<Redis, ConfigError> {
         let Self { urls, fleet, sentinel, when_behind, secrets, tls, mut settings } = self;
         settings.when_behind = when_behind.ok_or_else(|| {
-            ConfigError::new("redis: when_behind(WhenBehind::Refuse) or when_behind(WhenBehind::GoOn) must be chosen")
+            ConfigError::new("redis: choose when_behind(WhenBehind::Refuse) or when_behind(WhenBehind::GoOn)")
         })?;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if fleet.is_empty() || fleet.len() > MAX_NAME || !fleet.bytes().all(is_name) {
@@ -184,7 +184,7 @@ impl RedisBuilder {
             return Err(ConfigError::new("redis: max_rows and feed_entries must be at least 1"));
         }
         if secrets.as_ref().is_some_and(Vec::is_empty) {
-            return Err(ConfigError::new("redis: secrets: none was given, and nothing would be signed"));
+            return Err(ConfigError::new("redis: secrets: none was given, so nothing would be signed"));
         }
         let secrets = secrets.unwrap_or_default();
         if let Some(short) = secrets.iter().find(|secret| secret.len() < MIN_SECRET) {

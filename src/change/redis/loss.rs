@@ -40,7 +40,7 @@ impl Link {
             return Ok(());
         };
         let policy = self.settings.after_loss;
-        tracing::error!(target: "orgate", policy = policy.as_str(), "no replica knows what was in Redis before: what was revoked then is not known");
+        tracing::error!(target: "orgate", policy = policy.as_str(), "Redis lost its data and no replica has a copy: earlier revocations are unknown");
         let mut commands = session.commands.clone();
         if policy == AfterLoss::RefuseOlder {
             let at = *lock(&self.standing).lost_at.get_or_insert(held.now().unix);

@@ -61,7 +61,7 @@ impl Link {
                     self.confirm();
                 }
                 Outcome::Other | Outcome::Lost => {
-                    return Err(Fault::new(FaultKind::Other, "the table was lost meanwhile"));
+                    return Err(Fault::new(FaultKind::Other, "the table was lost in the meantime"));
                 }
             }
         }

@@ -64,7 +64,7 @@ impl TlsSettings {
 impl Tls {
     pub(super) async fn open(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Fault> {
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| Fault::new(FaultKind::Tls, format!("{host:?} is no name of a server")))?;
+            .map_err(|_| Fault::new(FaultKind::Tls, format!("{host:?} is not a server name")))?;
         self.0.connect(name, stream).await.map_err(|error| Fault::new(FaultKind::Tls, format!("TLS: {error}")))
     }
 }

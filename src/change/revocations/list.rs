@@ -175,7 +175,7 @@ impl RevocationList {
     pub(crate) fn tell(&self, issuer: &str, recorded: &Recorded) {
         let told = &recorded.told;
         if told.merged > 0 {
-            tracing::warn!(target: "orgate", issuer, rows = told.merged, "no room for revocations: coarser ones reject more");
+            tracing::warn!(target: "orgate", issuer, rows = told.merged, "the list of revocations is full: coarser ones reject more");
         }
         if told.weakened > 0 {
             self.weakened.fetch_add(told.weakened as u64, Ordering::Relaxed);
@@ -183,7 +183,7 @@ impl RevocationList {
                 target: "orgate",
                 issuer,
                 blocks = told.weakened,
-                "no room for blocked subjects: only their tokens up to now are rejected"
+                "the list of blocked subjects is full: only their tokens up to now are rejected"
             );
         }
     }

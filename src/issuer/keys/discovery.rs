@@ -63,7 +63,7 @@ impl Fetched {
                 Ok((Arc::from(document), skipped, max_age))
             }
             (Self::NotModified { max_age }, Some(old)) => Ok((old.clone(), Vec::new(), max_age)),
-            (Self::NotModified { .. }, None) => Err("a 304, and no set that it could confirm".to_owned()),
+            (Self::NotModified { .. }, None) => Err("a 304 without an earlier key set".to_owned()),
         }
     }
 }

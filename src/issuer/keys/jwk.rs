@@ -47,7 +47,7 @@ pub(crate) struct Parsed {
     pub(crate) set: KeySet,
     /// What was skipped, and why.
     pub(crate) skipped: Vec<String>,
-    /// Private keys: whoever read this document can sign with them. None of them is in the set.
+    /// Private keys: whoever has read this document can sign with them. None of them is in the set.
     pub(crate) private: Vec<PrivateKey>,
 }
 
@@ -58,7 +58,7 @@ impl KeySet {
         let Parsed { set, skipped, private } = Self::parse(document, rules)?;
         if let Some(key) = private.first() {
             let kid = key.kid.as_deref().map(start_of);
-            return Err(format!("the key with kid {kid:?} is a private key: whoever read this document can sign"));
+            return Err(format!("the key with kid {kid:?} is a private key: whoever has read this document can sign"));
         }
         if set.is_empty() {
             return Err(format!("no usable key; {}", skipped.join("; ")));
@@ -87,7 +87,7 @@ impl KeySet {
             let verifying = object.and_then(|object| {
                 if PRIVATE_MEMBERS.iter().any(|member| object.has(member)) {
                     private.push(PrivateKey { kid: kid_text(), thumbprint });
-                    return Err("a private key: whoever read this document can sign".to_owned());
+                    return Err("a private key: whoever has read this document can sign".to_owned());
                 }
                 let verifying = parse_key(&object, raw.get(), rules)?;
                 Ok((verifying, thumbprint.ok_or("an unknown key type, or a member is missing")?))

@@ -270,14 +270,14 @@ impl Fetching {
                 tracing::debug!(target: "orgate", issuer, ?added, ?removed, ?kept, "key set refreshed");
             }
             KeyEvent::PrivateKeyPublished { key_ids } => {
-                tracing::error!(target: "orgate", issuer, ?key_ids, "the issuer published private keys: they are not used again");
+                tracing::error!(target: "orgate", issuer, ?key_ids, "the issuer published private keys: they are never used again");
             }
             KeyEvent::Withdrawn { removed } => {
                 tracing::error!(target: "orgate", issuer, ?removed, "the issuer has withdrawn its keys");
             }
             KeyEvent::Recovered => tracing::info!(target: "orgate", issuer, "key set recovered"),
             KeyEvent::UnknownKidSuppressed => {
-                tracing::debug!(target: "orgate", issuer, "unknown kids are not looked up");
+                tracing::debug!(target: "orgate", issuer, "lookups of unknown kids are suppressed");
             }
         }
         tell(self.watcher.as_ref(), issuer, event);

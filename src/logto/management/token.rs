@@ -93,7 +93,7 @@ impl Tokens {
             let Some(is_held) = held else { return };
             let outcome = tokens.fetch(&allowance).await;
             if let (Err(error), true) = (&outcome, is_held) {
-                tracing::warn!(target: "orgate", %error, "the Management API's token was not renewed, the old one serves on");
+                tracing::warn!(target: "orgate", %error, "the Management API's token was not renewed: the old one stays in use");
             }
             tokens.credential().land(outcome, asked, tokens.transport.now().monotonic);
         }

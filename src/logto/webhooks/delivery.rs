@@ -59,7 +59,7 @@ impl<'a> Delivery<'a> {
         self.handle.apply_event(&event, is_stale).map_err(|_| WebhookError::Removed)?;
         if is_stale {
             let (issuer, event) = (self.handle.issuer(), event.name());
-            tracing::warn!(target: "orgate", issuer, event, age_s = age.as_secs(), "a webhook arrived too late to be believed whole");
+            tracing::warn!(target: "orgate", issuer, event, age_s = age.as_secs(), "a late webhook was applied only as far as it takes rights away");
             self.webhooks.count_stale();
         } else {
             self.webhooks.tell(&event);

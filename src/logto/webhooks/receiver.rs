@@ -48,7 +48,7 @@ impl IssuerHandle {
 
     pub(super) fn apply_event(&self, event: &Event, only_takes_away: bool) -> Result<(), IssuerRemoved> {
         if event.names_nobody() {
-            tracing::warn!(target: "orgate", issuer = self.issuer(), event = event.name(), "a webhook that names no subject");
+            tracing::warn!(target: "orgate", issuer = self.issuer(), event = event.name(), "the webhook names no subject");
         }
         let changes = event.changes(self.issuer()).into_iter();
         self.apply_all(changes.map(|change| if only_takes_away { taking_away(&change) } else { change }))

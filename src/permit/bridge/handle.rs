@@ -109,7 +109,7 @@ impl PermitBridge {
             tracing::warn!(
                 target: "orgate",
                 event = told.name, dropped, late = is_late, lost_removals,
-                "Permit.io is not told of everything: reconcile"
+                "Permit.io does not receive every event: reconcile"
             );
         }
     }

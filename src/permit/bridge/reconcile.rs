@@ -150,7 +150,7 @@ impl PermitBridge {
         }
         let Reconciled { dropped, superseded, .. } = differences.found;
         if dropped + superseded > 0 {
-            tracing::warn!(target: "orgate", dropped, superseded, "differences at Permit.io that stay: reconcile again");
+            tracing::warn!(target: "orgate", dropped, superseded, "differences at Permit.io remain: reconcile again");
         }
         Ok(differences.found)
     }

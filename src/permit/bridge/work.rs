@@ -93,7 +93,7 @@ impl Drop for Working<'_> {
         let now = self.bridge.0.clock.now().monotonic;
         let given_up = self.bridge.wishes().land(&self.job, &self.outcomes, now);
         for event in given_up {
-            tracing::error!(target: "orgate", event, "Permit.io will not be told: reconcile");
+            tracing::error!(target: "orgate", event, "an event for Permit.io was dropped: reconcile");
         }
     }
 }

@@ -62,7 +62,7 @@ impl Rule for Clients {
     fn judge(&self, scene: &mut Scene<'_, '_>) -> Result<(), Refusal> {
         match scene.token.client_id() {
             Some(client) if self.0.iter().any(|id| **id == *client) => Ok(()),
-            _ => Err(denied(format!("the token's client is none of {:?}", self.0)).into()),
+            _ => Err(denied(format!("the token's client is not one of {:?}", self.0)).into()),
         }
     }
 

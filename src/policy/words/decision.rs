@@ -67,7 +67,7 @@ impl Policy {
         if is_asked {
             return self;
         }
-        let fault = ConfigError::new(format_args!("{word}: nothing is asked of a decision point"));
+        let fault = ConfigError::new(format_args!("{word}: the policy does not use a decision point"));
         self.and(Self::faulty(written(), fault))
     }
 }

@@ -166,7 +166,7 @@ impl Metadata {
         for (at, kind) in self.detail_types.iter().enumerate() {
             let fault = match kind.as_str() {
                 "" => "is empty",
-                _ if self.detail_types.iter().take(at).any(|earlier| earlier == kind) => "is there twice",
+                _ if self.detail_types.iter().take(at).any(|earlier| earlier == kind) => "occurs twice",
                 _ => continue,
             };
             return Err(ConfigError::new(format_args!("metadata: authorization details type {kind:?} {fault}")));
@@ -174,7 +174,7 @@ impl Metadata {
         let mut scopes_at = BTreeMap::new();
         for (indicator, scopes) in &self.scopes_at {
             if scopes_at.insert(indicator.as_str(), scope_list(scopes)?).is_some() {
-                return Err(ConfigError::new(format_args!("metadata: scopes_at({indicator:?}) is there twice")));
+                return Err(ConfigError::new(format_args!("metadata: scopes_at({indicator:?}) occurs twice")));
             }
         }
         let scopes = scope_list(&self.scopes)?;
@@ -209,11 +209,11 @@ fn scope_list(scopes: &[String]) -> Result<Vec<Scope>, ConfigError> {
         let scope = Scope::new(scope).map_err(|fault| fault.at("metadata"))?;
         if scope.as_str() == OFFLINE_ACCESS {
             return Err(ConfigError::new(
-                "metadata: scope \"offline_access\" is no permission of this API: clients ask their issuer for it",
+                "metadata: scope \"offline_access\" is not a permission of this API: clients request it from their issuer",
             ));
         }
         if list.contains(&scope) {
-            return Err(ConfigError::new(format_args!("metadata: scope {scope:?} is there twice")));
+            return Err(ConfigError::new(format_args!("metadata: scope {scope:?} occurs twice")));
         }
         list.push(scope);
     }

@@ -92,7 +92,7 @@ impl Introspector {
                 answer
             }
             Err(Unfinished::NoRuntime) => failed(NO_RUNTIME),
-            Err(Unfinished::Late) => failed("no outcome of the question"),
+            Err(Unfinished::Late) => failed("the request ended without a result"),
         }
     }
 

@@ -86,7 +86,7 @@ async fn facts_that_were_not_taken_are_told_to_the_next_who_follows() {
 #[test]
 fn settings_that_make_no_sense_are_rejected_with_the_path() {
     for (settings, expected) in [
-        (FileSettings::new("/"), "a path of a file is needed"),
+        (FileSettings::new("/"), "expected the path of a file"),
         (FileSettings::new("/nowhere/at/all"), "/nowhere/at/all"),
         (FileSettings::new("x").sync(FileSync::Every(Duration::from_millis(1))), "sync every 1ms"),
     ] {

@@ -127,7 +127,7 @@ impl Certificates {
         let mut values = headers.get_all(name).iter();
         let value = match (values.next(), values.next()) {
             (None, _) => return Err("the header with the client's certificate is missing"),
-            (Some(_), Some(_)) => return Err("the header with the client's certificate is there more than once"),
+            (Some(_), Some(_)) => return Err("the header with the client's certificate occurs more than once"),
             (Some(value), None) => value,
         };
         if !peers.trust(extensions) {
