@@ -440,7 +440,7 @@ async fn faults_of_a_shadow_are_found_at_startup() {
     for (policy, expected) in [
         (resource().shadow(orgate::policy::scope("a")), "does not say what the token is for"),
         (resource().shadow(resource().issued_by("nobody")), "names no issuer entry"),
-        (resource().shadow(resource().scope("a").live()), "no source"),
+        (resource().shadow(resource().scope("a").live()), "no permission source"),
         (resource().shadow(resource().and(decide("a", "b", path("c")))), "no decision point"),
         (resource().shadow(resource().scope("")), "shadow"),
         (resource().shadow(resource().shadow(resource())), "a policy has one shadow"),

@@ -77,6 +77,6 @@ async fn what_cannot_be_fresh_is_found_at_start() {
     }
     world.server.add_issuer(Issuer::new("https://other.example").name("other")).unwrap();
     let error = fault(&world.server, resource().any_issuer().live());
-    assert!(error.contains("issuer \"other\" has no source"), "{error}");
+    assert!(error.contains("issuer \"other\" has no permission source"), "{error}");
     assert!(world.server.require(resource().issued_by("main").live()).is_ok());
 }
