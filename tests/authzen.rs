@@ -16,7 +16,7 @@ use orgate::authzen::{AuthZen, AuthZenBuilder, Semantic};
 use orgate::decision::{Decider, Decision, DecisionError, DecisionPoint as _, DecisionRequest, Resource};
 use orgate::future::BoxFuture;
 use orgate::http::{Fetch, FetchError, HttpClient};
-use orgate::testing::{PdpFault, TestClock, TestDecisionRequest, TestPdp};
+use orgate::testing::{Fault, TestClock, TestDecisionRequest, TestPdp};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -56,7 +56,7 @@ fn asked(pdp: &TestPdp) -> Vec<Value> {
 
 /// What a client says to a body that comes with status 200.
 async fn said(pdp: &TestPdp, client: &AuthZen, body: &str) -> Result<bool, DecisionError> {
-    pdp.fail_next(PdpFault::Body(body.to_owned()));
+    pdp.fail_next(Fault::Body(body.to_owned()));
     client.decide(&read("n")).await.map(|decision| decision.is_allowed())
 }
 
@@ -158,19 +158,19 @@ async fn az_4_a_failed_call_is_no_decision() {
     let pdp = pdp().await;
     let client = client(&pdp);
     for status in [201, 202, 204, 301, 304, 400, 401, 403, 404, 409, 422] {
-        pdp.fail_next(PdpFault::Status(status));
+        pdp.fail_next(Fault::Status(status));
         let error = client.decide(&read("y")).await.unwrap_err();
         assert!(!error.is_unavailable() && error.to_string().contains(&status.to_string()), "{error}");
         assert_eq!(asked(&pdp).len(), 1, "{status}: asked again, it says the same");
     }
     for status in [201, 203, 206, 400, 403, 500] {
-        pdp.fail_always(PdpFault::Answer(status, r#"{"decision":true}"#.to_owned()));
+        pdp.fail_always(Fault::answer(status, r#"{"decision":true}"#));
         assert!(client.decide(&read("y")).await.is_err(), "{status}");
         pdp.recover();
     }
     asked(&pdp);
     for status in [408, 429, 500, 502, 503, 504] {
-        pdp.fail_always(PdpFault::Status(status));
+        pdp.fail_always(Fault::Status(status));
         // 500 is a point that can be reached, and fails at what it was asked: a caller may have chosen that.
         let unavailable = status != 500;
         assert_eq!(client.decide(&read("y")).await.unwrap_err().is_unavailable(), unavailable, "{status}");
@@ -178,12 +178,12 @@ async fn az_4_a_failed_call_is_no_decision() {
         assert_eq!(several.is_unavailable(), unavailable, "{status}");
     }
     pdp.recover();
-    pdp.fail_next(PdpFault::Redirect(format!("{}/access/v1/evaluation", pdp.url())));
+    pdp.fail_next(Fault::Redirect(format!("{}/access/v1/evaluation", pdp.url())));
     assert!(client.decide(&read("y")).await.is_err(), "a redirect is not followed");
 
     // None of it is remembered as a denial.
     let decider = Decider::builder(client).build().unwrap();
-    for fault in [PdpFault::Status(403), PdpFault::Body("{}".to_owned())] {
+    for fault in [Fault::Status(403), Fault::Body("{}".to_owned())] {
         pdp.fail_next(fault);
         assert!(decider.decide(&read("y")).await.is_err());
         assert!(decider.decide_within(&read("y"), orgate::decision::CacheTimes::NONE).await.unwrap().is_allowed());
@@ -266,8 +266,8 @@ async fn az_7_metadata_of_another_point_is_not_used() {
     pdp.recover();
     for status in [404, 500] {
         let client = builder(&pdp).clock(clock.clone()).build().unwrap();
-        pdp.fail_metadata(PdpFault::Status(status));
-        pdp.fail_metadata(PdpFault::Status(status));
+        pdp.fail_metadata(Fault::Status(status));
+        pdp.fail_metadata(Fault::Status(status));
         pdp.take_calls();
         for _ in 0..2 {
             assert!(!client.decide(&read("y")).await.unwrap_err().is_unavailable(), "{status}");
@@ -281,8 +281,8 @@ async fn az_7_metadata_of_another_point_is_not_used() {
         assert!(client.decide(&read("y")).await.unwrap().is_allowed());
         assert_eq!(pdp.take_calls().len(), 1);
         clock.advance(Duration::from_secs(1));
-        pdp.fail_metadata(PdpFault::Status(503));
-        pdp.fail_metadata(PdpFault::Status(503));
+        pdp.fail_metadata(Fault::Status(503));
+        pdp.fail_metadata(Fault::Status(503));
         assert!(client.decide(&read("y")).await.unwrap().is_allowed(), "the place that is known serves on");
         clock.advance(Duration::from_secs(1));
         pdp.state_metadata(json!({ "policy_decision_point": "https://other.example" }).to_string());
@@ -368,12 +368,12 @@ async fn az_9_several_in_one_go() {
     assert_eq!(question["evaluations"][1].as_object().unwrap().keys().collect::<Vec<_>>(), ["resource"]);
 
     // A point that does not stop at the end.
-    pdp.fail_next(PdpFault::Body(r#"{"evaluations":[{"decision":false},{"decision":true}]}"#.to_owned()));
+    pdp.fail_next(Fault::Body(r#"{"evaluations":[{"decision":false},{"decision":true}]}"#.to_owned()));
     let cut = client.evaluate_all(&documents(&["y1", "y2"]), Semantic::DenyOnFirstDeny).await.unwrap();
     assert_eq!(verdicts(&cut), [false, false]);
 
     // What is missing is denied; what is too much makes all of it worthless.
-    let answer = |body: &str| pdp.fail_next(PdpFault::Body(body.to_owned()));
+    let answer = |body: &str| pdp.fail_next(Fault::Body(body.to_owned()));
     answer(r#"{"evaluations":[{"decision":true}]}"#);
     assert_eq!(verdicts(&client.decide_all(&documents(&["y1", "y2"])).await.unwrap()), [true, false]);
     answer(r#"{"evaluations":[]}"#);
@@ -449,7 +449,7 @@ async fn az_11_advice_and_obligations_never_widen() {
     let pdp = pdp().await;
     let client = client(&pdp);
     let step_up = r#"{"acr_values":["mfa"],"advice":[{"decision":true}],"decision":true,"reason":"step up first"}"#;
-    pdp.fail_next(PdpFault::Body(format!(r#"{{"decision":false,"context":{step_up}}}"#)));
+    pdp.fail_next(Fault::Body(format!(r#"{{"decision":false,"context":{step_up}}}"#)));
     let denied = client.decide(&read("n")).await.unwrap();
     assert_eq!((denied.is_allowed(), denied.reason()), (false, Some("step up first")));
     assert_eq!(denied.step_up().unwrap().acr_values().collect::<Vec<_>>(), ["mfa"]);
@@ -515,11 +515,11 @@ async fn one_more_try_within_the_deadline() {
     let client = client(&pdp);
     client.ready().await.unwrap();
     for fault in [
-        PdpFault::Status(500),
-        PdpFault::Status(503),
-        PdpFault::RetryAfter(503, 0),
-        PdpFault::RetryAfter(429, 0),
-        PdpFault::Reset,
+        Fault::Status(500),
+        Fault::Status(503),
+        Fault::retry_after(503, Duration::from_secs(0)),
+        Fault::retry_after(429, Duration::from_secs(0)),
+        Fault::Reset,
     ] {
         pdp.take_calls();
         pdp.fail_next(fault.clone());
@@ -527,14 +527,14 @@ async fn one_more_try_within_the_deadline() {
         assert_eq!(pdp.take_calls().len(), 2, "{fault:?}");
         pdp.fail_always(fault.clone());
         let error = client.decide(&read("y")).await.unwrap_err();
-        assert_eq!(error.is_unavailable(), !matches!(fault, PdpFault::Status(500)), "{fault:?}");
+        assert_eq!(error.is_unavailable(), !matches!(fault, Fault::Status(500)), "{fault:?}");
         assert_eq!(pdp.take_calls().len(), 2, "{fault:?}: and no third one");
         pdp.recover();
     }
     for (fault, wait) in [
-        (PdpFault::RetryAfter(429, 7), Some(7)),
-        (PdpFault::RetryAfter(503, 1000), Some(300)),
-        (PdpFault::Status(429), None),
+        (Fault::retry_after(429, Duration::from_secs(7)), Some(7)),
+        (Fault::retry_after(503, Duration::from_secs(1000)), Some(300)),
+        (Fault::Status(429), None),
     ] {
         pdp.fail_always(fault.clone());
         let error = client.decide(&read("y")).await.unwrap_err();
@@ -549,14 +549,14 @@ async fn a_decision_takes_half_a_second_at_most() {
     let pdp = pdp().await;
     let client = client(&pdp);
     client.ready().await.unwrap();
-    for fault in [PdpFault::Hang, PdpFault::Drip, PdpFault::Delay(Duration::from_secs(3))] {
+    for fault in [Fault::Hang, Fault::Drip, Fault::Delay(Duration::from_secs(3))] {
         pdp.fail_next(fault.clone());
         let started = tokio::time::Instant::now();
         let error = client.decide(&read("y")).await.unwrap_err();
         assert!(error.is_unavailable() && error.retry_after().is_some(), "{fault:?}: {error}");
         assert!(started.elapsed() < Duration::from_secs(2), "{fault:?}");
     }
-    pdp.fail_next(PdpFault::Delay(Duration::from_millis(700)));
+    pdp.fail_next(Fault::Delay(Duration::from_millis(700)));
     let patient = builder(&pdp).deadline(Duration::from_secs(3)).build().unwrap();
     assert!(patient.decide(&read("y")).await.unwrap().is_allowed());
     for deadline in [Duration::ZERO, Duration::from_secs(6)] {
@@ -581,7 +581,7 @@ impl Fetch for Careless {
 async fn an_answer_has_a_size() {
     let pdp = pdp().await;
     let client = client(&pdp);
-    pdp.fail_always(PdpFault::Huge);
+    pdp.fail_always(Fault::Huge);
     assert!(client.decide(&read("y")).await.is_err());
     pdp.recover();
     let large = read("y").context("text", "x".repeat(300 * 1024));
@@ -599,7 +599,7 @@ async fn there_is_an_end_to_calls_at_the_same_time() {
     let pdp = pdp().await;
     let client = builder(&pdp).max_calls(4).deadline(Duration::from_secs(5)).build().unwrap();
     client.ready().await.unwrap();
-    pdp.fail_always(PdpFault::Delay(Duration::from_millis(200)));
+    pdp.fail_always(Fault::Delay(Duration::from_millis(200)));
     let requests = documents(&["y"; 12]);
     let outcomes = join_all(requests.iter().map(|request| client.decide(request))).await;
     let (allowed, busy): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);

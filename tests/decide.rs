@@ -19,7 +19,7 @@ use orgate::decision::{
     Obligation, Resource,
 };
 use orgate::policy::{any_organization, custom, decide, header, path, resource};
-use orgate::testing::{PdpFault, TestIssuer, TestPdp};
+use orgate::testing::{Fault, TestIssuer, TestPdp};
 use orgate::{Guard, Issuer, Policy, Rejection, ResourceServer};
 use serde_json::{Value, json};
 use web::{Answer, Api, RESOURCE, request};
@@ -796,11 +796,11 @@ async fn over_authzen() {
     is_denial(&ask("POST", "n").await);
 
     // A rejected credential is not an outage.
-    pdp.fail_always(PdpFault::Status(401));
+    pdp.fail_always(Fault::Status(401));
     for method in ["GET", "PUT", "POST"] {
         is_no_decision(&ask(method, "y").await, "1");
     }
-    pdp.fail_always(PdpFault::Status(503));
+    pdp.fail_always(Fault::Status(503));
     assert_eq!(
         (ask("GET", "y").await.status, ask("PUT", "y").await.status, ask("POST", "y").await.status),
         (503, 200, 503)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use orgate::decision::{Decider, Decision, DecisionPoint as _, DecisionRequest, MAX_BATCH, Property, Resource};
 use orgate::permit::{Permit, PermitBuilder, PermitUser};
-use orgate::testing::{PdpFault, TestDecisionRequest, TestPermit};
+use orgate::testing::{Fault, TestDecisionRequest, TestPermit};
 use orgate::{Issuer, ResourceServer};
 use serde_json::{Value, json};
 
@@ -114,7 +114,7 @@ async fn several_checks_in_one_call() {
         (r#"[{"allow":true},{"allow":true},{"allow":true}]"#, None),
         (r#"{"allow":[{"allow":true},{"allow":true},{"result":true}]}"#, None),
     ] {
-        double.fail_next("/allowed/bulk", PdpFault::Body(body.to_owned()));
+        double.fail_next("/allowed/bulk", Fault::Body(body.to_owned()));
         let fresh = orgate::decision::CacheTimes::NONE;
         let decisions = decider.decide_all_within(&requests, fresh).await.ok();
         let said = decisions.map(|decisions| decisions.iter().map(Decision::is_allowed).collect::<Vec<_>>());
@@ -136,7 +136,7 @@ async fn nothing_but_an_answer_is_a_denial() {
     let stranger = Permit::builder(double.url(), "another key").build().unwrap();
     let error = stranger.decide(&alice("acme")).await.unwrap_err();
     assert!(!error.is_unavailable() && error.to_string().contains("403"), "{error}");
-    double.fail_next("/allowed", PdpFault::Status(401));
+    double.fail_next("/allowed", Fault::Status(401));
     assert!(!decider.decide(&alice("acme")).await.unwrap_err().is_unavailable());
 
     // The engine behind it is down.
@@ -158,18 +158,19 @@ async fn nothing_but_an_answer_is_a_denial() {
         r#"{"allow":null}"#,
         r#"{"allow":true,"allow":true}"#,
     ] {
-        double.fail_next("/allowed", PdpFault::Body(body.to_owned()));
+        double.fail_next("/allowed", Fault::Body(body.to_owned()));
         assert!(permit.decide(&alice("acme")).await.is_err(), "{body}");
     }
     for status in [201, 203, 400, 403, 422, 500] {
-        double.fail_always("/allowed", PdpFault::Answer(status, r#"{"allow":true}"#.to_owned()));
+        double.fail_always("/allowed", Fault::answer(status, r#"{"allow":true}"#));
         assert!(permit.decide(&alice("acme")).await.is_err(), "{status}");
     }
-    for fault in [PdpFault::Status(201), PdpFault::Status(422), PdpFault::Huge, PdpFault::Redirect("/allowed".into())] {
+    for fault in [Fault::Status(201), Fault::Status(422), Fault::Huge, Fault::Redirect("/allowed".into())] {
         double.fail_always("/allowed", fault.clone());
         assert!(permit.decide(&alice("acme")).await.is_err(), "{fault:?}");
     }
-    for fault in [PdpFault::Hang, PdpFault::Drip, PdpFault::Reset, PdpFault::Status(503), PdpFault::RetryAfter(429, 9)]
+    for fault in
+        [Fault::Hang, Fault::Drip, Fault::Reset, Fault::Status(503), Fault::retry_after(429, Duration::from_secs(9))]
     {
         double.fail_always("/allowed", fault.clone());
         assert!(permit.decide(&alice("acme")).await.unwrap_err().is_unavailable(), "{fault:?}");
@@ -303,12 +304,12 @@ async fn what_goes_wrong_with_facts() {
     let double = double().await;
     let user = PermitUser::new("bob").email("bob@example.com");
     for (fault, passing) in [
-        (PdpFault::Status(401), false),
-        (PdpFault::Status(403), false),
-        (PdpFault::Status(422), false),
-        (PdpFault::Status(502), true),
-        (PdpFault::RetryAfter(429, 30), true),
-        (PdpFault::Reset, true),
+        (Fault::Status(401), false),
+        (Fault::Status(403), false),
+        (Fault::Status(422), false),
+        (Fault::Status(502), true),
+        (Fault::retry_after(429, Duration::from_secs(30)), true),
+        (Fault::Reset, true),
     ] {
         let permit = client(&double);
         permit.sync_tenant("acme", "Acme").await.unwrap();
@@ -317,7 +318,7 @@ async fn what_goes_wrong_with_facts() {
         assert_eq!(error.is_passing(), passing, "{fault:?}: {error}");
         let shown = format!("{error} {error:?} {permit:?} {user:?}");
         assert!(!shown.contains("bob") && !shown.contains(TestPermit::KEY), "{shown}");
-        if fault == PdpFault::RetryAfter(429, 30) {
+        if fault == Fault::retry_after(429, Duration::from_secs(30)) {
             assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
         }
         double.recover();
@@ -327,7 +328,7 @@ async fn what_goes_wrong_with_facts() {
     for body in
         ["{}", "[]", r#"{"project_id":"p","environment_id":null}"#, r#"{"project_id":"..","environment_id":"e"}"#]
     {
-        double.fail_next("/v2/api-key/scope", PdpFault::Body(body.to_owned()));
+        double.fail_next("/v2/api-key/scope", Fault::Body(body.to_owned()));
         assert!(!permit.sync_user(&user).await.unwrap_err().is_passing(), "{body}");
     }
     permit.sync_user(&user).await.unwrap();
@@ -343,20 +344,21 @@ async fn only_a_404_about_the_user_means_that_there_is_none() {
     for body in [not_found, "", "null", "[]", r#"{"detail":"Not Found"}"#, "<html>", r#"{"error_code":404}"#] {
         // The whole environment, and a path that some proxy does not let through.
         for prefix in [FACTS, &format!("{FACTS}/users/bob")] {
-            double.fail_always(prefix, PdpFault::Answer(404, body.to_owned()));
+            double.recover();
+            double.fail_always(prefix, Fault::answer(404, body));
             let error = permit.delete_user("bob").await.err();
             assert_eq!(error.is_some(), prefix == FACTS || body != not_found, "{prefix} {body}");
             assert!(error.is_none_or(|error| !error.is_passing()), "{prefix} {body}");
         }
-        double.fail_always(FACTS, PdpFault::Answer(404, body.to_owned()));
+        double.fail_always(FACTS, Fault::answer(404, body));
         assert!(permit.unassign_role("alice", "editor", "acme").await.is_err(), "{body}");
         let error = permit.assign_role("alice", "editor", "acme").await.unwrap_err();
         assert_eq!(error.is_not_found(), body == not_found, "{body}");
         double.recover();
     }
     // Whether the environment is there cannot be known just now.
-    double.fail_next(&format!("{FACTS}/users/bob"), PdpFault::Answer(404, not_found.to_owned()));
-    double.fail_always(&format!("{FACTS}/users"), PdpFault::Status(503));
+    double.fail_next(&format!("{FACTS}/users/bob"), Fault::answer(404, not_found));
+    double.fail_always(&format!("{FACTS}/users"), Fault::Status(503));
     assert!(permit.delete_user("bob").await.unwrap_err().is_passing());
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use orgate::decision::{DecisionPoint as _, Resource};
 use orgate::logto::webhooks::{Event, SigningKeys, verify};
 use orgate::permit::{LogtoUser, Permit, PermitBridge, PermitBridgeBuilder, PermitUser};
-use orgate::testing::{PdpFault, TestClock, TestDecisionRequest, TestPermit, TestTenant};
+use orgate::testing::{Fault, TestClock, TestDecisionRequest, TestPermit, TestTenant};
 use orgate::time::{Clock, Now};
 use serde_json::{Value, json};
 
@@ -287,14 +287,14 @@ async fn who_leaves_keeps_no_role_there() {
 #[tokio::test]
 async fn what_goes_wrong_in_passing_is_tried_again() {
     let scene = Scene::new().await;
-    scene.permit.fail_always("/v2/", PdpFault::Status(502));
+    scene.permit.fail_always("/v2/", Fault::Status(502));
     scene.tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 2)]).await;
     assert_eq!(scene.bridge.status().pending(), 2);
     scene.permit.take_calls();
     scene.bridge.work_off().await;
     assert!(scene.permit.take_calls().is_empty(), "not before its time");
     scene.permit.recover();
-    scene.permit.fail_next(&format!("{FACTS}/users"), PdpFault::RetryAfter(429, 30));
+    scene.permit.fail_next(&format!("{FACTS}/users"), Fault::retry_after(429, Duration::from_secs(30)));
     scene.clock.advance(Duration::from_secs(1));
     scene.bridge.work_off().await;
     assert_eq!(scene.bridge.status().pending(), 1, "the membership made a user; what is known of her is to come");
@@ -308,7 +308,7 @@ async fn what_goes_wrong_in_passing_is_tried_again() {
     assert_eq!(scene.permit.user::<Value>("alice").unwrap()["email"], "alice@example.com");
 
     // For an hour, and not for ever.
-    scene.permit.fail_always("/v2/", PdpFault::Status(500));
+    scene.permit.fail_always("/v2/", Fault::Status(500));
     scene.tell(&[scene.created("bob", 1)]).await;
     for _ in 0..60 {
         scene.clock.advance(Duration::from_secs(60));
@@ -320,7 +320,7 @@ async fn what_goes_wrong_in_passing_is_tried_again() {
 #[tokio::test]
 async fn what_is_refused_is_counted_and_nobody_is_named() {
     let scene = Scene::new().await;
-    scene.permit.fail_always(FACTS, PdpFault::Status(422));
+    scene.permit.fail_always(FACTS, Fault::Status(422));
     scene.tell(&[scene.created("alice", 1), scene.deleted("bob", 1), scene.created("..", 1)]).await;
     assert_eq!(scene.dropped(), [("User.Created".to_owned(), 2), ("User.Deleted".to_owned(), 1)]);
     let user = LogtoUser::new(PermitUser::new("alice")).member_of("acme");
@@ -366,13 +366,13 @@ async fn a_full_queue_drops_registrations_and_no_removal() {
 async fn a_removal_outlasts_an_outage_and_a_wrong_setup() {
     let not_found = r#"{"error_code":"NOT_FOUND","message":"environment"}"#.to_owned();
     for fault in [
-        PdpFault::Status(502),
-        PdpFault::Status(401),
-        PdpFault::Status(403),
-        PdpFault::Status(404),
-        PdpFault::Answer(404, "<html>no such page</html>".to_owned()),
+        Fault::Status(502),
+        Fault::Status(401),
+        Fault::Status(403),
+        Fault::Status(404),
+        Fault::answer(404, "<html>no such page</html>"),
         // A project or an environment that is gone says the same as a user that is.
-        PdpFault::Answer(404, not_found),
+        Fault::answer(404, not_found),
     ] {
         let scene = Scene::new().await;
         scene.tell(&[scene.joined("alice", "acme", 1), scene.joined("bob", "acme", 1)]).await;
@@ -485,7 +485,7 @@ impl Clock for Looking {
 #[tokio::test]
 async fn a_worker_that_goes_away_leaves_its_work() {
     let scene = Scene::new().await;
-    scene.permit.fail_next(&format!("{FACTS}/users"), PdpFault::Hang);
+    scene.permit.fail_next(&format!("{FACTS}/users"), Fault::Hang);
     scene.bridge.take(&scene.created("alice", 1));
     assert!(tokio::time::timeout(Duration::from_millis(300), scene.bridge.work_off()).await.is_err());
     assert_eq!(scene.bridge.status().pending(), 1);
@@ -572,9 +572,9 @@ async fn a_webhook_that_is_later_than_the_list_counts() {
     assert_eq!((found.joins(), found.deletions()), (1, 1));
     assert_eq!((scene.permit.users(), scene.tenants_of("alice")), (vec!["alice".to_owned()], vec!["acme".to_owned()]));
 
-    scene.permit.fail_always(&format!("{FACTS}/users"), PdpFault::Body("{}".to_owned()));
+    scene.permit.fail_always(&format!("{FACTS}/users"), Fault::Body("{}".to_owned()));
     assert!(!scene.bridge.reconcile(second(9), list()).await.unwrap_err().is_passing());
-    scene.permit.fail_always(&format!("{FACTS}/users"), PdpFault::Status(503));
+    scene.permit.fail_always(&format!("{FACTS}/users"), Fault::Status(503));
     assert!(scene.bridge.reconcile(second(9), list()).await.unwrap_err().is_passing());
     assert_eq!(scene.bridge.status().pending(), 0, "then nothing is queued");
 }
@@ -611,7 +611,7 @@ async fn every_difference_is_queued_or_counted() {
 async fn a_deletion_that_was_lost_is_mended_by_the_list() {
     let scene = Scene::with(PermitBridgeBuilder::delete_missing).await;
     scene.tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 1)]).await;
-    scene.permit.fail_next(&format!("{FACTS}/users"), PdpFault::Status(422));
+    scene.permit.fail_next(&format!("{FACTS}/users"), Fault::Status(422));
     scene.tell(&[scene.deleted("alice", 2)]).await;
     assert_eq!((scene.bridge.status().lost_removals(), scene.permit.users().len()), (1, 1));
     let found = scene.bridge.reconcile(second(3), []).await.unwrap();
@@ -625,7 +625,7 @@ async fn a_list_that_ends_early_or_names_somebody_twice() {
     let scene = Scene::new().await;
     scene.tell(&[scene.created("alice", 1), scene.joined("alice", "acme", 1), scene.joined("bob", "acme", 1)]).await;
     let one = json!({ "data": [{ "key": "alice", "roles": [] }], "total_count": 2 });
-    scene.permit.fail_next(&format!("{FACTS}/users"), PdpFault::Body(one.to_string()));
+    scene.permit.fail_next(&format!("{FACTS}/users"), Fault::Body(one.to_string()));
     let list = || {
         let user = |organization: &str| LogtoUser::new(PermitUser::new("alice")).member_of(organization);
         [user("acme"), user("globex"), LogtoUser::new(PermitUser::new("bob")).member_of("acme")]

@@ -65,20 +65,37 @@ pub(super) fn metadata(state: &State, issuer: &str) -> Right {
     found(Endpoint::Discovery, metadata.to_string())
 }
 
+/// As [`faulty`], where a fault may be about the keys or the metadata.
+pub(super) fn faulty_issuer(state: &State, endpoint: Endpoint, fault: Fault, right: impl FnOnce() -> Right) -> Answer {
+    let right = match (&fault, endpoint) {
+        (Fault::WrongIssuer, Endpoint::Discovery) => metadata(state, &format!("{}/other", state.url)),
+        (Fault::NoKeys, Endpoint::Keys) => found(endpoint, json!({ "keys": [] }).to_string()),
+        (Fault::TooManyKeys(count), Endpoint::Keys) => found(endpoint, crowd(state, *count)),
+        _ => return faulty(fault, media_type(endpoint), right),
+    };
+    right.map(AnswerBody::whole)
+}
+
 /// The answer that the fault makes of the right one, which is asked for only where it is given in some form.
-pub(super) fn faulty(state: &State, endpoint: Endpoint, fault: Fault, right: impl FnOnce() -> Right) -> Answer {
+pub(super) fn faulty(fault: Fault, media_type: &'static str, right: impl FnOnce() -> Right) -> Answer {
+    let found = |body: Bytes| found_as(media_type, body).map(AnswerBody::whole);
     match fault {
-        Fault::Status(status) => refuse(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)),
+        Fault::Status(status) => refuse(final_status(status)),
         Fault::RetryAfter { status, after } => {
-            let mut answer = refuse(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+            let mut answer = refuse(final_status(status));
             answer.headers_mut().insert(RETRY_AFTER, whole_seconds(after).into());
             answer
         }
-        Fault::Garbage => found(endpoint, &b"\x00\xff{]\xfe not JSON"[..]).map(AnswerBody::whole),
-        Fault::Empty => found(endpoint, "").map(AnswerBody::whole),
-        Fault::Body(body) => found(endpoint, body).map(AnswerBody::whole),
+        Fault::Answer { status, body } => {
+            let mut answer = found(body.into());
+            *answer.status_mut() = final_status(status);
+            answer
+        }
+        Fault::Garbage => found(Bytes::from_static(b"\x00\xff{]\xfe not JSON")),
+        Fault::Empty => found(Bytes::new()),
+        Fault::Body(body) => found(body.into()),
         Fault::Huge => right().map(|body| AnswerBody::whole([body, Bytes::from(vec![b' '; 300 * 1024])].concat())),
-        Fault::Drip => found(endpoint, "").map(|_| AnswerBody::drip()),
+        Fault::Drip => found(Bytes::new()).map(|_| AnswerBody::drip()),
         Fault::Reset => right().map(AnswerBody::cut),
         Fault::Redirect(to) => {
             let mut answer = refuse(StatusCode::FOUND);
@@ -87,19 +104,15 @@ pub(super) fn faulty(state: &State, endpoint: Endpoint, fault: Fault, right: imp
             }
             answer
         }
-        Fault::WrongIssuer if endpoint == Endpoint::Discovery => {
-            metadata(state, &format!("{}/other", state.url)).map(AnswerBody::whole)
-        }
-        Fault::NoKeys if endpoint == Endpoint::Keys => {
-            found(endpoint, json!({ "keys": [] }).to_string()).map(AnswerBody::whole)
-        }
-        Fault::TooManyKeys(count) if endpoint == Endpoint::Keys => {
-            found(endpoint, crowd(state, count)).map(AnswerBody::whole)
-        }
         Fault::Delay(_) | Fault::Hold | Fault::Hang | Fault::WrongIssuer | Fault::NoKeys | Fault::TooManyKeys(_) => {
             right().map(AnswerBody::whole)
         }
     }
+}
+
+/// It was checked when the fault was scripted.
+fn final_status(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The published keys, and copies of one that is not, up to `count`.
@@ -118,12 +131,20 @@ fn crowd(state: &State, count: usize) -> String {
     set.to_string()
 }
 
-fn found(endpoint: Endpoint, body: impl Into<Bytes>) -> Right {
-    let media_type = match endpoint {
+const fn media_type(endpoint: Endpoint) -> &'static str {
+    match endpoint {
         Endpoint::Keys => "application/jwk-set+json; charset=utf-8",
         _ => "application/json; charset=utf-8",
-    };
-    let mut answer = Response::new(body.into());
+    }
+}
+
+fn found(endpoint: Endpoint, body: impl Into<Bytes>) -> Right {
+    found_as(media_type(endpoint), body.into())
+}
+
+/// Status 200, and a body of this type.
+pub(super) fn found_as(media_type: &'static str, body: Bytes) -> Right {
+    let mut answer = Response::new(body);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     answer
 }

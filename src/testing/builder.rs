@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use super::keys::KeyForm;
 use super::ring::KeyRing;
+use super::script::Faults;
 use super::server;
 use super::state::State;
 use super::tenant::Tenant;
@@ -97,10 +97,9 @@ impl TestIssuerBuilder {
             path: self.path,
             clock: self.clock.unwrap_or_else(|| TestClock::new(SystemClock::new().now().unix)),
             keys: Mutex::new(KeyRing::new(self.algorithm, self.form)),
-            script: Mutex::default(),
+            faults: Faults::default(),
             cache_control: Mutex::new(Some(HeaderValue::from_static("no-cache, max-age=0, must-revalidate"))),
             traffic: Arc::new(Traffic::new()),
-            released: watch::Sender::new(()),
             tenant: tenant(format!("http://{address}")),
         });
         TestIssuer::new(server::spawn(listener, Arc::clone(&state)), state)

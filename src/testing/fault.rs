@@ -1,9 +1,6 @@
-//! What goes wrong at the issuer, and when.
+//! What goes wrong at an issuer, a tenant or a decision point.
 
-use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
-
-use super::Endpoint;
 
 /// A wrong response. If a fault does not apply to an endpoint (metadata without keys, for example), the response is
 /// correct.
@@ -34,9 +31,17 @@ pub enum Fault {
         /// Rounded up to seconds.
         after: Duration,
     },
+    /// This status and this body.
+    #[non_exhaustive]
+    Answer {
+        /// From 200 to 999.
+        status: u16,
+        /// As it is sent.
+        body: String,
+    },
     /// The right answer, after this much real time.
     Delay(Duration),
-    /// The right answer, once the test calls [`TestIssuer::release`](super::TestIssuer::release).
+    /// The right answer, once the test calls `release` ([`TestIssuer::release`](super::TestIssuer::release), say).
     Hold,
     /// No answer, ever; the connection stays open.
     Hang,
@@ -69,9 +74,16 @@ impl Fault {
         Self::RetryAfter { status, after }
     }
 
-    fn check(&self) {
+    /// Creates a fault with this status and this body.
+    #[must_use]
+    pub fn answer(status: u16, body: impl Into<String>) -> Self {
+        Self::Answer { status, body: body.into() }
+    }
+
+    /// Panics if the fault cannot be sent.
+    pub(super) fn check(&self) {
         match self {
-            Self::Status(status) | Self::RetryAfter { status, .. } => {
+            Self::Status(status) | Self::RetryAfter { status, .. } | Self::Answer { status, .. } => {
                 assert!((200..1000).contains(status), "not a final HTTP status: {status}");
             }
             Self::Redirect(to) => {
@@ -79,53 +91,5 @@ impl Fault {
             }
             _ => {}
         }
-    }
-}
-
-/// The faults to come.
-#[derive(Debug, Default)]
-pub(super) struct Script {
-    next: HashMap<Endpoint, VecDeque<Fault>>,
-    always: HashMap<Endpoint, Fault>,
-}
-
-impl Script {
-    pub(super) fn next(&mut self, endpoint: Endpoint, fault: Fault) {
-        fault.check();
-        self.next.entry(endpoint).or_default().push_back(fault);
-    }
-
-    pub(super) fn always(&mut self, endpoint: Endpoint, fault: Fault) {
-        fault.check();
-        self.always.insert(endpoint, fault);
-    }
-
-    /// The fault for a request that has come in: one time before always, the endpoint's own before everyone's.
-    pub(super) fn take(&mut self, endpoint: Endpoint) -> Option<Fault> {
-        let next = endpoint.widening().find_map(|endpoint| self.next.get_mut(&endpoint)?.pop_front());
-        next.or_else(|| endpoint.widening().find_map(|endpoint| self.always.get(&endpoint).cloned()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_time_faults_come_first_and_in_order() {
-        let mut script = Script::default();
-        script.always(Endpoint::All, Fault::Empty);
-        script.always(Endpoint::Keys, Fault::Garbage);
-        script.next(Endpoint::All, Fault::Status(500));
-        script.next(Endpoint::Keys, Fault::Status(501));
-        script.next(Endpoint::Keys, Fault::Status(502));
-        let keys: Vec<_> = std::iter::repeat_with(|| script.take(Endpoint::Keys)).take(4).collect();
-        let expected = [Fault::Status(501), Fault::Status(502), Fault::Status(500), Fault::Garbage];
-        assert_eq!(keys, expected.map(Some));
-        assert_eq!(script.take(Endpoint::Discovery), Some(Fault::Empty));
-        assert_eq!(Script::default().take(Endpoint::Keys), None);
-        script.always(Endpoint::Management, Fault::Hang);
-        assert_eq!(script.take(Endpoint::User), Some(Fault::Hang));
-        assert_eq!(script.take(Endpoint::Token), Some(Fault::Empty));
     }
 }

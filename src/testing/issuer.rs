@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::HeaderValue;
 use serde::Serialize;
 
-use super::fault::Script;
 use super::keys::random;
 use super::kind::Kind;
 use super::loopback::Loopback;
@@ -230,7 +229,7 @@ impl TestIssuer {
     ///
     /// Panics if the fault cannot be sent: an interim status, or an invalid header value.
     pub fn fail_next(&self, endpoint: Endpoint, fault: Fault) {
-        lock(&self.state.script).next(endpoint, fault);
+        self.state.faults.next(endpoint, fault);
     }
 
     /// Applies the fault to every request to the endpoint, until [`recover`](Self::recover).
@@ -239,17 +238,17 @@ impl TestIssuer {
     ///
     /// Panics if the fault cannot be sent: an interim status, or an invalid header value.
     pub fn fail_always(&self, endpoint: Endpoint, fault: Fault) {
-        lock(&self.state.script).always(endpoint, fault);
+        self.state.faults.always(endpoint, fault);
     }
 
     /// Ends all faults. Requests that are held now are not [released](Self::release).
     pub fn recover(&self) {
-        *lock(&self.state.script) = Script::default();
+        self.state.faults.recover();
     }
 
     /// Answers the requests that [`Fault::Hold`] holds now.
     pub fn release(&self) {
-        self.state.released.send_replace(());
+        self.state.faults.release();
     }
 
     /// Breaks every connection, and resets each new one. The port stays taken, so that

@@ -40,7 +40,7 @@
 //! wrong, or by [`bound_to_certificate`](TokenBuilder::bound_to_certificate) with a [`TestCertificate`].
 //!
 //! **Bad days** are scripted: [`TestIssuer::fail_next`] and [`TestIssuer::fail_always`] with a [`Fault`],
-//! [`TestIssuer::take_down`], and the rotations. What the server under test did about it can be counted:
+//! [`TestIssuer::take_down`], and the rotations. Doubles of decision points take the same faults. What the server under test did about it can be counted:
 //! [`TestIssuer::requests`], [`TestIssuer::not_modified`], [`TestIssuer::most_in_flight`].
 //!
 //! **A whole tenant** is a [`TestTenant`]: users, machines, organizations and roles around such an issuer. Its tokens hold
@@ -66,6 +66,7 @@ mod ports;
 mod prober;
 mod proof;
 mod ring;
+mod script;
 mod server;
 mod state;
 mod tenant;
@@ -76,7 +77,7 @@ mod traffic;
 pub use builder::TestIssuerBuilder;
 pub use certificate::TestCertificate;
 pub use clock::TestClock;
-pub use double::{PdpCall, PdpFault, PdpQuestion, TestDecisionRequest, TestPdp, TestPermit};
+pub use double::{PdpCall, PdpQuestion, TestDecisionRequest, TestPdp, TestPermit};
 pub use endpoint::Endpoint;
 pub use facts::{machine, organization, user};
 pub use fault::Fault;

@@ -1,6 +1,6 @@
 //! The stable names of faults and endpoints.
 
-use super::{Endpoint, Fault, PdpFault};
+use super::{Endpoint, Fault};
 use crate::name::stable_names;
 
 stable_names!(Endpoint {
@@ -38,6 +38,7 @@ stable_names!(Endpoint {
 stable_names!(Fault {
     Status => "status",
     RetryAfter => "retry_after",
+    Answer => "answer",
     Delay => "delay",
     Hold => "hold",
     Hang => "hang",
@@ -51,17 +52,4 @@ stable_names!(Fault {
     WrongIssuer => "wrong_issuer",
     NoKeys => "no_keys",
     TooManyKeys => "too_many_keys",
-});
-
-stable_names!(PdpFault {
-    Status => "status",
-    RetryAfter => "retry_after",
-    Body => "body",
-    Answer => "answer",
-    Delay => "delay",
-    Hang => "hang",
-    Huge => "huge",
-    Drip => "drip",
-    Reset => "reset",
-    Redirect => "redirect",
 });

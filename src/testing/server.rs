@@ -8,12 +8,11 @@ use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 
-use super::answers::{self, Answer, Right, faulty, refuse};
+use super::answers::{self, Answer, Right, faulty_issuer, refuse};
 use super::body::AnswerBody;
 use super::loopback::{Loopback, read};
 use super::state::State;
 use super::{Endpoint, Fault};
-use crate::lock::lock;
 
 pub(super) fn spawn(listener: TcpListener, state: Arc<State>) -> Loopback {
     Loopback::spawn(listener, move |request| serve(Arc::clone(&state), request))
@@ -30,18 +29,9 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Answer {
         }
         return answer;
     }
-    // Before the arrival is told, so that a release that follows it is not missed.
-    let mut released = state.released.subscribe();
+    let arrival = state.faults.arrive();
     let flight = state.traffic.arrive(endpoint);
-    let fault = lock(&state.script).take(endpoint);
-    match &fault {
-        Some(Fault::Delay(time)) => tokio::time::sleep(*time).await,
-        Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::Hold) => {
-            let _ = released.changed().await;
-        }
-        _ => {}
-    }
+    let fault = state.faults.meet(arrival, &endpoint).await;
     let (head, body) = request.into_parts();
     let mut asked = Request::from_parts(head, read(body).await);
     if matches!(fault, Some(Fault::Huge | Fault::Reset)) {
@@ -50,7 +40,7 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> Answer {
     }
     let answer = match fault {
         None => right(&state, endpoint, &asked).map(AnswerBody::whole),
-        Some(fault) => faulty(&state, endpoint, fault, || right(&state, endpoint, &asked)),
+        Some(fault) => faulty_issuer(&state, endpoint, fault, || right(&state, endpoint, &asked)),
     };
     answer.map(|body| body.in_flight(flight))
 }

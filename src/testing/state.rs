@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
-use tokio::sync::watch;
 
-use super::fault::Script;
 use super::ring::KeyRing;
+use super::script::Faults;
 use super::tenant::Tenant;
 use super::traffic::Traffic;
 use super::{Endpoint, TestClock};
@@ -19,10 +18,9 @@ pub(super) struct State {
     pub(super) path: String,
     pub(super) clock: TestClock,
     pub(super) keys: Mutex<KeyRing>,
-    pub(super) script: Mutex<Script>,
+    pub(super) faults: Faults<Endpoint>,
     pub(super) cache_control: Mutex<Option<HeaderValue>>,
     pub(super) traffic: Arc<Traffic>,
-    pub(super) released: watch::Sender<()>,
     /// Whose issuer it is, if there is more than an issuer.
     pub(super) tenant: Option<Arc<Tenant>>,
 }

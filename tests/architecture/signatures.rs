@@ -53,12 +53,12 @@ fn imported(source: &Source, crates: &BTreeSet<String>) -> BTreeSet<String> {
     names
 }
 
-/// Every `pub` item as far as it is a promise, and the head of every `impl`, unless it is for a type of this file that is
-/// not public.
+/// Every `pub` item as far as it is a promise, and the head of every `impl`, unless it is for a type, or of a trait, of this
+/// file that is not public.
 fn public_signatures(tokens: &[Token]) -> Vec<&[Token]> {
     let private: BTreeSet<&str> = tokens
         .windows(3)
-        .filter(|window| &*window[0].text != "pub" && matches!(&*window[1].text, "struct" | "enum"))
+        .filter(|window| &*window[0].text != "pub" && matches!(&*window[1].text, "struct" | "enum" | "trait"))
         .map(|window| &*window[2].text)
         .collect();
     let mut signatures = Vec::new();
@@ -68,8 +68,9 @@ fn public_signatures(tokens: &[Token]) -> Vec<&[Token]> {
         let rest = &tokens[at..];
         if token.text == "impl" && matches!(before, "" | "}" | ";" | "]" | "{") {
             let head = until(rest, &["{"]);
-            let implementor = head.iter().rposition(|token| token.text == "for").and_then(|at| head.get(at + 1));
-            if implementor.is_none_or(|name| !private.contains(&&*name.text)) {
+            let at = head.iter().rposition(|token| token.text == "for");
+            let names = at.map_or(&[][..], |at| &head[at.saturating_sub(1)..head.len().min(at + 2)]);
+            if !names.iter().any(|name| private.contains(&&*name.text)) {
                 signatures.push(head);
             }
         }
@@ -144,6 +145,7 @@ mod tests {
             "pub use reqwest::Client;",
             "use reqwest::Error; impl From<Error> for A { }",
             "use reqwest::Error; pub struct A; impl From<Error> for A { }",
+            "use reqwest::Error; pub trait A { } impl<T: Into<Error>> A for T { }",
         ] {
             assert_eq!(signature_violations(&Source::read("a.rs", text), &foreign).len(), 1, "{text}");
         }
@@ -155,6 +157,7 @@ mod tests {
             "fn a() -> serde_json::Value { }",
             "pub fn a() -> Result<u8, std::io::Error> { }",
             "use reqwest::Error; struct A; impl From<Error> for A { }",
+            "use reqwest::Error; trait A { } impl<T: Into<Error>> A for T { }",
         ] {
             assert_eq!(signature_violations(&Source::read("a.rs", text), &foreign), [""; 0], "{text}");
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orgate::testing::{PdpFault, RoleType, TestIssuer, TestPdp, TestTenant};
+use orgate::testing::{Fault, RoleType, TestIssuer, TestPdp, TestTenant};
 
 use super::World;
 use super::world::{RESOURCE, status};
@@ -75,7 +75,7 @@ async fn decision_point_that_is_down_rejects_what_it_would_have_decided() {
     assert_eq!(status(&ask("/documents/7").await), 200);
     assert_eq!(status(&ask("/documents/8").await), 403);
     // Each time another document: what was decided just now is not asked about again.
-    for (id, fault) in [("70", PdpFault::Status(500)), ("71", PdpFault::Body("no decision".to_owned()))] {
+    for (id, fault) in [("70", Fault::Status(500)), ("71", Fault::Body("no decision".to_owned()))] {
         pdp.fail_always(fault);
         let response = ask(&format!("/documents/{id}")).await;
         assert_eq!(status(&response), 503, "{response}");

@@ -40,7 +40,7 @@ impl Store {
             settings.path = fs::canonicalize(&settings.path)?;
         }
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(settings.beside(".lock"))?;
-        if fs4::FileExt::try_lock(&lock).is_err() {
+        if lock.try_lock().is_err() {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process has it open"));
         }
         let path = settings.path.clone();

@@ -7,8 +7,9 @@ use http::HeaderValue;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::http::{Double, PdpCall, PdpFault, Reply};
+use super::http::{Double, PdpCall, Reply};
 use crate::lock::lock;
+use crate::testing::Fault;
 
 const METADATA: &str = "/.well-known/authzen-configuration";
 const EVALUATION: &str = "/access/v1/evaluation";
@@ -146,23 +147,40 @@ impl TestPdp {
     }
 
     /// Applies the fault to the next evaluation; a second call applies to the one after it.
-    pub fn fail_next(&self, fault: PdpFault) {
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fault cannot be sent: an interim status, or an invalid header value.
+    pub fn fail_next(&self, fault: Fault) {
         self.double.fail_next("/access/", fault);
     }
 
     /// Applies the fault to every evaluation, until [`recover`](Self::recover).
-    pub fn fail_always(&self, fault: PdpFault) {
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fault cannot be sent: an interim status, or an invalid header value.
+    pub fn fail_always(&self, fault: Fault) {
         self.double.fail_always("/access/", fault);
     }
 
     /// Applies the fault to the next request for the metadata.
-    pub fn fail_metadata(&self, fault: PdpFault) {
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fault cannot be sent: an interim status, or an invalid header value.
+    pub fn fail_metadata(&self, fault: Fault) {
         self.double.fail_next(METADATA, fault);
     }
 
-    /// Ends all faults.
+    /// Ends all faults. Calls that are already affected are not [released](Self::release).
     pub fn recover(&self) {
         self.double.recover();
+    }
+
+    /// Responds to the calls that [`Fault::Hold`] holds now.
+    pub fn release(&self) {
+        self.double.release();
     }
 
     /// Breaks every connection, and resets each new one.

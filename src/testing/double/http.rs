@@ -1,48 +1,24 @@
 //! The HTTP side of a double: every call is written down, and a fault may come in the place of the right answer.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::super::body::AnswerBody;
-use super::super::loopback::{Loopback, read};
 use crate::lock::lock;
+use crate::testing::Fault;
+use crate::testing::answers::{Answer, Right, faulty, found_as};
+use crate::testing::body::AnswerBody;
+use crate::testing::loopback::{Loopback, read};
+use crate::testing::script::Faults;
 
-/// A wrong response of a double.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PdpFault {
-    /// This status, from 200 to 999, and a small JSON body.
-    Status(u16),
-    /// This status, and a `Retry-After` of so many seconds.
-    RetryAfter(u16, u64),
-    /// Status 200 and this body.
-    Body(String),
-    /// This status and this body.
-    Answer(u16, String),
-    /// The right answer, after this much real time.
-    Delay(Duration),
-    /// No answer, ever; the connection stays open.
-    Hang,
-    /// The right answer, made larger than 256 KiB with white space.
-    Huge,
-    /// The head of a right answer, then a byte of white space now and then, without end.
-    Drip,
-    /// The head of a right answer and half of its body, then the connection is closed.
-    Reset,
-    /// Status 302 and this `Location`.
-    Redirect(String),
-}
+const MEDIA_TYPE: &str = "application/json";
 
 /// One call that a double received.
 #[derive(Clone)]
@@ -117,26 +93,22 @@ type Logic = Arc<dyn Fn(&PdpCall) -> Reply + Send + Sync>;
 #[derive(Default)]
 struct Record {
     calls: Vec<PdpCall>,
-    next: VecDeque<(String, PdpFault)>,
-    always: Option<(String, PdpFault)>,
     in_flight: usize,
     most_in_flight: usize,
 }
 
-impl Record {
-    /// The fault for this path: one time before always.
-    fn fault(&mut self, path: &str) -> Option<PdpFault> {
-        let is_meant = |prefix: &String| path.starts_with(&**prefix);
-        let at = self.next.iter().position(|(prefix, _)| is_meant(prefix));
-        let next = at.and_then(|at| self.next.remove(at)).map(|(_, fault)| fault);
-        next.or_else(|| self.always.clone().filter(|(prefix, _)| is_meant(prefix)).map(|(_, fault)| fault))
-    }
+/// What the server and its handle share.
+#[derive(Default)]
+struct Shared {
+    record: Mutex<Record>,
+    /// By the beginning of a path.
+    faults: Faults<String>,
 }
 
 /// A server whose tasks end with it.
 pub(super) struct Double {
     url: String,
-    record: Arc<Mutex<Record>>,
+    shared: Arc<Shared>,
     server: Loopback,
 }
 
@@ -148,10 +120,10 @@ impl Double {
             Err(error) => panic!("no port on 127.0.0.1 for a double: {error}"),
         };
         let url = format!("http://{address}");
-        let (record, logic) = (Arc::<Mutex<Record>>::default(), logic(&url));
-        let served = record.clone();
+        let (shared, logic) = (Arc::<Shared>::default(), logic(&url));
+        let served = shared.clone();
         let server = Loopback::spawn(listener, move |request| serve(served.clone(), logic.clone(), request));
-        Self { url, record, server }
+        Self { url, shared, server }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -159,29 +131,31 @@ impl Double {
     }
 
     pub(super) fn calls(&self) -> Vec<PdpCall> {
-        lock(&self.record).calls.clone()
+        lock(&self.shared.record).calls.clone()
     }
 
     pub(super) fn take_calls(&self) -> Vec<PdpCall> {
-        std::mem::take(&mut lock(&self.record).calls)
+        std::mem::take(&mut lock(&self.shared.record).calls)
     }
 
     pub(super) fn most_in_flight(&self) -> usize {
-        lock(&self.record).most_in_flight
+        lock(&self.shared.record).most_in_flight
     }
 
-    pub(super) fn fail_next(&self, prefix: &str, fault: PdpFault) {
-        lock(&self.record).next.push_back((prefix.to_owned(), fault));
+    pub(super) fn fail_next(&self, prefix: &str, fault: Fault) {
+        self.shared.faults.next(prefix.to_owned(), fault);
     }
 
-    pub(super) fn fail_always(&self, prefix: &str, fault: PdpFault) {
-        lock(&self.record).always = Some((prefix.to_owned(), fault));
+    pub(super) fn fail_always(&self, prefix: &str, fault: Fault) {
+        self.shared.faults.always(prefix.to_owned(), fault);
     }
 
     pub(super) fn recover(&self) {
-        let mut record = lock(&self.record);
-        record.next.clear();
-        record.always = None;
+        self.shared.faults.recover();
+    }
+
+    pub(super) fn release(&self) {
+        self.shared.faults.release();
     }
 
     /// Closes every connection, and resets those to come: the port stays ours.
@@ -195,66 +169,38 @@ impl Double {
 }
 
 /// Counts as in flight until it is dropped.
-struct Flight(Arc<Mutex<Record>>);
+struct Flight(Arc<Shared>);
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        lock(&self.0).in_flight -= 1;
+        lock(&self.0.record).in_flight -= 1;
     }
 }
 
-async fn serve(record: Arc<Mutex<Record>>, logic: Logic, request: Request<Incoming>) -> Response<AnswerBody> {
+async fn serve(shared: Arc<Shared>, logic: Logic, request: Request<Incoming>) -> Answer {
     let (parts, body) = request.into_parts();
     let call = PdpCall { parts, body: read(body).await };
-    let fault = {
-        let mut record = lock(&record);
+    let arrival = shared.faults.arrive();
+    {
+        let mut record = lock(&shared.record);
         record.calls.push(call.clone());
         record.in_flight += 1;
         record.most_in_flight = record.most_in_flight.max(record.in_flight);
-        record.fault(call.path())
+    }
+    let flight = Flight(shared.clone());
+    let fault = shared.faults.meet(arrival, call.path()).await;
+    let right = || right(logic(&call));
+    let answer = match fault {
+        None => right().map(AnswerBody::whole),
+        Some(fault) => faulty(fault, MEDIA_TYPE, right),
     };
-    let _flight = Flight(record);
-    match &fault {
-        Some(PdpFault::Delay(time)) => tokio::time::sleep(*time).await,
-        Some(PdpFault::Hang) => std::future::pending().await,
-        _ => {}
-    }
-    answer(fault, || logic(&call))
+    drop(flight);
+    answer
 }
 
-fn answer(fault: Option<PdpFault>, right: impl FnOnce() -> Reply) -> Response<AnswerBody> {
-    let plain = |status, body: String| found(status, AnswerBody::whole(body));
-    match fault {
-        None | Some(PdpFault::Delay(_) | PdpFault::Hang) => {
-            let reply = right();
-            let mut answer = plain(reply.status, reply.body.to_string());
-            answer.headers_mut().extend(reply.headers);
-            answer
-        }
-        Some(PdpFault::Status(status)) => plain(status, r#"{"detail":"scripted"}"#.to_owned()),
-        Some(PdpFault::RetryAfter(status, seconds)) => {
-            let mut answer = plain(status, r#"{"detail":"scripted"}"#.to_owned());
-            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
-            answer
-        }
-        Some(PdpFault::Body(body)) => plain(200, body),
-        Some(PdpFault::Answer(status, body)) => plain(status, body),
-        Some(PdpFault::Huge) => plain(200, right().body.to_string() + &" ".repeat(300 * 1024)),
-        Some(PdpFault::Drip) => found(200, AnswerBody::drip()),
-        Some(PdpFault::Reset) => found(200, AnswerBody::cut(right().body.to_string().into())),
-        Some(PdpFault::Redirect(to)) => {
-            let mut answer = plain(302, String::new());
-            if let Ok(to) = HeaderValue::try_from(to) {
-                answer.headers_mut().insert(LOCATION, to);
-            }
-            answer
-        }
-    }
-}
-
-fn found(status: u16, body: AnswerBody) -> Response<AnswerBody> {
-    let mut answer = Response::new(body);
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn right(reply: Reply) -> Right {
+    let mut answer = found_as(MEDIA_TYPE, reply.body.to_string().into());
+    *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer.headers_mut().extend(reply.headers);
     answer
 }

@@ -7,6 +7,6 @@ mod permit;
 mod request;
 
 pub use authzen::{PdpQuestion, TestPdp};
-pub use http::{PdpCall, PdpFault};
+pub use http::PdpCall;
 pub use permit::TestPermit;
 pub use request::TestDecisionRequest;

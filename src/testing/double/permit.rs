@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::facts::{FACTS, Facts};
-use super::http::{Double, PdpCall, PdpFault, Reply};
+use super::http::{Double, PdpCall, Reply};
 use crate::lock::lock;
+use crate::testing::Fault;
 
 /// Permit.io on loopback, answering as the real one was seen to: 422 for a user that is a string and for attributes that
 /// are `null`, 401 without a key and 403 with a wrong one, 502 while its engine is down, 201 and 200 for a user, 409 for
@@ -125,18 +126,31 @@ impl TestPermit {
     }
 
     /// Applies the fault to the next call whose path starts with this one; a second call applies to the one after it.
-    pub fn fail_next(&self, path: &str, fault: PdpFault) {
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fault cannot be sent: an interim status, or an invalid header value.
+    pub fn fail_next(&self, path: &str, fault: Fault) {
         self.double.fail_next(path, fault);
     }
 
     /// Applies the fault to every call whose path starts with this one, until [`recover`](Self::recover).
-    pub fn fail_always(&self, path: &str, fault: PdpFault) {
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fault cannot be sent: an interim status, or an invalid header value.
+    pub fn fail_always(&self, path: &str, fault: Fault) {
         self.double.fail_always(path, fault);
     }
 
-    /// Ends all faults.
+    /// Ends all faults. Calls that are already affected are not [released](Self::release).
     pub fn recover(&self) {
         self.double.recover();
+    }
+
+    /// Responds to the calls that [`Fault::Hold`] holds now.
+    pub fn release(&self) {
+        self.double.release();
     }
 
     /// Breaks every connection, and resets each new one.
