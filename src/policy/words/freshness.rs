@@ -179,7 +179,10 @@ mod tests {
     fn without_a_source_nothing_is_fresh() {
         for policy in [resource().live(), resource().fresh_within(s(30)), resource().or(resource().scope("a").live())] {
             let error = compiled(policy, false).unwrap_err();
-            assert!(error.contains("\"main\" has no permission source") && error.contains("Issuer::permissions"), "{error}");
+            assert!(
+                error.contains("\"main\" has no permission source") && error.contains("Issuer::permissions"),
+                "{error}"
+            );
         }
         assert!(compiled(resource(), false).is_ok_and(|rules| !rules.is_live()));
     }
