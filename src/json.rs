@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_one_object_with_unique_names() {
+    fn rejects_what_is_not_one_object_with_unique_names() {
         for bad in [
             &b"[]"[..],
             b"1",

@@ -209,7 +209,7 @@ async fn every_recorded_delivery_is_taken() {
 }
 
 #[tokio::test]
-async fn what_is_refused_has_not_happened() {
+async fn what_is_rejected_has_not_happened() {
     let world = World::start().await;
     let token = world.api_token("alice");
     world.tenant.suspend("alice");

@@ -405,7 +405,7 @@ fn hexadecimal(digit: u8) -> char {
 }
 
 #[test]
-fn a_changed_token_is_refused() {
+fn a_changed_token_is_rejected() {
     let world = World::new();
     let kinds = RefCell::new(BTreeSet::new());
     let changed = Cell::new(0);

@@ -615,7 +615,7 @@ async fn under_tonic_without_keys() {
 
 /// On the wire: HTTP status 200, `grpc-status` in the first and only head, and then the end of the stream.
 #[tokio::test]
-async fn a_grpc_refusal_is_trailers_only() {
+async fn a_grpc_rejection_is_trailers_only() {
     let api = Api::start().await;
     let address = serve_grpc(&api, resource()).await;
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();

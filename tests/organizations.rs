@@ -340,7 +340,7 @@ async fn from_the_token() {
 }
 
 #[tokio::test]
-async fn the_wrong_model_is_refused_with_the_way_out() {
+async fn the_wrong_model_is_rejected_with_the_way_out() {
     let api = Api::start().await;
     let app = api
         .server

@@ -318,7 +318,7 @@ async fn what_goes_wrong_in_passing_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_counted_and_nobody_is_named() {
+async fn what_is_rejected_is_counted_and_nobody_is_named() {
     let scene = Scene::new().await;
     scene.permit.fail_always(FACTS, Fault::Status(422));
     scene.tell(&[scene.created("alice", 1), scene.deleted("bob", 1), scene.created("..", 1)]).await;

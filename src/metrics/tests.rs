@@ -10,7 +10,7 @@ use crate::testing::TestIssuer;
 use crate::{Issuer, ResourceServer};
 
 #[test]
-fn request_without_a_free_signature_check_is_counted_as_refused() {
+fn request_without_a_free_signature_check_is_counted_as_rejected() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let prometheus = recorder.handle();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

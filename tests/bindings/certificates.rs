@@ -108,7 +108,7 @@ async fn a_header_from_an_untrusted_peer_is_no_certificate() {
 }
 
 #[tokio::test]
-async fn without_a_source_a_bound_token_is_refused_whatever_the_headers_say() {
+async fn without_a_source_a_bound_token_is_rejected_whatever_the_headers_say() {
     let world = World::built(|builder| builder).await;
     let own = TestCertificate::generate();
     let token = bound(&world, &own);

@@ -28,29 +28,29 @@ const CLAUSES: [Clause; 26] = [
         "exactly one DPoP header, with one well-formed JWT",
         &[
             "proofs::exactly_one_proof_is_needed",
-            "proofs::a_hostile_proof_is_refused",
-            "proofs::a_member_that_is_named_twice_is_refused",
+            "proofs::a_hostile_proof_is_rejected",
+            "proofs::a_member_that_is_named_twice_is_rejected",
         ],
     ),
     Clause(
         "9449-2",
         "jti, htm, htu, iat and ath are present, and typ is dpop+jwt",
-        &["proofs::a_hostile_proof_is_refused"],
+        &["proofs::a_hostile_proof_is_rejected"],
     ),
     Clause(
         "9449-3",
         "an asymmetric, allowed algorithm; the signature by the embedded key, which has no private part",
         &[
-            "proofs::a_hostile_proof_is_refused",
+            "proofs::a_hostile_proof_is_rejected",
             "proofs::every_allowed_algorithm_signs_proofs",
-            "proofs::a_private_key_in_a_proof_is_refused",
+            "proofs::a_private_key_in_a_proof_is_rejected",
         ],
     ),
     Clause(
         "9449-4",
         "htm is the method and htu the target, normalized on both sides",
         &[
-            "proofs::a_hostile_proof_is_refused",
+            "proofs::a_hostile_proof_is_rejected",
             "proofs::the_claims_of_a_host_header_change_nothing",
             "proofs::a_prefix_that_a_proxy_removes_is_part_of_the_target",
             "proofs::below_a_nested_router_the_target_is_the_whole_path",
@@ -62,7 +62,7 @@ const CLAUSES: [Clause; 26] = [
         "a nonce that was given must be in the proof",
         &[
             "nonces::a_client_repeats_its_request_with_the_nonce_of_the_response",
-            "nonces::a_nonce_of_a_stranger_is_refused_and_one_of_a_replica_passes",
+            "nonces::a_nonce_of_a_stranger_is_rejected_and_one_of_a_replica_passes",
         ],
     ),
     Clause(
@@ -70,11 +70,11 @@ const CLAUSES: [Clause; 26] = [
         "iat is in a short window, and a jti passes once for a target within it",
         &[
             "proofs::iat_is_accepted_from_the_window_and_leeway_before_now_to_the_leeway_after",
-            "replays::a_replay_is_refused_until_the_proof_has_expired",
+            "replays::a_replay_is_rejected_until_the_proof_has_expired",
             "replays::an_id_is_used_once_for_a_target_however_it_is_spelled",
             "replays::no_proof_passes_twice",
             "replays::of_many_requests_with_one_proof_one_passes",
-            "replays::a_shared_memory_refuses_a_replay_at_another_replica",
+            "replays::a_shared_memory_rejects_a_replay_at_another_replica",
             "replays::repeats_in_every_order_pass_once_each",
             "flood::proofs_that_are_sent_again_ten_thousand_times_pass_once_each",
         ],
@@ -82,24 +82,24 @@ const CLAUSES: [Clause; 26] = [
     Clause(
         "9449-7",
         "ath is the digest of the token, and the key is the one that the token is bound to",
-        &["proofs::a_hostile_proof_is_refused"],
+        &["proofs::a_hostile_proof_is_rejected"],
     ),
     Clause(
         "9449-8",
         "the scheme DPoP with one token; nothing is granted unless everything holds",
         &[
             "proofs::a_bound_token_with_its_proof_passes",
-            "proofs::a_token_that_is_invalid_is_refused_before_its_proof",
-            "proofs::a_bad_proof_is_refused_before_the_policy_speaks",
-            "layers::under_an_optional_policy_a_bad_proof_is_refused",
+            "proofs::a_token_that_is_invalid_is_rejected_before_its_proof",
+            "proofs::a_bad_proof_is_rejected_before_the_policy_speaks",
+            "layers::under_an_optional_policy_a_bad_proof_is_rejected",
         ],
     ),
-    Clause("9449-9", "a bound token sent as Bearer is refused", &["proofs::a_bound_token_sent_as_bearer_is_refused"]),
+    Clause("9449-9", "a bound token sent as Bearer is refused", &["proofs::a_bound_token_sent_as_bearer_is_rejected"]),
     Clause(
         "9449-10",
         "the challenge names the algorithms and the error; at most one DPoP-Nonce",
         &[
-            "proofs::a_hostile_proof_is_refused",
+            "proofs::a_hostile_proof_is_rejected",
             "nonces::a_client_repeats_its_request_with_the_nonce_of_the_response",
             "nonces::without_nonces_none_is_sent",
         ],
@@ -109,7 +109,7 @@ const CLAUSES: [Clause; 26] = [
         "no error without credentials, and then on the scheme that was tried",
         &[
             "proofs::a_request_without_a_token_is_told_both_schemes",
-            "proofs::a_bound_token_sent_as_bearer_is_refused",
+            "proofs::a_bound_token_sent_as_bearer_is_rejected",
             "step_up::step_up_of_a_bound_token_is_asked_for_on_the_scheme_that_was_tried",
         ],
     ),
@@ -123,7 +123,7 @@ const CLAUSES: [Clause; 26] = [
         "another certificate, or none: 401 invalid_token",
         &[
             "certificates::the_certificate_of_the_connection_must_be_the_tokens",
-            "certificates::without_a_source_a_bound_token_is_refused_whatever_the_headers_say",
+            "certificates::without_a_source_a_bound_token_is_rejected_whatever_the_headers_say",
             "certificates::a_token_that_is_bound_twice_needs_both",
         ],
     ),

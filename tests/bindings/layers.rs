@@ -84,7 +84,7 @@ async fn a_request_that_waits_for_a_key_uses_its_proof_once() {
 }
 
 #[tokio::test]
-async fn under_an_optional_policy_a_bad_proof_is_refused() {
+async fn under_an_optional_policy_a_bad_proof_is_rejected() {
     let world = World::start().await;
     let app = Router::new()
         .route("/orders", axum::routing::get(async || "anybody"))

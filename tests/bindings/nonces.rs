@@ -44,7 +44,7 @@ async fn a_newer_nonce_comes_with_the_response_before_the_old_one_expires() {
 }
 
 #[tokio::test]
-async fn a_nonce_of_a_stranger_is_refused_and_one_of_a_replica_passes() {
+async fn a_nonce_of_a_stranger_is_rejected_and_one_of_a_replica_passes() {
     let world = World::configured(|dpop| dpop.nonces(required())).await;
     let token = world.token();
     let nonce = world.call(&token).await.nonce().unwrap();

@@ -34,7 +34,7 @@ async fn an_unbound_bearer_token_passes_as_before() {
 }
 
 #[tokio::test]
-async fn a_bound_token_sent_as_bearer_is_refused() {
+async fn a_bound_token_sent_as_bearer_is_rejected() {
     let world = World::start().await;
     let token = world.token();
     let proof = world.proof(&token).mint();
@@ -49,7 +49,7 @@ async fn a_bound_token_sent_as_bearer_is_refused() {
 }
 
 #[tokio::test]
-async fn an_unbound_token_sent_as_dpop_is_refused() {
+async fn an_unbound_token_sent_as_dpop_is_rejected() {
     let world = World::start().await;
     let token = world.issuer.resource_token(API).scope("read:orders").mint();
     world.send("DPoP", &token, &[&world.proof(&token).mint()]).await.is_refused("invalid_token", "authenticate");
@@ -77,7 +77,7 @@ async fn exactly_one_proof_is_needed() {
 
 /// Each is wrong in one way only, and none is recorded.
 #[tokio::test]
-async fn a_hostile_proof_is_refused() {
+async fn a_hostile_proof_is_rejected() {
     let world = World::start().await;
     let token = world.token();
     let other_token = world.token();
@@ -133,7 +133,7 @@ fn parts(proof: &str) -> [Value; 2] {
 }
 
 #[tokio::test]
-async fn a_private_key_in_a_proof_is_refused() {
+async fn a_private_key_in_a_proof_is_rejected() {
     let world = World::configured(|dpop| dpop.algorithms(Algorithm::ALL)).await;
     for algorithm in Algorithm::ALL {
         let key = world.issuer.proof_key_for(algorithm);
@@ -154,7 +154,7 @@ async fn a_private_key_in_a_proof_is_refused() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_named_twice_is_refused() {
+async fn a_member_that_is_named_twice_is_rejected() {
     let world = World::start().await;
     let token = world.token();
     let [header, claims] = parts(&world.proof(&token).mint());
@@ -253,14 +253,14 @@ async fn the_claims_of_a_host_header_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_invalid_is_refused_before_its_proof() {
+async fn a_token_that_is_invalid_is_rejected_before_its_proof() {
     let world = World::start().await;
     let token = world.issuer.resource_token(API).bound_to(&world.key).expired().mint();
     world.send("DPoP", &token, &[]).await.is_refused("invalid_token", "refresh");
 }
 
 #[tokio::test]
-async fn a_bad_proof_is_refused_before_the_policy_speaks() {
+async fn a_bad_proof_is_rejected_before_the_policy_speaks() {
     let world = World::start().await;
     let token = world.issuer.resource_token(API).bound_to(&world.key).mint();
     world.send("DPoP", &token, &[]).await.is_refused("invalid_dpop_proof", "new_proof");
@@ -273,7 +273,7 @@ async fn a_bad_proof_is_refused_before_the_policy_speaks() {
 }
 
 #[tokio::test]
-async fn a_claim_that_cannot_be_checked_is_refused() {
+async fn a_claim_that_cannot_be_checked_is_rejected() {
     let world = World::start().await;
     for cnf in [json!(null), json!({}), json!([]), json!("x"), json!({ "jwk": {} }), json!({ "jkt": null })] {
         let token = world.issuer.resource_token(API).scope("read:orders").claim("cnf", &cnf).mint();
@@ -284,7 +284,7 @@ async fn a_claim_that_cannot_be_checked_is_refused() {
 }
 
 #[tokio::test]
-async fn without_dpop_a_bound_token_is_refused() {
+async fn without_dpop_a_bound_token_is_rejected() {
     let world = World::built(|builder| builder).await;
     let token = world.token();
     let seen = world.send("Bearer", &token, &[]).await;
@@ -307,7 +307,7 @@ async fn where_bound_tokens_are_required_no_other_token_passes() {
 }
 
 #[tokio::test]
-async fn a_bound_token_without_a_request_is_refused() {
+async fn a_bound_token_without_a_request_is_rejected() {
     let world = World::start().await;
     assert!(world.server.verify(&world.token()).await.is_err());
     assert!(world.server.verify(&world.issuer.resource_token(API).mint()).await.is_ok());

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::support::{API, World, app, request, send};
 
 #[tokio::test]
-async fn a_replay_is_refused_until_the_proof_has_expired() {
+async fn a_replay_is_rejected_until_the_proof_has_expired() {
     let world = World::start().await;
     let token = world.token();
     let proof = world.proof(&token).mint();
@@ -127,7 +127,7 @@ impl ReplayStore for Shared {
 }
 
 #[tokio::test]
-async fn a_shared_memory_refuses_a_replay_at_another_replica() {
+async fn a_shared_memory_rejects_a_replay_at_another_replica() {
     let shared = Shared::default();
     let world = World::configured(|dpop| dpop.replay_store(shared.clone())).await;
     let replica = orgate::ResourceServer::builder(world.issuer.url(), API)

@@ -71,7 +71,7 @@ async fn an_unknown_kid_is_not_looked_up_for_what_has_expired() {
 
 /// A forged twin of a token, rejected before or after it: neither changes what the other one is.
 #[tokio::test]
-async fn refusals_are_not_remembered() {
+async fn rejections_are_not_remembered() {
     let issuer = TestIssuer::start().await;
     let api = Api::new(builder(&issuer));
     let good = issuer.resource_token(API).expires_in(Duration::from_secs(100)).mint();

@@ -12,7 +12,7 @@ const SCENARIOS: [(&str, &[&str]); 13] = [
             "4 late_older_event_changes_nothing",
             "5 same_event_at_all_replicas_is_one_entry",
             "6 same_moment_stays_suspended",
-            "8 fact_from_the_year_2100_is_refused",
+            "8 fact_from_the_year_2100_is_rejected",
         ],
     ),
     ("src/change/row.rs", &["3 every_kind_survives_the_round_trip"]),

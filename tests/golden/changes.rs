@@ -183,7 +183,7 @@ async fn recorded_webhook_makes_a_changed_role_known_at_once() {
 }
 
 #[tokio::test]
-async fn removed_member_is_told_to_refresh_and_the_issuer_refuses_as_recorded() {
+async fn removed_member_is_told_to_refresh_and_the_issuer_rejects_as_recorded() {
     let (changes, removal) = (corpus::permission_change(), corpus::member_removed());
     for refused in [&removal["refresh_org"], &removal["refresh_org_resource"]] {
         assert_eq!((&refused["status"], refused["token"].is_null()), (&Value::from(403), true), "the recording");

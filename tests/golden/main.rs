@@ -393,7 +393,7 @@ async fn rotations_as_they_happened() {
 
 /// The token for the Management API is a good one, where it belongs.
 #[tokio::test]
-async fn the_management_token_is_refused_for_its_issuer_alone() {
+async fn the_management_token_is_rejected_for_its_issuer_alone() {
     let management = "https://default.logto.app/api";
     let other = row("management_api");
     let keys = key_set("jwks_admin_tenant");

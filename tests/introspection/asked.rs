@@ -90,7 +90,7 @@ async fn a_jwt_is_never_sent_anywhere() {
 }
 
 #[tokio::test]
-async fn without_the_setting_opaque_tokens_are_refused() {
+async fn without_the_setting_opaque_tokens_are_rejected() {
     let world = World::configured(|builder| builder).await;
     let answer = world.api.get("/", "opaque").await;
     answer.is(401, "resource_token");

@@ -30,7 +30,7 @@ async fn a_good_answer_serves_for_thirty_seconds() {
 }
 
 #[tokio::test]
-async fn a_refusal_serves_for_five_seconds() {
+async fn a_rejection_serves_for_five_seconds() {
     let world = World::start().await;
     for refusal in [
         INACTIVE.to_owned(),

@@ -102,7 +102,7 @@ async fn what_is_stated_is_judged() {
 }
 
 #[tokio::test]
-async fn a_wrong_type_is_refused_and_never_absent() {
+async fn a_wrong_type_is_rejected_and_never_absent() {
     let world = World::start().await;
     for (name, values) in [
         ("exp", &["\"1800000000\"", "[1800000000]", "true"][..]),

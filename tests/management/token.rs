@@ -73,7 +73,7 @@ async fn renewed_before_it_ends() {
 }
 
 #[tokio::test]
-async fn renewed_once_when_the_api_refuses_it() {
+async fn renewed_once_when_the_api_rejects_it() {
     let world = alice().await;
     ask(&world).await.unwrap();
     world.tenant.issuer().rotate_without_overlap();

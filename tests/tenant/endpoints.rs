@@ -149,7 +149,7 @@ async fn clients_authenticate() {
 }
 
 #[tokio::test]
-async fn the_newer_release_refuses_to_introspect_a_jwt() {
+async fn the_newer_release_rejects_a_jwt_at_introspection() {
     let scenario = Scenario::of(TestTenant::builder().release(LogtoRelease::V1_42).start().await);
     let token = scenario.sign_in("alice").refresh(&TokenRequest::resource(API)).unwrap();
     let answer = scenario.introspect(&token).await;

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_a_p256_key_is_refused() {
+    fn anything_but_a_p256_key_is_rejected() {
         for pem in ["", "secret", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
             assert!(AssertionKey::from_pem(pem).is_err());
         }

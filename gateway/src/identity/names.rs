@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn standard_malformed_and_repeated_names_are_refused() {
+    fn standard_malformed_and_repeated_names_are_rejected() {
         for name in ["Authorization", "cookie", "X-Forwarded-User", "Sec-Id", "Host", "content-type"] {
             assert_eq!(Names::new(name).unwrap_err(), NamesError::Standard, "{name}");
         }

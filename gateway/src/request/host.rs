@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn two_or_unclear_hosts_are_refused() {
+    fn two_or_unclear_hosts_are_rejected() {
         assert_eq!(host("/a", &["a.example", "a.example"]), Err(RequestFault::Host));
         assert_eq!(host("http://a.example/x", &["b.example"]), Err(RequestFault::HostsDiffer));
         for field in ["", "a,b", "u@a", "a/b", "a b", "a:x", "a:99999", "a?b", "a#b", ":80"] {

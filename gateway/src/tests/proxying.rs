@@ -101,7 +101,7 @@ async fn upstream_that_fails_is_502_or_504() {
 }
 
 #[tokio::test]
-async fn too_many_header_bytes_and_too_large_a_body_are_refused() {
+async fn too_many_header_bytes_and_too_large_a_body_are_rejected() {
     let world = World::with("nginx", "[limits]\nmax_body_bytes = 100\n").await;
     let response = world.ask("GET /public/x", &format!("X-Large: {}\r\n", "x".repeat(70_000))).await;
     assert_eq!(status(&response), 431, "{response}");
@@ -116,7 +116,7 @@ async fn too_many_header_bytes_and_too_large_a_body_are_refused() {
 }
 
 #[tokio::test]
-async fn refused_upload_is_never_asked_for() {
+async fn rejected_upload_is_never_asked_for() {
     let world = World::start().await;
     let headers = "Content-Length: 5\r\nExpect: 100-continue\r\n";
     let refused = world.ask("POST /orgs/acme/orders", headers).await;

@@ -75,7 +75,7 @@ fn restoration_from_beyond_the_leeway_is_ignored() {
 }
 
 #[test]
-fn loaded_fact_refuses_and_makes_nothing_stale() {
+fn loaded_fact_rejects_and_makes_nothing_stale() {
     let (server, _) = server();
     let before = latest(&server, "one");
     server.state.changes.load(&Change::suspended(ONE, "alice", at(NOON)).fact().unwrap(), Origin::Shared);

@@ -203,7 +203,7 @@ const fn suspension(subject: &str, suspended: bool, at: SystemTime) -> Revocatio
 }
 
 #[test]
-fn an_empty_list_refuses_nothing() {
+fn an_empty_list_rejects_nothing() {
     assert_eq!(verdict(&RevocationList::new(bounds()), &Token::of("a", 0)), Ok(()));
 }
 
@@ -499,7 +499,7 @@ fn token_issued_just_before_a_moment_ahead_is_told_to_wait() {
 }
 
 #[test]
-fn what_refuses_a_subject_refuses_tokens_in_which_it_acts() {
+fn what_rejects_a_subject_rejects_tokens_in_which_it_acts() {
     let acting = Token { actors: vec!["agent", "robot"], ..Token::of("a", 950) };
     for (fact, expected) in [
         (suspension("robot", true, at(900)), Err(Revoked::Blocked)),
@@ -515,7 +515,7 @@ fn what_refuses_a_subject_refuses_tokens_in_which_it_acts() {
 }
 
 #[test]
-fn removed_entry_refuses_its_tokens_and_leaves_nothing() {
+fn removed_entry_rejects_its_tokens_and_leaves_nothing() {
     let list = list(&[
         Revocation::Subject { subject: "a", not_before: at(900) },
         suspension("b", true, at(900)),

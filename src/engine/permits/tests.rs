@@ -39,7 +39,7 @@ fn begin<F: Future>(waiting: &mut std::pin::Pin<Box<F>>) {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_at_once() {
+async fn a_full_queue_rejects_at_once() {
     let permits = permits(1, 2, LONG);
     let held = permits.try_acquire().unwrap();
     assert!(permits.try_acquire().is_none());

@@ -261,7 +261,7 @@ async fn revoked_between_two_hits() {
 
 /// Wrong, and said so for the price of reading it: nothing is checked, nothing is fetched.
 #[tokio::test]
-async fn cheap_refusals() {
+async fn cheap_rejections() {
     let api = Api::start().await;
     let token = || api.token().forged();
     for wrong in [

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_nothing_can_check_is_refused() {
+    fn a_claim_that_nothing_can_check_is_rejected() {
         for bad in [
             "null",
             "true",

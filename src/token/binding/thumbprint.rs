@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_are_refused() {
+    fn other_spellings_are_rejected() {
         let text = Thumbprint::of(b"abc").to_string();
         let hex = "b".repeat(64);
         for bad in

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn rejects_the_rest() {
         for bad in [
             "{}",
             "[]",

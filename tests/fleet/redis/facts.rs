@@ -113,7 +113,7 @@ async fn edited_change_reaches_the_others_and_no_table() {
 }
 
 #[tokio::test]
-async fn fact_from_the_year_2100_is_refused() {
+async fn fact_from_the_year_2100_is_rejected() {
     let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
     let one = fleet.join(redis(&server.url())).await;

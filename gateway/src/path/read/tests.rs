@@ -20,7 +20,7 @@ fn segments_are_decoded_once() {
 }
 
 #[test]
-fn target_with_two_readings_is_refused() {
+fn target_with_two_readings_is_rejected() {
     use PathFault as F;
     for (target, fault) in [
         ("", F::NoPath),

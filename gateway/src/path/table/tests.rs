@@ -94,7 +94,7 @@ fn relaxed_route_takes_a_slash_inside_a_segment() {
 }
 
 #[test]
-fn faulty_and_overlapping_routes_are_refused() {
+fn faulty_and_overlapping_routes_are_rejected() {
     let mut table = table(TrailingSlash::Same, &[("/a/{x}", &["GET"]), ("/b", &[])]);
     let mut insert = |pattern: &str, methods: Option<Vec<Method>>| {
         table.insert(pattern, methods, Oddities::default(), String::new()).unwrap_err()

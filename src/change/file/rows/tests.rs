@@ -91,7 +91,7 @@ fn another_file_is_rejected() {
 }
 
 #[test]
-fn facts_that_refuse_nothing_any_more_are_let_go() {
+fn facts_that_reject_nothing_are_dropped() {
     let day = Duration::from_secs(24 * 60 * 60);
     let (now, old) = (day * 400, day * 398);
     let rank = |at: Duration, strict| u64::from(Rank::new(std::time::SystemTime::UNIX_EPOCH + at, strict));

@@ -194,7 +194,7 @@ fn a_member_named_twice_voids_the_key_and_not_the_set() {
 }
 
 #[test]
-fn every_reason_to_refuse_a_document() {
+fn every_reason_to_reject_a_document() {
     for (document, reason) in [
         (String::new(), "not one JSON object"),
         ("[]".to_owned(), "not one JSON object"),

@@ -241,7 +241,7 @@ fn an_unknown_kid_is_looked_up_once_and_remembered_for_half_a_minute() {
 }
 
 #[test]
-fn a_successful_fetch_forgets_the_refused() {
+fn a_successful_fetch_forgets_the_rejected() {
     let mut machine = Machine::fresh();
     let arrival = machine.state.arrival();
     let forced = flight(machine.kid_since("a", arrival));
@@ -316,7 +316,7 @@ fn back_off_doubles_to_half_a_minute_and_ends_with_a_success() {
 }
 
 #[test]
-fn the_memory_of_refused_kids_is_bounded() {
+fn the_memory_of_rejected_kids_is_bounded() {
     let mut machine = Machine::fresh();
     let arrival = machine.state.arrival();
     let forced = flight(machine.kid("a"));

@@ -55,7 +55,7 @@ fn a_failure_backs_off() {
 }
 
 #[test]
-fn a_refused_token_is_not_used_again() {
+fn a_rejected_token_is_not_used_again() {
     let mut credential = Credential::default();
     credential.land(Ok(granted()), at(0), at(0));
     let Advice::Use(first) = credential.ask(at(1)) else { panic!("a token is held") };

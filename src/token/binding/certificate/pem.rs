@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_refused() {
+    fn what_is_no_certificate_is_rejected() {
         for bad in [
             "",
             "Y2VydGlmaWNhdGU=",

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
+    fn what_can_be_read_in_two_ways_is_rejected() {
         let (own, other) = (hash(b"own"), hash(b"other"));
         for value in [
             String::new(),

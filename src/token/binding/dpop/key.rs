@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_public_key_is_refused() {
+    fn what_is_no_public_key_is_rejected() {
         for bad in [
             "{}",
             r#"{"kty":"oct","k":"AAAA"}"#,

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_that_was_changed_is_refused() {
+    fn a_nonce_that_was_changed_is_rejected() {
         let keys = keys(1);
         let nonce = keys.current(&at(0));
         let octets = URL_SAFE_NO_PAD.decode(&nonce).unwrap();

@@ -120,7 +120,7 @@ fn untyped_tokens_are_for_organizations_only_where_that_was_said() {
 }
 
 #[test]
-fn wrong_types_are_refused_and_never_absent() {
+fn wrong_types_are_rejected_and_never_absent() {
     for (name, bad) in [
         ("sub", "1"),
         ("sub", "null"),

@@ -89,7 +89,7 @@ fn exactly_one_header_is_a_proof() {
 }
 
 #[test]
-fn a_replay_is_refused_unless_it_is_the_same_question() {
+fn a_replay_is_rejected_unless_it_is_the_same_question() {
     let proofs = proofs(&dpop());
     let record =
         |id: &str, headers: &HeaderMap, seconds| proofs.record(&proven(id), &"user", headers, &at(seconds)).map(|_| ());
@@ -107,7 +107,7 @@ fn a_replay_is_refused_unless_it_is_the_same_question() {
 }
 
 #[tokio::test]
-async fn a_replay_at_another_replica_is_refused() {
+async fn a_replay_at_another_replica_is_rejected() {
     let shared = Shared::default();
     let [one, other] = [(); 2].map(|()| proofs(&dpop().replay_store(shared.clone())));
     assert_eq!(record(&one, "1", &asked(&[]), 0).await, Ok(()));
@@ -120,7 +120,7 @@ async fn a_replay_at_another_replica_is_refused() {
 
 /// The first question is rejected there, so the second one must not pass because it is known here.
 #[tokio::test]
-async fn the_same_question_about_a_replay_is_refused_every_time() {
+async fn the_same_question_about_a_replay_is_rejected_every_time() {
     let shared = Shared::default();
     let [one, other] = [(); 2].map(|()| proofs(&dpop().replay_store(shared.clone())));
     assert_eq!(record(&one, "1", &asked(&["r1"]), 0).await, Ok(()));

@@ -148,7 +148,7 @@ fn the_example_of_rfc_9449_passes() {
 }
 
 #[test]
-fn a_claim_that_is_missing_or_wrong_is_refused() {
+fn a_claim_that_is_missing_or_wrong_is_rejected() {
     let client = Client::new();
     for name in ["jti", "htm", "htu", "iat", "ath"] {
         assert_eq!(why(&client.proof(&without(claims(), name)), &client), format!("{name} is missing"));
@@ -183,7 +183,7 @@ fn a_claim_that_is_missing_or_wrong_is_refused() {
 }
 
 #[test]
-fn a_claim_that_is_named_twice_is_refused() {
+fn a_claim_that_is_named_twice_is_rejected() {
     let client = Client::new();
     let twice = claims().to_string().replace('{', "{\"htm\":\"GET\",");
     let proof = client.sign(&client.header().to_string(), &twice);
@@ -195,7 +195,7 @@ fn a_claim_that_is_named_twice_is_refused() {
 }
 
 #[test]
-fn a_header_that_is_wrong_is_refused() {
+fn a_header_that_is_wrong_is_rejected() {
     let client = Client::new();
     let judged = |header: &Value| outcome(&client.sign(&header.to_string(), &claims().to_string()), &client);
     assert!(judged(&client.header()).is_ok());
@@ -235,7 +235,7 @@ fn a_header_that_is_wrong_is_refused() {
 }
 
 #[test]
-fn another_key_is_refused() {
+fn another_key_is_rejected() {
     let (client, other) = (Client::new(), Client::new());
     let by_other = other.proof(&claims());
     assert_eq!(why(&by_other, &client), "the proof is signed with another key than the token is bound to");
@@ -251,7 +251,7 @@ fn another_key_is_refused() {
 }
 
 #[test]
-fn what_is_no_compact_jws_is_refused() {
+fn what_is_no_compact_jws_is_rejected() {
     let client = Client::new();
     let good = client.proof(&claims());
     let (input, signature) = good.rsplit_once('.').unwrap();
@@ -386,7 +386,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_proof_that_was_changed_anywhere_is_refused(at in any::<prop::sample::Index>(), octet in 0x20..0x7f_u8) {
+    fn a_proof_that_was_changed_anywhere_is_rejected(at in any::<prop::sample::Index>(), octet in 0x20..0x7f_u8) {
         let client = Client::new();
         let good = client.proof(&claims());
         let at = at.index(good.len());

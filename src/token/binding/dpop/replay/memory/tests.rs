@@ -57,7 +57,7 @@ fn one_subject_holds_a_64th_and_others_are_not_touched() {
 }
 
 #[test]
-fn a_full_memory_refuses_and_forgets_nothing() {
+fn a_full_memory_rejects_and_forgets_nothing() {
     let memory = ReplayMemory::new(100);
     for id in 0..100 {
         assert_eq!(record(&memory, id, id, 0), Recorded::First);
