@@ -1,6 +1,7 @@
 //! A body that ends with its lease.
 
 use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -28,13 +29,17 @@ pin_project! {
     }
 }
 
-/// Those who wait for the first end of several leases. Nearly always it is one.
+/// Those who wait for the first end of several leases, or for another end. Nearly always it is one lease.
 #[derive(Debug)]
 struct Waiters {
-    // `None` once one has ended.
+    // Both are `None` once one has ended.
     first: Option<Waiter>,
+    other: Option<Other>,
     others: Vec<Waiter>,
 }
+
+/// An end that no lease knows.
+struct Other(Pin<Box<dyn Future<Output = Ended> + Send + Sync>>);
 
 /// How it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +100,19 @@ impl<B: Body> LeasedBody<B> {
     /// Ends the body of a response with a shared lease, as [`Lease::attach`] does.
     pub fn attach(lease: impl Into<Arc<Lease>>, response: Response<B>) -> Response<Self> {
         let form = Form::of(response.headers());
-        let waiters = Waiters { first: Some(Waiter::new(lease.into())), others: Vec::new() };
+        let waiters = Waiters { first: Some(Waiter::new(lease.into())), other: None, others: Vec::new() };
+        response.map(|body| Self { body, waiters, form, boundary: Boundary::Between })
+    }
+
+    /// As [`Lease::attach`], with an end that no lease knows: the body ends when `ended` is ready.
+    ///
+    /// A server that stops ends event streams of public routes in this way, for instance with [`Ended::closing`].
+    pub fn end_with(
+        ended: impl Future<Output = Ended> + Send + Sync + 'static,
+        response: Response<B>,
+    ) -> Response<Self> {
+        let form = Form::of(response.headers());
+        let waiters = Waiters { first: None, other: Some(Other(Box::pin(ended))), others: Vec::new() };
         response.map(|body| Self { body, waiters, form, boundary: Boundary::Between })
     }
 
@@ -103,12 +120,12 @@ impl<B: Body> LeasedBody<B> {
     pub(crate) fn attach_all(leases: Vec<Lease>, response: Response<B>) -> Response<Self> {
         let form = Form::of(response.headers());
         let mut waiters = leases.into_iter().map(|lease| Waiter::new(Arc::new(lease)));
-        let waiters = Waiters { first: waiters.next(), others: waiters.collect() };
+        let waiters = Waiters { first: waiters.next(), other: None, others: waiters.collect() };
         response.map(|body| Self { body, waiters, form, boundary: Boundary::Between })
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.waiters.first.is_none() || self.body.is_end_stream()
+        self.waiters.have_left() || self.body.is_end_stream()
     }
 
     pub(crate) fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Next<B>>>
@@ -116,7 +133,7 @@ impl<B: Body> LeasedBody<B> {
         B::Data: From<Bytes>,
     {
         let this = self.project();
-        if this.waiters.first.is_none() {
+        if this.waiters.have_left() {
             return Poll::Ready(None);
         }
         if let Poll::Ready(ended) = this.waiters.poll(context) {
@@ -181,8 +198,11 @@ where
 
 impl Waiters {
     /// All of them are asked, so that each wakes the task.
-    fn poll(&mut self, context: &Context<'_>) -> Poll<Ended> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         let mut first = Poll::Pending;
+        if let Some(Other(ended)) = &mut self.other {
+            first = ended.as_mut().poll(context);
+        }
         for waiter in self.first.iter_mut().chain(&mut self.others) {
             if let (Poll::Ready(ended), Poll::Pending) = (waiter.poll(context), &first) {
                 first = Poll::Ready(ended);
@@ -191,9 +211,20 @@ impl Waiters {
         first
     }
 
+    const fn have_left(&self) -> bool {
+        self.first.is_none() && self.other.is_none()
+    }
+
     fn leave(&mut self) {
         self.first = None;
+        self.other = None;
         self.others.clear();
+    }
+}
+
+impl fmt::Debug for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Other")
     }
 }
 

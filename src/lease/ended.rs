@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::issuer::keys::jitter;
 use crate::name::stable_names;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
@@ -62,6 +63,9 @@ stable_names!(EndReason {
     Closing => "closing",
 });
 
+/// Clients that are told to come again do so within this time, one after the other.
+const RETURN: Duration = Duration::from_secs(10);
+
 /// Registered with IANA: the client is not authenticated any more.
 const UNAUTHORIZED: u16 = 3000;
 /// RFC 6455 section 7.4.1, and as registered since.
@@ -70,6 +74,14 @@ const SERVICE_RESTART: u16 = 1012;
 const TRY_AGAIN_LATER: u16 = 1013;
 
 impl Ended {
+    /// Returns the end of what a server closes by itself: it stops, or serves the route in another way from now on. The client
+    /// should come again, each after another time, within eleven seconds. [`ResourceServer::close`](crate::ResourceServer::close)
+    /// ends leases with it.
+    #[must_use]
+    pub fn closing() -> Self {
+        Self::retry(EndReason::Closing, Duration::from_secs(1) + RETURN.mul_f64(jitter()))
+    }
+
     pub(super) const fn new(reason: EndReason, remediation: Remediation) -> Self {
         Self { reason, remediation, retry_after: 0 }
     }

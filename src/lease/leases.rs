@@ -9,20 +9,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::driver;
-use super::ended::{EndReason, Ended};
+use super::ended::Ended;
 use super::groups::{Groups, Wanted};
 use super::table::{LeaseId, Table};
 use super::topic::Topic;
 use super::watch::Watch;
 use super::wheel::Wheel;
 use crate::flight::{Flight, has_runtime};
-use crate::issuer::keys::{Generation, jitter};
+use crate::issuer::keys::Generation;
 use crate::lock::lock;
 use crate::permissions::LivePermissions;
 use crate::time::{Clock, milliseconds};
-
-/// After a server has closed, its clients come back within this time.
-const RETURN: Duration = Duration::from_secs(10);
 
 /// How many leases there may be.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +118,7 @@ impl Leases {
             book.table.all()
         };
         for (_, watch) in all {
-            watch.end(Ended::retry(EndReason::Closing, Duration::from_secs(1) + RETURN.mul_f64(jitter())));
+            watch.end(Ended::closing());
         }
     }
 

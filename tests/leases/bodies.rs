@@ -14,7 +14,7 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use orgate::axum::ws::LeasedSocket;
 use orgate::change::Change;
-use orgate::lease::{Lease, LeasedBody};
+use orgate::lease::{Ended, Lease, LeasedBody};
 use orgate::mcp::Tools;
 use orgate::policy::resource;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -108,6 +108,33 @@ async fn body_ends_in_the_form_of_its_content_type() {
             rest.map(|rest| String::from_utf8(rest.to_bytes().to_vec()).unwrap()).map_err(|error| error.to_string());
         assert_eq!(rest.as_deref().map_err(|error| &**error), expected, "{content_type}");
     }
+}
+
+#[tokio::test]
+async fn body_that_no_lease_watches_ends_with_the_end_that_it_is_given() {
+    for (content_type, expected) in [
+        ("text/event-stream", Ok("\"reason\":\"closing\",\"remediation\":\"retry\",\"retry_after\":")),
+        ("application/octet-stream", Err("closing: retry")),
+    ] {
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let ended = async { ended.await.unwrap() };
+        let mut body = LeasedBody::end_with(ended, response(content_type, vec!["data: a\n\n"])).into_body();
+        body.frame().await.unwrap().unwrap();
+        assert!(!http_body::Body::is_end_stream(&body));
+        end.send(Ended::closing()).unwrap();
+        match (tokio::time::timeout(LONG, body.frame()).await.unwrap().unwrap(), expected) {
+            (Ok(last), Ok(part)) => {
+                let last = String::from_utf8(last.into_data().unwrap().to_vec()).unwrap();
+                assert!(last.starts_with("event: end\nretry: ") && last.contains(part), "{last}");
+            }
+            (last, expected) => assert_eq!(last.unwrap_err().to_string(), expected.unwrap_err()),
+        }
+        assert!(http_body::Body::is_end_stream(&body) && body.frame().await.is_none());
+    }
+    let after: std::collections::BTreeSet<_> = (0..50).map(|_| Ended::closing().retry_after()).collect();
+    let most = Duration::from_secs(11);
+    assert!(after.iter().all(|after| after.is_some_and(|after| after >= Duration::from_secs(1) && after <= most)));
+    assert!(after.len() > 10, "clients would come back together: {after:?}");
 }
 
 #[tokio::test]
