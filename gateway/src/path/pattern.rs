@@ -1,5 +1,6 @@
 //! Patterns of routes and decoded segments, in the form that the router compares.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
@@ -8,24 +9,35 @@ use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
 const INSIDE: &AsciiSet = &AsciiSet::EMPTY.add(b'%').add(b'/');
 
 /// Joins decoded segments so that the router splits them where they were split.
-pub(super) fn join<'a>(segments: impl IntoIterator<Item = &'a str>) -> String {
-    let mut path = String::new();
+pub(super) fn join(segments: &[Cow<'_, str>]) -> String {
+    let mut path = String::with_capacity(segments.iter().map(|segment| segment.len() + 1).sum());
     for segment in segments {
         path.push('/');
-        path.extend(utf8_percent_encode(segment, INSIDE));
+        if segment.bytes().any(|byte| byte == b'%' || byte == b'/') {
+            path.extend(utf8_percent_encode(segment, INSIDE));
+        } else {
+            path.push_str(segment);
+        }
     }
     path
 }
 
 /// Returns the value of a parameter that the router found in a joined path.
 pub(super) fn value(found: &str) -> String {
-    percent_decode_str(found).decode_utf8_lossy().into_owned()
+    if found.as_bytes().contains(&b'%') {
+        percent_decode_str(found).decode_utf8_lossy().into_owned()
+    } else {
+        found.to_owned()
+    }
 }
 
 /// What a careless server may take for the same segment: another case, a parameter behind `;`, dots or spaces at the end.
-pub(super) fn fold(segment: &str) -> String {
+pub(super) fn fold(segment: &str) -> Cow<'_, str> {
+    if segment.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        return segment.into();
+    }
     let name = segment.split(';').next().unwrap_or_default();
-    name.trim_end_matches(['.', ' ']).to_lowercase()
+    name.trim_end_matches(['.', ' ']).to_lowercase().into()
 }
 
 /// Returns the pattern with folded literals, its parameters named by position, and no last slash.

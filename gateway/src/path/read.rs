@@ -1,11 +1,12 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::percent_decode;
 
 /// A path as segments, each decoded once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PathReading {
-    segments: Vec<String>,
+pub(crate) struct PathReading<'t> {
+    segments: Vec<Cow<'t, str>>,
     oddities: Oddities,
 }
 
@@ -64,8 +65,8 @@ impl std::error::Error for PathFault {}
 /// # Errors
 ///
 /// Returns a fault where two readings are possible; nothing is repaired.
-pub(crate) fn read(target: &str) -> Result<PathReading, PathFault> {
-    if target.contains('#') {
+pub(crate) fn read(target: &str) -> Result<PathReading<'_>, PathFault> {
+    if target.as_bytes().contains(&b'#') {
         return Err(PathFault::Fragment);
     }
     if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -76,11 +77,19 @@ pub(crate) fn read(target: &str) -> Result<PathReading, PathFault> {
     let mut oddities = Oddities::default();
     let segments = path.split('/').map(|segment| decode(segment, &mut oddities)).collect::<Result<Vec<_>, _>>()?;
     let last = segments.len().saturating_sub(1);
-    oddities.empty_segment = segments.iter().take(last).any(String::is_empty);
+    oddities.empty_segment = segments.iter().take(last).any(|segment| segment.is_empty());
     Ok(PathReading { segments, oddities })
 }
 
-fn decode(segment: &str, oddities: &mut Oddities) -> Result<String, PathFault> {
+/// Whether every server reads this segment as it stands.
+fn is_plain(segment: &str) -> bool {
+    segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~'))
+}
+
+fn decode<'t>(segment: &'t str, oddities: &mut Oddities) -> Result<Cow<'t, str>, PathFault> {
+    if is_plain(segment) {
+        return Ok(segment.into());
+    }
     if segment.contains('\\') {
         return Err(PathFault::Backslash);
     }
@@ -102,11 +111,11 @@ fn decode(segment: &str, oddities: &mut Oddities) -> Result<String, PathFault> {
     }
     oddities.encoded_slash |= decoded.contains('/');
     oddities.encoded_backslash |= decoded.contains('\\');
-    Ok(decoded.into_owned())
+    Ok(decoded)
 }
 
-impl PathReading {
-    pub(crate) fn segments(&self) -> &[String] {
+impl PathReading<'_> {
+    pub(crate) fn segments(&self) -> &[Cow<'_, str>] {
         &self.segments
     }
 

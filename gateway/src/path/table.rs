@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use http::Method;
 use matchit::Router;
@@ -22,13 +23,13 @@ pub(crate) struct Table<R> {
     /// By folded pattern: which paths a careless server may take for each other.
     folded: Router<usize>,
     groups: Vec<Vec<usize>>,
-    by_pattern: HashMap<String, usize>,
+    by_pattern: HashMap<Arc<str>, usize>,
     by_folded: HashMap<String, usize>,
     paths: Vec<Path<R>>,
 }
 
 struct Path<R> {
-    pattern: String,
+    pattern: Arc<str>,
     allowed: Oddities,
     routes: Vec<(Option<Vec<Method>>, R)>,
 }
@@ -38,7 +39,7 @@ struct Path<R> {
 pub(crate) enum Match<'t, R> {
     Route {
         route: &'t R,
-        pattern: &'t str,
+        pattern: &'t Arc<str>,
         params: Vec<(&'t str, String)>,
     },
     /// No route has the path, or a stricter one has it in another spelling.
@@ -97,9 +98,9 @@ impl<R> Table<R> {
             return Err(TableError::Pattern(message));
         }
         let key = self.key(pattern);
-        let at = match self.by_pattern.get(&key) {
+        let at = match self.by_pattern.get(key) {
             Some(&at) => at,
-            None => self.insert_path(key, allowed)?,
+            None => self.insert_path(key.into(), allowed)?,
         };
         let Some(path) = self.paths.get_mut(at) else { return Ok(()) };
         if path.routes.iter().any(|(others, _)| overlap(others.as_deref(), methods.as_deref())) {
@@ -109,10 +110,11 @@ impl<R> Table<R> {
         Ok(())
     }
 
-    fn insert_path(&mut self, key: String, allowed: Oddities) -> Result<usize, TableError> {
+    fn insert_path(&mut self, key: Arc<str>, allowed: Oddities) -> Result<usize, TableError> {
         let at = self.paths.len();
-        self.exact.insert(&key, at).map_err(|error| TableError::Router(error.to_string()))?;
-        let folded = root(fold_pattern(&key));
+        self.exact.insert(&*key, at).map_err(|error| TableError::Router(error.to_string()))?;
+        let folded = fold_pattern(&key);
+        let folded = root(&folded).to_owned();
         if let Some(&group) = self.by_folded.get(&folded) {
             self.groups.get_mut(group).into_iter().for_each(|group| group.push(at));
         } else {
@@ -127,9 +129,9 @@ impl<R> Table<R> {
     }
 
     /// Finds the route of a request. `HEAD` is `GET` where no route names it.
-    pub(crate) fn find(&self, method: &Method, path: &PathReading) -> Match<'_, R> {
-        let joined = self.key(&join(path.segments().iter().map(String::as_str)));
-        let Ok(found) = self.exact.at(&joined) else { return nothing(path) };
+    pub(crate) fn find(&self, method: &Method, path: &PathReading<'_>) -> Match<'_, R> {
+        let joined = join(path.segments());
+        let Ok(found) = self.exact.at(self.key(&joined)) else { return nothing(path) };
         let Some(entry) = self.paths.get(*found.value) else { return nothing(path) };
         if let Err(fault) = path.check(entry.allowed) {
             return Match::Refused(fault);
@@ -143,35 +145,32 @@ impl<R> Table<R> {
             Some(route) => Match::Route {
                 route,
                 pattern: &entry.pattern,
-                params: names(&entry.pattern)
-                    .filter_map(|name| Some((name, pattern::value(found.params.get(name)?))))
-                    .collect(),
+                params: found.params.iter().map(|(name, value)| (name, pattern::value(value))).collect(),
             },
             None => Match::WrongMethod { allow: entry.allow() },
         }
     }
 
     /// Returns the paths that a careless server would choose among.
-    fn careless(&self, path: &PathReading) -> Option<&[usize]> {
-        let folded: Vec<String> = path.segments().iter().map(|segment| fold(segment)).collect();
-        let joined = join(folded.iter().map(String::as_str));
-        let joined = root(joined.trim_end_matches('/').to_owned());
-        let found = self.folded.at(&joined).ok()?;
+    fn careless(&self, path: &PathReading<'_>) -> Option<&[usize]> {
+        let folded: Vec<_> = path.segments().iter().map(|segment| fold(segment)).collect();
+        let joined = join(&folded);
+        let found = self.folded.at(root(joined.trim_end_matches('/'))).ok()?;
         self.groups.get(*found.value).map(Vec::as_slice)
     }
 
-    fn key(&self, path: &str) -> String {
+    fn key<'p>(&self, path: &'p str) -> &'p str {
         match self.trailing_slash {
-            TrailingSlash::Same => root(path.strip_suffix('/').unwrap_or(path).to_owned()),
-            TrailingSlash::Distinct => path.to_owned(),
+            TrailingSlash::Same => root(path.strip_suffix('/').unwrap_or(path)),
+            TrailingSlash::Distinct => path,
         }
     }
 
     /// Returns every route with its methods and its path, in the order of their insertion.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Option<&[Method]>, &R)> {
-        self.paths.iter().flat_map(|path| {
-            path.routes.iter().map(|(methods, route)| (path.pattern.as_str(), methods.as_deref(), route))
-        })
+        self.paths
+            .iter()
+            .flat_map(|path| path.routes.iter().map(|(methods, route)| (&*path.pattern, methods.as_deref(), route)))
     }
 }
 
@@ -191,7 +190,7 @@ impl<R> Path<R> {
 }
 
 /// Where no route relaxes the reading, an ambiguous path is no path.
-fn nothing<'t, R>(path: &PathReading) -> Match<'t, R> {
+fn nothing<'t, R>(path: &PathReading<'_>) -> Match<'t, R> {
     path.check(Oddities::default()).map_or_else(Match::Refused, |()| Match::Nothing)
 }
 
@@ -210,8 +209,8 @@ pub(crate) fn names(pattern: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn root(path: String) -> String {
-    if path.is_empty() { "/".to_owned() } else { path }
+fn root(path: &str) -> &str {
+    if path.is_empty() { "/" } else { path }
 }
 
 impl<R> fmt::Debug for Table<R> {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn segments(target: &str) -> Vec<String> {
-    read(target).unwrap().segments
+    read(target).unwrap().segments.into_iter().map(Cow::into_owned).collect()
 }
 
 /// What a route without a relaxation says.
