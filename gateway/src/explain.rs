@@ -65,12 +65,12 @@ impl Gateway {
     /// Judges a request as every face does, and says how.
     pub(crate) async fn explain(&self, request: &mut Parts) -> Explained {
         match self.prepare(request) {
-            Found::Route(route, pattern) => match &route.access {
+            Found::Route(route, pattern, _) => match &route.access {
                 Access::Public => {
                     Explained::Unasked(format!("{pattern} is public: the request passes, with or without a token"))
                 }
                 Access::Policy(requirement) => {
-                    Explained::Judged(pattern.to_owned(), Box::new(requirement.explain(request).await))
+                    Explained::Judged(pattern.to_string(), Box::new(requirement.explain(request).await))
                 }
             },
             Found::Nothing => Explained::Unasked("no route matches the path: 404".to_owned()),

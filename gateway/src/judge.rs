@@ -1,5 +1,6 @@
 //! The decision about one request, the same for every face.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -21,13 +22,15 @@ pub(crate) struct Passed<'g> {
     pub(crate) route: &'g Route,
     /// None on a public route.
     pub(crate) grant: Option<Grant>,
+    /// The one host that the request names.
+    pub(crate) host: Option<String>,
     /// Every identity header, empty where nothing is known.
     pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Where a request belongs.
 pub(crate) enum Found<'g> {
-    Route(&'g Route, &'g str),
+    Route(&'g Route, &'g Arc<str>, Option<String>),
     Nothing,
     WrongMethod(Vec<Method>),
     Refused(RequestFault),
@@ -40,8 +43,8 @@ impl Gateway {
     ///
     /// Returns the response that the client should receive.
     pub(crate) async fn judge(&self, request: &mut Parts) -> Result<Passed<'_>, Response<Bytes>> {
-        let (route, pattern) = match self.prepare(request) {
-            Found::Route(route, pattern) => (route, pattern),
+        let (route, pattern, host) = match self.prepare(request) {
+            Found::Route(route, pattern, host) => (route, pattern, host),
             Found::Nothing => return Err(answer::no_route()),
             Found::WrongMethod(allow) => return Err(answer::wrong_method(&allow)),
             Found::Refused(fault) => return Err(refused(fault)),
@@ -54,10 +57,10 @@ impl Gateway {
             },
         };
         let identity = self.identify(route, grant.as_ref()).ok_or_else(|| {
-            tracing::warn!(target: "orgate", route = pattern, "the caller's identity does not fit the identity headers");
+            tracing::warn!(target: "orgate", route = &**pattern, "the caller's identity does not fit the identity headers");
             answer::problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be forwarded.", "none")
         })?;
-        Ok(Passed { route, grant, identity })
+        Ok(Passed { route, grant, host, identity })
     }
 
     /// Takes out what a client must not send, and finds the route, whose parameters the request has afterwards.
@@ -68,28 +71,31 @@ impl Gateway {
             id.write(&mut request.headers);
         }
         match self.look_up(request) {
-            Ok(Match::Route { route, pattern, params }) => {
-                request.extensions.insert(PathParams::new(params).route(pattern));
-                Found::Route(route, pattern)
+            Ok((Match::Route { route, pattern, params }, host)) => {
+                request.extensions.insert(PathParams::new(params).route(pattern.clone()));
+                Found::Route(route, pattern, host)
             }
-            Ok(Match::Nothing) => Found::Nothing,
-            Ok(Match::WrongMethod { allow }) => Found::WrongMethod(allow),
-            Ok(Match::Refused(fault)) => Found::Refused(fault.into()),
+            Ok((Match::Nothing, _)) => Found::Nothing,
+            Ok((Match::WrongMethod { allow }, _)) => Found::WrongMethod(allow),
+            Ok((Match::Refused(fault), _)) => Found::Refused(fault.into()),
             Err(fault) => Found::Refused(fault),
         }
     }
 
-    fn look_up(&self, request: &Parts) -> Result<Match<'_, Route>, RequestFault> {
-        host_of(&request.uri, &request.headers)?;
+    fn look_up(&self, request: &Parts) -> Result<(Match<'_, Route>, Option<String>), RequestFault> {
+        let host = host_of(&request.uri, &request.headers)?;
         let target = request.uri.path_and_query().map_or("", |target| target.as_str());
-        Ok(self.routes.find(&request.method, &path::read(target)?))
+        Ok((self.routes.find(&request.method, &path::read(target)?), host))
     }
 
     /// Returns `None` if a value does not fit its header.
     fn identify(&self, route: &Route, grant: Option<&Grant>) -> Option<Vec<(HeaderName, HeaderValue)>> {
         let names = &self.identity.names;
         let Some(token) = grant.and_then(Grant::token) else { return names.write(&Claims::default(), None) };
-        let scope = token.scopes().collect::<Vec<_>>().join(" ");
+        let mut scope = String::with_capacity(64);
+        for (at, one) in token.scopes().enumerate() {
+            scope.extend([if at == 0 { "" } else { " " }, one]);
+        }
         let claims = claims(token, grant, &scope);
         let assertion = match &self.identity.key {
             Some(key) => {

@@ -36,6 +36,9 @@ use crate::compile::Purpose;
 use crate::gateway::Gateway;
 use crate::routes::Format;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,40 +4,50 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderName;
+use http_body::Body as _;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use crate::gateway::Gateway;
-use crate::net::{Body, BoxError};
+use crate::net::{Body, BoxError, empty};
 use crate::request::is_steering;
 
 /// Returns the client's body as upstream gets it: bounded if so configured, and without trailers that only the gateway may
 /// set.
 pub(super) fn request_body(gateway: &Arc<Gateway>, body: Incoming) -> Body {
-    let body = match gateway.max_body_bytes {
-        Some(most) => Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX)).boxed_unsync(),
-        None => body.map_err(BoxError::from).boxed_unsync(),
-    };
-    Checked { body, gateway: gateway.clone() }.boxed_unsync()
+    if body.is_end_stream() {
+        return empty();
+    }
+    let gateway = gateway.clone();
+    match gateway.max_body_bytes {
+        Some(most) => {
+            let body = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
+            Checked { body, gateway }.boxed_unsync()
+        }
+        None => Checked { body, gateway }.boxed_unsync(),
+    }
 }
 
 pin_project! {
-    struct Checked {
+    struct Checked<B> {
         #[pin]
-        body: Body,
+        body: B,
         gateway: Arc<Gateway>,
     }
 }
 
-impl http_body::Body for Checked {
+impl<B> http_body::Body for Checked<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
+{
     type Data = Bytes;
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
-        let mut frame = ready!(this.body.poll_frame(cx));
+        let mut frame = ready!(this.body.poll_frame(cx)).map(|frame| frame.map_err(Into::into));
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {

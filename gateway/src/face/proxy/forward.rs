@@ -3,7 +3,7 @@ use std::error::Error as _;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
-use http::uri::Uri;
+use http::uri::{self, Uri};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::LengthLimitError;
@@ -75,22 +75,25 @@ impl Failure {
 pub(super) fn upstream_request(
     head: Parts,
     body: Body,
-    passed: &Passed<'_>,
+    passed: Passed<'_>,
     upstream: &Upstream,
-    (peer, host, scheme): (&Peer, Option<&str>, &'static str),
+    (peer, scheme): (&Peer, &'static str),
 ) -> Option<Request<Body>> {
-    let uri = Uri::builder()
-        .scheme(upstream.scheme.clone())
-        .authority(upstream.authority.clone())
-        .path_and_query(head.uri.path_and_query()?.clone())
-        .build()
-        .ok()?;
+    let mut target = uri::Parts::default();
+    target.scheme = Some(upstream.scheme.clone());
+    target.authority = Some(upstream.authority.clone());
+    target.path_and_query = head.uri.into_parts().path_and_query;
+    target.path_and_query.as_ref()?;
+    let uri = Uri::from_parts(target).ok()?;
+    let host = passed.host.map(HeaderValue::try_from).transpose().ok()?;
     let mut headers = head.headers;
     if !passed.route.forwards_token {
         remove_token(&mut headers);
     }
-    let host_value = HeaderValue::from_str(host.unwrap_or(upstream.authority.as_str())).ok()?;
-    headers.insert(HOST, host_value);
+    match &host {
+        Some(host) => headers.insert(HOST, host.clone()),
+        None => headers.insert(HOST, HeaderValue::from_str(upstream.authority.as_str()).ok()?),
+    };
     // The body is framed by what it is, not by what the client said.
     headers.remove(CONTENT_LENGTH);
     if let Some(length) = body.size_hint().exact()
@@ -99,9 +102,9 @@ pub(super) fn upstream_request(
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     write_forwarded(&mut headers, peer, host, scheme);
-    for (name, value) in &passed.identity {
+    for (name, value) in passed.identity {
         if !value.is_empty() {
-            headers.insert(name, value.clone());
+            headers.insert(name, value);
         }
     }
     let mut request = Request::new(body);

@@ -1,7 +1,5 @@
 //! Which headers cross the proxy, and which are written anew.
 
-use std::fmt::Write as _;
-
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -66,23 +64,23 @@ fn is_forwarding(name: &HeaderName) -> bool {
 }
 
 /// Tells upstream where the request came from.
-pub(super) fn write_forwarded(headers: &mut HeaderMap, peer: &Peer, host: Option<&str>, scheme: &'static str) {
+pub(super) fn write_forwarded(headers: &mut HeaderMap, peer: &Peer, host: Option<HeaderValue>, scheme: &'static str) {
     let ip = peer.address.map(|ip| ip.to_string());
-    let node = peer
-        .address
-        .map_or("unknown".to_owned(), |ip| if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() });
-    let mut forwarded = format!("for={node};proto={scheme}");
-    if let Some(host) = host {
-        _ = write!(forwarded, ";host=\"{host}\"");
-    }
+    let node = ip.as_deref().unwrap_or("unknown");
+    let (open, close) = if peer.address.is_some_and(|ip| ip.is_ipv6()) { ("\"[", "]\"") } else { ("", "") };
+    let parts = ["for=", open, node, close, ";proto=", scheme];
+    let forwarded = match host.as_ref().and_then(|host| host.to_str().ok()) {
+        Some(host) => [&parts[..], &[";host=\"", host, "\""]].concat().concat(),
+        None => parts.concat(),
+    };
     let written = [
-        (FORWARDED, Some(forwarded)),
-        (HeaderName::from_static("x-forwarded-for"), ip),
-        (HeaderName::from_static("x-forwarded-host"), host.map(str::to_owned)),
-        (HeaderName::from_static("x-forwarded-proto"), Some(scheme.to_owned())),
+        (FORWARDED, HeaderValue::try_from(forwarded).ok()),
+        (HeaderName::from_static("x-forwarded-for"), ip.and_then(|ip| HeaderValue::try_from(ip).ok())),
+        (HeaderName::from_static("x-forwarded-host"), host),
+        (HeaderName::from_static("x-forwarded-proto"), Some(HeaderValue::from_static(scheme))),
     ];
     for (name, value) in written {
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+        if let Some(value) = value {
             headers.insert(name, value);
         }
     }
@@ -141,8 +139,8 @@ mod tests {
     #[test]
     fn upstream_is_told_where_the_request_came_from() {
         let mut headers = HeaderMap::new();
-        let peer = Peer { address: Some("::1".parse().unwrap()), certificate: None };
-        write_forwarded(&mut headers, &peer, Some("api.example.com:8443"), "https");
+        let peer = Peer { address: Some("::1".parse().unwrap()), ..Peer::default() };
+        write_forwarded(&mut headers, &peer, Some(HeaderValue::from_static("api.example.com:8443")), "https");
         assert_eq!(headers[FORWARDED], "for=\"[::1]\";proto=https;host=\"api.example.com:8443\"");
         assert_eq!(headers["x-forwarded-for"], "::1");
         assert_eq!(headers["x-forwarded-proto"], "https");
