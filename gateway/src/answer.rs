@@ -25,6 +25,11 @@ pub(crate) fn malformed() -> Response<Bytes> {
     problem(StatusCode::BAD_REQUEST, "The request is malformed or ambiguous.", "fix_request")
 }
 
+pub(crate) fn too_long() -> Response<Bytes> {
+    let detail = "The header fields are longer than this API takes.";
+    problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail, "fix_request")
+}
+
 pub(crate) fn no_route() -> Response<Bytes> {
     problem(StatusCode::NOT_FOUND, "There is nothing at this path.", "none")
 }

@@ -1,4 +1,4 @@
-//! A route that a reload changes or takes away ends the connections that it let in.
+//! A route that a reload changes or takes away ends the connections that it let in, and so does a gateway that stops.
 
 use tokio::sync::watch;
 
@@ -19,8 +19,8 @@ impl Retired {
         self.0.same_channel(&other.0)
     }
 
-    /// Waits until the route is changed or gone.
-    pub(crate) fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Waits until the route is changed or gone, or the gateway stops.
+    pub(crate) fn wait(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
         let mut retired = self.0.subscribe();
         async move {
             // The sender lives as long as the route; without one there is nothing left to be let in by.

@@ -18,6 +18,7 @@ use crate::face::proxy::{Client, Proxy};
 use crate::face::webhooks::Webhooks;
 use crate::gateway::{Face, Gateway};
 use crate::net::{Listener, serve};
+use crate::retired::Retired;
 use crate::{reload, telemetry};
 
 /// Serves every face until the process is told to stop, then lets requests in flight end.
@@ -58,8 +59,7 @@ pub(crate) async fn run(path: PathBuf, gateway: Gateway, read: Vec<PathBuf>) -> 
     tracing::info!(target: "orgate", "stopping: requests in flight may end");
     notify(&[NotifyState::Stopping]);
     reloads.abort();
-    current.load().server.close();
-    _ = stop.send(true);
+    close(&current, &stop);
     while faces.join_next().await.is_some() {}
     let (kept, within) = {
         let gateway = current.load();
@@ -69,6 +69,14 @@ pub(crate) async fn run(path: PathBuf, gateway: Gateway, read: Vec<PathBuf>) -> 
         tracing::error!(target: "orgate", "changes were not kept at the end of the drain time");
     }
     Ok(())
+}
+
+/// Takes no more connections, and ends what would not end by itself: clients are told to come again.
+pub(crate) fn close(current: &Current, stop: &watch::Sender<bool>) {
+    let gateway = current.load();
+    gateway.server.close();
+    gateway.retired.iter().for_each(Retired::retire);
+    _ = stop.send(true);
 }
 
 /// Faces that serve, and where.
@@ -98,17 +106,17 @@ pub(crate) async fn start(current: &Current, stopped: &watch::Receiver<bool>) ->
     let mut faces = JoinSet::new();
     for (face, listener) in listeners {
         let current = current.clone();
-        let (settings, stopped) = (gateway.serve, stopped.clone());
+        let stopped = stopped.clone();
         match face {
             Face::Proxy => {
                 let proxy = Proxy { current, client: Client::new()? };
-                faces.spawn(serve(listener, Arc::new(proxy), settings, stopped))
+                faces.spawn(serve(listener, Arc::new(proxy), stopped))
             }
-            Face::ForwardAuth => faces.spawn(serve(listener, Arc::new(ForwardAuth(current)), settings, stopped)),
-            Face::ExtAuthz => faces.spawn(serve(listener, Arc::new(ExtAuthz(current)), settings, stopped)),
-            Face::Admin => faces.spawn(serve(listener, Arc::new(Admin(current)), settings, stopped)),
-            Face::Webhooks => faces.spawn(serve(listener, Arc::new(Webhooks(current)), settings, stopped)),
-            Face::Jwks => faces.spawn(serve(listener, Arc::new(KeySet(current)), settings, stopped)),
+            Face::ForwardAuth => faces.spawn(serve(listener, Arc::new(ForwardAuth(current)), stopped)),
+            Face::ExtAuthz => faces.spawn(serve(listener, Arc::new(ExtAuthz(current)), stopped)),
+            Face::Admin => faces.spawn(serve(listener, Arc::new(Admin(current)), stopped)),
+            Face::Webhooks => faces.spawn(serve(listener, Arc::new(Webhooks(current)), stopped)),
+            Face::Jwks => faces.spawn(serve(listener, Arc::new(KeySet(current)), stopped)),
         };
     }
     Ok(Started { faces, addresses })

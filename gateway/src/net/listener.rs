@@ -3,12 +3,18 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::Place;
 use crate::config::Address;
 use crate::request::ClientCertificate;
+
+/// How long a connection may be silent before the system looks whether its client is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// A socket that connections are taken from.
 pub(crate) enum Listener {
@@ -23,6 +29,8 @@ pub(crate) struct Peer {
     pub(crate) address: Option<IpAddr>,
     /// What the client showed in the TLS handshake, with the proof that it holds the key.
     pub(crate) certificate: Option<ClientCertificate>,
+    /// What the connection holds for as long as it goes on, also after an upgrade.
+    pub(crate) place: Option<Place>,
 }
 
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -54,7 +62,8 @@ impl Listener {
                 let (stream, address) = listener.accept().await?;
                 // Small answers must not wait for acknowledgements; without it they are only slower.
                 _ = stream.set_nodelay(true);
-                Ok((Box::new(stream), Peer { address: Some(address.ip().to_canonical()), certificate: None }))
+                _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
+                Ok((Box::new(stream), Peer { address: Some(address.ip().to_canonical()), ..Peer::default() }))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;

@@ -4,9 +4,11 @@ mod any_certificate;
 mod body;
 mod listener;
 mod opening;
+mod places;
 mod serve;
 
 pub(crate) use any_certificate::AnyCertificate;
 pub(crate) use body::{Body, BoxError, empty, full};
 pub(crate) use listener::{Listener, Peer};
+pub(crate) use places::Place;
 pub(crate) use serve::{Connections, ServeSettings, serve};

@@ -8,12 +8,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::listener::Stream;
 use super::opening::Opening;
-use super::{Body, Listener, Peer};
+use super::places::Places;
+use super::{Body, Listener, Peer, full};
+use crate::answer;
 use crate::request::ClientCertificate;
 
 /// How long a TLS handshake may take.
@@ -34,6 +36,9 @@ pub(crate) struct ServeSettings {
 
 /// What a face does with its connections.
 pub(crate) trait Connections: Send + Sync + 'static {
+    /// Returns the limits for the next connection.
+    fn settings(&self) -> ServeSettings;
+
     /// Returns the TLS settings for the next connection; `None` for plain text.
     fn tls(&self) -> Option<TlsAcceptor> {
         None
@@ -42,22 +47,15 @@ pub(crate) trait Connections: Send + Sync + 'static {
     fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> impl Future<Output = Response<Body>> + Send;
 }
 
-/// Serves connections until `stop` says so, then waits for requests in flight.
-pub(crate) async fn serve<C: Connections>(
-    listener: Listener,
-    face: Arc<C>,
-    settings: ServeSettings,
-    mut stop: watch::Receiver<bool>,
-) {
-    let builder = Arc::new(connection_builder(&settings));
+/// Serves connections until `stop` says so, then waits for requests in flight and for connections that were upgraded.
+pub(crate) async fn serve<C: Connections>(listener: Listener, face: Arc<C>, mut stop: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(settings.max_connections));
+    let mut places = Places::default();
     loop {
         let place = tokio::select! {
-            place = places.clone().acquire_owned() => place,
+            place = places.take(|| face.settings().max_connections) => place,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let Ok(place) = place else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
@@ -70,16 +68,22 @@ pub(crate) async fn serve<C: Connections>(
                 continue;
             }
         };
-        let (face, builder, watcher) = (face.clone(), builder.clone(), graceful.watcher());
+        let (face, watcher) = (face.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let _place = place;
+            let settings = face.settings();
             let Some((stream, certificate)) = handshake(stream, face.tls()).await else { return };
-            let peer = Peer { certificate, ..peer };
+            let peer = Peer { certificate, place: Some(place.clone()), ..peer };
             let service = service_fn(move |request| {
                 let (face, peer) = (face.clone(), peer.clone());
-                async move { Ok::<_, Infallible>(face.answer(request, peer).await) }
+                async move {
+                    if length_of_head(&request) >= settings.max_header_bytes {
+                        return Ok(answer::too_long().map(full));
+                    }
+                    Ok::<_, Infallible>(face.answer(request, peer).await)
+                }
             });
             let stream = Opening::new(stream, settings.header_timeout);
+            let builder = connection_builder(&settings);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             if let Err(error) = watcher.watch(connection.into_owned()).await {
                 tracing::debug!(target: "orgate", %error, "a connection ended with an error");
@@ -87,9 +91,20 @@ pub(crate) async fn serve<C: Connections>(
         });
     }
     drop(listener);
-    if tokio::time::timeout(settings.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!(target: "orgate", "requests in flight were cut off at the end of the drain time");
+    let ended = async {
+        graceful.shutdown().await;
+        places.all_free().await;
+    };
+    if tokio::time::timeout(face.settings().drain, ended).await.is_err() {
+        tracing::warn!(target: "orgate", "what was in flight was cut off at the end of the drain time");
     }
+}
+
+/// How long the head is in HTTP/1.1. The server itself looks at the limit only where a head comes in several parts.
+fn length_of_head(request: &Request<Incoming>) -> usize {
+    let line = request.method().as_str().len() + request.uri().path_and_query().map_or(1, |it| it.as_str().len());
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + "  HTTP/1.1\r\n\r\n".len() + fields.sum::<usize>()
 }
 
 fn connection_builder(settings: &ServeSettings) -> auto::Builder<TokioExecutor> {

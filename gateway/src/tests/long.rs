@@ -23,14 +23,16 @@ async fn endless() -> SocketAddr {
                 let mut request = [0; 4096];
                 let read = stream.read(&mut request).await.unwrap_or(0);
                 let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let head = if request.contains("upgrade: websocket") {
+                let is_upgrade = request.contains("upgrade: websocket");
+                let head = if is_upgrade {
                     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
                 } else {
                     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
                 };
                 _ = stream.write_all(head.as_bytes()).await;
-                while stream.write_all(b"d\r\ndata: event\n\n\r\n").await.is_ok() {
+                let more: &[u8] = if is_upgrade { b"\x82\x05event" } else { b"d\r\ndata: event\n\n\r\n" };
+                while stream.write_all(more).await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             });
@@ -59,20 +61,40 @@ impl Open {
     }
 
     async fn some(&mut self) -> String {
+        String::from_utf8_lossy(&self.bytes().await).into_owned()
+    }
+
+    async fn bytes(&mut self) -> Vec<u8> {
         let mut bytes = [0; 4096];
         let read = tokio::time::timeout(Duration::from_secs(10), self.0.read(&mut bytes)).await.unwrap().unwrap_or(0);
-        String::from_utf8_lossy(&bytes[..read]).into_owned()
+        bytes[..read].to_vec()
     }
 
     /// Reads until nothing more comes.
-    async fn rest(mut self) -> String {
-        let mut text = String::new();
+    async fn rest(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
         loop {
-            match self.some().await {
-                more if more.is_empty() => return text,
-                more => text.push_str(&more),
+            match self.bytes().await {
+                more if more.is_empty() => return rest,
+                more => rest.extend(more),
             }
         }
+    }
+
+    /// Reads the rest of a WebSocket, and returns the code and the reason of the close frame at its end.
+    async fn closed(self) -> (u16, String) {
+        let rest = self.rest().await;
+        let at = rest.iter().rposition(|byte| *byte == 0x88).unwrap_or_else(|| panic!("no close frame: {rest:?}"));
+        let [length, high, low, reason @ ..] = &rest[at + 1..] else { panic!("a part of one: {rest:?}") };
+        assert_eq!(usize::from(*length), reason.len() + 2, "something follows: {rest:?}");
+        (u16::from_be_bytes([*high, *low]), String::from_utf8(reason.to_vec()).unwrap())
+    }
+
+    /// Reads the rest of an event stream, and checks that its last event says this.
+    async fn ended(self, expected: &str) {
+        let rest = String::from_utf8(self.rest().await).unwrap();
+        let last = rest.rsplit("event: end").next().filter(|last| last.len() < rest.len());
+        assert!(last.is_some_and(|last| last.contains(expected) && rest.ends_with("0\r\n\r\n")), "{rest}");
     }
 }
 
@@ -101,10 +123,9 @@ async fn revocation_ends_what_its_subject_has_open_and_nothing_else() {
     let (_, mut others_events) = Open::start(&world, "/stream", &other, false).await;
     let handle = world.current.load().server.issuer("customers").unwrap();
     handle.revoke(About::subject("u1")).unwrap();
-    socket.rest().await;
-    let text = events.rest().await;
-    // The client learns why, as a last event.
-    assert!(text.contains("event: end") && text.contains("reason"), "{text}");
+    assert_eq!(socket.closed().await, (3000, "refresh".to_owned()));
+    // The client learns why.
+    events.ended("{\"reason\":\"revoked\",\"remediation\":\"refresh\"}").await;
     assert!(!others_socket.some().await.is_empty() && !others_events.some().await.is_empty());
     let (code, _) = Open::start(&world, "/stream", &one, true).await;
     assert_eq!(code, 401);
@@ -127,8 +148,88 @@ async fn token_that_expires_ends_what_it_opened() {
     let (code, socket) = Open::start(&world, "/stream", &token, true).await;
     assert_eq!(code, 101);
     let (_, mut open) = Open::start(&world, "/open", &token, true).await;
-    socket.rest().await;
+    assert_eq!(socket.closed().await, (3000, "refresh".to_owned()));
     assert!(!open.some().await.is_empty(), "what is public needs no token");
+}
+
+/// What ended, and not by a fault of its client.
+async fn comes_again(open: Open, is_upgrade: bool) {
+    if is_upgrade {
+        assert_eq!(open.closed().await, (1012, "retry".to_owned()));
+    } else {
+        open.ended("\"reason\":\"closing\",\"remediation\":\"retry\",\"retry_after\":").await;
+    }
+}
+
+#[tokio::test]
+async fn gateway_that_stops_tells_what_would_not_end_to_come_again() {
+    let mut world = world().await;
+    let mut open = Vec::new();
+    for path in ["/stream", "/open"] {
+        for is_upgrade in [true, false] {
+            let (_, one) = Open::start(&world, path, &world.token, is_upgrade).await;
+            open.push((one, is_upgrade));
+        }
+    }
+    let closing = tokio::spawn(async move {
+        for (one, is_upgrade) in open {
+            comes_again(one, is_upgrade).await;
+        }
+    });
+    // Long before the drain time, which is for what ends by itself.
+    tokio::time::timeout(Duration::from_secs(15), world.close()).await.unwrap();
+    closing.await.unwrap();
+}
+
+/// Whether a further connection is served within a moment.
+async fn is_served(world: &World) -> bool {
+    let mut stream = TcpStream::connect(world.addresses[&Face::Proxy]).await.unwrap();
+    stream.write_all(b"GET /public/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let read = tokio::time::timeout(Duration::from_millis(500), stream.read(&mut [0; 1024])).await;
+    read.is_ok_and(|read| read.unwrap() > 0)
+}
+
+#[tokio::test]
+async fn websockets_count_among_the_connections_until_they_end() {
+    let address = endless().await;
+    let world = World::of(Arc::new(TestIssuer::start().await), "nginx", |text| {
+        format!(
+            "{text}[limits]\nmax_connections = 2\n[upstream.endless]\nurl = \"http://{address}\"\n\
+             [[route]]\npath = \"/stream\"\npolicy = \"resource in any organization\"\nupstream = \"endless\"\n\
+             [[route]]\npath = \"/open\"\npublic = true\nupstream = \"endless\"\n"
+        )
+    })
+    .await;
+    let (code, judged) = Open::start(&world, "/stream", &world.token, true).await;
+    assert_eq!(code, 101);
+    let (code, public) = Open::start(&world, "/open", &world.token, true).await;
+    assert_eq!(code, 101);
+    assert!(!is_served(&world).await);
+    // One leaves by itself, and its upstream is left.
+    drop(public);
+    assert!(eventually(&world).await);
+    let (code, another) = Open::start(&world, "/open", &world.token, true).await;
+    assert_eq!(code, 101);
+    assert!(!is_served(&world).await);
+    // A reload ends the other.
+    world.reload(|text| text.replace("path = \"/open\"", "path = \"/other\""));
+    comes_again(another, true).await;
+    assert!(eventually(&world).await);
+    let (code, _other) = Open::start(&world, "/stream", &world.token, true).await;
+    assert_eq!(code, 101);
+    assert!(!is_served(&world).await);
+    world.reload(|text| text.replace("max_connections = 2", "max_connections = 3"));
+    assert!(eventually(&world).await, "a reload allows more");
+    drop(judged);
+}
+
+async fn eventually(world: &World) -> bool {
+    for _ in 0..40 {
+        if is_served(world).await {
+            return true;
+        }
+    }
+    false
 }
 
 #[tokio::test]
@@ -146,10 +247,10 @@ async fn reload_ends_what_a_changed_route_let_in_and_nothing_else() {
         world.reload(|text| {
             text.replace("\"resource in any organization\"", "\"resource in any organization and scope a\"")
         });
-        judged.rest().await;
+        comes_again(judged, is_upgrade).await;
         assert!(!public.some().await.is_empty());
         world.reload(|text| text.replace("path = \"/open\"", "path = \"/other\""));
-        public.rest().await;
+        comes_again(public, is_upgrade).await;
         world.reload(str::to_owned);
     }
 }

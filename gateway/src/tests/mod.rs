@@ -8,6 +8,7 @@ mod explaining;
 mod faults;
 mod http2;
 mod keys;
+mod limits;
 mod live;
 mod long;
 mod observing;

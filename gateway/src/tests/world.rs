@@ -10,13 +10,14 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::Recorder;
 use crate::compile::{Purpose, compile};
 use crate::config::load;
 use crate::face::Current;
 use crate::gateway::Face;
-use crate::serve::{Started, start};
+use crate::serve::{Started, close, start};
 use crate::telemetry;
 
 pub(super) const RESOURCE: &str = "https://api.example.com";
@@ -78,6 +79,7 @@ pub(super) struct World {
     pub(super) text: String,
     pub(super) token: String,
     stop: watch::Sender<bool>,
+    faces: JoinHandle<()>,
     _folder: TempDir,
 }
 
@@ -116,14 +118,14 @@ impl World {
         let current: Current = Arc::new(ArcSwap::from_pointee(gateway));
         let (stop, stopped) = watch::channel(false);
         let Started { mut faces, addresses } = start(&current, &stopped).await.unwrap();
-        tokio::spawn(async move { while faces.join_next().await.is_some() {} });
+        let faces = tokio::spawn(async move { while faces.join_next().await.is_some() {} });
         let token = issuer
             .organization_resource_token(RESOURCE, "acme")
             .subject("u1")
             .client("web")
             .scope("read:orders")
             .mint();
-        Self { issuer, application, current, addresses, path, text, token, stop, _folder: folder }
+        Self { issuer, application, current, addresses, path, text, token, stop, faces, _folder: folder }
     }
 
     /// Takes on the file with a change.
@@ -131,6 +133,12 @@ impl World {
         std::fs::write(&self.path, change(&self.text)).unwrap();
         let before = self.current.load_full();
         self.current.store(compile(load(&self.path).unwrap(), Purpose::Replace(&before)).unwrap().into());
+    }
+
+    /// Stops as the program does when it is told to, and waits until nothing is served any more.
+    pub(super) async fn close(&mut self) {
+        close(&self.current, &self.stop);
+        (&mut self.faces).await.unwrap();
     }
 
     /// Sends bytes to a face, and returns everything that comes back.

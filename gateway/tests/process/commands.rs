@@ -4,9 +4,10 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use orgate::testing::TestIssuer;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use crate::application::held;
+use crate::application::{endless, held};
 use crate::support::{Running, beginning, get, orgate, status};
 
 #[test]
@@ -73,18 +74,49 @@ async fn terminated_gateway_takes_nothing_new_and_lets_what_is_in_flight_end() {
         let mut upstream = waiting.recv().await.unwrap();
         gateway.signal(signal);
         for _ in 0..200 {
-            if tokio::net::TcpStream::connect(gateway.proxy).await.is_err() {
+            if TcpStream::connect(gateway.proxy).await.is_err() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert!(tokio::net::TcpStream::connect(gateway.proxy).await.is_err(), "it still takes connections");
+        assert!(TcpStream::connect(gateway.proxy).await.is_err(), "it still takes connections");
         assert!(gateway.child.try_wait().unwrap().is_none(), "it ended with a request in flight");
         upstream.write_all(b"done").await.unwrap();
         let response = in_flight.await.unwrap().unwrap();
         assert!(status(&response) == 200 && response.ends_with("done"), "{response}");
         assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
     }
+}
+
+#[tokio::test]
+async fn terminated_gateway_tells_websockets_and_event_streams_to_come_again_before_it_ends() {
+    let (issuer, application) = (TestIssuer::start().await, endless().await);
+    let text = format!(
+        "{}[upstream.a]\nurl = \"http://{application}\"\n[[route]]\npath = \"/a\"\npublic = true\nupstream = \"a\"\n",
+        beginning(issuer.url())
+    );
+    let mut gateway = Running::start(&text).await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Sec-WebSocket-Version: 13\r\n";
+    let mut open = Vec::new();
+    for more in [upgrade, ""] {
+        let mut stream = TcpStream::connect(gateway.proxy).await.unwrap();
+        stream.write_all(format!("GET /a HTTP/1.1\r\nHost: a\r\n{more}\r\n").as_bytes()).await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        open.push(tokio::spawn(async move {
+            let mut rest = Vec::new();
+            // A connection that was cut off ends with an error.
+            stream.read_to_end(&mut rest).await.unwrap();
+            rest
+        }));
+    }
+    gateway.signal("TERM");
+    let rest = futures_util::future::join_all(open).await;
+    let [socket, events] = rest.iter().map(|rest| rest.as_ref().unwrap()).collect::<Vec<_>>()[..] else { panic!() };
+    assert!(socket.ends_with(b"\x88\x07\x03\xf4retry"), "{}", String::from_utf8_lossy(socket));
+    let events = String::from_utf8_lossy(events);
+    assert!(events.contains("event: end\nretry: ") && events.ends_with("0\r\n\r\n"), "{events}");
+    assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ fn pool(http2_only: bool) -> io::Result<Pool<HttpsConnector<HttpConnector>, Body
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(IDLE));
     tcp.set_connect_timeout(Some(CONNECT));
     let tls = HttpsConnectorBuilder::new()
         .with_provider_and_platform_verifier(Arc::new(default_provider()))

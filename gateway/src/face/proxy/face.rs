@@ -12,12 +12,11 @@ use super::client::Client;
 use super::forward::{Failure, upstream_request};
 use super::headers::{prepare_request, remove_hop_by_hop};
 use super::long::{self, Right};
-use super::websocket;
+use super::{tunnel, websocket};
 use crate::answer;
 use crate::face::{Current, webhooks};
 use crate::gateway::{Face, Gateway, Upstream};
-use crate::net::{Body, Connections, Peer, full};
-use crate::request::host_of;
+use crate::net::{Body, Connections, Peer, ServeSettings, full};
 use crate::telemetry;
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -29,6 +28,10 @@ pub(crate) struct Proxy {
 }
 
 impl Connections for Proxy {
+    fn settings(&self) -> ServeSettings {
+        self.current.load().serve
+    }
+
     fn tls(&self) -> Option<TlsAcceptor> {
         self.current.load().tls.clone().map(TlsAcceptor::from)
     }
@@ -77,11 +80,9 @@ impl Proxy {
             Ok(lease) => lease.flatten(),
             Err(response) => return (*response).map(full),
         };
-        let host = host_of(&head.uri, &head.headers).ok().flatten();
         let scheme = if gateway.tls.is_some() { "https" } else { "http" };
-        let context = (&peer, host.as_deref(), scheme);
         let body = request_body(&gateway, body);
-        let Some(mut forwarded) = upstream_request(head, body, &passed, &upstream, context) else {
+        let Some(mut forwarded) = upstream_request(head, body, passed, &upstream, (&peer, scheme)) else {
             return answer::malformed().map(full);
         };
         if handshake.is_some() {
@@ -94,7 +95,8 @@ impl Proxy {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return match (handshake, upgrade) {
                 (Some(handshake), Some(client)) if handshake.is_accepted(&response) => {
-                    websocket::connect(client, hyper::upgrade::on(&mut response), lease, right.retired());
+                    let ends = (client, hyper::upgrade::on(&mut response));
+                    tunnel::connect(ends, lease, right.retired(), peer.place);
                     websocket::Handshake::accept(response)
                 }
                 _ => Failure::Broken.response().map(full),

@@ -1,20 +1,17 @@
 //! Connections and responses that outlive the decision: they end with the right that they rest on.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use orgate::engine::Grant;
-use orgate::lease::{Lease, LeaseSettings};
+use orgate::lease::{Ended, Lease, LeaseSettings, LeasedBody};
 
 use crate::gateway::{Gateway, Route};
-use crate::net::{Body, BoxError};
+use crate::net::Body;
 use crate::retired::Retired;
 
 /// What an upstream has done is not rejected because its response cannot be watched as closely as the policy says.
@@ -56,8 +53,14 @@ impl Right {
         grant.lease_with(&self.settings).map(Some).map_err(refused)
     }
 
-    pub(super) fn retired(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.retired.wait()
+    /// Waits until the route is changed or gone, or the gateway stops: a client that comes again is judged by what is there
+    /// then.
+    pub(super) fn retired(&self) -> impl Future<Output = Ended> + Send + Sync + use<> {
+        let retired = self.retired.wait();
+        async {
+            retired.await;
+            Ended::closing()
+        }
     }
 
     /// Has the body of a response that may go on without an end do so no longer than the right.
@@ -73,12 +76,11 @@ impl Right {
         if !response.headers().get_all(CONTENT_TYPE).iter().any(is_endless) {
             return Ok(response);
         }
-        let retired = Box::pin(self.retired());
-        let response = response.map(|body| Retiring { body, retired: Some(retired) }.boxed_unsync());
-        Ok(match self.watch(about)? {
+        let response = match self.watch(about)? {
             Some(lease) => lease.attach(response).map(BodyExt::boxed_unsync),
             None => response,
-        })
+        };
+        Ok(LeasedBody::end_with(self.retired(), response).map(BodyExt::boxed_unsync))
     }
 }
 
@@ -101,32 +103,4 @@ fn is_endless(value: &HeaderValue) -> bool {
 
 fn names_endless(value: &[u8]) -> bool {
     ENDLESS.iter().any(|name| value.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name)))
-}
-
-/// A body that breaks off when its route is changed or gone: a client that comes again is judged by what is there now.
-struct Retiring<F> {
-    body: Body,
-    retired: Option<Pin<Box<F>>>,
-}
-
-impl<F: Future<Output = ()> + Send> http_body::Body for Retiring<F> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(retired) = &mut self.retired else { return Poll::Ready(None) };
-        if retired.as_mut().poll(cx).is_ready() {
-            self.retired = None;
-            return Poll::Ready(Some(Err("the route was changed".into())));
-        }
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.retired.is_none() || self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

@@ -4,9 +4,11 @@ mod body;
 mod client;
 mod face;
 mod forward;
+mod frames;
 mod headers;
 mod long;
 mod subprotocol;
+mod tunnel;
 mod websocket;
 
 pub(crate) use client::Client;

@@ -3,9 +3,6 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use orgate::lease::Lease;
 
 use super::headers::remove_hop_by_hop;
 use crate::net::{Body, empty};
@@ -62,39 +59,6 @@ fn has_token(headers: &HeaderMap, token: &[u8]) -> bool {
     values
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .any(|value| value.trim_ascii().eq_ignore_ascii_case(token))
-}
-
-/// Connects both ends until one of them closes, or what let the client in is over.
-pub(super) fn connect(
-    client: OnUpgrade,
-    upstream: OnUpgrade,
-    lease: Option<Lease>,
-    retired: impl Future<Output = ()> + Send + 'static,
-) {
-    tokio::spawn(async move {
-        let (client, upstream) = match tokio::try_join!(client, upstream) {
-            Ok(ends) => ends,
-            Err(error) => {
-                tracing::debug!(target: "orgate", %error, "a WebSocket was not connected");
-                return;
-            }
-        };
-        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-        let copied = tokio::io::copy_bidirectional(&mut client, &mut upstream);
-        let ended = async {
-            match &lease {
-                Some(lease) => lease.ended().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = copied => {}
-            ended = ended => {
-                tracing::debug!(target: "orgate", reason = ended.reason().as_str(), "a WebSocket ended with its right");
-            }
-            () = retired => tracing::debug!(target: "orgate", "a WebSocket ended with its route"),
-        }
-    });
 }
 
 #[cfg(test)]
