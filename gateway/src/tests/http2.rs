@@ -1,16 +1,21 @@
 //! HTTP/2 by hand: what a library would not send.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Barrier, mpsc};
 
 use super::World;
+use super::world::status;
 use crate::gateway::Face;
+use crate::net::full;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
@@ -146,4 +151,140 @@ async fn grpc_stream_is_passed_message_by_message_with_its_trailers() {
     drop(send);
     let trailers = response.frame().await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!((&trailers["grpc-status"], &trailers["x-count"]), (&HeaderValue::from(0), &HeaderValue::from(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousand_streams_are_open_at_once() {
+    const STREAMS: usize = 1000;
+    let (listener, all) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::new(Barrier::new(STREAMS)));
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let all = all.clone();
+            // None is answered before the last one has arrived.
+            let service = hyper::service::service_fn(move |_: Request<Incoming>| {
+                let all = all.clone();
+                async move {
+                    all.wait().await;
+                    Ok::<_, std::convert::Infallible>(http::Response::new(full("served")))
+                }
+            });
+            let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            builder.max_concurrent_streams(2 * 1000);
+            tokio::spawn(builder.serve_connection(hyper_util::rt::TokioIo::new(stream), service));
+        }
+    });
+    let more = format!(
+        "[upstream.all]\nurl = \"http://{address}\"\nhttp2 = true\n\
+         [[route]]\npath = \"/all\"\npolicy = \"resource in any organization\"\nupstream = \"all\"\n"
+    );
+    let world = World::with("nginx", &more).await;
+    // A token that was verified before needs no place in the queue for signatures.
+    assert_eq!(status(&world.ask("GET /orgs/acme/orders", "Authorization: Bearer {{TOKEN}}\r\n").await), 200);
+    let stream = tokio::net::TcpStream::connect(world.addresses[&Face::Proxy]).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    // One connection, so that the streams are those of one.
+    let (client, connection) = builder.handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let requests = (0..STREAMS).map(|_| {
+        let mut client = client.clone();
+        let request =
+            Request::get("http://api.example.com/all").header("authorization", format!("Bearer {}", world.token));
+        async move { client.send_request(request.body(full("")).unwrap()).await }
+    });
+    let responses = futures_util::future::join_all(requests);
+    let responses = tokio::time::timeout(std::time::Duration::from_secs(60), responses).await.unwrap();
+    assert!(responses.iter().all(|response| response.as_ref().is_ok_and(|response| response.status() == 200)));
+}
+
+/// Where an upstream of HTTP/2 ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    BeforeItsSettings,
+    Garbage,
+    AfterTheHead,
+    GoingAway,
+    ResetAtTheHead,
+    AfterItsHead,
+    InItsBody,
+    ResetInItsBody,
+}
+
+async fn ending(end: End) -> std::net::SocketAddr {
+    const RST_STREAM: u8 = 3;
+    const GOAWAY: u8 = 7;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let reset = frame(RST_STREAM, 0, 1, &2_u32.to_be_bytes());
+    let head = frame(HEADERS, END_HEADERS, 1, &block(&[(":status", "200")]));
+    let part = frame(DATA, 0, 1, b"half");
+    let answer = match end {
+        End::BeforeItsSettings => return closing(listener, address, None),
+        End::Garbage => b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        End::AfterTheHead => Vec::new(),
+        End::GoingAway => frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 2]),
+        End::ResetAtTheHead => reset,
+        End::AfterItsHead => head,
+        End::InItsBody => [head, part].concat(),
+        End::ResetInItsBody => [head, part, reset].concat(),
+    };
+    let settings = if matches!(end, End::Garbage) { Vec::new() } else { frame(SETTINGS, 0, 0, &[]) };
+    closing(listener, address, Some([settings, answer].concat()))
+}
+
+/// Reads a request, answers with these bytes, and closes.
+fn closing(listener: TcpListener, address: std::net::SocketAddr, answer: Option<Vec<u8>>) -> std::net::SocketAddr {
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let Some(answer) = answer.clone() else { continue };
+            tokio::spawn(async move {
+                let mut read = Vec::new();
+                // The path, in whatever form the header compression gives it, comes with the first frame of headers.
+                while !read.windows(9).any(|frame| frame[3] == HEADERS && frame[5..] == [0, 0, 0, 1]) {
+                    let mut some = [0; 4096];
+                    match stream.read(&mut some).await {
+                        Ok(length) if length > 0 => read.extend_from_slice(&some[..length]),
+                        _ => return,
+                    }
+                }
+                _ = stream.write_all(&answer).await;
+                // Whatever else is sent is read, so that nothing of the answer is lost.
+                _ = stream.shutdown().await;
+                while stream.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {}
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn client_never_takes_a_broken_response_of_http2_for_a_whole_one() {
+    let stages = [
+        (End::BeforeItsSettings, 502),
+        (End::Garbage, 502),
+        (End::AfterTheHead, 502),
+        (End::GoingAway, 502),
+        (End::ResetAtTheHead, 502),
+        (End::AfterItsHead, 200),
+        (End::InItsBody, 200),
+        (End::ResetInItsBody, 200),
+    ];
+    for (end, expected) in stages {
+        let more = format!(
+            "[upstream.dying]\nurl = \"http://{}\"\nhttp2 = true\n\
+             [[route]]\npath = \"/dying\"\npublic = true\nupstream = \"dying\"\n",
+            ending(end).await
+        );
+        let world = World::with("nginx", &more).await;
+        let response = world.ask("GET /dying", "").await;
+        if expected == 502 {
+            assert_eq!(status(&response), 502, "{end:?}: {response}");
+            assert!(response.contains("application/problem+json"), "{end:?}: {response}");
+        } else {
+            // The connection may close before the head was sent on.
+            let is_whole = response.contains("\r\n\r\n") && response.ends_with("0\r\n\r\n");
+            assert!(matches!(status(&response), 0 | 200) && !is_whole, "{end:?}: {response}");
+        }
+    }
 }

@@ -58,6 +58,7 @@ async fn hundred_reloads_under_load_fail_no_request_and_keep_what_was_sound() {
     }
     let [loaded, faulty] =
         ["loaded", "faulty"].map(|outcome| format!("orgate_gateway_reloads_total{{outcome=\"{outcome}\"}}"));
+    let started = tokio::time::Instant::now();
     for reload in 0..RELOADS {
         let is_faulty = reload % 10 == 9;
         let text = if reload % 2 == 0 { &two } else { &one };
@@ -73,6 +74,7 @@ async fn hundred_reloads_under_load_fail_no_request_and_keep_what_was_sound() {
             assert_eq!(gateway.metric("orgate_gateway_last_reload_failed").await, 1);
         }
     }
+    let took = started.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
     while let Some(client) = clients.join_next().await {
         client.unwrap();
@@ -91,5 +93,9 @@ async fn hundred_reloads_under_load_fail_no_request_and_keep_what_was_sound() {
     assert!(ones > 0 && others > 0, "{ones} and {others}");
     let log = gateway.log();
     assert_eq!(log.matches("the configuration is faulty").count() as u64, gateway.metric(&faulty).await);
-    println!("{done} requests, {} reloads, {} faulty", gateway.metric(&loaded).await, gateway.metric(&faulty).await);
+    let (loaded, faulty) = (gateway.metric(&loaded).await, gateway.metric(&faulty).await);
+    println!(
+        "{done} requests in {took:.1} s, {:.0} a second; {loaded} reloads, {faulty} faulty",
+        f64::from(u32::try_from(done).unwrap()) / took
+    );
 }
