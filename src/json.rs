@@ -4,6 +4,7 @@
 //! unparsed until they are asked for.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::Deserialize;
@@ -40,7 +41,7 @@ fn describe(text: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The members of one JSON object, sorted by name.
+/// The members of one JSON object, sorted by the length of their names, then by the names: most comparisons are of two numbers.
 pub(crate) struct Object<'a> {
     members: Vec<(Name<'a>, &'a RawValue)>,
 }
@@ -50,11 +51,17 @@ pub(crate) struct Object<'a> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
+impl Name<'_> {
+    fn order(&self, other: &str) -> Ordering {
+        self.0.len().cmp(&other.len()).then_with(|| (*self.0).cmp(other))
+    }
+}
+
 impl<'a> Object<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotAnObject)?;
         let mut object: Self = serde_json::from_str(text).map_err(|_| JsonError::NotAnObject)?;
-        object.members.sort_unstable_by(|(a, _), (b, _)| a.0.cmp(&b.0));
+        object.members.sort_unstable_by(|(a, _), (b, _)| a.order(&b.0));
         let twice = object.members.iter().zip(object.members.iter().skip(1)).any(|((a, _), (b, _))| a.0 == b.0);
         if twice { Err(JsonError::NotAnObject) } else { Ok(object) }
     }
@@ -73,11 +80,11 @@ impl<'a> Object<'a> {
 
     /// The raw text of a member.
     pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
-        let at = self.members.binary_search_by(|(member, _)| (*member.0).cmp(name)).ok()?;
+        let at = self.members.binary_search_by(|(member, _)| member.order(name)).ok()?;
         self.members.get(at).map(|(_, value)| value.get())
     }
 
-    /// The names of the members, sorted.
+    /// The names of the members.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|(name, _)| &*name.0)
     }
@@ -88,7 +95,7 @@ impl<'a> Object<'a> {
 
     /// Whether a member is exactly this string.
     pub(crate) fn is_text(&self, name: &str, value: &str) -> bool {
-        self.read::<Text<'_>>(name).is_ok_and(|text| text.is_some_and(|text| text.0 == value))
+        self.raw(name).and_then(|raw| text(raw).ok()).is_some_and(|text| text == value)
     }
 
     /// A member of type `T`; absent is `None`, another type is an error.
@@ -102,8 +109,17 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn string(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, JsonError> {
-        Ok(self.get::<Text<'a>>(name)?.map(|text| text.0))
+        self.raw(name).map(text).transpose().map_err(|()| JsonError::WrongType(name))
     }
+}
+
+/// The string that the raw text of a member is. That text is JSON, so a string without an escape is what its quotes enclose.
+pub(crate) fn text(raw: &str) -> Result<Cow<'_, str>, ()> {
+    let quoted = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or(())?;
+    if !quoted.contains('\\') {
+        return Ok(Cow::Borrowed(quoted));
+    }
+    serde_json::from_str::<Text<'_>>(raw).map(|text| text.0).map_err(|_| ())
 }
 
 /// A JSON string, borrowed where it can be.
@@ -221,6 +237,23 @@ mod tests {
         #[test]
         fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Object::parse(&bytes);
+        }
+
+        #[test]
+        fn text_of_a_member_is_what_a_parser_reads(
+            value in prop_oneof!["\\PC{0,12}".prop_map(serde_json::Value::from), any::<i32>().prop_map(serde_json::Value::from)],
+            is_escaped in any::<bool>(),
+        ) {
+            let mut raw = value.to_string();
+            if is_escaped {
+                raw = raw.replace('a', "\\u0061").replace('/', "\\/");
+            }
+            let json = format!("{{\"x\":{raw}}}");
+            let object = Object::parse(json.as_bytes()).unwrap();
+            let expected = object.read::<String>("x").ok().flatten();
+            prop_assert_eq!(object.string("x").ok().flatten().map(Cow::into_owned), expected.clone());
+            prop_assert_eq!(expected.as_deref(), value.as_str());
+            prop_assert!(value.as_str().is_none_or(|value| object.is_text("x", value)));
         }
 
         #[test]

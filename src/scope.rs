@@ -75,6 +75,22 @@ impl ScopeList {
     /// matches nothing.
     pub(crate) fn from_text(text: &str) -> Self {
         let spaces = text.bytes().filter(|&byte| byte == b' ').count();
+        let (mut ends, mut start, mut are_words) = (Vec::with_capacity(spaces + 1), 0, true);
+        let mut end_at = |end: u32| {
+            are_words &= start < end;
+            start = end.saturating_add(1);
+            ends.push(end);
+        };
+        for (byte, at) in text.bytes().zip(0..) {
+            if byte == b' ' {
+                end_at(at);
+            }
+        }
+        // A list of four gigabytes is in no header.
+        end_at(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        if are_words {
+            return Self { text: text.into(), ends: ends.into() };
+        }
         Self::joined(text.split(' ').filter(|word| !word.is_empty()), text.len(), spaces + 1)
     }
 
@@ -92,7 +108,6 @@ impl ScopeList {
                 text.push(' ');
             }
             text.push_str(word);
-            // A list of four gigabytes is in no header.
             ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
         }
         Self { text: text.into(), ends: ends.into() }
@@ -160,6 +175,14 @@ mod tests {
                 prop_assert!(list.contains(word));
             }
             prop_assert_eq!(list.contains(&other), words.contains(&other));
+        }
+
+        #[test]
+        fn text_with_more_spaces_is_the_same_list(text in "[a-c ]{0,12}") {
+            let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+            let list = ScopeList::from_text(&text);
+            prop_assert_eq!(list.iter().collect::<Vec<_>>(), words.clone());
+            prop_assert_eq!(list, ScopeList::from_words(&words).unwrap());
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Which claim a setting means.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 
-use crate::json::Object;
+use crate::json::{Object, text};
 
 /// Deeper than any issuer nests.
 const MOST_NAMES: usize = 8;
@@ -56,14 +57,27 @@ impl ClaimName {
 
     /// The claim; absent is `None`. Another type, of this claim or of one around it, is an error.
     pub(crate) fn read<'a, T: Deserialize<'a>>(&self, claims: &Object<'a>) -> Result<Option<T>, ()> {
+        self.raw(claims)?.map(serde_json::from_str).transpose().map_err(|_| ())
+    }
+
+    /// As [`read`](Self::read), for a claim that is a string.
+    pub(crate) fn text<'a>(&self, claims: &Object<'a>) -> Result<Option<Cow<'a, str>>, ()> {
+        self.raw(claims)?.map(text).transpose()
+    }
+
+    fn raw<'a>(&self, claims: &Object<'a>) -> Result<Option<&'a str>, ()> {
         let Some((last, outer)) = self.0.split_last() else { return Ok(None) };
         let mut inner: Option<Object<'a>> = None;
         for name in outer {
             let Some(raw) = inner.as_ref().unwrap_or(claims).raw(name) else { return Ok(None) };
             inner = Some(Object::parse(raw.as_bytes()).map_err(|_| ())?);
         }
-        let found = inner.as_ref().unwrap_or(claims).read(last)?;
-        if found.is_none() && outer.is_empty() && looks_like_a_path(last) {
+        let found = inner.as_ref().unwrap_or(claims).raw(last);
+        if found.is_none()
+            && outer.is_empty()
+            && tracing::enabled!(target: "orgate", tracing::Level::DEBUG)
+            && looks_like_a_path(last)
+        {
             tracing::debug!(
                 target: "orgate", claim = &**last,
                 "the token has no claim of this name; for a claim inside of another one, use claim_path([..])"
@@ -86,11 +100,12 @@ impl fmt::Display for ClaimName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Text;
 
     fn read(name: &ClaimName, claims: &str) -> Result<Option<String>, ()> {
         let claims = Object::parse(claims.as_bytes()).unwrap();
-        Ok(name.read::<Text<'_>>(&claims)?.map(|text| text.0.into_owned()))
+        let text = name.text(&claims).map(|text| text.map(Cow::into_owned));
+        assert_eq!(name.read::<String>(&claims), text);
+        text
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::explain::{StepName, Steps, shown};
-use crate::json::{JsonError, Object, Text};
+use crate::json::{JsonError, Object, Text, text};
 use crate::rejection::Rejection;
 use crate::rejection::{RejectionKind, Remediation};
 use crate::scope::ScopeList;
@@ -105,8 +105,7 @@ fn verified(
 ) -> Result<Verified, Rejection> {
     let confirmation = claims.raw("cnf").map(Confirmation::read).transpose().map_err(Rejection::invalid_token)?;
     let actors = actors(claims.raw("act"))?;
-    let organization =
-        rules.organization_claim.read::<Text<'_>>(claims).map_err(|()| wrong_setting(&rules.organization_claim))?;
+    let organization = rules.organization_claim.text(claims).map_err(|()| wrong_setting(&rules.organization_claim))?;
     let audience_organizations: Vec<Box<str>> =
         audience.iter().filter_map(|audience| rules.organization_of(audience)).map(Into::into).collect();
     Ok(Verified {
@@ -123,7 +122,7 @@ fn verified(
         },
         parties: Parties::of(audience_organizations, actors),
         audience,
-        organization: organization.map(|text| ScopedId::new(&rules.called, &text.0)),
+        organization: organization.map(|text| ScopedId::new(&rules.called, &text)),
         times,
         confirmation: confirmation.map(Box::new),
         authentication: authentication(claims, rules, now),
@@ -133,11 +132,11 @@ fn verified(
 /// RFC 9470 section 6. What cannot be read is absent, and so is a sign-in that is yet to come: only policies that ask for it
 /// reject such a token.
 fn authentication(claims: &Object<'_>, rules: &IssuerRules, now: Now) -> Option<Box<Authentication>> {
-    let acr = rules.acr_claim.read::<Text<'_>>(claims).ok().flatten().filter(|acr| !acr.0.is_empty());
+    let acr = rules.acr_claim.text(claims).ok().flatten().filter(|acr| !acr.is_empty());
     let auth_time = rules.auth_time_claim.read::<f64>(claims).ok().flatten().and_then(NumericDate::new);
     let latest = (now.unix + rules.leeway).as_secs_f64();
     let auth_time = auth_time.filter(|signed_in| signed_in.seconds() <= latest);
-    Authentication::of(acr.map(|acr| acr.0.into()), auth_time)
+    Authentication::of(acr.map(Into::into), auth_time)
 }
 
 /// RFC 8693 section 4.1: who acts, and for whom that one acts in turn.
@@ -163,14 +162,16 @@ fn subject<'a>(claims: &Object<'a>) -> Result<Cow<'a, str>, Rejection> {
 
 /// `aud`: a string or an array of strings (RFC 7519 section 4.1.3), one of which this server serves.
 fn audience(claims: &Object<'_>, rules: &IssuerRules) -> Result<Vec<Box<str>>, Rejection> {
-    let values: Vec<Text<'_>> = match claims.raw("aud") {
-        Some(raw) if raw.starts_with('"') => claims.get::<Text<'_>>("aud").map_err(wrong_type)?.into_iter().collect(),
+    let values: Vec<Box<str>> = match claims.raw("aud") {
+        Some(raw) if raw.starts_with('"') => {
+            vec![text(raw).map_err(|()| wrong_type(JsonError::WrongType("aud")))?.into()]
+        }
         _ => claims.get("aud").map_err(wrong_type)?.unwrap_or_default(),
     };
-    if !values.iter().any(|value| rules.serves(&value.0)) {
+    if !values.iter().any(|value| rules.serves(value)) {
         return Err(foreign_audience(&values, rules));
     }
-    Ok(values.into_iter().map(|value| value.0.into()).collect())
+    Ok(values)
 }
 
 /// Without `aud`, the client stands for what the token is for.
@@ -181,8 +182,8 @@ fn of_client(client: &str, rules: &IssuerRules) -> Result<Vec<Box<str>>, Rejecti
     }
 }
 
-fn foreign_audience(values: &[Text<'_>], rules: &IssuerRules) -> Rejection {
-    let received: Vec<&str> = values.iter().take(100).map(|value| &*value.0).collect();
+fn foreign_audience(values: &[Box<str>], rules: &IssuerRules) -> Rejection {
+    let received: Vec<&str> = values.iter().take(100).map(|value| &**value).collect();
     let expected = Several(&rules.resources);
     let organizations = if rules.organization_tokens { " or an organization" } else { "" };
     let near = received.iter().map(|value| difference(value, rules.resources.iter().map(|resource| &**resource)));
@@ -195,8 +196,8 @@ fn scopes(claims: &Object<'_>, rules: &IssuerRules) -> Result<ScopeList, Rejecti
     let name = &rules.scope_claim;
     match rules.scope_form {
         ScopeForm::Text => {
-            let text = name.read::<Text<'_>>(claims).map_err(|()| wrong_setting(name))?;
-            Ok(text.map(|text| ScopeList::from_text(&text.0)).unwrap_or_default())
+            let text = name.text(claims).map_err(|()| wrong_setting(name))?;
+            Ok(text.map(|text| ScopeList::from_text(&text)).unwrap_or_default())
         }
         ScopeForm::Array => {
             let words = name.read::<Vec<Text<'_>>>(claims).map_err(|()| wrong_setting(name))?.unwrap_or_default();

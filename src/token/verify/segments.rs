@@ -22,19 +22,12 @@ impl<'t> Segments<'t> {
         let Some((header, payload)) = signing_input.split_once('.') else {
             return Err(Rejection::invalid_token("two parts instead of three"));
         };
-        if let Some((_, rest)) = payload.split_once('.') {
-            // RFC 7516 section 3.1: five parts. Issuers encrypt tokens that name no resource for themselves.
-            if rest.split('.').count() == 2 {
-                let detail = "an encrypted token (a JWE): only its issuer can read it";
-                return Err(Rejection::new(RejectionKind::OpaqueToken, Remediation::ResourceToken, detail));
-            }
-            return Err(Rejection::invalid_token("more than three parts: not a JWS in compact form"));
-        }
         let mut decoded = Vec::with_capacity(token.len());
         // Strict: no padding, no whitespace, no unused bits, so that one token has one spelling.
         let mut append = |part: &str, wrong| match URL_SAFE_NO_PAD.decode_append(part, &mut decoded) {
             Ok(()) => Ok(decoded.len()),
-            Err(_) => Err(Rejection::invalid_token(wrong)),
+            // Of more parts than three, those in the middle are no base64url: a dot is between them.
+            Err(_) => Err(more_parts(payload).unwrap_or_else(|| Rejection::invalid_token(wrong))),
         };
         let header = append(header, "the header is not base64url")?;
         let payload = append(payload, "the payload is not base64url")?;
@@ -53,6 +46,19 @@ impl<'t> Segments<'t> {
     pub(in crate::token) fn signature(&self) -> &[u8] {
         self.decoded.get(self.payload..).unwrap_or_default()
     }
+}
+
+/// Why a token of more than three parts is rejected. `middle` is what is between its first dot and its last; `None` if there is
+/// no dot in it.
+fn more_parts(middle: &str) -> Option<Rejection> {
+    let (_, rest) = middle.split_once('.')?;
+    // RFC 7516 section 3.1: five parts. Issuers encrypt tokens that name no resource for themselves.
+    Some(if rest.split('.').count() == 2 {
+        let detail = "an encrypted token (a JWE): only its issuer can read it";
+        Rejection::new(RejectionKind::OpaqueToken, Remediation::ResourceToken, detail)
+    } else {
+        Rejection::invalid_token("more than three parts: not a JWS in compact form")
+    })
 }
 
 #[cfg(test)]
@@ -88,7 +94,7 @@ mod tests {
         ] {
             assert_eq!(kind(bad), Some(RejectionKind::InvalidToken), "{bad}");
         }
-        for encrypted in ["AA.AA.AA.AA.AA", "AA..AA.AA.AA"] {
+        for encrypted in ["AA.AA.AA.AA.AA", "AA..AA.AA.AA", "A.A.A.A.A", "?.AA.AA.AA.AA"] {
             assert_eq!(kind(encrypted), Some(RejectionKind::OpaqueToken), "{encrypted}");
         }
         assert_eq!(kind(".."), None, "empty parts are base64url: the JSON reader refuses them");

@@ -19,6 +19,11 @@ pub(super) fn read_optional(claims: &Object<'_>, ends_at_last: NumericDate) -> R
 }
 
 fn date(claims: &Object<'_>, name: &'static str) -> Result<Option<NumericDate>, Rejection> {
+    let Some(raw) = claims.raw(name) else { return Ok(None) };
+    // As issuers write it: whole seconds.
+    if let Ok(seconds) = raw.parse::<u32>() {
+        return Ok(NumericDate::new(f64::from(seconds)));
+    }
     let seconds = claims.get::<f64>(name).map_err(|error| Rejection::invalid_token(error.to_string()))?;
     let Some(seconds) = seconds else { return Ok(None) };
     NumericDate::new(seconds).map(Some).ok_or_else(|| Rejection::invalid_token(format!("{name} is no date")))
