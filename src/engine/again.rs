@@ -69,7 +69,7 @@ pub(crate) async fn grant_again(
         let token = authenticate(state, credentials, evidence, now)?;
         takes_the_place_of(old, &token)?;
         is_fit = true;
-        let decided = grant_anew(requirement, token.clone(), before, request, evidence, now);
+        let decided = grant_anew(requirement, (token.clone(), text), before, request, evidence, now);
         if decided.is_err() {
             evidence.token = Some(token);
         }
@@ -82,7 +82,7 @@ pub(crate) async fn grant_again(
         let rejection = Rejection::new(RejectionKind::WrongOrganization, Remediation::OrganizationToken, detail);
         return Err(NotRenewed::Unfit(rejection));
     }
-    Ok(grant.without_response().with_opaque(text))
+    Ok(grant.without_response())
 }
 
 fn not_renewed(rejection: Rejection, is_fit: bool) -> NotRenewed {

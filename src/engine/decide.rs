@@ -72,14 +72,10 @@ fn decide_inside(
     let is_dry = evidence.is_explained() || requirement.rules().is_shadow_only();
     match authorize(requirement, outer, (scheme, &token), request, evidence, now, is_dry) {
         Ok((granted, sender)) => {
-            if let Some(decider) = state.decider.as_ref().filter(|_| granted.without_decision && !is_dry) {
+            if let Some(decider) = state.decider.as_ref().filter(|_| evidence.without_decision && !is_dry) {
                 decider.count_allowed_on_error();
             }
-            let grant = Grant::new(requirement, token, granted, sender);
-            Ok(match &apart {
-                Some(text) => grant.with_opaque(text),
-                None => grant,
-            })
+            Ok(Grant::new(requirement, token, granted, sender, apart))
         }
         Err(stop) => {
             evidence.token = Some(token);
@@ -277,8 +273,11 @@ pub(super) fn viewed<T>(
         memory,
         steps,
         is_dry,
+        without_decision: false,
     };
-    judge(request, &mut view)
+    let outcome = judge(request, &mut view);
+    evidence.without_decision = view.without_decision;
+    outcome
 }
 
 /// What the subject of a token holds now, as far as it is known.
@@ -305,7 +304,7 @@ pub(super) fn live_view<'a>(
 /// What a verified token is granted in place of another one, whose sender it has.
 pub(super) fn grant_anew(
     requirement: &Requirement,
-    token: AccessToken,
+    (token, text): (AccessToken, &str),
     before: &Grant,
     request: &mut Parts,
     evidence: &mut Evidence,
@@ -314,5 +313,5 @@ pub(super) fn grant_anew(
     let state = requirement.state();
     state.changes.judge(&token, *now)?;
     let granted = judge_policy(state, requirement.rules(), &token, request, evidence, now, false)?;
-    Ok(Grant::new(requirement, token, granted, before.sender().clone()))
+    Ok(Grant::new(requirement, token, granted, before.sender().clone(), Some(text.into())))
 }

@@ -33,6 +33,8 @@ pub(crate) struct Evidence {
     memory: CheckMemory,
     /// How far the last decision came.
     pub(super) reached: Reached,
+    /// The decision point could not be reached, and the policy that was judged last says that this may pass.
+    pub(super) without_decision: bool,
     /// Takes down each step, where somebody wants to see them. Nothing comes of such a decision: it uses no proof, moves no
     /// conversation and counts nowhere.
     pub(super) steps: Steps,

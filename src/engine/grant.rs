@@ -53,14 +53,22 @@ impl Rare {
 }
 
 impl Grant {
-    pub(super) fn new(requirement: &Requirement, token: AccessToken, granted: Granted, sender: Sender) -> Self {
+    /// `sent_apart` is the text of the token, if it is in no `Authorization` of the request.
+    pub(super) fn new(
+        requirement: &Requirement,
+        token: AccessToken,
+        granted: Granted,
+        sender: Sender,
+        sent_apart: Option<Arc<str>>,
+    ) -> Self {
+        let opaque = sent_apart.filter(|_| token.jws().is_none());
         Self {
             requirement: requirement.clone(),
             token: Some(token),
             organization: granted.organization,
             clause: Some(granted.clause),
             sender,
-            rare: Rare::of(granted.drift, None),
+            rare: Rare::of(granted.drift, opaque),
         }
     }
 
@@ -71,7 +79,7 @@ impl Grant {
             token: None,
             organization: None,
             clause: None,
-            sender: Sender::default(),
+            sender: Sender::Unproven,
             rare: None,
         }
     }
@@ -100,15 +108,6 @@ impl Grant {
         self.clause
     }
 
-    /// The same, with the text of its token, if that is opaque.
-    pub(super) fn with_opaque(mut self, text: &str) -> Self {
-        if self.token.as_ref().is_some_and(|token| token.jws().is_none()) {
-            let drift = self.rare.take().and_then(|rare| rare.drift);
-            self.rare = Rare::of(drift, Some(text.into()));
-        }
-        self
-    }
-
     pub(crate) fn opaque(&self) -> Option<&str> {
         self.rare.as_ref()?.opaque.as_deref()
     }
@@ -134,7 +133,7 @@ impl Grant {
     /// layer and the guard add it themselves.
     #[must_use]
     pub fn next_nonce(&self) -> Option<&HeaderValue> {
-        self.sender.nonce().value()
+        self.sender.nonce()
     }
 
     /// What the sender has proved to this server for this token.
@@ -156,7 +155,7 @@ impl Grant {
 
 /// The nonce that the response to a granted request should hold.
 pub(crate) fn next_nonce(request: &Parts) -> NextNonce {
-    request.extensions.get::<Grant>().map(|grant| grant.sender.nonce().clone()).unwrap_or_default()
+    request.extensions.get::<Grant>().map(|grant| grant.sender.next_nonce()).unwrap_or_default()
 }
 
 impl fmt::Debug for Grant {

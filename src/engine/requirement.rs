@@ -282,7 +282,7 @@ impl Requirement {
         evidence: &Evidence,
         started: &Now,
     ) -> NextNonce {
-        let nonce = grant.sender().nonce().clone();
+        let nonce = grant.sender().next_nonce();
         let decided = Decided { grant: Some(&grant), rejection: None, shadow };
         self.0.state.observers.tell(self, decided, request, evidence, started);
         request.extensions.insert(grant);

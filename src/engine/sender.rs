@@ -24,10 +24,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What the sender of a request has proved.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sender {
+pub(crate) enum Sender {
+    /// Nothing that another layer could rest on.
+    #[default]
+    Unproven,
     /// A proof that was accepted for this request: another layer does not ask for a second one.
-    has_proof: bool,
-    nonce: NextNonce,
+    Proven(NextNonce),
 }
 
 /// The nonce that the response to a granted request should hold, if it should hold one.
@@ -35,20 +37,29 @@ pub(crate) struct Sender {
 pub(crate) struct NextNonce(Option<Box<HeaderValue>>);
 
 impl Sender {
-    pub(super) const fn nonce(&self) -> &NextNonce {
-        &self.nonce
+    pub(super) fn nonce(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Unproven => None,
+            Self::Proven(nonce) => nonce.0.as_deref(),
+        }
+    }
+
+    pub(super) fn next_nonce(&self) -> NextNonce {
+        match self {
+            Self::Unproven => NextNonce::default(),
+            Self::Proven(nonce) => nonce.clone(),
+        }
     }
 
     pub(super) fn without_nonce(&self) -> Self {
-        Self { has_proof: self.has_proof, nonce: NextNonce::default() }
+        match self {
+            Self::Unproven => Self::Unproven,
+            Self::Proven(_) => Self::Proven(NextNonce::default()),
+        }
     }
 }
 
 impl NextNonce {
-    pub(super) fn value(&self) -> Option<&HeaderValue> {
-        self.0.as_deref()
-    }
-
     #[cfg(feature = "axum")]
     pub(crate) const fn is_none(&self) -> bool {
         self.0.is_none()
@@ -75,14 +86,14 @@ pub(super) fn confirm(
         return match scheme {
             Scheme::Dpop => Err(unbound("the token is sent by the scheme DPoP and is not bound to a key")),
             Scheme::Bearer if bindings.required => Err(unbound("the token is not sender-constrained")),
-            Scheme::Bearer => Ok(Confirmed::Sender(Sender::default())),
+            Scheme::Bearer => Ok(Confirmed::Sender(Sender::Unproven)),
         };
     };
     if let Some(expected) = confirmation.certificate() {
         confirm_certificate(bindings, expected, request)?;
     }
     let (proofs, key) = match (&bindings.proofs, confirmation.key(), scheme) {
-        (_, None, Scheme::Bearer) => return Ok(Confirmed::Sender(Sender::default())),
+        (_, None, Scheme::Bearer) => return Ok(Confirmed::Sender(Sender::Unproven)),
         (_, None, Scheme::Dpop) => {
             return Err(unbound("the token is sent by the scheme DPoP and is bound to a certificate"));
         }
@@ -93,7 +104,7 @@ pub(super) fn confirm(
         }
         (Some(proofs), Some(key), Scheme::Dpop) => (proofs, key),
     };
-    if let Some(sender) = outer.filter(|outer| outer.has_proof) {
+    if let Some(sender @ Sender::Proven(_)) = outer {
         return Ok(Confirmed::Sender(sender.clone()));
     }
     let proven = match evidence.take_proven() {
@@ -135,7 +146,7 @@ pub(super) fn record(
         }
     }
     let nonce = if proven.nonce_is_old { proofs.nonce(now).map(Box::new) } else { None };
-    Ok(Sender { has_proof: true, nonce: NextNonce(nonce) })
+    Ok(Sender::Proven(NextNonce(nonce)))
 }
 
 /// Why a proof could not be recorded.

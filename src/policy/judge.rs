@@ -28,8 +28,6 @@ use crate::token::AccessToken;
 pub(crate) struct Granted {
     pub(crate) organization: Option<Organization>,
     pub(crate) drift: Option<Box<PermissionDrift>>,
-    /// The decision point could not be reached, and the policy says that this may pass.
-    pub(crate) without_decision: bool,
     /// The clause that passed: see [`CompiledPolicy::clause_text`].
     pub(crate) clause: usize,
 }
@@ -46,6 +44,8 @@ pub(crate) struct View<'a> {
     pub(crate) now: Now,
     /// Nothing comes of the judgement: it is not counted, and no conversation goes on.
     pub(crate) is_dry: bool,
+    /// The decision point could not be reached, and the clause that passed says that this may pass.
+    pub(crate) without_decision: bool,
 }
 
 impl CompiledPolicy {
@@ -127,7 +127,8 @@ pub(super) fn judge_clause(
     let mut late = late.iter().filter(|condition| code == Code::Runs || !condition.runs_code());
     late.try_for_each(|condition| condition.judge(&mut scene))?;
     let Scene { organization, without_decision, .. } = scene;
-    Ok(Granted { organization, drift, without_decision, clause: 0 })
+    view.without_decision = without_decision;
+    Ok(Granted { organization, drift, clause: 0 })
 }
 
 /// The indicators that a clause is about: the one that it names, or the issuer's first, which `resource()` means; for other

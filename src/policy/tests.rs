@@ -532,6 +532,7 @@ fn judged(policy: Policy, world: &World) -> Option<Result<Option<String>, String
         memory: &mut CheckMemory::default(),
         steps: &mut Steps::default(),
         is_dry: false,
+        without_decision: false,
     };
     let outcome = policy.judge(&world.token(), &mut world.request(), &mut view);
     Some(match outcome {

@@ -12,7 +12,10 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 
 /// What follows the scheme: not yet looked at character by character, since a token that is known need not be.
 #[derive(Clone, Copy)]
-pub(crate) struct Credentials<'h>(&'h [u8], Scheme);
+pub(crate) enum Credentials<'h> {
+    Bearer(&'h [u8]),
+    Dpop(&'h [u8]),
+}
 
 /// How a token is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +39,17 @@ pub(crate) fn find(
     let Some(value) = headers.get_mut(AUTHORIZATION) else { return Ok(None) };
     value.set_sensitive(true);
     let value = value.as_bytes();
-    let (scheme, rest) = if let Some(rest) = after_scheme(value, BEARER) {
-        (Scheme::Bearer, rest)
+    if let Some(rest) = after_scheme(value, BEARER) {
+        one_token(rest, max_bytes).map(|token| Some(Credentials::Bearer(token)))
     } else if let Some(rest) = after_scheme(value, DPOP).filter(|_| takes_proofs) {
-        (Scheme::Dpop, rest)
+        one_token(rest, max_bytes).map(|token| Some(Credentials::Dpop(token)))
     } else {
-        return Ok(None);
-    };
+        Ok(None)
+    }
+}
+
+/// What stands behind the space that follows a scheme.
+fn one_token(rest: &[u8], max_bytes: usize) -> Result<&[u8], Rejection> {
     if rest.len() > max_bytes {
         let detail = format!("the credentials have {} bytes, more than max_token_bytes ({max_bytes})", rest.len());
         return Err(Rejection::new(RejectionKind::InvalidToken, Remediation::None, detail));
@@ -51,7 +58,7 @@ pub(crate) fn find(
     while let Some(rest) = token.strip_prefix(b" ") {
         token = rest;
     }
-    Ok(Some(Credentials(token, scheme)))
+    Ok(token)
 }
 
 /// Whether the request tries the scheme `DPoP`.
@@ -110,26 +117,31 @@ impl<'h> Credentials<'h> {
         if token.len() > max_bytes {
             return Err(Rejection::invalid_token(format!("the token has more than {max_bytes} bytes")));
         }
-        Ok(Self(token.as_bytes(), Scheme::Bearer))
+        Ok(Self::Bearer(token.as_bytes()))
     }
 
     pub(crate) const fn scheme(self) -> Scheme {
-        self.1
+        match self {
+            Self::Bearer(_) => Scheme::Bearer,
+            Self::Dpop(_) => Scheme::Dpop,
+        }
     }
 
     pub(crate) const fn as_bytes(self) -> &'h [u8] {
-        self.0
+        match self {
+            Self::Bearer(token) | Self::Dpop(token) => token,
+        }
     }
 
     /// # Errors
     ///
     /// Returns an error if they are not one b64token.
     pub(crate) fn token(self) -> Result<&'h str, Rejection> {
-        if let Some(word) = PLACEHOLDERS.into_iter().find(|word| self.0.eq_ignore_ascii_case(word)) {
+        if let Some(word) = PLACEHOLDERS.into_iter().find(|word| self.as_bytes().eq_ignore_ascii_case(word)) {
             let detail = format!("the word {:?} instead of a token", String::from_utf8_lossy(word));
             return Err(Rejection::invalid_token(detail));
         }
-        let token = std::str::from_utf8(self.0).ok().filter(|token| is_b64token(token.as_bytes()));
+        let token = std::str::from_utf8(self.as_bytes()).ok().filter(|token| is_b64token(token.as_bytes()));
         token.ok_or_else(|| malformed(NOT_ONE_TOKEN))
     }
 }

@@ -111,6 +111,7 @@ fn judged_again(
             memory,
             steps: &mut Steps::default(),
             is_dry: false,
+            without_decision: false,
         },
     )
 }

@@ -138,6 +138,7 @@ impl Server {
             memory: &mut CheckMemory::default(),
             steps: &mut Steps::default(),
             is_dry: false,
+            without_decision: false,
         };
         rules.judge(token, &mut Request::new(()).into_parts().0, &mut view)
     }
