@@ -1,18 +1,21 @@
 //! Scopes: one validated word of a policy, and the list that a token carries.
 
+mod parameter;
 mod texts;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub(crate) use parameter::misread_in;
 pub(crate) use texts::ScopeTexts;
 
 use crate::error::ConfigError;
 
 /// One scope-token (RFC 6749 section 3.3): printable ASCII without space, quote and backslash.
 ///
-/// Since it can hold nothing else, a scope is safe to write into a challenge.
+/// A scope is written into challenges, so it also contains no name of a challenge parameter followed by `=`: a client that
+/// searches the challenge for `realm=` would find it there.
 ///
 /// ```
 /// use orgate::scope::Scope;
@@ -27,14 +30,19 @@ pub struct Scope(Arc<str>);
 impl Scope {
     /// # Errors
     ///
-    /// Returns a [`ConfigError`] if `text` is empty or contains a character that a scope-token must not have.
+    /// Returns a [`ConfigError`] if `text` is empty, contains a character that a scope-token must not have, or contains the name
+    /// of a challenge parameter followed by `=`, such as `realm=`.
     pub fn new(text: &str) -> Result<Self, ConfigError> {
-        if is_scope_token(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(ConfigError::new(format_args!(
+        if !is_scope_token(text) {
+            return Err(ConfigError::new(format_args!(
                 "scope {text:?} is not a scope-token: one or more characters of printable ASCII, no space, quote or backslash (RFC 6749 section 3.3); for several scopes use all_of or any_of"
-            )))
+            )));
+        }
+        match misread_in(text) {
+            Some(name) => Err(ConfigError::new(format_args!(
+                "scope {text:?} cannot stand in a challenge: clients would read `{name}=` in it as a parameter"
+            ))),
+            None => Ok(Self(text.into())),
         }
     }
 
@@ -147,6 +155,17 @@ mod tests {
         assert_eq!(Scope::new("read:orders").unwrap().as_str(), "read:orders");
         for bad in ["", "a b", "a\"", "a\\", "a\tb", "a\r\n", "é", "a\u{7f}"] {
             assert!(Scope::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn scope_that_clients_take_for_a_parameter_is_rejected() {
+        for bad in ["realm=", "scope=a", "my-ERROR=b", "https://api.example.com/?max_age=3"] {
+            let error = Scope::new(bad).unwrap_err().to_string();
+            assert!(error.contains(bad) && error.contains("as a parameter"), "{error}");
+        }
+        for good in ["realm", "tenant=a", "realm:=", "=error"] {
+            assert!(Scope::new(good).is_ok(), "{good}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
-use crate::scope::is_scope_token;
+use crate::scope::{is_scope_token, misread_in};
 
 /// The most values that a challenge names, and the bytes of all of them.
 const MOST_VALUES: usize = 16;
@@ -97,6 +97,11 @@ impl AcrValues {
                     "acr {value:?}: one or more characters of printable ASCII, no space, quote or backslash (RFC 9470 section 3); for several values use any_acr"
                 )));
             }
+            if let Some(name) = misread_in(value) {
+                return Err(ConfigError::new(format_args!(
+                    "acr {value:?} cannot stand in a challenge: clients would read `{name}=` in it as a parameter"
+                )));
+            }
             if !known.iter().any(|other| **other == *value) {
                 known.push(value.into());
             }
@@ -135,7 +140,7 @@ mod tests {
 
     #[test]
     fn step_up_that_cannot_stand_in_a_challenge_is_a_config_error() {
-        for bad in ["", "a b", "a\"", "a\\", "a\n", "é"] {
+        for bad in ["", "a b", "a\"", "a\\", "a\n", "é", "urn:realm=", "Error=a"] {
             assert!(StepUp::new([bad], None).unwrap_err().to_string().contains(&format!("{bad:?}")), "{bad:?}");
         }
         let many: Vec<String> = (0..=MOST_VALUES).map(|number| number.to_string()).collect();

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::ConfigError;
-
-/// The parameters that clients search for.
-const PARAMETERS: [&str; 9] =
-    ["error", "scope", "resource_metadata", "error_description", "error_uri", "realm", "algs", "acr_values", "max_age"];
+use crate::scope::misread_in;
 
 /// Text that may stand between quotes in a challenge: printable ASCII without quote and backslash, and without anything
 /// that a client could take for a parameter.
@@ -20,8 +17,7 @@ impl Quotable {
                 "{what} {text:?} cannot stand in a challenge: use printable ASCII without quote and backslash"
             )));
         }
-        let lower = text.to_ascii_lowercase();
-        match PARAMETERS.iter().find(|name| lower.contains(&format!("{name}="))) {
+        match misread_in(text) {
             Some(name) => Err(ConfigError::new(format_args!(
                 "{what} {text:?} cannot stand in a challenge: clients would read `{name}=` in it as a parameter"
             ))),
