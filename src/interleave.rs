@@ -75,16 +75,19 @@ pub(crate) fn drive<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut future = Box::pin(future);
     runtime.block_on(async {
+        let place = PLACE.with(|place| place.borrow().clone());
         loop {
+            let before = place.as_ref().map(|(run, _)| run.lock().switches);
             for _ in 0..TURNS {
                 if let Some(output) = future.as_mut().now_or_never() {
                     return output;
                 }
                 tokio::task::yield_now().await;
             }
-            let place = PLACE.with(|place| place.borrow().clone());
-            match place {
-                Some((run, at)) => run.pass_on(at, Status::Blocked),
+            match &place {
+                // Another thread went on meanwhile: what it did may be on its way.
+                Some((run, _)) if Some(run.lock().switches) != before => {}
+                Some((run, at)) => run.pass_on(*at, Status::Blocked),
                 None => std::thread::yield_now(),
             }
         }
@@ -129,6 +132,8 @@ struct State {
     plan: Vec<usize>,
     choices: Vec<Choice>,
     preemptions: usize,
+    /// How often another thread had its turn.
+    switches: usize,
     is_stuck: bool,
     panic: Option<Box<dyn Any + Send>>,
 }
@@ -142,6 +147,7 @@ impl Run {
             plan,
             choices: Vec::new(),
             preemptions,
+            switches: 0,
             is_stuck: false,
             panic: None,
         };
@@ -219,6 +225,7 @@ impl State {
         let taken = planned.min(options.len() - 1);
         self.choices.push(Choice { taken, options: options.len() });
         self.preemptions -= usize::from(goes_on.is_some() && taken > 0);
+        self.switches += usize::from(self.turn != options[taken]);
         self.turn = options[taken];
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Request;
 use http::header::AUTHORIZATION;
 
-use super::Requirement;
+use super::{Grant, Requirement};
 use crate::change::{About, Change};
 use crate::future::BoxFuture;
 use crate::interleave::{Thread, drive, every_order};
@@ -23,27 +23,34 @@ use crate::{Issuer, ResourceServer};
 const API: &str = "https://api.example.com";
 
 /// One finds most races; `ORGATE_PREEMPTIONS=2` takes half a minute.
-fn preemptions() -> usize {
+pub(crate) fn preemptions() -> usize {
     std::env::var("ORGATE_PREEMPTIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// An issuer that is asked once, and is not there any more.
-struct Fixture {
-    iss: String,
+pub(crate) struct Fixture {
+    pub(crate) iss: String,
     keys: String,
     keys_of_another: String,
     now: Duration,
-    token: String,
+    pub(crate) token: String,
+    /// The same, with a longer life and another `jti`.
+    pub(crate) renewed: String,
 }
 
-static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
+pub(crate) static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let (issuer, other) = drive_really(async { (TestIssuer::start().await, TestIssuer::start().await) });
+    let token = |id: &str, seconds: u64| {
+        let token = issuer.resource_token(API).subject("alice").scope("read").claim("jti", id);
+        token.expires_in(Duration::from_secs(seconds)).mint()
+    };
     Fixture {
         iss: issuer.url().to_owned(),
         keys: issuer.jwks_json(),
         keys_of_another: other.jwks_json(),
         now: issuer.clock().now().unix,
-        token: issuer.resource_token(API).subject("alice").scope("read").mint(),
+        token: token("first", 600),
+        renewed: token("second", 1200),
     }
 });
 
@@ -52,14 +59,17 @@ fn drive_really<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Happens {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happens {
     Suspended,
+    FirstRevoked,
+    SecondRevoked,
     NotBeforeOfEveryone,
     Removed,
     OtherResource,
     OtherKeys,
     Edited,
+    Closed,
 }
 
 /// What the issuer says, until it changes.
@@ -77,18 +87,18 @@ impl PermissionSource for Truth {
     }
 }
 
-struct World {
-    happens: Happens,
-    server: ResourceServer,
+pub(crate) struct World {
+    pub(crate) happens: Happens,
+    pub(crate) server: ResourceServer,
     entry: IssuerHandle,
     requirement: Requirement,
     truth: Truth,
-    is_over: AtomicBool,
+    pub(crate) is_over: AtomicBool,
     passed: AtomicUsize,
 }
 
 impl World {
-    fn new(happens: Happens, policy: Policy, is_known: bool) -> Self {
+    pub(crate) fn new(happens: Happens, policy: Policy, is_known: bool) -> Self {
         let fixture = &*FIXTURE;
         let truth = Truth(Arc::new(AtomicBool::new(true)));
         let issuer = issuer(&fixture.keys).permissions(truth.clone());
@@ -106,20 +116,24 @@ impl World {
     }
 
     fn passes(&self) -> bool {
-        let request = Request::get("/").header(AUTHORIZATION, format!("Bearer {}", FIXTURE.token));
-        let mut parts = request.body(()).unwrap().into_parts().0;
-        drive(self.requirement.authorize(&mut parts)).is_ok()
+        self.grant().is_some()
     }
 
-    fn change(&self) {
+    pub(crate) fn grant(&self) -> Option<Grant> {
+        let request = Request::get("/").header(AUTHORIZATION, format!("Bearer {}", FIXTURE.token));
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        drive(self.requirement.authorize(&mut parts)).ok()
+    }
+
+    pub(crate) fn change(&self) {
         let (iss, at) = (FIXTURE.iss.clone(), std::time::SystemTime::UNIX_EPOCH + FIXTURE.now);
         self.truth.0.store(false, Ordering::SeqCst);
         match self.happens {
             Happens::Suspended => self.entry.apply_change(&Change::suspended(iss, "alice", at)).unwrap(),
-            Happens::NotBeforeOfEveryone => {
-                let after = at + Duration::from_secs(1);
-                self.entry.apply_change(&Change::not_before(iss, About::Everyone, after)).unwrap();
-            }
+            Happens::FirstRevoked => self.revoke(About::token("first"), at),
+            Happens::SecondRevoked => self.revoke(About::token("second"), at),
+            Happens::NotBeforeOfEveryone => self.revoke(About::Everyone, at),
+            Happens::Closed => self.server.close(),
             Happens::Edited => self.entry.apply_change(&Change::edited(iss, About::subject("alice"), at)).unwrap(),
             Happens::Removed => self.entry.remove().unwrap(),
             Happens::OtherResource => {
@@ -129,6 +143,11 @@ impl World {
             Happens::OtherKeys => self.entry.update(issuer(&FIXTURE.keys_of_another)).unwrap(),
         }
         self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    fn revoke(&self, about: About, now: std::time::SystemTime) {
+        let after = now + Duration::from_secs(1);
+        self.entry.apply_change(&Change::not_before(FIXTURE.iss.clone(), about, after)).unwrap();
     }
 }
 

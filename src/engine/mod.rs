@@ -15,7 +15,7 @@ mod expected;
 mod explain;
 mod grant;
 #[cfg(test)]
-mod interleavings;
+pub(crate) mod interleavings;
 mod later;
 mod metadata;
 mod need;

@@ -18,6 +18,8 @@ mod driver;
 mod ended;
 mod follower;
 mod groups;
+#[cfg(test)]
+mod interleavings;
 mod last;
 #[allow(clippy::module_inception, reason = "named after its one type")]
 mod lease;
