@@ -786,6 +786,18 @@ async fn the_log_shows_what_came_beside_what_is_expected() {
 }
 
 #[tokio::test]
+async fn error_of_a_check_is_in_the_log_and_not_in_the_response() {
+    let log = Log::start();
+    let api = Api::start().await;
+    let policy = resource().check("quota", |_| Err::<(), _>(Quota(7)));
+    let app = api.server.guard().get("/quota", ok, policy).into_router().unwrap();
+    let answer = api.send(&app, request("GET", "/quota", Some(&api.token("")))).await;
+    assert!(answer.status == 403 && !answer.body.contains("used up"), "{}", answer.body);
+    let [event] = &log.refusals()[..] else { panic!("one event") };
+    assert_eq!(event.get("source"), Some("quota of 7 used up"));
+}
+
+#[tokio::test]
 async fn the_log_says_why() {
     let log = Log::start();
     let api = Api::start().await;

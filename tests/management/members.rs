@@ -6,9 +6,11 @@ use axum::Router;
 use axum::body::Body;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::Request;
+use orgate::change::Change;
 use orgate::logto::LogtoManagement;
 use orgate::policy::{Policy, path, resource};
-use orgate::testing::{Endpoint, RoleType, TestClock, TestTenant, TokenRequest};
+use orgate::testing::{Endpoint, Fault, RoleType, TestClock, TestTenant, TokenRequest};
+use orgate::time::Clock as _;
 use orgate::{Issuer, Organization, ResourceServer};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
@@ -308,4 +310,57 @@ async fn policies_for_members_need_the_source() {
         assert_eq!(text.parse::<Policy>().unwrap().to_string(), text);
         assert!(server.require(policy).is_ok());
     }
+}
+
+/// A user of one organization, and a third-party client to which the user has consented.
+async fn partner_of_member() -> (TestClock, Issued, ResourceServer, String) {
+    let clock = TestClock::new(Duration::from_secs(1_800_000_000));
+    let issued = Issued::start(&clock, &mut Coins(Vec::new().into_iter())).await;
+    for organization in ["o1", "o2"] {
+        issued.tenant.add_member(organization, "u1");
+        issued.tenant.give_organization_role(organization, "u1", "writer");
+        issued.tenant.consent_to_organization("u1", "partner", organization);
+    }
+    let server = ResourceServer::builder(issued.entry("one", &clock), API).clock(clock.clone()).build().unwrap();
+    let token = issued.tenant.issuer().resource_token(API).subject("u1").client("partner").scope("write").mint();
+    (clock, issued, server, token)
+}
+
+fn fresh() -> Policy {
+    resource().for_member_of(path("org")).scope("write").fresh_within(Duration::from_secs(30))
+}
+
+#[tokio::test]
+async fn withdrawn_consent_passes_until_the_age_that_the_route_allows_and_not_longer() {
+    let (clock, issued, server, token) = partner_of_member().await;
+    let app = app(&server, fresh());
+    assert_eq!(ask(&app, "o1", &token).await.0, 200);
+    issued.tenant.withdraw_consent("u1", "partner", "o1");
+    assert_eq!(ask(&app, "o1", &token).await.0, 200);
+    clock.advance(Duration::from_secs(31));
+    assert_eq!(ask(&app, "o1", &token).await.0, 403);
+    assert_eq!(ask(&app, "o2", &token).await.0, 200);
+}
+
+#[tokio::test]
+async fn change_of_a_membership_is_obeyed_at_once_in_its_organization() {
+    let (clock, issued, server, token) = partner_of_member().await;
+    let app = app(&server, fresh());
+    for organization in ["o1", "o2"] {
+        assert_eq!(ask(&app, organization, &token).await.0, 200);
+    }
+    issued.tenant.remove_member("o1", "u1");
+    let (entry, at) = (server.issuer("one").unwrap(), std::time::SystemTime::UNIX_EPOCH + clock.now().unix);
+    entry.apply_change(&Change::member_removed(entry.issuer(), "o1", "u1", at)).unwrap();
+    assert_eq!(ask(&app, "o1", &token).await.0, 403);
+    assert_eq!(ask(&app, "o2", &token).await.0, 200);
+}
+
+#[tokio::test]
+async fn source_that_is_down_is_503_for_members() {
+    let (_, issued, server, token) = partner_of_member().await;
+    let app = app(&server, fresh());
+    issued.tenant.issuer().fail_always(Endpoint::Management, Fault::Status(500));
+    assert_eq!(ask(&app, "o1", &token).await.0, 503);
+    issued.tenant.issuer().recover();
 }

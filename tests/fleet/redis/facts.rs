@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use orgate::change::{About, Change};
-use orgate::testing::TestTenant;
+use orgate::testing::{RoleType, TestTenant};
 use orgate::time::SystemClock;
 
 use super::fleet::{FACTS, FEED, Fleet, Member, clock, name, redis, settle};
@@ -40,6 +40,48 @@ async fn webhook_reaches_every_replica() {
     println!("refused everywhere after {:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert!(server.ask(&["HKEYS", FACTS]).contains("alice"), "and it is in the table for those that start");
+}
+
+/// All that Redis holds, as the operator's tool prints it.
+fn all_of(server: &Server) -> String {
+    let keys = server.ask(&["KEYS", "*"]);
+    let print = |key: &str| match &*server.ask(&["TYPE", key]) {
+        "hash" => server.ask(&["HGETALL", key]),
+        "stream" => server.ask(&["XRANGE", key, "-", "+"]),
+        "zset" => server.ask(&["ZRANGE", key, "0", "-1", "WITHSCORES"]),
+        "string" => server.ask(&["GET", key]),
+        other => panic!("{key} is a {other}"),
+    };
+    keys.lines().map(|key| format!("{key}\n{}\n", print(key))).collect()
+}
+
+#[tokio::test]
+async fn redis_holds_ids_and_moments_and_no_token_address_or_permission() {
+    let (server, tenant) = (Server::start(&[]).await, TestTenant::builder().clock(clock()).start().await);
+    settle(&server);
+    let redis = redis(&server.url()).build().unwrap();
+    let builder = builder(tenant.issuer()).clock(SystemClock::new()).change_log(redis.clone());
+    let replica = Replica::start(builder, &tenant.signing_key()).await;
+    replica.server.ready().await.unwrap();
+    tenant.add_resource(crate::support::API, &["secret:permission"]);
+    tenant.add_user("alice");
+    tenant.add_role("admin-role", RoleType::User, crate::support::API, &["secret:permission"]);
+    tenant.give_role("alice", "admin-role");
+    tenant.add_organization("acme");
+    tenant.add_member("acme", "alice");
+    let token = tenant.issuer().resource_token(crate::support::API).subject("alice").scope("secret:permission").mint();
+    assert_eq!(replica.status(&token).await, 200);
+    tenant.suspend("alice");
+    tenant.remove_member("acme", "alice");
+    for delivery in tenant.take_deliveries() {
+        assert_eq!(replica.deliver(delivery).await, 200);
+    }
+    let all = all_of(&server);
+    assert!(all.contains("alice") && all.contains("acme"), "{all}");
+    let parts = token.split('.').filter(|part| part.len() > 8);
+    for other in parts.chain(["@example.com", "secret:permission", "admin-role"]) {
+        assert!(!all.contains(other), "{other} in {all}");
+    }
 }
 
 #[tokio::test]
