@@ -17,6 +17,7 @@ const RELOAD_FAILED: &str = "orgate_gateway_last_reload_failed";
 const UPSTREAM_FAILURES: &str = "orgate_gateway_upstream_failures_total";
 const DROPPED: &str = "orgate_gateway_decisions_dropped_total";
 const FAILED: &str = "orgate_gateway_decisions_failed_total";
+const TASKS: &str = "orgate_gateway_tasks";
 
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
@@ -32,6 +33,7 @@ pub(crate) fn start() {
         describe_counter!(UPSTREAM_FAILURES, "Requests without a response of their upstream, by upstream and reason.");
         describe_counter!(DROPPED, "Decisions that were not logged since the queue of the log was full.");
         describe_counter!(FAILED, "Decisions that could not be written to their log.");
+        describe_gauge!(TASKS, "Tasks of the process: connections, and what runs beside them.");
         for outcome in ["loaded", "faulty"] {
             counter!(RELOADS, "outcome" => outcome).increment(0);
         }
@@ -46,6 +48,9 @@ pub(crate) fn render(gateway: &Gateway) -> Option<String> {
     gateway.server.update_metrics();
     counter!(DROPPED).absolute(gateway.lasting.decisions.dropped());
     counter!(FAILED).absolute(gateway.lasting.decisions.failed());
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        gauge!(TASKS).set(u32::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(u32::MAX));
+    }
     Some(handle.render())
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::register::{counter, gauge};
 use super::table::{
     CACHE_BYTES, CACHE_ENTRIES, CHECKS_REFUSED, CHECKS_RUNNING, CHECKS_WAITING, INTROSPECTION_WAITING, KEY_AGE,
-    KEY_FETCHES, KEYS, LOG_LAG, LOG_PENDING, Metric, POINT_WAITING, REVOCATION_ROWS, SOURCE_LEFT, SOURCE_WAITING,
-    STALE_KEYS, SUSPENSIONS, UNKNOWN_KIDS, WEAKENED, WITHOUT_ANSWER,
+    KEY_FETCHES, KEYS, LEASES, LOG_LAG, LOG_PENDING, Metric, POINT_WAITING, REVOCATION_ROWS, SOURCE_LEFT,
+    SOURCE_WAITING, STALE_KEYS, SUSPENSIONS, UNKNOWN_KIDS, WEAKENED, WITHOUT_ANSWER,
 };
 use crate::ResourceServer;
 use crate::meter::Instead;
@@ -22,6 +22,7 @@ impl ResourceServer {
         set(&CACHE_BYTES, &[], usage.cached_token_bytes);
         set(&CHECKS_RUNNING, &[], usage.verifications_running);
         set(&CHECKS_WAITING, &[], usage.verifications_waiting);
+        set(&LEASES, &[], usage.leases);
         set(&POINT_WAITING, &[], usage.decisions_waiting);
         calls(&SOURCE_WAITING, &usage.permission_sources);
         calls(&INTROSPECTION_WAITING, &usage.introspection);

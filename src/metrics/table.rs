@@ -169,6 +169,8 @@ table! {
     SUSPENSIONS = Metric::gauge("orgate_revocation_suspensions", &[], "Suspensions in the revocation list.");
     WEAKENED = Metric::gauge("orgate_revocation_weakened_blocks", &[],
         "Blocks that became a not-before because the revocation list was full.");
+    LEASES = Metric::gauge("orgate_leases", &[],
+        "Connections and responses that end with the right that they rest on.");
     LOG_LAG = Metric::gauge("orgate_change_log_lag_seconds", &[],
         "Time since the change log was last known to be delivered whole.").unit(Unit::Seconds);
     LOG_PENDING = Metric::gauge("orgate_change_log_pending_changes", &[],

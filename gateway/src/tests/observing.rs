@@ -49,6 +49,8 @@ async fn metrics_tell_decisions_and_failures_of_upstreams_and_no_token() {
         "orgate_gateway_last_reload_failed",
         "orgate_gateway_decisions_dropped_total",
         "orgate_gateway_decisions_failed_total",
+        "orgate_gateway_tasks",
+        "orgate_leases 0",
         "orgate_token_cache_entries",
     ] {
         assert!(response.contains(metric), "{metric}\n{response}");
