@@ -102,7 +102,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         client: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?,
         tally: Tally::default(),
         fault: Mutex::new(None),
-        is_failing: AtomicBool::new(false),
+        // While streams open, permissions of everybody are asked for at once, and some are put off.
+        is_failing: AtomicBool::new(true),
         upstream_fails,
         is_over: tokio::sync::watch::Sender::new(false),
         pause: Mutex::new(Duration::ZERO),
@@ -119,7 +120,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     soak.until_open(streams).await?;
     println!("{streams} streams are open after {} s: {}", began.elapsed().as_secs(), gateway.usage().await?);
 
-    // At full load some are put off.
+    // So are some at full load.
+    soak.is_failing.store(false, Ordering::SeqCst);
     *soak.fault.lock().unwrap() = Some(Instant::now() + Duration::from_secs(5));
     let load: Vec<_> = (0..CONNECTIONS).map(|at| tokio::spawn(soak.clone().load(at, seed))).collect();
     let (began, before) = (Instant::now(), soak.tally.answers());

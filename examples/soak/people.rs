@@ -1,5 +1,6 @@
 //! Who may pass, and how that changes.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use orgate::time::Clock as _;
 use crate::measure::Random;
 use crate::{API, Soak, USERS};
 
+/// So many may not pass at a time: most streams stay open.
+const MOST_TAKEN: usize = 4;
 /// Streams of a subject end within this time after its right is gone, also on a machine that is busy.
 const END: Duration = Duration::from_secs(30);
 
@@ -71,14 +74,14 @@ fn mint(tenant: &TestTenant, user: &str, organization: &str) -> String {
 impl Soak {
     /// Takes away and gives back, one subject at a time.
     pub(crate) async fn change(self: Arc<Self>, seed: u64) {
-        let mut random = Random::new(seed + 5);
+        let (mut random, mut taken) = (Random::new(seed + 5), VecDeque::new());
         while !self.is_over() {
-            let user = &self.users[random.below(USERS)];
-            let may_pass = user.state.lock().unwrap().may_pass;
-            if may_pass {
-                self.take_away(user, random.below(2) == 0).await
-            } else {
-                self.give_back(user).await
+            let at = random.below(USERS);
+            if taken.len() < MOST_TAKEN && !taken.contains(&at) {
+                self.take_away(&self.users[at], random.below(2) == 0).await;
+                taken.push_back(at);
+            } else if let Some(at) = taken.pop_front() {
+                self.give_back(&self.users[at]).await;
             }
             self.tally.changes.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(100)).await;
