@@ -20,6 +20,7 @@
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::disallowed_methods,
     reason = "a run that measures, in real time"
 )]
@@ -149,6 +150,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         soak.wrong(fault);
     }
     std::fs::remove_dir_all(&folder)?;
+    println!("streams ended: {:?}", soak.tally.reasons.lock().unwrap());
     println!("{answered} answers in {seconds} s: {}", soak.tally);
     let wrong = soak.tally.wrong.lock().unwrap();
     if wrong.is_empty() { Ok(()) } else { Err(format!("{:#?}", &wrong[..wrong.len().min(10)]).into()) }

@@ -1,5 +1,6 @@
 //! What was answered, what a process takes, and a sequence that a seed repeats.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +15,8 @@ pub(crate) struct Tally {
     /// Streams that are open, and those that the gateway has ended.
     pub(crate) open: AtomicUsize,
     pub(crate) ended: AtomicU64,
+    /// Why, and how often.
+    pub(crate) reasons: Mutex<BTreeMap<String, u64>>,
     pub(crate) wrong: Mutex<Vec<String>>,
 }
 

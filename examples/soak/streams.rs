@@ -83,6 +83,8 @@ impl Soak {
             return;
         }
         self.tally.ended.fetch_add(1, Ordering::Relaxed);
+        let reason = last.split('"').nth(3).unwrap_or("no last event").to_owned();
+        *self.tally.reasons.lock().unwrap().entry(reason).or_default() += 1;
         let (ended, has_changed) = (Instant::now(), user.state.lock().unwrap().changes != before.changes);
         let is_right = has_changed || self.is_troubled(ended) || self.is_over();
         if !is_right {

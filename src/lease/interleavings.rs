@@ -57,7 +57,7 @@ impl Waiting {
 
     fn poll(&mut self) -> Poll<EndReason> {
         let waker = Waker::from(self.woken.clone());
-        self.waiter.poll(&mut Context::from_waker(&waker)).map(|ended| ended.reason())
+        self.waiter.poll(&Context::from_waker(&waker)).map(|ended| ended.reason())
     }
 
     /// Whether it learned of the end. A runtime would poll it again only if it was woken.
