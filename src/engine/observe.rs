@@ -15,7 +15,7 @@ use super::record::{Record, TokenCache};
 use super::requirement::Requirement;
 use super::tally::{Tallies, Tally};
 use crate::organization::matched_path;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, RejectionKind};
 use crate::time::Now;
 
 /// A receiver of every decision except those on public routes. Given to
@@ -157,7 +157,7 @@ fn log(record: &Record<'_>) {
         ($level:ident, $message:literal) => {
             tracing::$level!(
                 target: "orgate",
-                kind = record.kind().map(tracing::field::debug),
+                kind = record.kind().map(RejectionKind::as_str),
                 policy = record.policy(),
                 method = tracing::field::display(record.method()),
                 route = record.route(),

@@ -16,7 +16,7 @@ async fn expired_by_its_own_word() {
         let answer = api.get(token.mint()).await;
         assert!(answer.is_401("refresh"), "{answer:?}");
         let logged = log.take();
-        assert!(logged.contains("ExpiredToken") && logged.contains("unverified"), "{logged}");
+        assert!(logged.contains("expired_token") && logged.contains("unverified"), "{logged}");
         assert!(logged.contains("issuer=\"issuer\""), "{logged}");
     }
     assert_eq!(issuer.requests(Endpoint::All), 0, "nothing was worth a fetch");
