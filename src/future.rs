@@ -1,4 +1,4 @@
-//! The one form in which a trait's method returns a future.
+//! The boxed future that methods of object-safe traits return.
 
 use std::future::Future;
 use std::pin::Pin;

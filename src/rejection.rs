@@ -1,4 +1,4 @@
-//! Why a request is rejected: who is at fault, what goes on the wire, what goes to the log.
+//! Rejections: who is at fault, what the client receives, and what is logged.
 
 mod kind;
 mod organization;

@@ -1,4 +1,4 @@
-//! The route table as data: for an audit, an `OpenAPI` document, a page of routes.
+//! The route table as data, for an audit, an `OpenAPI` document or a page of routes.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The one place where a clock is read.
+//! The clock of a server. Nothing else in the crate reads one.
 //!
 //! Two readings, because they answer different questions: *wall time* judges the claims of a token, *monotonic time*
 //! measures lifetimes, back-offs and budgets. A server whose wall clock is fixed or stepped keeps its timers.

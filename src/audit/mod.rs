@@ -1,4 +1,4 @@
-//! Who may call what: the routes of an API beside the roles of its tenant.
+//! Compares the routes of an API with the roles of its tenant: who may call what.
 //!
 //! The code knows its routes with their policies, the tenant knows its roles with what they grant. An audit puts both together:
 //! a [`Report`] with one row for each route and one column for each role, and [`Finding`]s about what does not fit.

@@ -1,4 +1,4 @@
-//! The axum face: a guard that takes handlers with their policies, and the extractors.
+//! Integration with axum: a guard that takes handlers with their policies, and extractors.
 
 mod audit;
 mod authorizer;

@@ -1,4 +1,4 @@
-//! What changes at an issuer after its tokens were issued.
+//! Changes at an issuer after its tokens were issued.
 //!
 //! A [`Change`] states that something which was true no longer is: a subject was suspended, a member removed, a role edited,
 //! tokens up to a moment revoked. A server applies it at once: when that returns, the next request is judged by it. Most

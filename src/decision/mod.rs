@@ -1,4 +1,4 @@
-//! Decisions that stand elsewhere: after token, organization and scopes, a *policy decision point* (PDP) is asked.
+//! Decisions of a *policy decision point* (PDP), which is asked after token, organization and scopes.
 //!
 //! It can only narrow. A [`DecisionRequest`] says who wants to do what with which resource; a [`DecisionPoint`] answers
 //! with a [`Decision`]; a [`Decider`] asks it and remembers the answers for some seconds. Three kinds of outcome are kept

@@ -1,4 +1,4 @@
-//! A feed of what a caller may do: permission changes, told to the client that they concern.
+//! A feed of permission changes, for the client that they concern.
 //!
 //! Logto's guides have clients poll, or hold a connection to a service of yours, to notice that a member's permissions have
 //! changed. A [`Feed`] is that service: a stream of events (`GET …/permissions/events`) and the same as a question

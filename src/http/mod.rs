@@ -1,4 +1,4 @@
-//! How a server asks other servers: one [`HttpClient`] setting, and the [`Fetch`] trait for clients of your own.
+//! The HTTP client for requests to other servers: the [`HttpClient`] setting, and the [`Fetch`] trait for your own client.
 
 pub(crate) mod body;
 mod client;

@@ -1,4 +1,4 @@
-//! Rights that are watched while they are used.
+//! Leases: grants that are watched while a connection uses them.
 //!
 //! A request is judged once. A WebSocket, an event stream or a streaming call goes on for hours after that, whatever becomes
 //! of its subject. A [`Lease`] is what such a request was granted, watched: it is over at the token's `exp` and the leeway, at

@@ -1,4 +1,4 @@
-//! Observers that come along: a log of decisions in JSON lines.
+//! Built-in observers: a log of decisions in JSON lines.
 //!
 //! Every decision is one [`Record`](crate::engine::Record); an [`Observer`](crate::engine::Observer) is told of each.
 

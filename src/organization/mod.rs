@@ -1,4 +1,4 @@
-//! From a verified token and a request to the organization that both are about.
+//! The organization of a request, which must be the organization of its token.
 
 mod path_params;
 mod source;

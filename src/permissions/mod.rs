@@ -1,4 +1,4 @@
-//! What a subject holds *now*, beside what its token says.
+//! Live permissions: what a subject holds *now*, in contrast to what its token states.
 //!
 //! A token keeps its scopes until it expires, whatever happened since. Where a policy asks for the truth of now
 //! ([`fresh_within`](crate::Policy::fresh_within), [`live`](crate::Policy::live)), a [`PermissionSource`] is asked, and the request is

@@ -1,4 +1,4 @@
-//! What a route requires: a value, built with words, combined with `and` / `or`, printable.
+//! Policies: values that state what a route requires. They are built with words, combined with `and` / `or`, and printable.
 //!
 //! A policy starts with what the token must be *for*, one of Logto's three authorization models, and adds conditions:
 //!

@@ -1,4 +1,4 @@
-//! The handle to one API, its builder, and the settings of its issuers.
+//! The server: the handle to one API, its builder, and the handles of its issuers.
 
 mod builder;
 mod changes;

@@ -1,4 +1,4 @@
-//! From unverified bytes to a verified [`AccessToken`].
+//! Access tokens: from unverified bytes to a verified [`AccessToken`].
 
 mod access_token;
 mod authentication;

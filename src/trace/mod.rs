@@ -1,4 +1,4 @@
-//! The W3C trace context, which goes along to the servers that a decision asks.
+//! The W3C trace context, which is sent to the servers that a decision asks.
 //!
 //! A request that waits for something has a span `orgate.decide` with a child for each wait, for whatever subscriber
 //! `tracing` has. The requests that are sent meanwhile carry `traceparent` and `tracestate`: those of the incoming request,

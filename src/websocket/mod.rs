@@ -1,6 +1,6 @@
 //! WebSockets of browsers, whose `WebSocket` cannot send an `Authorization` header.
 //!
-//! A client that is no browser sends `Authorization` in the handshake, as in every other request, and needs nothing of this
+//! A client other than a browser sends `Authorization` in the handshake, as in every other request, and needs nothing of this
 //! module. A page of a browser has two ways. A token in the query is never read: logs and histories keep URLs.
 //!
 //! | | in `Sec-WebSocket-Protocol` | in the first message |

@@ -1,4 +1,4 @@
-//! What Logto's webhooks say: a delivery is verified over its raw bytes, then read.
+//! Logto's webhooks: a delivery is verified over its raw bytes, then parsed.
 //!
 //! [`verify`] is a pure function of the request's headers, its body and the signing keys. It knows no framework: a handler
 //! reads at most [`MAX_BODY_BYTES`] of the body and answers 401, 413 or 400 as the [`WebhookError`] says, otherwise 200.
