@@ -208,11 +208,24 @@ async fn limits_of_the_client_end_what_hangs() {
             held.push(stream);
         }
     });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endless = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                head(&mut stream).await?;
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+                while stream.write_all(&[b' '; 64 * 1024]).await.is_ok() {}
+                io::Result::Ok(())
+            });
+        }
+    });
     let https = format!("https://localhost:{}/jwks", silent.port());
     let client = HttpClient::new().root_certificate(certified().1);
     for (jwks_uri, client, expected) in [
         (https, client.connect_timeout(LIMIT), "no connection within 50ms"),
         (format!("http://{silent}/jwks"), HttpClient::new().timeout(LIMIT), "no whole response within 50ms"),
+        (format!("http://{endless}/jwks"), HttpClient::new(), "more than 262144 bytes"),
     ] {
         let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_uri(jwks_uri);
         let server = ResourceServer::builder(entry, API).http_client(client).build().unwrap();
