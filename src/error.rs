@@ -49,3 +49,16 @@ pub(crate) fn with_causes(f: &mut fmt::Formatter<'_>, error: &(dyn std::error::E
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_error_that_main_returns_reads_like_a_sentence() {
+        let error = ConfigError::new("realm \"a\\nb\": not printable").at("GET /orders");
+        assert_eq!(error.to_string(), "GET /orders: realm \"a\\nb\": not printable");
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert_eq!(format!("{error:#?}"), error.to_string());
+    }
+}
