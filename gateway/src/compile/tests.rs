@@ -263,9 +263,15 @@ fn faulty_file_changes_nothing_on_the_server_that_serves() {
 fn setting_that_needs_a_restart_is_kept_and_named() {
     let before = compiled(BEGINNING).unwrap();
     let other = BEGINNING.replace("resource = \"https://api", "resource = \"https://other").replace(":8080", ":8081");
+    let other = format!(
+        "{other}[decision_point]\nkind = \"authzen\"\nurl = \"https://pdp.example.com\"\n[dpop]\n[log]\nformat = \"json\"\n\
+         [state]\nfile = \"changes\"\n[ext_authz]\nclient_certificates = true\n"
+    );
     let after = compile(loaded(&other), Purpose::Replace(&before)).unwrap();
     assert_eq!(after.file.api, before.file.api);
     assert_eq!(after.listen, before.listen);
     let named: Vec<&str> = after.warnings.iter().filter_map(|warning| warning.split(' ').next()).collect();
-    assert_eq!(named, ["[api]", "[listen]"]);
+    assert_eq!(named, ["[api]", "[decision_point]", "[dpop]", "[listen]", "[log]", "[state]", "certificates"]);
+    assert!(after.file.decision_point.is_none() && after.file.dpop.is_none() && after.file.state.is_none());
+    assert!(after.warnings.iter().all(|warning| warning.ends_with("takes effect after a restart")));
 }
