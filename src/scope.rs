@@ -28,6 +28,8 @@ use crate::error::ConfigError;
 pub struct Scope(Arc<str>);
 
 impl Scope {
+    /// Checks the text of one scope.
+    ///
     /// # Errors
     ///
     /// Returns a [`ConfigError`] if `text` is empty, contains a character that a scope-token must not have, or contains the name

@@ -104,7 +104,7 @@ impl<B: Body> LeasedBody<B> {
         response.map(|body| Self { body, waiters, form, boundary: Boundary::Between })
     }
 
-    /// As [`Lease::attach`], with an end that no lease knows: the body ends when `ended` is ready.
+    /// Ends a body as [`Lease::attach`] does, with an end that no lease knows: the body ends when `ended` is ready.
     ///
     /// A server that stops ends event streams of public routes in this way, for instance with [`Ended::closing`].
     pub fn end_with(
