@@ -46,6 +46,7 @@ impl Soak {
         let route = if at.is_multiple_of(3) { "stream" } else { "changes" };
         let url = format!("{face}/orgs/{}/{route}", user.organization);
         while !self.is_over() {
+            let mut least = 500;
             let (before, began) = (user.state.lock().unwrap().clone(), Instant::now());
             // Whoever may not pass tries now and then.
             if before.may_pass || random.below(50) == 0 {
@@ -56,11 +57,13 @@ impl Soak {
                 let response = sent.ok().and_then(Result::ok);
                 let status = response.as_ref().map_or(0, |response| response.status().as_u16());
                 self.judge(user, route, status, &before, began);
+                // As a client does that is told to come again later.
+                least = if status == 200 { least } else { 3000 };
                 if let Some(response) = response.filter(|_| status == 200) {
                     self.read(user, route, &before, response).await;
                 }
             }
-            let pause = Duration::from_millis(500 + random.below(1000) as u64);
+            let pause = Duration::from_millis(least + random.below(2 * least as usize) as u64);
             _ = self.unless_over(tokio::time::sleep(pause)).await;
         }
     }
