@@ -276,13 +276,34 @@ mod tests {
         n[255] = 1;
         assert_eq!(check_rsa_numbers(&n, &[1, 0, 1]), Ok(()));
         let even: Vec<u8> = n.iter().copied().take(255).chain([2]).collect();
-        let long = [n.clone(), vec![1; 800]].concat();
+        let one_bit_short: Vec<u8> = [0x7f].into_iter().chain(n.iter().copied().skip(1)).collect();
+        let largest = [n.clone(), vec![1; 768]].concat();
         let padded = [vec![0], n.clone()].concat();
-        for bad in [&even[..], &n[1..], &long, &padded, &[], &[0x7f; 256][..255]] {
-            assert!(check_rsa_numbers(bad, &[1, 0, 1]).is_err());
+        assert_eq!(check_rsa_numbers(&largest, &[1, 0, 1]), Ok(()));
+        for (bad, fault) in [
+            (&[][..], "minimal form"),
+            (&padded, "minimal form"),
+            (&even, "even"),
+            (&[n.clone(), vec![1; 769]].concat(), "more than 8192 bits"),
+            (&one_bit_short, "less than 2048 bits"),
+            (&n[1..], "less than 2048 bits"),
+            (&[0xff; 255], "less than 2048 bits"),
+        ] {
+            let found = check_rsa_numbers(bad, &[1, 0, 1]).unwrap_err();
+            assert!(found.contains(fault), "{found}, not {fault}");
         }
-        for bad in [&[][..], &[0, 3], &[1], &[4], &[1, 0, 0, 0, 1]] {
-            assert!(check_rsa_numbers(&n, bad).is_err(), "{bad:?}");
+        for good in [&[3][..], &[255, 255, 255, 255]] {
+            assert_eq!(check_rsa_numbers(&n, good), Ok(()));
+        }
+        for (bad, fault) in [
+            (&[][..], "minimal form"),
+            (&[0, 3], "minimal form"),
+            (&[1], "is 1"),
+            (&[4], "even"),
+            (&[1, 0, 0, 0, 1], "more than 32 bits"),
+        ] {
+            let found = check_rsa_numbers(&n, bad).unwrap_err();
+            assert!(found.contains(fault), "{found}, not {fault}");
         }
     }
 

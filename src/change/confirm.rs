@@ -67,3 +67,41 @@ impl Changes {
         self.apply(self.entry_of(iss)?.id(), [change])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::future::BoxFuture;
+    use crate::permissions::{PermissionQuery, Permissions, SourceError};
+
+    #[derive(Default)]
+    struct Failing(AtomicU32);
+
+    impl PermissionSource for Failing {
+        fn permissions<'a>(&'a self, _query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+            Box::pin(async { Ok(Permissions::none()) })
+        }
+
+        fn is_suspended<'a>(&'a self, _subject_id: &'a str) -> BoxFuture<'a, Result<Option<bool>, SourceError>> {
+            Box::pin(async {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                Err(SourceError::new("down"))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn failing_source_is_asked_again_only_after_a_pause() {
+        let source = Failing::default();
+        let mut asking = pin!(ask(&source, "alice"));
+        assert_eq!(asking.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        assert_eq!(source.0.load(Ordering::Relaxed), 1);
+        assert_eq!(asking.await, None);
+        assert_eq!(source.0.load(Ordering::Relaxed), ATTEMPTS);
+    }
+}

@@ -143,3 +143,22 @@ impl Evidence {
         self.gathered().map_or(&[], |gathered| &gathered.waits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::record::WaitedFor;
+    use super::*;
+
+    #[test]
+    fn discarded_evidence_keeps_only_what_was_waited_for() {
+        let waits = [Wait::new(WaitedFor::Key, Duration::from_millis(3))];
+        let mut evidence = Evidence::default();
+        evidence.gather().waits.extend(waits);
+        evidence.gather().is_proof_shared = true;
+        evidence.discard();
+        assert_eq!(evidence.waits(), waits);
+        assert!(!evidence.gather().is_proof_shared);
+    }
+}

@@ -362,6 +362,14 @@ mod tests {
     }
 
     #[test]
+    fn only_a_header_reads_a_header() {
+        assert_eq!(header("X-Org").header_name().map(HeaderName::as_str), Some("x-org"));
+        for source in [header("no name"), path("org"), argument("org"), any_organization()] {
+            assert_eq!(source.header_name(), None, "{source:?}");
+        }
+    }
+
+    #[test]
     fn a_closure_and_the_token() {
         let source = custom("second label", |_| Some(String::new()));
         assert_eq!(source.compare(&mut parts(), &mut SourceMemory::default(), "acme").unwrap(), Requested::Unclear);

@@ -149,3 +149,45 @@ impl CompiledPolicy {
 fn bare_request() -> Parts {
     Request::new(()).into_parts().0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::IssuerRules;
+    use crate::organization::{RequestSource, SourceMemory, argument, header, path, subdomain};
+    use crate::policy::{Policy, organization, resource};
+
+    fn compiled(policy: Policy) -> CompiledPolicy {
+        let mut entry = IssuerRules::for_tests("main");
+        entry.has_permissions = true;
+        CompiledPolicy::compile(policy, &[&entry]).unwrap()
+    }
+
+    fn named(source: &RequestSource, request: &mut Parts) -> Option<String> {
+        source.value(request, &mut SourceMemory::default()).ok().flatten()
+    }
+
+    #[test]
+    fn clauses_read_alike_only_if_source_and_membership_are_the_same() {
+        let one = || organization(path("org")).scope("one");
+        for (other, expected) in [
+            (organization(path("org")), true),
+            (organization(header("x-org")), false),
+            (resource().for_member_of(path("org")), false),
+            (resource(), false),
+        ] {
+            let policy = compiled(one().or(other.clone().scope("other")));
+            assert_eq!(policy.reads_alike(0, 1), expected, "{other}");
+            assert!(policy.reads_alike(0, 0) && policy.reads_alike(1, 1), "{other}");
+        }
+    }
+
+    #[test]
+    fn request_about_an_organization_names_it_in_every_source() {
+        for source in [path("org"), header("x-org"), subdomain("example.com"), argument("org")] {
+            let policy = compiled(organization(source.clone()));
+            assert_eq!(named(&source, &mut policy.request_about(Some("acme"))).as_deref(), Some("acme"), "{source:?}");
+            assert_eq!(named(&source, &mut policy.request_about(None)), None, "{source:?}");
+        }
+    }
+}

@@ -56,6 +56,16 @@ async fn a_token_and_a_kibibyte_each() {
 }
 
 #[tokio::test]
+async fn usage_counts_cached_tokens_and_their_bytes() {
+    let (issuer, api) = api(64 * 1024 * 1024).await;
+    assert_eq!((api.server.usage().cached_tokens, api.server.usage().cached_token_bytes), (0, 0));
+    kept(&api, &usual(&issuer), 3).await;
+    let usage = api.server.usage();
+    assert_eq!(usage.cached_tokens, 3);
+    assert!((3 * 800..3 * 2048).contains(&usage.cached_token_bytes), "{}", usage.cached_token_bytes);
+}
+
+#[tokio::test]
 async fn what_has_expired_is_given_back_when_it_comes_again() {
     let (issuer, api) = api(64 * 1024 * 1024).await;
     let tokens: Vec<_> = (0..500).map(|_| usual(&issuer).mint()).collect();

@@ -345,6 +345,10 @@ async fn conditions_show_what_the_token_has_and_never_the_subject() {
             "claim: claim owner = \"bob\" | owner is a value with the subject: claim \"owner\" does not have a required value",
         ),
         (resource().and(client(["app"])), "client: client [app] | \"web\": the token's client is not one of [\"app\"]"),
+        (
+            resource().authorization_detail("account", "reads", |_| true),
+            "authorization_detail: TODO",
+        ),
         (resource().machine(), "subject_kind: machine | the subject is user: the subject is a user"),
         (resource().and(check("quota", |_| false)), "check: check \"quota\" | check \"quota\" failed"),
         (

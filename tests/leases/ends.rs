@@ -1,6 +1,6 @@
 //! Every end that needs no question: times, changes, keys, issuers, the server.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use orgate::change::{About, Change};
 use orgate::lease::EndReason::{Closing, Expired, IssuerRemoved, IssuerUpdated, KeyWithdrawn, Revoked, Suspended};
@@ -22,6 +22,18 @@ async fn lease_ends_at_expiry_and_leeway() {
     assert!(lease.is_over(), "at once, by the clock");
     assert_eq!(end(&lease).await, (Expired, Remediation::Refresh));
     assert_eq!(world.server.usage().leases, 0);
+}
+
+#[tokio::test]
+async fn lease_ends_when_the_sign_in_is_older_than_the_policy_allows() {
+    let world = World::start().await;
+    let signed_in = world.now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let token = world.issuer.resource_token(API).subject("alice").claim("auth_time", signed_in).mint();
+    let lease = world.lease(resource().max_auth_age(Duration::from_secs(300)), &token).await;
+    world.pass(290.0);
+    assert!(end_now(&lease).is_none());
+    world.pass(20.0);
+    assert_eq!(end(&lease).await, (Expired, Remediation::Refresh));
 }
 
 #[tokio::test]

@@ -52,3 +52,24 @@ impl FromStr for Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_is_named_by_its_word() {
+        let claims = Claims {
+            subject: Some("subject"),
+            organization: Some("organization"),
+            issuer: Some("issuer"),
+            client: Some("client"),
+            kind: Some("kind"),
+            scope: Some("scope"),
+        };
+        for word in ["subject", "organization", "issuer", "client", "kind", "scope"] {
+            assert_eq!(word.parse().map(|part| claims.get(part)), Ok(Some(word)));
+        }
+        assert!("Subject".parse::<Part>().is_err());
+    }
+}

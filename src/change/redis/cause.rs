@@ -141,3 +141,14 @@ impl From<Fault> for End {
         Self::Failed(fault)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_stays_in_use_only_if_the_server_had_no_room_or_too_few_replicas() {
+        let staying: Vec<_> = FaultKind::ALL.into_iter().filter(|kind| Fault::new(*kind, "").leaves_connection()).collect();
+        assert_eq!(staying, [FaultKind::OutOfMemory, FaultKind::NoReplicas]);
+    }
+}

@@ -94,7 +94,9 @@ mod tests {
                 Change::edited("i", About::OrganizationTemplate, at),
                 Change::edited("i", About::Everything, at),
             ] {
-                let entry = entry(&Row::of_change(&codec, &change));
+                let row = Row::of_change(&codec, &change);
+                let entry = entry(&row);
+                assert_eq!(entry.field(), row.field);
                 assert_eq!((entry.number, &*entry.generation, &*entry.nonce, &*entry.before), (3, "7", "0a", "-"));
                 assert_eq!(entry.update(&codec), Ok(Update::Change(change)));
             }

@@ -210,3 +210,23 @@ fn is_covered(fact: &Fact, everyone: &HashMap<String, Rank>) -> bool {
             .get(fact.issuer())
             .is_some_and(|everyone| seconds((*everyone).into()) >= seconds(fact.rank().into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: u64) -> Rank {
+        (2 * milliseconds).into()
+    }
+
+    #[test]
+    fn not_before_of_everyone_covers_weaker_facts_up_to_the_end_of_its_second() {
+        let everyone = HashMap::from([("i".to_owned(), at(7_500))]);
+        let is_covered = |issuer: &str, key, rank| is_covered(&Fact::new(issuer.to_owned(), key, rank), &everyone);
+        for (milliseconds, expected) in [(6_000, true), (7_500, true), (7_999, true), (8_000, false)] {
+            assert_eq!(is_covered("i", FactKey::subject("s"), at(milliseconds)), expected, "{milliseconds}");
+            assert!(!is_covered("other", FactKey::subject("s"), at(milliseconds)));
+            assert!(!is_covered("i", FactKey::token("t"), at(milliseconds)));
+        }
+    }
+}
