@@ -29,7 +29,7 @@ FOLDERS = [
 # The integration tests that are tried beside the unit tests. The gateway's code has its unit tests only.
 SUITES = [
     "answers", "bindings", "cache", "changes", "decide", "deliveries", "edges", "engine", "fleet", "golden", "guard", "hostile",
-    "introspection", "issuer_shapes", "keys", "layer", "leases", "live_permissions", "metadata", "organizations",
+    "introspection", "issuer_shapes", "keys", "layer", "leases", "live_permissions", "metadata", "organizations", "websocket",
 ]  # fmt: skip
 
 

@@ -125,11 +125,13 @@ def attempt(work, tests, file, **switches):
 
 
 def try_switched(work, mutants, tests, tell):
+    reaching = {mutant["id"]: [test for test in tests if mutant["id"] in test.reached] for mutant in mutants}
+
     def one(mutant):
-        tell(mutant, *attempt(work, [test for test in tests if mutant["id"] in test.reached], mutant["file"], MUTANT=str(mutant["id"])))
+        tell(mutant, *attempt(work, reaching[mutant["id"]], mutant["file"], MUTANT=str(mutant["id"])))
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(one, mutants))
+        list(pool.map(one, sorted(mutants, key=lambda mutant: sum(test.seconds for test in reaching[mutant["id"]]))))
 
 
 def try_left(work, mutants, tests, tell):

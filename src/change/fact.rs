@@ -308,6 +308,22 @@ mod tests {
 
     type Memory = BTreeMap<(String, FactKey), Rank>;
 
+    struct Nothing;
+
+    impl Facts for Nothing {
+        fn each(&self, _look: &mut dyn FnMut(&Fact)) {}
+
+        fn now(&self) -> Now {
+            Now::new(Duration::ZERO, Duration::ZERO)
+        }
+    }
+
+    #[test]
+    fn facts_that_say_nothing_else_never_end_and_come_from_no_file() {
+        assert_eq!((Nothing.token_life(), Nothing.has_kept()), (Duration::MAX, false));
+        assert!(Nothing.issuers().is_empty());
+    }
+
     fn join(memory: &mut Memory, fact: &Fact) {
         let rank = memory.entry((fact.issuer().to_owned(), fact.key().clone())).or_insert(fact.rank());
         *rank = fact.rank().max(*rank);

@@ -298,3 +298,23 @@ impl Permissions {
         self.scopes.iter().map(|scope| &**scope)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Plain;
+
+    impl PermissionSource for Plain {
+        fn permissions<'a>(&'a self, _query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+            Box::pin(async { Ok(Permissions::none()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn source_that_says_nothing_else_is_ready_without_limits_and_knows_no_suspensions() {
+        assert!(Plain.ready().await.is_ok());
+        assert_eq!(Plain.is_suspended("alice").await.ok(), Some(None));
+        assert_eq!((Plain.calls_left(), Plain.lookups_per_minute()), (None, None));
+    }
+}

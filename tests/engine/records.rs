@@ -1,12 +1,19 @@
 //! One record for each decision.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::routing::get;
+use http::Method;
 use orgate::engine::{Observer, Outcome, Record, WaitedFor};
+use orgate::future::BoxFuture;
+use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
 use orgate::policy::{organization, path, resource};
+use orgate::testing::{TestClock, TestIssuer};
+use orgate::{Issuer, ResourceServer};
+use tower::ServiceExt as _;
 
-use crate::web::Api;
+use crate::web::{Api, RESOURCE};
 
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<String>>>);
@@ -94,4 +101,47 @@ async fn what_cannot_be_decided_is_undecided() {
     assert_eq!(lines.len(), 1);
     assert!(lines[0].starts_with("undecided | 503 | unavailable | retry"), "{}", lines[0]);
     assert!(!lines[0].contains(&token));
+}
+
+/// A decision's method and duration, and what was waited for, by the server's clock.
+type Timed = (Method, Duration, Vec<(WaitedFor, Duration)>);
+
+#[derive(Clone, Default)]
+struct Times(Arc<Mutex<Vec<Timed>>>);
+
+impl Observer for Times {
+    fn decided(&self, record: &Record<'_>) {
+        let waits = record.waits().iter().map(|wait| (wait.what(), wait.took())).collect();
+        self.0.lock().unwrap().push((record.method().clone(), record.duration(), waits));
+    }
+}
+
+/// Takes two seconds of the server's clock.
+struct Slow(TestClock);
+
+impl PermissionSource for Slow {
+    fn permissions<'a>(&'a self, _query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        self.0.advance(Duration::from_secs(2));
+        Box::pin(async { Ok(Permissions::of(["read"])) })
+    }
+}
+
+#[tokio::test]
+async fn record_says_by_the_servers_clock_how_long_the_decision_and_each_wait_took() {
+    let (issuer, times) = (TestIssuer::start().await, Times::default());
+    let entry = Issuer::new(issuer.url()).permissions(Slow(issuer.clock()));
+    let builder = ResourceServer::builder(entry, RESOURCE).clock(issuer.clock()).observer(times.clone());
+    let server = builder.build().unwrap();
+    let clock = issuer.clock();
+    let policy = resource().scope("read").live().check("slow", move |_| {
+        clock.advance(Duration::from_secs(1));
+        true
+    });
+    let app = server.guard().post("/orders", async || "taken", policy).into_router().unwrap();
+    let token = issuer.resource_token(RESOURCE).scope("read").mint();
+    let response = app.oneshot(crate::web::request("POST", "/orders", Some(&token))).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let seconds = Duration::from_secs;
+    let waits = vec![(WaitedFor::Key, seconds(0)), (WaitedFor::Permissions, seconds(2))];
+    assert_eq!(*times.0.lock().unwrap(), [(Method::POST, seconds(3), waits)]);
 }

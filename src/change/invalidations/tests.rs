@@ -152,3 +152,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn each_mark_is_counted_once() {
+    let mut marks = Marks::default();
+    for (about, count) in [
+        (About::subject("u1"), 1),
+        (About::subject("u1"), 1),
+        (About::subject("u2"), 2),
+        (About::organization("a"), 3),
+        (About::organization("a"), 3),
+        (About::member("a", "u1"), 4),
+        (About::member("a", "u1"), 4),
+        (About::member("a", "u3"), 6),
+        (About::member("b", "u1"), 8),
+        (About::member("c", "u4"), 11),
+        (About::client("web"), 12),
+        (About::client("web"), 12),
+        (About::token("t"), 13),
+        (About::organization("d"), 14),
+        (About::Everyone, 14),
+        (About::OrganizationTemplate, 14),
+    ] {
+        marks.note(&about, epoch(1), None);
+        assert_eq!(marks.count, count, "{about:?}");
+    }
+}
