@@ -53,7 +53,7 @@ def write_switches(work, mutants, without):
 def cargo(work, *command):
     """Returns the errors of the compiler and the binaries of the tests."""
     done = subprocess.run(["cargo", *command, "--message-format=json", "--manifest-path", work / "tree/Cargo.toml"],
-                          stdout=subprocess.PIPE, env=os.environ | {"CARGO_TARGET_DIR": str(ROOT / "target")})
+                          stdout=subprocess.PIPE, env=os.environ | {"CARGO_TARGET_DIR": str(work / "target")})
     errors, binaries = [], {}
     for line in done.stdout.splitlines():
         message = json.loads(line)

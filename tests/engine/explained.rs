@@ -347,7 +347,7 @@ async fn conditions_show_what_the_token_has_and_never_the_subject() {
         (resource().and(client(["app"])), "client: client [app] | \"web\": the token's client is not one of [\"app\"]"),
         (
             resource().authorization_detail("account", "reads", |_| true),
-            "authorization_detail: TODO",
+            "authorization_detail: authorization-detail account \"reads\" | 0 of the type account: authorization-detail account \"reads\": the token has no authorization detail of the type",
         ),
         (resource().machine(), "subject_kind: machine | the subject is user: the subject is a user"),
         (resource().and(check("quota", |_| false)), "check: check \"quota\" | check \"quota\" failed"),

@@ -64,7 +64,7 @@ async fn each_decision_has_a_record_and_public_routes_have_none() {
         ("/orgs/acme", Some(&*acme), 200),
         ("/orgs/acme", Some(&*acme), 200),
         ("/orgs/globex", Some(&*acme), 403),
-        ("/plain", Some(&*api.issuer.resource_token(crate::web::RESOURCE).client("web").mint()), 403),
+        ("/plain", Some(&*api.issuer.resource_token(RESOURCE).client("web").mint()), 403),
         ("/plain", None, 401),
         ("/health", None, 200),
         ("/missing", None, 404),

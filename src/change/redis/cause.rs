@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn connection_stays_in_use_only_if_the_server_had_no_room_or_too_few_replicas() {
-        let staying: Vec<_> = FaultKind::ALL.into_iter().filter(|kind| Fault::new(*kind, "").leaves_connection()).collect();
+        let staying: Vec<_> =
+            FaultKind::ALL.into_iter().filter(|kind| Fault::new(*kind, "").leaves_connection()).collect();
         assert_eq!(staying, [FaultKind::OutOfMemory, FaultKind::NoReplicas]);
     }
 }
