@@ -15,19 +15,21 @@ from sample import SUITES
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def write_tree(tree):
-    """Copies what Git knows of, and touches nothing that is the same already."""
+def write_trees(work):
+    """Copies what Git knows of to `sources`, which stays as it is, and to `tree`. Touches nothing that is the same already."""
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                             cwd=ROOT, check=True, capture_output=True).stdout.decode()
     files = {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
-    for old in tree.rglob("*"):
-        if old.is_file() and str(old.relative_to(tree)) not in files | {"src/mutant.rs"}:
-            old.unlink()
-    for name in files:
-        put(tree / name, (ROOT / name).read_bytes())
-    put(tree / "src/mutant.rs", (ROOT / ".ci/mutation/switch.rs").read_bytes())
-    library = (ROOT / "src/lib.rs").read_bytes()
-    put(tree / "src/lib.rs", library + b"\n#[doc(hidden)]\npub mod mutant;\n")
+    contents = {name: (ROOT / name).read_bytes() for name in files}
+    switch = (ROOT / ".ci/mutation/switch.rs").read_bytes()
+    library = contents["src/lib.rs"] + b"\n#[doc(hidden)]\npub mod mutant;\n"
+    for folder, more in (("sources", {}), ("tree", {"src/mutant.rs": switch, "src/lib.rs": library})):
+        wanted = contents | more
+        for old in (work / folder).rglob("*"):
+            if old.is_file() and str(old.relative_to(work / folder)) not in wanted:
+                old.unlink()
+        for name, content in wanted.items():
+            put(work / folder / name, content)
 
 
 def put(path, content):
@@ -38,15 +40,15 @@ def put(path, content):
 
 def write_switches(work, mutants, without):
     """Returns where each mutant stands, which are in functions that had to lose their `const`, and which have no switch."""
-    tool, tree, staged = work / "switches/debug/switches", work / "tree", work / "staged"
+    tool, sources, tree, staged = work / "switches/debug/switches", work / "sources", work / "tree", work / "staged"
     switched = [mutant for id, mutant in mutants.items() if id not in without]
     for mutant in switched:
         (staged / mutant["file"]).parent.mkdir(parents=True, exist_ok=True)
-    report = json.loads(subprocess.run([tool, ROOT, staged], check=True, capture_output=True,
+    report = json.loads(subprocess.run([tool, sources, staged], check=True, capture_output=True,
                                        input=json.dumps(switched).encode()).stdout)
     names = {mutant["file"] for mutant in switched}
     for name in {mutant["file"] for mutant in mutants.values()}:
-        put(tree / name, ((staged if name in names else ROOT) / name).read_bytes())
+        put(tree / name, ((staged if name in names else sources) / name).read_bytes())
     return report
 
 
@@ -128,7 +130,7 @@ def commands(packages):
 def main(work):
     work = Path(work).resolve()
     mutants = {mutant["id"]: mutant for mutant in json.loads((work / "chosen.json").read_text())}
-    write_tree(work / "tree")
+    write_trees(work)
     binaries, left, unviable = build(work, mutants, commands({mutant["package"] for mutant in mutants.values()}))
     (work / "built.json").write_text(json.dumps({"binaries": binaries, "left": sorted(left), "unviable": sorted(unviable)}))
     print(f"{len(mutants)} mutants: {len(left)} have no switch, {len(unviable)} are unviable")

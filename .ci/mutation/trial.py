@@ -138,7 +138,7 @@ def try_left(work, mutants, tests, tell):
     """Builds each by itself, where a value is needed by the compiler."""
     for mutant in mutants:
         path = work / "tree" / mutant["file"]
-        switched, lines = path.read_bytes(), (build.ROOT / mutant["file"]).read_text().splitlines(keepends=True)
+        switched, lines = path.read_bytes(), (work / "sources" / mutant["file"]).read_text().splitlines(keepends=True)
         start, end = ((mutant["span"][side]["line"] - 1, mutant["span"][side]["column"] - 1) for side in ("start", "end"))
         before = "".join(lines[: start[0]]) + lines[start[0]][: start[1]]
         after = lines[end[0]][end[1] :] + "".join(lines[end[0] + 1 :])

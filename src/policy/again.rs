@@ -173,7 +173,7 @@ mod tests {
         for (other, expected) in [
             (organization(path("org")), true),
             (organization(header("x-org")), false),
-            (resource().for_member_of(path("org")), false),
+            (resource().for_member_of(path("org")).live(), false),
             (resource(), false),
         ] {
             let policy = compiled(one().or(other.clone().scope("other")));

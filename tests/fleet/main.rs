@@ -9,9 +9,6 @@
     reason = "a test fails by a panic, and a real server has a real clock"
 )]
 
-#[path = "../web/log.rs"]
-mod log;
-
 mod file;
 mod file_full;
 mod file_killed;

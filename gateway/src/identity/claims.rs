@@ -68,7 +68,7 @@ mod tests {
             scope: Some("scope"),
         };
         for word in ["subject", "organization", "issuer", "client", "kind", "scope"] {
-            assert_eq!(word.parse().map(|part| claims.get(part)), Ok(Some(word)));
+            assert_eq!(word.parse().map(|part: Part| claims.get(part)), Ok(Some(word)));
         }
         assert!("Subject".parse::<Part>().is_err());
     }
