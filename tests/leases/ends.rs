@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use orgate::change::{About, Change};
-use orgate::lease::EndReason::{Closing, Expired, IssuerRemoved, IssuerUpdated, KeyWithdrawn, Revoked, Suspended};
+use orgate::lease::EndReason::{
+    Closing, Expired, IssuerRemoved, IssuerUpdated, KeyWithdrawn, Revoked, SignInTooOld, Suspended,
+};
 use orgate::lease::Lease;
 use orgate::policy::{any_organization, authenticated, optional, organization, path, resource};
 use orgate::rejection::Remediation;
@@ -33,7 +35,7 @@ async fn lease_ends_when_the_sign_in_is_older_than_the_policy_allows() {
     world.pass(290.0);
     assert!(end_now(&lease).is_none());
     world.pass(20.0);
-    assert_eq!(end(&lease).await, (Expired, Remediation::Refresh));
+    assert_eq!(end(&lease).await, (SignInTooOld, Remediation::StepUp));
 }
 
 #[tokio::test]
