@@ -66,9 +66,13 @@ const ONLY_IN: [OnlyIn; 10] = [
     OnlyIn {
         what: "the crypto library is named",
         patterns: &[&["aws_lc_rs"]],
-        places: &["signature.rs", "testing/", "change/redis/tls.rs", "http/client/builtin/tls.rs"],
+        places: &["signature.rs", "testing/", "change/redis/tls.rs"],
     },
-    OnlyIn { what: "the JWT library is named", patterns: &[&["jsonwebtoken"]], places: &["testing/"] },
+    OnlyIn {
+        what: "the JWT library is named",
+        patterns: &[&["jsonwebtoken"]],
+        places: &["issuer/keys/jwk.rs", "testing/"],
+    },
     OnlyIn {
         what: "axum is named",
         patterns: &[&["axum"]],
@@ -82,7 +86,7 @@ const ONLY_IN: [OnlyIn; 10] = [
     OnlyIn {
         what: "a response is built",
         patterns: &[&["Response", "::", "new"], &["Response", "::", "builder"], &["status_mut"]],
-        places: &["respond/plain.rs", "respond/response.rs", "testing/"],
+        places: &["http/", "respond/plain.rs", "respond/response.rs", "testing/"],
     },
     OnlyIn {
         what: "an access token is minted",

@@ -1,28 +1,30 @@
-//! The built-in client: one of `hyper` for each runtime.
+//! The built-in client: `reqwest`, with every limit set.
 
-mod client;
-mod connector;
-mod proxy;
-mod tls;
-
-use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response, Uri};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Proxy};
 use tokio::runtime::{Handle, Id};
 
-use self::client::Client;
 use super::Settings;
 use crate::error::ConfigError;
 use crate::future::BoxFuture;
+use crate::http::url::without_user;
 use crate::http::{Fetch, FetchError};
 use crate::lock::lock;
 
+/// How many idle connections to one host are kept.
+const IDLE_CONNECTIONS: usize = 16;
+/// After that an idle connection may be dead without a sign.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// More runtimes than that in one process, and the connections of the oldest are given up.
 const MOST_RUNTIMES: usize = 8;
 
 /// Two clients, of which plain `http` needs no root certificates.
+#[derive(Debug)]
 pub(super) struct BuiltIn {
     settings: Arc<Settings>,
     plain: Pool,
@@ -30,20 +32,20 @@ pub(super) struct BuiltIn {
 }
 
 /// A client for each runtime: a connection is driven by the runtime that opened it, which may stand still.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Pool(Mutex<Vec<(Option<Id>, Client)>>);
 
 impl BuiltIn {
     pub(super) fn new(settings: Arc<Settings>) -> Result<Self, ConfigError> {
         let built_in = Self { settings, plain: Pool::default(), secure: Pool::default() };
-        built_in.plain.put(None, Client::new(&built_in.settings, false)?);
+        built_in.plain.put(None, built_in.settings.client(false)?);
         Ok(built_in)
     }
 
     /// Makes sure that this URL can be called.
     pub(super) fn prepare(&self, url: &Uri) -> Result<(), ConfigError> {
         if self.needs_certificates(url) && self.secure.is_empty() {
-            self.secure.put(None, Client::new(&self.settings, true)?);
+            self.secure.put(None, self.settings.client(true)?);
         }
         Ok(())
     }
@@ -61,7 +63,7 @@ impl BuiltIn {
             return Ok(client);
         }
         // Root certificates are read from files: not under the lock.
-        let client = Client::new(&self.settings, secure)?;
+        let client = self.settings.client(secure)?;
         pool.put(Some(runtime), client.clone());
         Ok(client)
     }
@@ -69,7 +71,20 @@ impl BuiltIn {
     async fn send(&self, request: Request<Bytes>, max_bytes: usize) -> Result<Response<Bytes>, FetchError> {
         let runtime = Handle::try_current().map_err(|_| FetchError::new("the HTTP client needs a tokio runtime"))?;
         let client = self.client(request.uri(), runtime.id()).map_err(FetchError::new)?;
-        client.send(request, max_bytes).await
+        let (parts, body) = request.into_parts();
+        let sent = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
+        let mut answer = sent.map_err(without_url)?;
+        let mut read = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(without_url)? {
+            if read.len().saturating_add(chunk.len()) > max_bytes {
+                return Err(FetchError::too_large(max_bytes));
+            }
+            read.extend_from_slice(&chunk);
+        }
+        let mut response = Response::new(read.freeze());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
     }
 }
 
@@ -97,10 +112,55 @@ impl Pool {
     }
 }
 
-impl fmt::Debug for BuiltIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BuiltIn").finish_non_exhaustive()
+impl Settings {
+    fn client(&self, with_certificates: bool) -> Result<Client, ConfigError> {
+        let user_agent = self.user_agent.as_deref().unwrap_or(concat!("orgate/", env!("CARGO_PKG_VERSION")));
+        let mut builder = Client::builder()
+            .connect_timeout(self.connect_timeout)
+            .timeout(self.timeout)
+            .redirect(Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .user_agent(user_agent);
+        let mut roots = Vec::new();
+        for pem in &self.root_certificates {
+            let certificates = Certificate::from_pem_bundle(pem).ok().filter(|certificates| !certificates.is_empty());
+            roots.extend(certificates.ok_or_else(|| ConfigError::new("HTTP client: root_certificate: not PEM"))?);
+        }
+        builder = if with_certificates { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
+        if let Some(url) = &self.proxy {
+            let scheme = url.split_once("://").map_or("http", |(scheme, _)| scheme);
+            if !matches!(scheme, "http" | "https") {
+                return Err(ConfigError::new(format_args!(
+                    "HTTP client: proxy {:?}: not an http or https URL",
+                    without_user(url)
+                )));
+            }
+            let proxy = Proxy::all(url).map_err(|error| {
+                ConfigError::new(format_args!(
+                    "HTTP client: proxy {:?}: {}",
+                    without_user(url),
+                    FetchError::new(error.without_url())
+                ))
+            })?;
+            builder = builder.proxy(proxy);
+        }
+        builder.build().map_err(|error| {
+            let error = FetchError::new(error).to_string();
+            let remedy = if error.contains("No CA certificates") {
+                ": install the platform's root certificates (package ca-certificates in most images), or give some by HttpClient::root_certificate(..)"
+            } else {
+                ""
+            };
+            ConfigError::new(format_args!("HTTP client (user agent {user_agent:?}): {error}{remedy}"))
+        })
     }
+}
+
+/// Who asks says where, if it may be said: an id in a URL must not be logged.
+fn without_url(error: reqwest::Error) -> FetchError {
+    FetchError::new(error.without_url())
 }
 
 impl Fetch for BuiltIn {

@@ -9,8 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use super::compromised::{Compromised, PrivateKey};
-use super::jwk::{KeySet, Parsed};
-use super::public_key::KeyRules;
+use super::jwk::{KeyRules, KeySet, Parsed};
 use crate::http::url;
 use crate::http::url::{PlainHttp, is_loopback};
 use crate::http::{Fetch, send};

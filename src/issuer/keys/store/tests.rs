@@ -9,8 +9,8 @@ use http::{Request, Response};
 
 use super::*;
 use crate::http::{Fetch, FetchError};
-use crate::issuer::keys::KeyRules;
 use crate::issuer::keys::discovery::KeySource;
+use crate::issuer::keys::jwk::KeyRules;
 use crate::issuer::keys::{Compromised, Generation};
 use crate::meter::Meter;
 use crate::time::SystemClock;

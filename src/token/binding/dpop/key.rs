@@ -110,8 +110,8 @@ pub(super) fn thumbprint(jwk: &Object<'_>) -> Result<Thumbprint, &'static str> {
 /// # Errors
 ///
 /// Returns what is wrong if the key cannot verify signatures by that algorithm.
-pub(super) fn parse(jwk: &Object<'_>, algorithm: Algorithm) -> Result<VerifyingKey, String> {
-    parse_key(jwk, &KeyRules { algorithms: vec![algorithm], rsa_default: algorithm, keys_without_kid: false })
+pub(super) fn parse(jwk: &Object<'_>, raw: &str, algorithm: Algorithm) -> Result<VerifyingKey, String> {
+    parse_key(jwk, raw, &KeyRules { algorithms: vec![algorithm], rsa_default: algorithm, keys_without_kid: false })
 }
 
 #[cfg(test)]

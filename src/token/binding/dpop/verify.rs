@@ -123,7 +123,7 @@ impl ProofRules {
         match key {
             SigningKey::Parsed(key) => is_signed(key)?,
             SigningKey::Unparsed(jwk) => {
-                let key = key::parse(&jwk, algorithm).map_err(|error| format!("jwk: {error}"))?;
+                let key = key::parse(&jwk, raw, algorithm).map_err(|error| format!("jwk: {error}"))?;
                 is_signed(&key)?;
                 presented.key.keep(raw, key);
             }
