@@ -223,8 +223,8 @@ async fn limits_of_the_client_end_what_hangs() {
     let https = format!("https://localhost:{}/jwks", silent.port());
     let client = HttpClient::new().root_certificate(certified().1);
     for (jwks_uri, client, expected) in [
-        (https, client.connect_timeout(LIMIT), "no connection within 50ms"),
-        (format!("http://{silent}/jwks"), HttpClient::new().timeout(LIMIT), "no whole response within 50ms"),
+        (https, client.connect_timeout(LIMIT), "timed out"),
+        (format!("http://{silent}/jwks"), HttpClient::new().timeout(LIMIT), "timed out"),
         (format!("http://{endless}/jwks"), HttpClient::new(), "more than 262144 bytes"),
     ] {
         let entry = Issuer::new("http://127.0.0.1:1/oidc").jwks_uri(jwks_uri);
