@@ -49,7 +49,9 @@ pub(crate) async fn run(port: u16) -> io::Result<()> {
         .scope("read:orders")
         .expires_in(Duration::from_secs(3600))
         .mint();
-    println!("{text}\n{}", requests(port, &token));
+    let global = issuer.resource_token(RESOURCE).subject("u1").client("web");
+    let global = global.scope("read:products").expires_in(Duration::from_secs(3600)).mint();
+    println!("{text}\n{}", requests(port, &token, &global));
     tokio::signal::ctrl_c().await?;
     _ = stop.send(true);
     while faces.join_next().await.is_some() {}
@@ -88,6 +90,12 @@ policy = "resource in organization from path {{org}} and scope write:orders"
 upstream = "orders"
 
 [[route]]
+path = "/products"
+methods = ["GET"]
+policy = "resource and scope read:products"
+upstream = "profile"
+
+[[route]]
 path = "/health"
 public = true
 upstream = "profile"
@@ -95,14 +103,20 @@ upstream = "profile"
     )
 }
 
-fn requests(port: u16, token: &str) -> String {
+fn requests(port: u16, token: &str, global: &str) -> String {
     let at = format!("http://127.0.0.1:{port}");
     format!(
         r#"# The token is for the organization acme and holds read:orders:
 TOKEN={token}
+# This one is for no organization and holds read:products:
+GLOBAL_TOKEN={global}
 
 # 200, with what the upstream learned about the caller:
 curl -i {at}/orgs/acme/orders -H "Authorization: Bearer $TOKEN"
+# 200, for no organization:
+curl -i {at}/products -H "Authorization: Bearer $GLOBAL_TOKEN"
+# 403, a token of an organization on a route for none:
+curl -i {at}/products -H "Authorization: Bearer $TOKEN"
 # 200, public:
 curl -i {at}/health
 # 401, no token:

@@ -7,10 +7,11 @@ use clap::ValueEnum;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use orgate::explain::Explanation;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::gateway::{Access, Gateway};
+use crate::gateway::{Access, Face, Gateway};
 use crate::judge::Found;
+use crate::request::is_steering;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -26,6 +27,8 @@ pub(crate) enum Explained {
     Unasked(String),
     /// The route, and what its policy says.
     Judged(String, Box<Explanation>),
+    /// The face `forward_auth` rejects the request for this reason, and this is what the other faces do.
+    Elsewhere(String, Box<Self>),
 }
 
 /// Makes a request of what a command line says. A header `@-` stands for lines of headers in `input`, so that a token need
@@ -62,8 +65,24 @@ pub(crate) fn request(
 }
 
 impl Gateway {
-    /// Judges a request as every face does, and says how.
+    /// Judges a request as the faces do that listen, and says how.
     pub(crate) async fn explain(&self, request: &mut Parts) -> Explained {
+        let steering = request.headers.keys().find(|name| is_steering(name));
+        let Some(steering) = steering.filter(|_| self.listen.contains_key(&Face::ForwardAuth)) else {
+            return self.explain_judgment(request).await;
+        };
+        let reason = format!(
+            "the face forward_auth rejects the header {steering}, which can replace path, method or certificate: 400, before \
+             routes are matched"
+        );
+        if [Face::Proxy, Face::ExtAuthz].iter().any(|face| self.listen.contains_key(face)) {
+            Explained::Elsewhere(reason, Box::new(self.explain_judgment(request).await))
+        } else {
+            Explained::Unasked(reason)
+        }
+    }
+
+    async fn explain_judgment(&self, request: &mut Parts) -> Explained {
         match self.prepare(request) {
             Found::Route(route, pattern, _) => match &route.access {
                 Access::Public => {
@@ -82,12 +101,26 @@ impl Gateway {
 
 impl Explained {
     pub(crate) fn print(&self, format: Format) -> String {
-        match (self, format) {
-            (Self::Unasked(reason), Format::Text) => format!("{reason}\n"),
-            (Self::Judged(_, explanation), Format::Text) => explanation.to_string(),
-            (Self::Unasked(reason), Format::Json) => format!("{:#}\n", json!({ "unasked": reason })),
-            (Self::Judged(route, explanation), Format::Json) => {
-                format!("{:#}\n", json!({ "route": route, "explanation": explanation }))
+        match format {
+            Format::Text => self.text(),
+            Format::Json => format!("{:#}\n", self.json()),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Unasked(reason) => format!("{reason}\n"),
+            Self::Judged(_, explanation) => explanation.to_string(),
+            Self::Elsewhere(reason, others) => format!("{reason}\nOn the other faces:\n{}", others.text()),
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Unasked(reason) => json!({ "unasked": reason }),
+            Self::Judged(route, explanation) => json!({ "route": route, "explanation": explanation }),
+            Self::Elsewhere(reason, others) => {
+                json!({ "forward_auth": { "unasked": reason }, "others": others.json() })
             }
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 use http::uri::{Authority, Scheme};
-use orgate::ResourceServer;
 use orgate::engine::Requirement;
+use orgate::{Issuer, ResourceServer};
 
 use crate::compile::Lasting;
 use crate::config::{Address, File};
@@ -19,6 +19,8 @@ use crate::retired::Retired;
 /// Everything that one configuration says, checked and ready to serve. A reload makes another one.
 pub(crate) struct Gateway {
     pub(crate) server: ResourceServer,
+    /// What the tables of issuers were made into, in the order of the file.
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) routes: Table<Route>,
     /// In the order of the file.
     pub(crate) retired: Vec<Retired>,

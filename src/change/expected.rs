@@ -44,6 +44,13 @@ impl Changes {
             Ok(more) => more,
             Err(fault) => return Some(Err(fault)),
         };
+        self.welcome(&mut expected, iss, id);
+        self.replace(more);
+        Some(Ok(()))
+    }
+
+    /// Gives an entry that is added what was known of its issuer before.
+    fn welcome(&self, expected: &mut Expected, iss: &str, id: IssuerId) {
         let is_unknown = expected.ids.remove(iss).is_none() && expected.is_incomplete;
         if is_unknown {
             // What was known of it found no room: tokens of before are rejected.
@@ -51,8 +58,6 @@ impl Changes {
             let rank = Rank::new(SystemTime::UNIX_EPOCH + now.unix, true);
             drop(self.revocations.record(id, &key, rank, now));
         }
-        self.replace(more);
-        Some(Ok(()))
     }
 
     /// Gives an entry other settings. `None` if it is not the one that the settings were made for, or is gone.
@@ -71,11 +76,15 @@ impl Changes {
         };
         let new = updated.get(old.id()).cloned();
         self.replace(updated);
+        self.invalidate_updated(old, new.as_ref());
+        Some(Ok(()))
+    }
+
+    fn invalidate_updated(&self, old: &TrustedIssuer, new: Option<&Arc<TrustedIssuer>>) {
         self.invalidate(old, &About::Everything, false, None);
         if let Some(new) = new.filter(|new| new.rules.name != old.rules.name) {
-            self.invalidate(&new, &About::Everything, false, None);
+            self.invalidate(new, &About::Everything, false, None);
         }
-        Some(Ok(()))
     }
 
     /// Removes an entry, and all that was known of it. `None` if it is not there.
@@ -85,15 +94,48 @@ impl Changes {
         let entries = self.entries.load();
         let entry = entries.get(id).cloned()?;
         self.replace(entries.without(id)?);
-        self.revocations.remove(id, self.clock.now());
-        // The next entry of that name may be another one.
-        self.invalidate(&entry, &About::Everything, true, None);
+        self.forget(&entry);
         Some(())
     }
 
-    fn replace(&self, entries: TrustedIssuers) {
+    fn forget(&self, entry: &TrustedIssuer) {
+        self.revocations.remove(entry.id(), self.clock.now());
+        // The next entry of that name may be another one.
+        self.invalidate(entry, &About::Everything, true, None);
+    }
+
+    /// Replaces all entries in one step. `None`, and nothing is changed, if others than `old` are there by now, or if an entry
+    /// that is new has another identity.
+    pub(crate) fn exchange(&self, old: &Arc<TrustedIssuers>, new: TrustedIssuers) -> Option<()> {
+        let new = Arc::new(new);
+        let is_changed =
+            |entry: &TrustedIssuer| new.get(entry.id()).is_none_or(|now| now.rules.entry != entry.rules.entry);
+        let changed: Vec<_> = old.iter().filter(|entry| is_changed(entry)).collect();
+        for entry in &changed {
+            invalidate_source(entry, &About::Everything, None);
+        }
+        let added: Vec<_> = new.iter().filter(|entry| old.get(entry.id()).is_none()).collect();
+        let mut expected = self.lock();
+        let is_other = |entry: &TrustedIssuer| expected.ids.get(entry.iss()).is_some_and(|id| *id != entry.id());
+        if !Arc::ptr_eq(&self.entries.load_full(), old) || added.iter().any(|entry| is_other(entry)) {
+            return None;
+        }
+        for entry in added {
+            self.welcome(&mut expected, entry.iss(), entry.id());
+        }
+        self.replace(new.clone());
+        for entry in changed {
+            match new.get(entry.id()) {
+                Some(now) => self.invalidate_updated(entry, Some(now)),
+                None => self.forget(entry),
+            }
+        }
+        Some(())
+    }
+
+    fn replace(&self, entries: impl Into<Arc<TrustedIssuers>>) {
         step();
-        self.entries.store(Arc::new(entries));
+        self.entries.store(entries.into());
         self.generation.advance();
     }
 }

@@ -84,8 +84,11 @@ impl TrustedIssuers {
         if all.len() == self.all.len() { None } else { Self::of(all).ok() }
     }
 
+    /// # Errors
+    ///
+    /// Returns an error if two entries have one name or one `iss` value, or ask about opaque tokens.
     #[allow(clippy::needless_pass_by_value, reason = "it is kept")]
-    fn of(all: Vec<Arc<TrustedIssuer>>) -> Result<Self, ConfigError> {
+    pub(crate) fn of(all: Vec<Arc<TrustedIssuer>>) -> Result<Self, ConfigError> {
         let mut entries = Self::default();
         for entry in &all {
             if entries.named(&entry.rules.name).is_some() {

@@ -218,8 +218,8 @@ impl Drop for Lease {
 fn refused(why: Refused) -> Rejection {
     let detail = match why {
         Refused::Closed => "the server is closing",
-        Refused::Full => "there are too many leases: see Builder::max_leases",
-        Refused::SubjectFull => "the subject has too many leases: see Builder::max_leases",
+        Refused::Full => "there are more leases than max_leases allows",
+        Refused::SubjectFull => "the subject has more leases than max_leases allows",
         Refused::Beyond => {
             "the permission source cannot be asked as often as a lease on this route needs: see LeaseSettings::bound_up_to"
         }

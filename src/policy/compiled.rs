@@ -290,7 +290,7 @@ mod tests {
             (resource().scope("a b"), "\"a b\""),
             (scope("a"), "does not say what the token is for"),
             (resource().or(any_of(["a", "b"])), "does not say what the token is for"),
-            (authenticated().scope("a"), "authenticated()"),
+            (authenticated().scope("a"), "`authenticated`"),
             (resource().and(organization(path("org"))), "a token is for one of them"),
             (resource().scope("a").and(resource()), "the model is stated twice"),
             (organization(path("a")).and(organization(header("b"))), "a token is for one of them"),
@@ -318,8 +318,10 @@ mod tests {
 
     #[test]
     fn several_issuers_must_be_named() {
-        assert!(compiled(resource(), &["a", "b"]).unwrap_err().contains("issued_by"));
-        assert!(compiled(resource().issued_by("a").or(resource()), &["a", "b"]).unwrap_err().contains("issued_by"));
+        assert!(compiled(resource(), &["a", "b"]).unwrap_err().contains("issued by NAME"));
+        assert!(
+            compiled(resource().issued_by("a").or(resource()), &["a", "b"]).unwrap_err().contains("issued by NAME")
+        );
         assert!(compiled(resource().issued_by("b"), &["a", "b"]).is_ok());
         assert!(compiled(resource().any_issuer(), &["a", "b"]).is_ok());
         assert!(compiled(resource(), &["a"]).is_ok());

@@ -12,12 +12,12 @@ use crate::issuer::IssuerRules;
 pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), ConfigError> {
     let Some(model) = &clause.model else {
         return Err(ConfigError::new(format_args!(
-            "a clause ({clause}) does not say what the token is for: begin with resource(), organization(..) or authenticated()"
+            "a clause ({clause}) does not say what the token is for: begin with `resource`, `organization` or `authenticated`"
         )));
     };
     if matches!(model, Model::Authenticated) && !clause.scopes.is_empty() {
         return Err(ConfigError::new(
-            "authenticated() accepts tokens for every audience of this server, so it is unclear what its scopes are for: use resource() or organization(..)",
+            "`authenticated` accepts tokens for every audience of this server, so it is unclear what its scopes are for: use `resource` or `organization`",
         ));
     }
     if eligible(clause, entries).next().is_none() {
@@ -28,7 +28,7 @@ pub(super) fn fits(clause: &Clause, entries: &[&IssuerRules]) -> Result<(), Conf
     }
     if clause.issuer.is_none() && entries.len() > 1 {
         return Err(ConfigError::new(format_args!(
-            "this server has {} issuer entries, and the same id means another organization or subject in each: use issued_by(name) or any_issuer()",
+            "this server has {} issuer entries, and the same id means another organization or subject in each: add `issued by NAME` or `any issuer` to each clause",
             entries.len()
         )));
     }
@@ -59,12 +59,12 @@ fn check_freshness<'a>(
     if matches!(model, Model::Member { .. }) {
         if !clause.freshness.is_asked() {
             return Err(ConfigError::new(format_args!(
-                "a clause ({clause}) relies on the permission source for a membership: add live() or fresh_within(..)"
+                "a clause ({clause}) relies on the permission source for a membership: add `live` or `fresh within`"
             )));
         }
         if clause.freshness.on_error == Some(OnError::TokenOnly) {
             return Err(ConfigError::new(format_args!(
-                "a clause ({clause}): the token alone does not prove a membership, so dangerous_token_only_on_error() cannot be combined with for_member_of(..)"
+                "a clause ({clause}): the token alone does not prove a membership, so `token only on error` cannot be combined with `for member of`"
             )));
         }
     }
@@ -73,13 +73,13 @@ fn check_freshness<'a>(
     }
     if matches!(model, Model::Authenticated) {
         return Err(ConfigError::new(
-            "authenticated() accepts tokens for every audience of this server, so it is unclear which permissions must be fresh",
+            "`authenticated` accepts tokens for every audience of this server, so it is unclear which permissions must be fresh",
         ));
     }
     match entries.find(|rules| !rules.has_permissions) {
         None => Ok(()),
         Some(rules) => Err(ConfigError::new(format_args!(
-            "a clause ({clause}) requires fresh permissions, and issuer {:?} has no permission source: see Issuer::permissions",
+            "a clause ({clause}) requires fresh permissions, and issuer {:?} has no permission source, such as the Logto Management API",
             rules.name
         ))),
     }

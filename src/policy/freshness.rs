@@ -53,7 +53,7 @@ impl Freshness {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         match self.on_error {
             Some(way) if !self.is_asked() => {
-                Err(ConfigError::new(format_args!("({self}): {way} needs fresh_within(..) or live()")))
+                Err(ConfigError::new(format_args!("({self}): {way} needs `fresh within` or `live`")))
             }
             _ => Ok(()),
         }

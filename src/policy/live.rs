@@ -78,7 +78,7 @@ pub(super) fn judge_permissions(
     let Some(source) = view.source else {
         let name = token.issuer_name();
         return Err(Rejection::misconfigured(format!(
-            "issuer {name} has no source of live permissions: see Issuer::permissions"
+            "issuer {name} has no source of live permissions: expected one, such as the Logto Management API"
         ))
         .into());
     };

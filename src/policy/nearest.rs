@@ -41,7 +41,7 @@ pub(super) fn rejection(
             denied(format!("the route takes tokens {issuer}"))
         }
         Refusal::Kind => denied(match token.subject().kind() {
-            SubjectKind::Unknown => "the subject is of unknown kind: see Issuer::machine_mark".to_owned(),
+            SubjectKind::Unknown => "the subject is of unknown kind: set machine_mark on its issuer".to_owned(),
             kind => format!("the subject is a {}", kind.as_str()),
         }),
         Refusal::Audience(remediation, detail) => {

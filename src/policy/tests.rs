@@ -576,7 +576,7 @@ fn a_text_that_is_no_policy_is_said_where() {
         ("resource and claim a = b", "column 24: expected a string, an integer, `true` or `false`, found `b`"),
         ("resource and all of []", "column 22: expected a scope, found `]`"),
         ("resource and fresh within 5m", "column 27: expected a duration: an integer and ns, us, ms or s, found `5m`"),
-        ("resource and fresh within 0s", "column 14: fresh_within(0ns): not in 1s ..= 86400s"),
+        ("resource and fresh within 0s", "column 14: fresh within 0ns: not in 1s ..= 86400s"),
         ("resource and user and machine", "column 1: (user) and (machine) contradict each other"),
         ("resource and scope a [faulty]", "column 22: expected `and`, `or` or the end, found `[`"),
         (

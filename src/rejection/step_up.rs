@@ -94,7 +94,7 @@ impl AcrValues {
         for value in values.iter().map(AsRef::as_ref) {
             if !is_scope_token(value) {
                 return Err(ConfigError::new(format_args!(
-                    "acr {value:?}: one or more characters of printable ASCII, no space, quote or backslash (RFC 9470 section 3); for several values use any_acr"
+                    "acr {value:?}: one or more characters of printable ASCII, no space, quote or backslash (RFC 9470 section 3); for several values use `acr any of`"
                 )));
             }
             if let Some(name) = misread_in(value) {
@@ -108,7 +108,7 @@ impl AcrValues {
         }
         let bytes = known.iter().map(|value| value.len()).sum::<usize>();
         if known.is_empty() {
-            return Err(ConfigError::new("any_acr([]): an empty list of values"));
+            return Err(ConfigError::new("acr any of []: an empty list of values"));
         }
         if known.len() > MOST_VALUES || bytes > MOST_BYTES {
             return Err(ConfigError::new(format_args!(

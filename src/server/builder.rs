@@ -208,9 +208,7 @@ impl Builder {
         }
         if let Some(ask) = self.introspection.take() {
             let [only] = &mut *self.issuers else {
-                return Err(ConfigError::new(
-                    "introspection, and several issuers: use Issuer::introspection on one of them",
-                ));
+                return Err(ConfigError::new("introspection, and several issuers: set introspection on one of them"));
             };
             only.introspection = Some(ask);
         }

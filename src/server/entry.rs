@@ -19,6 +19,8 @@ use crate::time::Clock;
 use crate::token::introspect::Introspector;
 use crate::token::{EntryVersion, Introspection, IssuerId};
 
+const PLAIN_HTTP: &str = "plain http, which an issuer that is added or changed at run time may have only with dangerous_allow_http, on loopback too";
+
 /// What all entries of a server have in common.
 pub(super) struct EntrySettings {
     pub(super) resources: Vec<String>,
@@ -39,10 +41,7 @@ impl EntrySettings {
         if let Some(ask) = issuer.introspection.as_ref().filter(|_| !self.allow_http) {
             let endpoint = check_url("introspection endpoint", &ask.endpoint, false)?;
             if endpoint.scheme_str() == Some("http") && !is_test_issuer(&endpoint) {
-                return Err(ConfigError::new(format_args!(
-                    "introspection endpoint {:?}: plain http, which add_issuer accepts on loopback only with dangerous_allow_http",
-                    ask.endpoint
-                )));
+                return Err(ConfigError::new(format_args!("introspection endpoint {:?}: {PLAIN_HTTP}", ask.endpoint)));
             }
         }
         let (what, text) = match (&issuer.keys, issuer.urls.first()) {
@@ -54,9 +53,7 @@ impl EntrySettings {
         if self.allow_http || url.scheme_str() != Some("http") || is_test_issuer(&url) {
             return Ok(());
         }
-        Err(ConfigError::new(format_args!(
-            "{what} {text:?}: plain http, which add_issuer accepts on loopback only with dangerous_allow_http"
-        )))
+        Err(ConfigError::new(format_args!("{what} {text:?}: {PLAIN_HTTP}")))
     }
 
     /// The entries with one more.

@@ -4,6 +4,7 @@ mod builder;
 mod changes;
 mod check;
 mod entry;
+mod exchange;
 mod handle;
 mod metadata;
 mod usage;
@@ -151,10 +152,7 @@ impl ResourceServer {
         let rules = CompiledPolicy::compile(policy, &known)?;
         let judged = || [Some(&rules), rules.shadow()].into_iter().flatten();
         if judged().any(CompiledPolicy::asks_decisions) && self.state.decider.is_none() {
-            return Err(ConfigError::new(format_args!(
-                "policy ({}): the server has no decision point: see Builder::decision_point",
-                rules.text()
-            )));
+            return Err(ConfigError::new(format_args!("policy ({}): the server has no decision point", rules.text())));
         }
         for scope in judged().flat_map(CompiledPolicy::scopes) {
             self.state.scopes.check(scope).map_err(|fault| fault.at(format_args!("policy ({})", rules.text())))?;

@@ -510,9 +510,9 @@ async fn policies_that_contradict_themselves_are_config_errors() {
         (resource().acr("a").acr("b"), "one authentication context"),
         (resource().any_acr(["a", "b"]).and(orgate::policy::any_acr(["c"])), "(acr any of [a b]) and (acr c)"),
         (resource().any_acr((0..17).map(|number| number.to_string())), "17 values"),
-        (resource().max_auth_age(Duration::ZERO), "max_auth_age(0ns)"),
-        (resource().max_auth_age(Duration::from_millis(1500)), "max_auth_age(1.5s)"),
-        (resource().max_auth_age(365 * 24 * 3600 * second + second), "max_auth_age(31536001s)"),
+        (resource().max_auth_age(Duration::ZERO), "max-auth-age 0ns"),
+        (resource().max_auth_age(Duration::from_millis(1500)), "max-auth-age 1.5s"),
+        (resource().max_auth_age(365 * 24 * 3600 * second + second), "max-auth-age 31536001s"),
     ] {
         let fault = world.server.requirement(policy).unwrap_err().to_string();
         assert!(fault.contains(expected), "{fault} should contain {expected}");

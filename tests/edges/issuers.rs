@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use orgate::change::{About, Change, Effect};
 use orgate::policy::{any_issuer, path, resource};
 use orgate::server::ChangeError;
-use orgate::testing::{TestClock, TestIssuer};
+use orgate::testing::{Endpoint, TestClock, TestIssuer};
 use orgate::{AccessToken, Guard, Issuer, Organization, ResourceServer};
 use tower::ServiceExt as _;
 
@@ -37,6 +37,63 @@ async fn an_added_issuer_is_no_service_of_this_machine() {
     assert!(heard.await.is_err(), "the service was asked");
 }
 
+/// As a configuration that is read anew: one entry stays, one moves to another URL under its name, one is new, one goes.
+#[tokio::test]
+async fn list_of_issuers_is_replaced_as_a_whole_or_not_at_all() {
+    let clock = TestClock::new(START);
+    let (stays, before, after) = (issuer_at(&clock).await, issuer_at(&clock).await, issuer_at(&clock).await);
+    let (goes, new) = (issuer_at(&clock).await, issuer_at(&clock).await);
+    let named = |issuer: &TestIssuer, name: &str| Issuer::new(issuer.url()).name(name);
+    let server = ResourceServer::builder(named(&stays, "stays"), API)
+        .issuer(named(&before, "moves"))
+        .issuer(named(&goes, "goes"))
+        .clock(clock.clone())
+        .max_issuers(4)
+        .build()
+        .unwrap();
+    let app: Router = server.guard().get("/", async || "", resource().any_issuer()).into_router().unwrap();
+    let moves: Router = server.guard().get("/", async || "", resource().issued_by("moves")).into_router().unwrap();
+    let token = |issuer: &TestIssuer| format!("Bearer {}", issuer.resource_token(API).client("web").mint());
+    let passes = async |app: &Router, issuer: &TestIssuer| send(app, "/", &token(issuer)).await.status() == 200;
+    let handle = server.issuer("stays").unwrap();
+    handle.revoke(About::subject("lost")).unwrap();
+    let names = || server.issuers().iter().map(|handle| handle.name().unwrap().to_string()).collect::<Vec<_>>();
+    let list = || vec![named(&stays, "stays"), named(&after, "moves"), named(&new, "new")];
+
+    let plain = Issuer::new("http://127.0.0.1:9/oidc").name("plain");
+    for (wrong, expected) in [
+        ([list(), vec![plain]].concat(), "plain http"),
+        ([list(), vec![named(&goes, "new")]].concat(), "\"new\" occurs twice"),
+        ([list(), vec![named(&stays, "again")]].concat(), "occurs twice"),
+        ([list(), vec![named(&goes, "")]].concat(), "empty name"),
+        ([list(), vec![named(&goes, "a"), named(&before, "b")]].concat(), "expected one to 4"),
+        (Vec::new(), "expected one to 4"),
+    ] {
+        let error = server.set_issuers(wrong).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(names(), ["stays", "moves", "goes"]);
+        assert!(passes(&app, &before).await && passes(&moves, &before).await && passes(&app, &goes).await);
+        assert!(!passes(&app, &after).await && !passes(&app, &new).await);
+    }
+
+    let asked = stays.requests(Endpoint::Keys);
+    server.set_issuers(list()).unwrap();
+    assert_eq!(names(), ["stays", "moves", "new"]);
+    assert!(passes(&app, &stays).await && passes(&app, &after).await && passes(&app, &new).await);
+    assert!(passes(&moves, &after).await, "it takes the place of its name");
+    assert!(!passes(&app, &before).await && !passes(&moves, &before).await && !passes(&app, &goes).await);
+    assert!(!handle.is_removed());
+    assert_eq!(stays.requests(Endpoint::Keys), asked, "an entry that is the same keeps its keys");
+    let lost = stays.resource_token(API).client("web").subject("lost").mint();
+    assert_eq!(send(&app, "/", &format!("Bearer {lost}")).await.status(), 401, "and its revocations");
+
+    // Other settings of the same issuer: what was revoked stays.
+    server.set_issuers([named(&stays, "renamed")]).unwrap();
+    assert_eq!(names(), ["renamed"]);
+    assert!(passes(&app, &stays).await && !passes(&app, &after).await);
+    assert_eq!(send(&app, "/", &format!("Bearer {lost}")).await.status(), 401);
+}
+
 /// `any_issuer()` accepts every tenant's tokens: what keeps data apart is the key that the handler uses.
 #[tokio::test]
 async fn one_organization_id_of_two_issuers_is_two_keys() {
@@ -51,7 +108,7 @@ async fn one_organization_id_of_two_issuers_is_two_keys() {
     let policy = resource().in_organization(path("org")).scope("read:orders");
     let guard: Guard = server.guard().get("/orgs/{org}/orders", show, policy);
     let error = guard.clone().into_router().unwrap_err().to_string();
-    let (narrow, wide) = (error.find("issued_by").unwrap(), error.find("any_issuer").unwrap());
+    let (narrow, wide) = (error.find("issued by").unwrap(), error.find("any issuer").unwrap());
     assert!(narrow < wide, "the narrow word comes first: {error}");
 
     let app = guard.require(any_issuer()).into_router().unwrap();

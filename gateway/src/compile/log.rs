@@ -1,8 +1,10 @@
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
-use orgate::observe::{JsonLines, SubjectForm};
+use orgate::observe::{JsonLines, JsonLinesBuilder, SubjectForm};
 
-use crate::config::{Fault, File, Loaded, Source};
+use crate::config::{Fault, Loaded, Log, Source, Text};
 use crate::log::LogFormat;
 
 /// Reads how log lines look, which is needed before anything else.
@@ -24,10 +26,22 @@ enum Form {
     Plain,
 }
 
-/// Checks the settings of the log of decisions, and opens it if it is to be written.
-pub(super) fn decisions(source: &Source, file: &File, opens: bool) -> Result<Option<JsonLines>, Fault> {
-    let log = &file.log;
-    let Some(to) = &log.decisions else { return Ok(None) };
+/// Where decisions are logged, before anything is opened.
+pub(super) struct LogSettings {
+    to: Option<Text>,
+    form: SubjectForm,
+}
+
+/// A log that is open. If nothing comes of it, a file that was made for it is removed.
+pub(super) struct OpenLog {
+    builder: Option<JsonLinesBuilder>,
+    file: Option<fs::File>,
+    created: Option<PathBuf>,
+}
+
+/// Checks the settings of the log of decisions.
+pub(super) fn settings(source: &Source, log: &Log) -> Result<LogSettings, Fault> {
+    let Some(to) = &log.decisions else { return Ok(LogSettings { to: None, form: SubjectForm::none() }) };
     let form = match &log.subject {
         Some(text) => source.word(text, &[("none", Form::None), ("hash", Form::Hash), ("plain", Form::Plain)])?,
         None => Form::None,
@@ -40,16 +54,49 @@ pub(super) fn decisions(source: &Source, file: &File, opens: bool) -> Result<Opt
         }
         (Form::Hash, None) => return Err(source.fault_of(to.span(), "`subject = \"hash\"` needs a `subject_key`")),
     };
-    if !opens {
-        return Ok(None);
+    Ok(LogSettings { to: Some(to.clone()), form })
+}
+
+impl LogSettings {
+    pub(super) fn open(self, source: &Source) -> Result<OpenLog, Fault> {
+        let Some(to) = self.to else { return Ok(OpenLog { builder: None, file: None, created: None }) };
+        let builder = Some(JsonLines::builder().subject(self.form));
+        if to.as_str() == "stdout" {
+            return Ok(OpenLog { builder, file: None, created: None });
+        }
+        let path = source.folder().join(to.as_str());
+        let existing = OpenOptions::new().append(true).open(&path);
+        let opened = match existing {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                OpenOptions::new().append(true).create(true).open(&path).map(|file| (file, Some(path.clone())))
+            }
+            opened => opened.map(|file| (file, None)),
+        };
+        let (file, created) =
+            opened.map_err(|error| source.fault_of(to.span(), format!("cannot open {}: {error}", path.display())))?;
+        Ok(OpenLog { builder, file: Some(file), created })
     }
-    let builder = JsonLines::builder().subject(form);
-    if to.as_str() == "stdout" {
-        return Ok(Some(builder.stdout()));
+}
+
+impl OpenLog {
+    pub(super) fn keep(mut self) -> Option<JsonLines> {
+        self.created = None;
+        let (builder, file) = (self.builder.take()?, self.file.take());
+        Some(match file {
+            Some(file) => builder.writer(file),
+            None => builder.stdout(),
+        })
     }
-    let path = source.folder().join(to.as_str());
-    let opened = OpenOptions::new().append(true).create(true).open(&path);
-    let opened =
-        opened.map_err(|error| source.fault_of(to.span(), format!("cannot open {}: {error}", path.display())))?;
-    Ok(Some(builder.writer(opened)))
+}
+
+impl Drop for OpenLog {
+    fn drop(&mut self) {
+        if let Some(created) = &self.created {
+            // What somebody else wrote into it meanwhile stays.
+            let is_empty = fs::metadata(created).is_ok_and(|found| found.len() == 0);
+            if is_empty && let Err(error) = fs::remove_file(created) {
+                tracing::warn!(target: "orgate", %error, "an empty log of decisions stays");
+            }
+        }
+    }
 }

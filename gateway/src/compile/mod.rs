@@ -17,8 +17,8 @@ mod webhooks;
 pub(crate) use issuer::{management, name as issuer_name};
 pub(crate) use lasting::Lasting;
 pub(crate) use log::log_format;
-use orgate::ResourceServer;
 use orgate::server::Builder;
+use orgate::{Issuer, ResourceServer};
 
 use crate::config::{Fault, File, Loaded, Source};
 use crate::gateway::Gateway;
@@ -58,10 +58,14 @@ pub(crate) fn compile_with(
     }
     let opens = matches!(purpose, Purpose::Serve);
     let lasting = Lasting::new(&source, &file)?;
-    let decisions = log::decisions(&source, &file, opens)?;
-    let server = server::server(&source, &file, &lasting, opens, adapt)?;
-    lasting.decisions.replace(decisions);
-    assemble(&source, file, server, lasting, Vec::new(), None)
+    let log = log::settings(&source, &file.log)?;
+    let issuers = server::issuers(&source, &file, lasting.redis.as_ref().filter(|_| opens), None)?;
+    let server = server::server(&source, &file, issuers.clone(), &lasting, opens, adapt)?;
+    let gateway = assemble(&source, file, (server, issuers), lasting, Vec::new(), None)?;
+    if opens {
+        gateway.lasting.decisions.replace(log.open(&source)?.keep());
+    }
+    Ok(gateway)
 }
 
 fn replace(
@@ -73,20 +77,26 @@ fn replace(
     let mut warnings = Vec::new();
     keep(&mut file, before, &mut warnings);
     let lasting = before.lasting.clone();
-    let decisions = log::decisions(source, &file, true)?;
-    if before.file.issuer != file.issuer {
+    let log = log::settings(source, &file.log)?;
+    let issuers = server::issuers(source, &file, lasting.redis.as_ref(), Some(before))?;
+    let server = before.server.clone();
+    let (gateway, opened) = if before.file.issuer == file.issuer {
+        let gateway = assemble(source, file, (server, issuers), lasting, warnings, Some(before))?;
+        (gateway, log.open(source)?)
+    } else {
         // Everything must be sound before the server that serves may change.
-        let trial = server::server(source, &file, &lasting, false, adapt)?;
-        let Gateway { file: checked, .. } = assemble(source, file, trial, lasting.clone(), Vec::new(), Some(before))?;
-        file = checked;
-        server::update(source, &file, before)?;
-    }
-    let gateway = assemble(source, file, before.server.clone(), lasting, warnings, Some(before))?;
+        let tried = server::issuers(source, &file, None, None)?;
+        let trial = server::server(source, &file, tried.clone(), &lasting, false, adapt)?;
+        let Gateway { file, .. } = assemble(source, file, (trial, tried), lasting.clone(), Vec::new(), Some(before))?;
+        let opened = log.open(source)?;
+        server::update(source, &file, &issuers, before)?;
+        (assemble(source, file, (server, issuers), lasting, warnings, Some(before))?, opened)
+    };
     for gone in before.retired.iter().filter(|mark| !gateway.retired.iter().any(|kept| kept.is_same(mark))) {
         gone.retire();
     }
     // A log that was moved away is opened anew.
-    gateway.lasting.decisions.replace(decisions);
+    gateway.lasting.decisions.replace(opened.keep());
     Ok(gateway)
 }
 
@@ -116,7 +126,7 @@ fn keep(file: &mut File, before: &Gateway, warnings: &mut Vec<String>) {
 fn assemble(
     source: &Source,
     file: File,
-    server: ResourceServer,
+    (server, issuers): (ResourceServer, Vec<Issuer>),
     lasting: Lasting,
     mut warnings: Vec<String>,
     before: Option<&Gateway>,
@@ -141,6 +151,7 @@ fn assemble(
         serve: listen::serve_settings(source, &file)?,
         max_body_bytes: file.limits.max_body_bytes,
         server,
+        issuers,
         asks_others: file.decision_point.is_some() || file.issuer.iter().any(|issuer| issuer.introspection.is_some()),
         routes,
         retired,

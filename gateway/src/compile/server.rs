@@ -3,29 +3,46 @@ use orgate::change::redis::Redis;
 use orgate::decision::Decider;
 use orgate::permit::Permit;
 use orgate::server::Builder;
-use orgate::{ConfigError, ResourceServer};
+use orgate::{ConfigError, Issuer, ResourceServer};
 
 use super::Lasting;
 use super::binding::bindings;
-use super::issuer::{issuer, name};
+use super::issuer::issuer;
 use crate::config::{Api, DecisionPoint, Fault, File, Issuer as IssuerTable, Secret, Source};
 use crate::gateway::Gateway;
+
+/// Makes the issuers of a file. What `before` made of a table that is still the same is used again, so that the server
+/// takes it for the entry that it has.
+pub(super) fn issuers(
+    source: &Source,
+    file: &File,
+    redis: Option<&Redis>,
+    before: Option<&Gateway>,
+) -> Result<Vec<Issuer>, Fault> {
+    let made = |table: &IssuerTable| {
+        let before = before?;
+        let mut known = before.file.issuer.iter().zip(&before.issuers);
+        known.find(|(old, _)| *old == table).map(|(_, issuer)| issuer.clone())
+    };
+    file.issuer.iter().map(|table| made(table).map_or_else(|| issuer(source, table, redis), Ok)).collect()
+}
 
 /// Makes the resource server. Unless it `opens` what lasts, it is good for looking at alone.
 pub(super) fn server(
     source: &Source,
     file: &File,
+    issuers: Vec<Issuer>,
     lasting: &Lasting,
     opens: bool,
     adapt: impl Fn(Builder) -> Builder,
 ) -> Result<ResourceServer, Fault> {
     // Each issuer by itself, so that a fault names its line.
-    for table in &file.issuer {
-        let built = builder(source, file, std::slice::from_ref(table), None)?.build();
+    for (table, issuer) in file.issuer.iter().zip(&issuers) {
+        let built = builder(source, file, vec![issuer.clone()])?.build();
         built.map_err(|error| source.fault_at(table.url.span(), error.to_string()))?;
     }
     let redis = lasting.redis.as_ref().filter(|_| opens);
-    let builder = builder(source, file, &file.issuer, redis)?;
+    let builder = builder(source, file, issuers)?;
     let mut builder = bindings(source, file, builder, redis)?;
     if let Some(point) = &file.decision_point {
         let decider = decision_point(source, point)?;
@@ -44,38 +61,29 @@ pub(super) fn server(
     adapt(builder).build().map_err(|error| source.fault_at(file.api.resource.span(), error.to_string()))
 }
 
-/// Brings the issuers of a server that serves to what the file says now. What is known about the others stays: keys,
-/// verified tokens, revocations.
-pub(super) fn update(source: &Source, file: &File, before: &Gateway) -> Result<(), Fault> {
-    let (server, old, redis) = (&before.server, &before.file.issuer, before.lasting.redis.as_ref());
-    for table in &file.issuer {
-        let changed = match old.iter().find(|old| old.url == table.url) {
-            Some(old) if old == table => continue,
-            Some(old) => server
-                .issuer(name(old))
-                .map_err(|error| error.to_string())
-                .and_then(|handle| Ok(handle.update(issuer(source, table, redis).map_err(|fault| fault.to_string())?)))
-                .and_then(|updated| updated.map_err(|error| error.to_string())),
-            None => server.add_issuer(issuer(source, table, redis)?).map(drop).map_err(|error| error.to_string()),
+/// Brings the issuers of a server that serves to what the file says now, all of them or none. What is known about those that
+/// do not change stays: keys, verified tokens, revocations.
+pub(super) fn update(source: &Source, file: &File, issuers: &[Issuer], before: &Gateway) -> Result<(), Fault> {
+    before.server.set_issuers(issuers.iter().cloned()).map_err(|error| {
+        let message = error.to_string();
+        let changed = file.issuer.iter().filter(|table| !before.file.issuer.contains(table));
+        let named = |table: &&IssuerTable| {
+            [&table.url].into_iter().chain(&table.name).any(|word| message.contains(word.as_str()))
         };
-        changed.map_err(|message| source.fault_at(table.url.span(), message))?;
-    }
-    for gone in old.iter().filter(|old| !file.issuer.iter().any(|table| table.url == old.url)) {
-        if let Ok(handle) = server.issuer(name(gone)) {
-            // Removed already is as good.
-            _ = handle.remove();
-        }
-    }
-    Ok(())
+        let table = changed.clone().find(named).or_else(|| changed.clone().next());
+        let span = table.map_or(file.api.resource.span(), |table| table.url.span());
+        // A file that a start would not accept was rejected before.
+        source.fault_at(span, format!("{message}: restart orgate to use this file"))
+    })
 }
 
-fn builder(source: &Source, file: &File, issuers: &[IssuerTable], redis: Option<&Redis>) -> Result<Builder, Fault> {
+fn builder(source: &Source, file: &File, issuers: Vec<Issuer>) -> Result<Builder, Fault> {
     let api = &file.api;
-    let mut entries = issuers.iter().map(|table| issuer(source, table, redis));
-    let first = entries.next().ok_or_else(|| source.fault("expected at least one [[issuer]]"))??;
+    let mut issuers = issuers.into_iter();
+    let first = issuers.next().ok_or_else(|| source.fault("expected at least one [[issuer]]"))?;
     let mut builder = ResourceServer::builder(first, api.resource.as_str());
-    for entry in entries {
-        builder = builder.issuer(entry?);
+    for issuer in issuers {
+        builder = builder.issuer(issuer);
     }
     for indicator in &api.resources {
         builder = builder.resource(indicator.as_str());

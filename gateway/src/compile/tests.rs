@@ -199,7 +199,7 @@ fn setting_that_cannot_be_right_is_a_fault_at_its_place() {
 fn several_issuers_need_a_policy_that_names_one() {
     let second = "[[issuer]]\nname = \"staff\"\nurl = \"https://staff.logto.app/oidc\"\n\n";
     let text = format!("{BEGINNING}{second}{ROUTE}");
-    assert!(fault(&text).contains("issued_by"), "{}", fault(&text));
+    assert!(fault(&text).contains("issued by NAME"), "{}", fault(&text));
     compiled(&text.replace("and scope", "and issued by staff and scope")).unwrap();
 }
 
@@ -255,7 +255,7 @@ fn faulty_file_changes_nothing_on_the_server_that_serves() {
     let staff = "[[issuer]]\nname = \"staff\"\nurl = \"https://staff.logto.app/oidc\"\n\n";
     // Two issuers, and a policy that names none.
     let error = compile(loaded(&format!("{BEGINNING}{staff}{ROUTE}")), Purpose::Replace(&before)).unwrap_err();
-    assert!(error.to_string().contains("issued_by"), "{error}");
+    assert!(error.to_string().contains("issued by NAME"), "{error}");
     assert!(before.server.issuer("staff").is_err());
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Dpop, Issuer, Secret, State, Text};
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a configuration file")]
 pub(crate) struct File {
     pub(crate) api: Api,
     #[serde(default)]
@@ -39,7 +39,7 @@ pub(crate) struct File {
 
 /// Keys beyond the first three carry the names of the library's settings.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [api]")]
 #[allow(clippy::struct_excessive_bools, reason = "switches of a file")]
 pub(crate) struct Api {
     pub(crate) resource: Text,
@@ -75,7 +75,7 @@ pub(crate) struct Api {
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [decision_point]")]
 pub(crate) struct DecisionPoint {
     pub(crate) kind: Text,
     pub(crate) url: Text,
@@ -85,7 +85,7 @@ pub(crate) struct DecisionPoint {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [listen]")]
 pub(crate) struct Listen {
     pub(crate) proxy: Option<Text>,
     pub(crate) forward_auth: Option<Text>,
@@ -99,7 +99,7 @@ pub(crate) struct Listen {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [forward_auth]")]
 pub(crate) struct ForwardAuth {
     pub(crate) preset: Text,
     pub(crate) path: Option<Text>,
@@ -108,7 +108,7 @@ pub(crate) struct ForwardAuth {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [ext_authz]")]
 pub(crate) struct ExtAuthz {
     /// Whether Envoy tells the certificates of its clients (`include_peer_certificate`).
     #[serde(default)]
@@ -116,7 +116,7 @@ pub(crate) struct ExtAuthz {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [tls]")]
 pub(crate) struct Tls {
     pub(crate) cert: Text,
     pub(crate) key: Secret,
@@ -124,7 +124,7 @@ pub(crate) struct Tls {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [[webhooks]]")]
 pub(crate) struct Webhook {
     pub(crate) path: Text,
     pub(crate) issuer: Text,
@@ -132,7 +132,7 @@ pub(crate) struct Webhook {
 }
 
 #[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [identity]")]
 pub(crate) struct Identity {
     pub(crate) header: Option<Text>,
     #[serde(default)]
@@ -143,7 +143,7 @@ pub(crate) struct Identity {
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [upstream.NAME]")]
 pub(crate) struct Upstream {
     pub(crate) url: Text,
     pub(crate) timeout: Option<Text>,
@@ -153,7 +153,7 @@ pub(crate) struct Upstream {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [[route]]")]
 pub(crate) struct Route {
     pub(crate) path: Text,
     pub(crate) methods: Option<Vec<Text>>,
@@ -168,7 +168,7 @@ pub(crate) struct Route {
 
 /// How paths are read; each list names the `path` of routes.
 #[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [path]")]
 pub(crate) struct Paths {
     pub(crate) trailing_slash: Option<Text>,
     #[serde(default)]
@@ -181,7 +181,7 @@ pub(crate) struct Paths {
 
 /// Limits of the proxy face.
 #[derive(Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [limits]")]
 pub(crate) struct Limits {
     pub(crate) max_header_bytes: Option<usize>,
     pub(crate) max_body_bytes: Option<u64>,
@@ -191,7 +191,7 @@ pub(crate) struct Limits {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [log]")]
 pub(crate) struct Log {
     pub(crate) format: Option<Text>,
     /// `stdout`, or the path of a file.

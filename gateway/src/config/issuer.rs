@@ -6,7 +6,7 @@ use super::{Secret, Text};
 
 /// Keys beyond the first three carry the names of the library's settings.
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [[issuer]]")]
 pub(crate) struct Issuer {
     pub(crate) name: Option<Text>,
     pub(crate) url: Text,
@@ -38,14 +38,14 @@ pub(crate) struct Issuer {
 
 /// The name of a claim, or the names that lead to one inside of others.
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected the name of a claim, or an array of the names that lead to it")]
 pub(crate) enum ClaimPath {
     Name(String),
     Path(Vec<String>),
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { name = \"scp\", array = true }")]
 pub(crate) struct ScopeClaim {
     pub(crate) name: ClaimPath,
     /// Whether the scopes are an array of strings.
@@ -55,7 +55,7 @@ pub(crate) struct ScopeClaim {
 
 /// What tells a machine's token; exactly one of the three.
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with one of the keys claim, present and subject_is_client_plus")]
 pub(crate) struct MachineMark {
     /// A claim and its value.
     pub(crate) claim: Option<(Text, Text)>,
@@ -64,7 +64,7 @@ pub(crate) struct MachineMark {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [issuer.logto_management]")]
 pub(crate) struct LogtoManagement {
     pub(crate) endpoint: Text,
     pub(crate) client_id: Text,
@@ -79,7 +79,7 @@ pub(crate) struct LogtoManagement {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [issuer.introspection]")]
 pub(crate) struct Introspection {
     pub(crate) endpoint: Text,
     pub(crate) client_id: Text,

@@ -6,7 +6,7 @@ use super::{Secret, Text};
 
 /// Where changes are kept; absent means this process alone.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [state]")]
 pub(crate) struct State {
     pub(crate) redis: Option<Secret>,
     /// Replicas of one name share their changes.
@@ -30,7 +30,7 @@ pub(crate) struct State {
 
 /// `redis` and `others` are sentinels of the primary of this name.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with primary, credentials and others")]
 pub(crate) struct Sentinel {
     pub(crate) primary: Text,
     /// User, password and database of the primary, as a URL.
@@ -41,7 +41,7 @@ pub(crate) struct Sentinel {
 
 /// Whether tokens that are bound to a key are accepted, and how their proofs are judged.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [dpop]")]
 pub(crate) struct Dpop {
     /// Further URLs that clients call, beside `public_url` of `[api]`.
     #[serde(default)]

@@ -1,8 +1,12 @@
+use std::sync::Arc;
+
 use http::{Method, Uri};
+use orgate::testing::TestIssuer;
 
 use super::World;
 use super::world::status;
 use crate::explain::{Explained, Format, request};
+use crate::gateway::Face;
 
 async fn explained(world: &World, method: &Method, url: &str, headers: &[&str]) -> Explained {
     let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
@@ -46,6 +50,34 @@ async fn what_no_policy_is_asked_about_is_said() {
     }
     let explained = explained(&world, &Method::GET, "/orgs/acme/../globex/orders", &[]).await;
     assert!(explained.print(Format::Text).contains(": 400, before routes are matched"), "{explained:?}");
+}
+
+#[tokio::test]
+async fn header_that_forward_auth_rejects_is_said_and_what_the_other_faces_do() {
+    let world = World::start().await;
+    for header in ["X-Original-Host: evil", "x-http-methods: DELETE"] {
+        let explained = explained(&world, &Method::GET, "/public/a", &[header]).await;
+        let (name, text) = (header.split(':').next().unwrap().to_ascii_lowercase(), explained.print(Format::Text));
+        assert!(text.starts_with(&format!("the face forward_auth rejects the header {name}")), "{text}");
+        assert!(
+            text.contains(": 400")
+                && text.ends_with("/public/{*rest} is public: the request passes, with or without a token\n")
+        );
+        let question = format!(
+            "GET /auth HTTP/1.1\r\nHost: a\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /public/a\r\n\
+             X-Forwarded-Host: a\r\nConnection: close\r\n{header}\r\n\r\n"
+        );
+        assert_eq!(status(&world.raw(Face::ForwardAuth, question).await), 400);
+        assert_eq!(status(&world.ask("GET /public/a", &format!("{header}\r\n")).await), 200);
+    }
+    let alone = |text: String| {
+        let without = |line: &&str| !line.starts_with("proxy = ") && !line.starts_with("ext_authz = ");
+        text.lines().filter(without).collect::<Vec<_>>().join("\n")
+    };
+    let world = World::of(Arc::new(TestIssuer::start().await), "nginx", alone).await;
+    let explained = explained(&world, &Method::GET, "/public/a", &["X-Original-Host: evil"]).await;
+    let text = explained.print(Format::Text);
+    assert!(matches!(explained, Explained::Unasked(_)) && text.contains(": 400") && !text.contains("passes"), "{text}");
 }
 
 #[tokio::test]

@@ -130,6 +130,17 @@ impl Proxy {
         assert_eq!(identity.len(), 1);
         assert!(identity[0].to_str().unwrap().starts_with("sub=\"u1\""), "{identity:?}");
 
+        let forged = "Forwarded: for=192.0.2.9;host=evil\r\nX-Request-Id: chosen\r\nX-Real-IP: 192.0.2.9\r\n";
+        for path in ["/public/x", "/orgs/acme/orders"] {
+            let response = self.get(path, &format!("Authorization: Bearer {{{{TOKEN}}}}\r\n{forged}")).await;
+            assert_eq!(status(&response), 200, "{response}");
+            let headers = self.world.application.take().remove(0).head.headers;
+            assert!(headers.get("forwarded").is_none_or(HeaderValue::is_empty), "{headers:?}");
+            for (name, value) in &headers {
+                assert!(value != "chosen" && value != "192.0.2.9", "{path}: the application got {name}: {value:?}");
+            }
+        }
+
         let public = self.get("/public/x", "Orgate: root\r\nConnection: Orgate\r\n").await;
         assert_eq!(status(&public), 200, "{public}");
         let headers = self.world.application.take().remove(0).head.headers;

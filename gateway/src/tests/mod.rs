@@ -12,6 +12,7 @@ mod limits;
 mod live;
 mod long;
 mod observing;
+mod pages;
 mod proofs;
 #[path = "../../tests/process/proxies.rs"]
 mod proxies;

@@ -6,8 +6,11 @@ use http::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
+use orgate::change::About;
+use orgate::testing::TestIssuer;
+
 use super::World;
-use super::world::status;
+use super::world::{RESOURCE, status};
 use crate::compile::{Purpose, compile};
 use crate::config::load;
 use crate::gateway::Face;
@@ -39,6 +42,81 @@ async fn changed_file_takes_effect_and_a_faulty_one_does_not() {
     std::fs::write(&world.path, &world.text).unwrap();
     eventually(&world, "GET /new/x", 404).await;
     watching.abort();
+}
+
+fn reloaded(world: &World, text: &str) -> Result<(), String> {
+    std::fs::write(&world.path, text).unwrap();
+    let before = world.current.load_full();
+    let gateway = load(&world.path).and_then(|loaded| compile(loaded, Purpose::Replace(&before)));
+    gateway.map(|gateway| world.current.store(gateway.into())).map_err(|fault| fault.to_string())
+}
+
+fn token_of(issuer: &TestIssuer) -> String {
+    let token = issuer.organization_resource_token(RESOURCE, "acme").subject("u1").client("web");
+    token.scope("read:orders").mint()
+}
+
+async fn ask_with(world: &World, token: &str) -> u16 {
+    status(&world.ask("GET /orgs/acme/orders", &format!("Authorization: Bearer {token}\r\n")).await)
+}
+
+/// The demo's issuer gets another port with each start: the name stays, the URL does not.
+#[tokio::test]
+async fn issuer_that_gets_another_url_under_its_name_is_exchanged_in_place() {
+    let (world, other) = (World::start().await, TestIssuer::start().await);
+    let theirs = token_of(&other);
+    assert_eq!((ask_with(&world, &world.token).await, ask_with(&world, &theirs).await), (200, 401));
+    let moved = world.text.replace(world.issuer.url(), other.url());
+    reloaded(&world, &moved).unwrap();
+    assert_eq!((ask_with(&world, &world.token).await, ask_with(&world, &theirs).await), (401, 200));
+    // And back, beside another one that is new and one whose settings change.
+    let third = TestIssuer::start().await;
+    let staff = format!("[[issuer]]\nname = \"staff\"\nurl = \"{}\"\n", third.url());
+    let named = |text: &str| text.replace("policy = \"resource in", "policy = \"issued by customers and resource in");
+    reloaded(&world, &named(&world.text).replace("[listen]", &format!("{staff}[listen]"))).unwrap();
+    assert_eq!((ask_with(&world, &world.token).await, ask_with(&world, &theirs).await), (200, 401));
+    assert_eq!(ask_with(&world, &token_of(&third)).await, 401);
+    assert_eq!(world.current.load().server.issuers().len(), 2);
+}
+
+/// The first two changes are sound, the third is one that only a start accepts: none of them takes effect.
+#[tokio::test]
+async fn reload_that_fails_at_its_last_issuer_leaves_every_issuer_as_it_was() {
+    let (world, moved, staff) = (World::start().await, TestIssuer::start().await, TestIssuer::start().await);
+    let staff = format!("[[issuer]]\nname = \"staff\"\nurl = \"{}\"\n", staff.url());
+    let named = world.text.replace("policy = \"resource in", "policy = \"issued by customers and resource in");
+    reloaded(&world, &named.replace("[listen]", &format!("{staff}[listen]"))).unwrap();
+    let log = world.path.with_file_name("decisions.jsonl");
+    let before = world.current.load_full();
+    before.server.issuer("customers").unwrap().revoke(About::client("lost")).unwrap();
+    let (keys, revocations) = (before.server.keys().len(), before.server.revocations());
+    assert_eq!(ask_with(&world, &world.token).await, 200);
+    let plain = "http://127.0.0.1:9/oidc";
+    let text = named.replace(world.issuer.url(), moved.url()).replace(
+        "[listen]",
+        &format!(
+            "{}[[issuer]]\nname = \"plain\"\nurl = \"{plain}\"\n[log]\ndecisions = \"{}\"\n[listen]",
+            staff.replace("url =", "organization_tokens = true\nurl ="),
+            log.display()
+        ),
+    );
+    let fault = reloaded(&world, &text).unwrap_err();
+    let line = text.lines().position(|line| line.contains(plain)).unwrap() + 1;
+    assert!(fault.contains(&format!("gateway.toml:{line}:")) && fault.contains("plain http"), "{fault}");
+    assert!(fault.contains("dangerous_allow_http") && fault.ends_with("restart orgate to use this file"), "{fault}");
+    assert!(!fault.contains("add_issuer"), "{fault}");
+    assert!(!log.exists(), "a rejected reload made a log of decisions");
+    assert!(Arc::ptr_eq(&before, &world.current.load_full()));
+    assert_eq!((ask_with(&world, &world.token).await, ask_with(&world, &token_of(&moved)).await), (200, 401));
+    let server = &before.server;
+    assert_eq!(server.keys().len(), keys);
+    assert_eq!(format!("{revocations:?}"), format!("{:?}", server.revocations()));
+    assert!(server.issuer("plain").is_err());
+    // The start that the log line asks for.
+    std::fs::write(&world.path, &text).unwrap();
+    let started = compile(load(&world.path).unwrap(), Purpose::Serve).unwrap();
+    assert_eq!(started.server.issuers().len(), 3);
+    assert!(log.exists());
 }
 
 /// A log beside the configuration, written all the time: it is no change, and it holds no change back.

@@ -128,7 +128,7 @@ fn reach(clause: &ClauseDescription, api: &Api, catalog: &Catalog) -> Result<(Re
         }
         None if api.issuers > 1 => {
             return Err(AuditError::new(format_args!(
-                "clause ({}): this server has {} issuers: use issued_by(name) or any_issuer()",
+                "clause ({}): this server has {} issuers: add `issued by NAME` or `any issuer`",
                 clause.text, api.issuers
             )));
         }

@@ -201,7 +201,7 @@ impl RedisBuilder {
         let needs_tls = addresses.iter().chain(&settings.of_primary).any(|address| address.tls);
         if !needs_tls && (tls.roots.is_some() || tls.client.is_some()) {
             return Err(ConfigError::new(
-                "redis: root_certificate_pem and client_certificate_pem are for rediss://, and no address is one",
+                "redis: root and client certificates are for rediss://, and no address is one",
             ));
         }
         let tls = needs_tls.then(|| tls.build()).transpose()?;

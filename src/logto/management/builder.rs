@@ -204,7 +204,7 @@ impl LogtoManagementBuilder {
             Some(tenant) if base.port().is_none() => Ok(format!("https://{tenant}.logto.app/api")),
             _ if is_loopback(base) => Ok(SELF_HOSTED.to_owned()),
             _ => Err(ConfigError::new(format_args!(
-                "management_resource: {:?} does not tell it. For a server of your own add self_hosted(); for a custom domain of Logto's cloud add management_resource(\"https://{{tenant}}.logto.app/api\") with the tenant's id",
+                "management_resource: {:?} does not tell it. For a server of your own set self_hosted; for a custom domain of Logto's cloud set management_resource to \"https://{{tenant}}.logto.app/api\" with the tenant's id",
                 self.base_url
             ))),
         }

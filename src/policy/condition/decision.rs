@@ -91,7 +91,7 @@ impl Rule for Decisions {
 
     fn judge(&self, scene: &mut Scene<'_, '_>) -> Result<(), Refusal> {
         let Some(decider) = scene.decisions.decider else {
-            return Err(Rejection::misconfigured("decide(..), and the server has no decision point").into());
+            return Err(Rejection::misconfigured("`decide`, and the server has no decision point").into());
         };
         let mut wanted = Vec::new();
         let mut undecided_by = None;
@@ -142,11 +142,11 @@ impl Decisions {
         id: RequestSource,
     ) -> Result<Self, (String, ConfigError)> {
         let fault = if action.is_empty() || resource_type.is_empty() {
-            let fault = format_args!("decide({action:?}, {resource_type:?}, ..): the action or the type has no name");
+            let fault = format_args!("decide {action:?} {resource_type:?}: the action or the type has no name");
             Some(ConfigError::new(fault))
         } else if id.is_any() {
             let fault =
-                format_args!("decide({action:?}, {resource_type:?}, any_organization()): the token names no resource");
+                format_args!("decide {action:?} {resource_type:?} from any organization: the token names no resource");
             Some(ConfigError::new(fault))
         } else {
             id.fault().cloned()

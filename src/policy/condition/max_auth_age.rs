@@ -28,7 +28,7 @@ impl MaxAuthAge {
         if is_good {
             return Ok(Self(age));
         }
-        let fault = format_args!("max_auth_age({age:?}): not in whole seconds from 1s to {LONGEST_AGE:?}");
+        let fault = format_args!("max-auth-age {age:?}: not in whole seconds from 1s to {LONGEST_AGE:?}");
         Err((Self(age).to_string(), ConfigError::new(fault)))
     }
 

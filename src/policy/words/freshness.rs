@@ -24,7 +24,7 @@ const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 pub fn fresh_within(age: Duration) -> Policy {
     let rule = Freshness { max_age: Some(age), ..Freshness::default() };
     if !(Duration::from_secs(1)..=MAX_AGE).contains(&age) {
-        let fault = ConfigError::new(format_args!("fresh_within({age:?}): not in 1s ..= {MAX_AGE:?}"));
+        let fault = ConfigError::new(format_args!("fresh within {age:?}: not in 1s ..= {MAX_AGE:?}"));
         return Policy::faulty(rule.to_string(), fault);
     }
     Policy::of(Word::Freshness(rule))
@@ -55,7 +55,7 @@ impl Policy {
     pub fn stale_if_error(self, age: Duration) -> Self {
         let way = OnError::Stale(age);
         if age > MAX_AGE {
-            let fault = ConfigError::new(format_args!("stale_if_error({age:?}): more than {MAX_AGE:?}"));
+            let fault = ConfigError::new(format_args!("stale {age:?}: more than {MAX_AGE:?}"));
             return self.and(Self::faulty(Freshness::tolerance(way).to_string(), fault));
         }
         self.tolerating(way)
@@ -154,16 +154,16 @@ mod tests {
     fn faults_are_found() {
         let day = Duration::from_secs(24 * 3600);
         for (policy, expected) in [
-            (resource().fresh_within(s(0)), "fresh_within(0ns)"),
-            (resource().fresh_within(Duration::from_millis(999)), "fresh_within(999ms)"),
+            (resource().fresh_within(s(0)), "fresh within 0ns"),
+            (resource().fresh_within(Duration::from_millis(999)), "fresh within 999ms"),
             (resource().fresh_within(day + Duration::from_nanos(1)), "not in 1s ..= 86400s"),
-            (resource().live().stale_if_error(day + Duration::from_nanos(1)), "stale_if_error"),
-            (resource().stale_if_error(day), "needs fresh_within(..) or live()"),
-            (resource().dangerous_token_only_on_error(), "needs fresh_within(..) or live()"),
-            (resource().live().or(resource().scope("a").stale_if_error(day)), "needs fresh_within(..) or live()"),
-            (authenticated().live(), "authenticated()"),
-            (authenticated().fresh_within(s(30)), "authenticated()"),
-            (resource().live().or(authenticated().live()), "authenticated()"),
+            (resource().live().stale_if_error(day + Duration::from_nanos(1)), "stale 86400"),
+            (resource().stale_if_error(day), "needs `fresh within` or `live`"),
+            (resource().dangerous_token_only_on_error(), "needs `fresh within` or `live`"),
+            (resource().live().or(resource().scope("a").stale_if_error(day)), "needs `fresh within` or `live`"),
+            (authenticated().live(), "`authenticated`"),
+            (authenticated().fresh_within(s(30)), "`authenticated`"),
+            (resource().live().or(authenticated().live()), "`authenticated`"),
             (live(), "does not say what the token is for"),
         ] {
             let error = compiled(policy, true).unwrap_err();
@@ -180,7 +180,7 @@ mod tests {
         for policy in [resource().live(), resource().fresh_within(s(30)), resource().or(resource().scope("a").live())] {
             let error = compiled(policy, false).unwrap_err();
             assert!(
-                error.contains("\"main\" has no permission source") && error.contains("Issuer::permissions"),
+                error.contains("\"main\" has no permission source") && error.contains("the Logto Management API"),
                 "{error}"
             );
         }

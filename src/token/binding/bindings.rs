@@ -28,7 +28,7 @@ impl BindingSettings {
     pub(crate) fn build(&self, leeway: Duration, plain: PlainHttp) -> Result<Bindings, ConfigError> {
         if self.required && self.dpop.is_none() && self.mutual_tls.is_none() {
             return Err(ConfigError::new(
-                "require_sender_constrained: no token could pass; configure dpop(..) or mutual_tls(..)",
+                "require_sender_constrained: no token could pass; configure dpop or mutual TLS",
             ));
         }
         Ok(Bindings {

@@ -23,7 +23,7 @@ fn the_resource_is_derived_or_said() {
         ["https://auth.example.com", "https://a.b.logto.app", "https://logto.app", "https://acme.logto.app:444"]
     {
         let error = resource(unknown).unwrap_err();
-        assert!(error.contains("self_hosted()") && error.contains("management_resource("), "{error}");
+        assert!(error.contains("set self_hosted;") && error.contains("set management_resource to"), "{error}");
     }
     assert!(of("https://auth.example.com").self_hosted().build().is_ok());
     assert!(of("https://auth.example.com").management_resource("https://acme.logto.app/api").build().is_ok());
