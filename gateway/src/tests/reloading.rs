@@ -75,7 +75,7 @@ async fn issuer_that_gets_another_url_under_its_name_is_exchanged_in_place() {
     let named = |text: &str| text.replace("policy = \"resource in", "policy = \"issued by customers and resource in");
     reloaded(&world, &named(&world.text).replace("[listen]", &format!("{staff}[listen]"))).unwrap();
     assert_eq!((ask_with(&world, &world.token).await, ask_with(&world, &theirs).await), (200, 401));
-    assert_eq!(ask_with(&world, &token_of(&third)).await, 401);
+    assert_eq!(ask_with(&world, &token_of(&third)).await, 403);
     assert_eq!(world.current.load().server.issuers().len(), 2);
 }
 
