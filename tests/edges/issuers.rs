@@ -76,6 +76,7 @@ async fn list_of_issuers_is_replaced_as_a_whole_or_not_at_all() {
         assert!(!passes(&app, &after).await && !passes(&app, &new).await);
     }
 
+    assert!(passes(&app, &stays).await);
     let asked = stays.requests(Endpoint::Keys);
     server.set_issuers(list()).unwrap();
     assert_eq!(names(), ["stays", "moves", "new"]);

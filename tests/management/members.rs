@@ -297,7 +297,7 @@ async fn policies_for_members_need_the_source() {
     let member = || resource().for_member_of(path("org")).scope("write");
     let error = |server: &ResourceServer, policy: Policy| server.require(policy).map(|_| ()).unwrap_err().to_string();
     assert!(error(&server, member()).contains("`live` or `fresh within`"));
-    assert!(error(&server, member().live().dangerous_token_only_on_error()).contains("dangerous_token_only_on_error"));
+    assert!(error(&server, member().live().dangerous_token_only_on_error()).contains("`token only on error`"));
     assert!(error(&server, resource().live().acting_allowed()).contains("acting_allowed"));
     assert!(
         error(&server, resource().for_member_of(orgate::policy::any_organization()).live())
