@@ -36,7 +36,8 @@ impl StepUp {
     ///
     /// Returns a [`ConfigError`] if both are missing; if there are more than 16 values, or more than 1,024 bytes of them; if
     /// a value is empty or holds a character that cannot stand in a challenge (space, quote, backslash, or one that is not
-    /// printable ASCII); and if the time is not in whole seconds or longer than 365 days.
+    /// printable ASCII); if a value holds the name of a challenge parameter followed by `=` (`realm=`), which clients would
+    /// read as that parameter; and if the time is not in whole seconds or longer than 365 days.
     pub fn new<S: AsRef<str>>(
         acr_values: impl IntoIterator<Item = S>,
         max_age: Option<Duration>,
