@@ -11,6 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use orgate::lease::{Ended, Lease};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use super::frames::{self, Frames};
@@ -18,7 +19,7 @@ use crate::net::Place;
 
 /// How long a frame that has begun may take to end, and a client to read why the connection ends and to close it.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long a client may keep a connection that its upstream has closed.
+/// How long a connection lasts that one of its ends has closed.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 
 /// Connects both ends until one of them closes, or what let the client in is over. The connection keeps its place until then.
@@ -55,14 +56,21 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let is_over = Arc::new(AtomicBool::new(false));
-    let mut client = Client { io: client, frames: Frames::default(), is_over: is_over.clone(), late: None };
+    let (is_over, left) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let (frames, late) = (Frames::default(), None);
+    let mut client = Client { io: client, frames, is_over: is_over.clone(), left: left.clone(), late };
+    // An upstream that has nothing to say does not notice that its client is gone.
+    let abandoned = async {
+        left.notified().await;
+        sleep(HALF_CLOSED).await;
+    };
     let ended = {
         let mut copied = pin!(copy_bidirectional(&mut client, &mut upstream));
         let ended = tokio::select! {
             biased;
             ended = ended => ended,
             _ = &mut copied => return,
+            () = abandoned => return,
         };
         tracing::debug!(target: "orgate", %ended, "a WebSocket ended with its right");
         is_over.store(true, Ordering::Relaxed);
@@ -82,6 +90,8 @@ struct Client<C> {
     /// Those that were written to it.
     frames: Frames,
     is_over: Arc<AtomicBool>,
+    /// Told when the client has closed.
+    left: Arc<Notify>,
     /// Set when upstream has closed.
     late: Option<Pin<Box<Sleep>>>,
 }
@@ -114,7 +124,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> AsyncRead for Client<C> {
         {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let room = buffer.remaining();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        if room > 0 && buffer.remaining() == room {
+            self.left.notify_one();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -154,6 +169,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Client<C> {
 mod tests {
     use tokio::io::{DuplexStream, duplex};
     use tokio::sync::oneshot;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -238,6 +254,27 @@ mod tests {
         assert!(started.elapsed() <= FAREWELL + Duration::from_millis(10));
         assert!(filling.await.unwrap().is_err());
         drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connection_that_its_client_has_closed_is_left_in_time_by_a_silent_upstream() {
+        let (client, mut upstream, _end, task) = connected();
+        drop(client);
+        assert_eq!(rest(&mut upstream).await, b"");
+        timeout(HALF_CLOSED + Duration::from_millis(10), task).await.unwrap().unwrap();
+        assert!(upstream.write_all(b"late").await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_has_closed_its_half_still_receives_what_the_upstream_sends_soon() {
+        let (mut client, mut upstream, _end, task) = connected();
+        client.shutdown().await.unwrap();
+        assert_eq!(rest(&mut upstream).await, b"");
+        sleep(HALF_CLOSED / 2).await;
+        upstream.write_all(&[0x88, 2, 0x03, 0xe8]).await.unwrap();
+        drop(upstream);
+        assert_eq!(rest(&mut client).await, [0x88, 2, 0x03, 0xe8]);
+        timeout(Duration::from_millis(10), task).await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]
