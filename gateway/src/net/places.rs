@@ -25,6 +25,12 @@ impl Places {
             self.resize(most());
             let free = self.free.clone().acquire_owned();
             if let Ok(Ok(place)) = tokio::time::timeout(LOOK, free).await {
+                // Whoever waits receives a place that becomes free: `resize` does not see it.
+                if self.all > most() {
+                    place.forget();
+                    self.all -= 1;
+                    continue;
+                }
                 return Place(Arc::new(place));
             }
         }
@@ -76,5 +82,22 @@ mod tests {
         assert!(tokio::time::timeout(LOOK, places.all_free()).await.is_err());
         drop(other);
         places.all_free().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn place_that_becomes_free_while_there_are_too_many_is_taken_by_no_connection() {
+        let mut places = Places::default();
+        let (one, other) = (places.take(|| 2).await, places.take(|| 2).await);
+        let freed = async {
+            tokio::time::sleep(LOOK / 2).await;
+            drop(one);
+        };
+        let (taken, ()) = tokio::join!(tokio::time::timeout(LOOK * 3, places.take(|| 1)), freed);
+        assert!(taken.is_err(), "the other one is still taken");
+        assert_eq!(places.all, 1);
+        drop(other);
+        let again = places.take(|| 1).await;
+        assert!(tokio::time::timeout(LOOK * 3, places.take(|| 1)).await.is_err());
+        drop(again);
     }
 }
