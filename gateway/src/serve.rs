@@ -18,7 +18,7 @@ use crate::face::proxy::{Client, Proxy};
 use crate::face::webhooks::Webhooks;
 use crate::gateway::{Face, Gateway};
 use crate::net::{Listener, serve};
-use crate::retired::Retired;
+use crate::retired::{Retired, Stage};
 use crate::{reload, telemetry};
 
 /// Serves every face until the process is told to stop, then lets requests in flight end.
@@ -59,8 +59,7 @@ pub(crate) async fn run(path: PathBuf, gateway: Gateway, read: Vec<PathBuf>) -> 
     tracing::info!(target: "orgate", "stopping: requests in flight may end");
     notify(&[NotifyState::Stopping]);
     reloads.abort();
-    close(&current, &stop);
-    while faces.join_next().await.is_some() {}
+    close(&current, &stop, &mut faces).await;
     let (kept, within) = {
         let gateway = current.load();
         (gateway.server.changes_kept(), gateway.serve.drain)
@@ -71,12 +70,18 @@ pub(crate) async fn run(path: PathBuf, gateway: Gateway, read: Vec<PathBuf>) -> 
     Ok(())
 }
 
-/// Takes no more connections, and ends what would not end by itself: clients are told to come again.
-pub(crate) fn close(current: &Current, stop: &watch::Sender<bool>) {
-    let gateway = current.load();
-    gateway.server.close();
-    gateway.retired.iter().for_each(Retired::retire);
+/// Takes no more connections, and waits until no face has one. What would not end by itself ends at once, and what may end by
+/// itself a while before the drain time is over: clients are told to come again.
+pub(crate) async fn close(current: &Current, stop: &watch::Sender<bool>, faces: &mut JoinSet<()>) {
+    let gateway = current.load_full();
+    gateway.retired.iter().for_each(|route| route.advance(Stage::Stopping));
     _ = stop.send(true);
+    let ended = async { while faces.join_next().await.is_some() {} };
+    if tokio::time::timeout(gateway.serve.drain / 4 * 3, ended).await.is_err() {
+        gateway.server.close();
+        gateway.retired.iter().for_each(Retired::retire);
+        while faces.join_next().await.is_some() {}
+    }
 }
 
 /// Faces that serve, and where.

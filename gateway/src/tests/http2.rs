@@ -88,9 +88,9 @@ async fn upstream_reads_at_most_the_request_that_was_judged() {
     }
 }
 
-type Messages = mpsc::Sender<Result<Frame<Bytes>, std::convert::Infallible>>;
+pub(super) type Messages = mpsc::Sender<Result<Frame<Bytes>, std::convert::Infallible>>;
 
-fn body() -> (Messages, crate::net::Body) {
+pub(super) fn body() -> (Messages, crate::net::Body) {
     let (send, receive) = mpsc::channel(1);
     let stream = futures_util::stream::unfold(receive, async |mut receive| Some((receive.recv().await?, receive)));
     (send, StreamBody::new(Box::pin(stream)).map_err(|never| match never {}).boxed_unsync())

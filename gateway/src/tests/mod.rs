@@ -24,6 +24,7 @@ mod smuggling;
 mod spoofing;
 mod stages;
 mod state;
+mod stopping;
 mod upstream;
 mod webhooks;
 mod world;

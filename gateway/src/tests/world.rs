@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::Recorder;
 use crate::compile::{Purpose, compile};
@@ -79,7 +79,7 @@ pub(super) struct World {
     pub(super) text: String,
     pub(super) token: String,
     stop: watch::Sender<bool>,
-    faces: JoinHandle<()>,
+    faces: JoinSet<()>,
     _folder: TempDir,
 }
 
@@ -117,8 +117,7 @@ impl World {
         let gateway = load(&path).and_then(|loaded| compile(loaded, Purpose::Serve)).unwrap();
         let current: Current = Arc::new(ArcSwap::from_pointee(gateway));
         let (stop, stopped) = watch::channel(false);
-        let Started { mut faces, addresses } = start(&current, &stopped).await.unwrap();
-        let faces = tokio::spawn(async move { while faces.join_next().await.is_some() {} });
+        let Started { faces, addresses } = start(&current, &stopped).await.unwrap();
         let token = issuer
             .organization_resource_token(RESOURCE, "acme")
             .subject("u1")
@@ -137,8 +136,7 @@ impl World {
 
     /// Stops as the program does when it is told to, and waits until nothing is served any more.
     pub(super) async fn close(&mut self) {
-        close(&self.current, &self.stop);
-        (&mut self.faces).await.unwrap();
+        close(&self.current, &self.stop, &mut self.faces).await;
     }
 
     /// Sends bytes to a face, and returns everything that comes back.

@@ -17,6 +17,7 @@ use crate::answer;
 use crate::face::{Current, webhooks};
 use crate::gateway::{Face, Gateway, Upstream};
 use crate::net::{Body, Connections, Peer, ServeSettings, full};
+use crate::retired::Stage;
 use crate::telemetry;
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -96,7 +97,7 @@ impl Proxy {
             return match (handshake, upgrade) {
                 (Some(handshake), Some(client)) if handshake.is_accepted(&response) => {
                     let ends = (client, hyper::upgrade::on(&mut response));
-                    tunnel::connect(ends, lease, right.retired(), peer.place);
+                    tunnel::connect(ends, lease, right.retired(Stage::Stopping), peer.place);
                     websocket::Handshake::accept(response)
                 }
                 _ => Failure::Broken.response().map(full),

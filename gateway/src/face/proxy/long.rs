@@ -12,19 +12,15 @@ use orgate::lease::{Ended, Lease, LeaseSettings, LeasedBody};
 
 use crate::gateway::{Gateway, Route};
 use crate::net::Body;
-use crate::retired::Retired;
+use crate::retired::{Retired, Stage};
 
 /// What an upstream has done is not rejected because its response cannot be watched as closely as the policy says.
 const MOST_BOUND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What responses that go on without an end are made of.
-const ENDLESS: [&[u8]; 5] = [
-    b"text/event-stream",
-    b"application/grpc",
-    b"application/x-ndjson",
-    b"application/json-seq",
-    b"multipart/x-mixed-replace",
-];
+const ENDLESS: [&[u8]; 2] = [b"text/event-stream", b"multipart/x-mixed-replace"];
+/// What responses are made of that go on without an end or have one.
+const STREAMED: [&[u8]; 3] = [b"application/grpc", b"application/x-ndjson", b"application/json-seq"];
 
 /// What a request was let in by, for as long as it takes.
 pub(super) struct Right {
@@ -36,7 +32,7 @@ pub(super) struct Right {
 impl Right {
     /// Takes note of the request where it may be judged again: that costs a copy.
     pub(super) fn new(gateway: &Gateway, route: &Route, grant: Option<Grant>, head: &Parts, is_upgrade: bool) -> Self {
-        let is_kept = grant.is_some() && (is_upgrade || gateway.asks_others || may_be_endless(&head.headers));
+        let is_kept = grant.is_some() && (is_upgrade || gateway.asks_others || wants_endless(&head.headers));
         let settings = if is_kept { LeaseSettings::new().request(head) } else { LeaseSettings::new() };
         let settings = if is_upgrade { settings } else { settings.bound_up_to(MOST_BOUND) };
         Self { grant, settings, retired: route.retired.clone() }
@@ -53,10 +49,10 @@ impl Right {
         grant.lease_with(&self.settings).map(Some).map_err(refused)
     }
 
-    /// Waits until the route is changed or gone, or the gateway stops: a client that comes again is judged by what is there
-    /// then.
-    pub(super) fn retired(&self) -> impl Future<Output = Ended> + Send + Sync + use<> {
-        let retired = self.retired.wait();
+    /// Waits until the route is changed or gone, or the gateway stops and is at this stage: a client that comes again is judged
+    /// by what is there then.
+    pub(super) fn retired(&self, stage: Stage) -> impl Future<Output = Ended> + Send + Sync + use<> {
+        let retired = self.retired.wait(stage);
         async {
             retired.await;
             Ended::closing()
@@ -73,14 +69,18 @@ impl Right {
         response: Response<Body>,
         about: &Parts,
     ) -> Result<Response<Body>, Box<Response<Bytes>>> {
-        if !response.headers().get_all(CONTENT_TYPE).iter().any(is_endless) {
+        let types = response.headers().get_all(CONTENT_TYPE);
+        if !types.iter().any(may_be_endless) {
             return Ok(response);
         }
+        // A call that is cut off may be done twice: it may end by itself.
+        let goes_on = about.method.is_safe() && types.iter().any(|value| names(&ENDLESS, value.as_bytes()));
+        let stage = if goes_on { Stage::Stopping } else { Stage::Over };
         let response = match self.watch(about)? {
             Some(lease) => lease.attach(response).map(BodyExt::boxed_unsync),
             None => response,
         };
-        Ok(LeasedBody::end_with(self.retired(), response).map(BodyExt::boxed_unsync))
+        Ok(LeasedBody::end_with(self.retired(stage), response).map(BodyExt::boxed_unsync))
     }
 }
 
@@ -92,15 +92,19 @@ pub(super) fn about(head: &Parts) -> Parts {
     about
 }
 
-fn may_be_endless(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    headers.get_all(CONTENT_TYPE).iter().any(is_endless) || accepted.map(<[u8]>::trim_ascii).any(names_endless)
+fn wants_endless(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    headers.get_all(CONTENT_TYPE).iter().any(may_be_endless) || accepted.any(|value| is_long(value.trim_ascii()))
 }
 
-fn is_endless(value: &HeaderValue) -> bool {
-    names_endless(value.as_bytes())
+fn may_be_endless(value: &HeaderValue) -> bool {
+    is_long(value.as_bytes())
 }
 
-fn names_endless(value: &[u8]) -> bool {
-    ENDLESS.iter().any(|name| value.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name)))
+fn is_long(value: &[u8]) -> bool {
+    names(&ENDLESS, value) || names(&STREAMED, value)
+}
+
+fn names(types: &[&[u8]], value: &[u8]) -> bool {
+    types.iter().any(|name| value.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name)))
 }
