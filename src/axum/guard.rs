@@ -234,7 +234,7 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
             let (path, methods) = ("fallback".to_owned(), Methods::Whole);
             router = router.fallback(Route { path, methods, endpoint, browser_token: None }.protect(None)?);
         }
-        Ok(handler::prepared(router))
+        Ok(router)
     }
 
     pub(super) const fn server(&self) -> &ResourceServer {

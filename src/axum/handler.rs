@@ -1,11 +1,10 @@
 //! A handler behind a policy, without a route of its own around it: nothing is boxed that axum does not box anyway.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -40,15 +39,6 @@ pub(super) fn check<H: 'static, S: 'static>(path: &str) -> Result<(), ConfigErro
         "path {path:?}: a method router, such as get(..) makes, is given as a handler; give the handler itself, or the method \
          router to route(..) or public(..)"
     )))
-}
-
-/// Makes the routes of a router without state at once: axum would make each anew for every request, unless it serves the
-/// router itself.
-pub(super) fn prepared<S: 'static>(mut router: Router<S>) -> Router<S> {
-    if let Some(router) = (&mut router as &mut dyn Any).downcast_mut::<Router>() {
-        *router = std::mem::take(router).with_state(());
-    }
-    router
 }
 
 impl<H, T, S> Handler<T, S> for Guarded<H>
