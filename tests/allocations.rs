@@ -37,7 +37,7 @@ fn allocations(router: &mut Router, uri: &str, tokens: &[String]) -> u64 {
 }
 
 #[tokio::test]
-async fn a_known_token_costs_three_allocations_and_five_with_an_organization() {
+async fn a_known_token_costs_three_allocations_and_four_with_an_organization() {
     let issuer = TestIssuer::start().await;
     let entry = Issuer::new(issuer.url()).jwks_json(issuer.jwks_json());
     let server = ResourceServer::builder(entry, API).build().unwrap();
@@ -52,7 +52,7 @@ async fn a_known_token_costs_three_allocations_and_five_with_an_organization() {
 
     let product = issuer.resource_token(API).scope("read:products write:products").mint();
     let members = issuer.organization_token("acme").scope("invite:member read:members").mint();
-    for (uri, token, most) in [("/products", product, 3), ("/orgs/acme/members", members, 5)] {
+    for (uri, token, most) in [("/products", product, 3), ("/orgs/acme/members", members, 4)] {
         let without = allocations(&mut bare, uri, &[]);
         let with = allocations(&mut guarded, uri, &[token]);
         println!("{uri}: {without} bare, {with} guarded");
@@ -82,7 +82,7 @@ async fn a_known_token_allocates_as_much_with_a_change_log_as_without() {
 
 /// Verified, and kept.
 #[tokio::test]
-async fn a_new_token_costs_seventeen_allocations() {
+async fn a_new_token_costs_sixteen_allocations() {
     let issuer = TestIssuer::start().await;
     let entry = Issuer::new(issuer.url()).jwks_json(issuer.jwks_json());
     let server = ResourceServer::builder(entry, API).build().unwrap();
@@ -95,7 +95,7 @@ async fn a_new_token_costs_seventeen_allocations() {
     let without = allocations(&mut bare, "/products", &[]);
     let new = allocations(&mut guarded, "/products", &tokens);
     println!("{without} bare, {new} with a new token");
-    assert!(new <= without + 17, "{new} allocations, {without} without the guard");
+    assert!(new <= without + 16, "{new} allocations, {without} without the guard");
     assert!(allocations(&mut guarded, "/products", &tokens) < new, "they are known by now");
 }
 
