@@ -54,9 +54,15 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// What the operator's tool prints.
+    /// What the operator's tool prints. On a busy machine it may find no connection at once.
     pub(crate) fn ask(&self, command: &[&str]) -> String {
-        self.try_ask(command).unwrap()
+        for _ in 0..50 {
+            if let Some(answer) = self.try_ask(command) {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("no answer to {command:?}")
     }
 
     fn try_ask(&self, command: &[&str]) -> Option<String> {
