@@ -1,11 +1,14 @@
 //! Several issuers, and entries that come and go.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{Request, StatusCode};
 use orgate::change::{About, Change, Effect};
+use orgate::engine::{Observer, Record, TokenCache};
 use orgate::policy::{any_issuer, path, resource};
 use orgate::server::ChangeError;
 use orgate::testing::{Endpoint, TestClock, TestIssuer};
@@ -37,17 +40,29 @@ async fn an_added_issuer_is_no_service_of_this_machine() {
     assert!(heard.await.is_err(), "the service was asked");
 }
 
+/// Counts tokens that were verified before.
+#[derive(Clone, Default)]
+struct Hits(Arc<AtomicUsize>);
+
+impl Observer for Hits {
+    fn decided(&self, record: &Record<'_>) {
+        self.0.fetch_add(usize::from(record.token_cache() == Some(TokenCache::Hit)), Ordering::Relaxed);
+    }
+}
+
 /// As a configuration that is read anew: one entry stays, one moves to another URL under its name, one is new, one goes.
 #[tokio::test]
 async fn list_of_issuers_is_replaced_as_a_whole_or_not_at_all() {
     let clock = TestClock::new(START);
     let (stays, before, after) = (issuer_at(&clock).await, issuer_at(&clock).await, issuer_at(&clock).await);
     let (goes, new) = (issuer_at(&clock).await, issuer_at(&clock).await);
+    let hits = Hits::default();
     let named = |issuer: &TestIssuer, name: &str| Issuer::new(issuer.url()).name(name);
     let server = ResourceServer::builder(named(&stays, "stays"), API)
         .issuer(named(&before, "moves"))
         .issuer(named(&goes, "goes"))
         .clock(clock.clone())
+        .observer(hits.clone())
         .max_issuers(4)
         .build()
         .unwrap();
@@ -76,15 +91,18 @@ async fn list_of_issuers_is_replaced_as_a_whole_or_not_at_all() {
         assert!(!passes(&app, &after).await && !passes(&app, &new).await);
     }
 
-    assert!(passes(&app, &stays).await);
-    let asked = stays.requests(Endpoint::Keys);
+    let known = token(&stays);
+    assert_eq!(send(&app, "/", &known).await.status(), 200);
+    let (asked, hits_before) = (stays.requests(Endpoint::Keys), hits.0.load(Ordering::Relaxed));
     server.set_issuers(list()).unwrap();
+    assert_eq!(send(&app, "/", &known).await.status(), 200);
+    assert_eq!(hits.0.load(Ordering::Relaxed), hits_before + 1, "an entry that is the same keeps its verified tokens");
     assert_eq!(names(), ["stays", "moves", "new"]);
     assert!(passes(&app, &stays).await && passes(&app, &after).await && passes(&app, &new).await);
     assert!(passes(&moves, &after).await, "it takes the place of its name");
     assert!(!passes(&app, &before).await && !passes(&moves, &before).await && !passes(&app, &goes).await);
     assert!(!handle.is_removed());
-    assert_eq!(stays.requests(Endpoint::Keys), asked, "an entry that is the same keeps its keys");
+    assert_eq!(stays.requests(Endpoint::Keys), asked, "and its keys");
     let lost = stays.resource_token(API).client("web").subject("lost").mint();
     assert_eq!(send(&app, "/", &format!("Bearer {lost}")).await.status(), 401, "and its revocations");
 
