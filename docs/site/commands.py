@@ -26,7 +26,7 @@ RUN_BY = [
     (r"curl -i http://127\.0\.0\.1:8080/", "55-gateway"),
     # The program of the page is compiled and its answers are those of the example `quickstart`.
     (r"cargo (new|add) |LOGTO_ISSUER=|curl \S+ (https://TENANT|http://127\.0\.0\.1:3000)", "needs a tenant"),
-    (r"\.ci/(run|full|lines|words-only)", "runs CI itself, or is run by hand"),
+    (r"\.ci/(run|full|lines|mutants|words-only)", "runs CI itself, or is run by hand"),
     (r"cargo build --locked --release -p orgate-gateway", "`.ci/full` builds it so, twice"),
     (r"cargo bench|ORGATE_\w+=", "longer runs, by hand"),
 ]
