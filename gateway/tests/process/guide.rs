@@ -74,7 +74,7 @@ async fn try_page(page: &str, proxy: Option<&str>, adapt: impl Fn(String) -> Str
     let token =
         issuer.organization_resource_token(RESOURCE, "acme").subject("u1").client("web").scope("read:orders").mint();
     let requests = requests(page);
-    assert_eq!(requests.len(), 5);
+    assert!(requests.len() >= 5);
     let mut tries = 0;
     while ask(&requests[0].1, port, &token).await != requests[0].0 && tries < 200 {
         tries += 1;
@@ -92,8 +92,12 @@ async fn try_page(page: &str, proxy: Option<&str>, adapt: impl Fn(String) -> Str
         assert_eq!(&status, announced, "{proxy:?}: {request}");
     }
     let received = application.take();
-    let known = received.iter().filter(|headers| headers.get("orgate").is_some_and(|value| !value.is_empty()));
-    assert_eq!(known.count(), 1, "{proxy:?}: {received:?}");
+    let known: Vec<_> =
+        received.iter().filter_map(|headers| headers.get("orgate")).filter(|it| !it.is_empty()).collect();
+    let accepted = requests.iter().filter(|(status, request)| status == "200" && request.contains("$TOKEN"));
+    assert_eq!(known.len(), accepted.count(), "{proxy:?}: {received:?}");
+    let is_of_the_token = |value: &str| value.contains("u1") && !value.contains("root");
+    assert!(known.iter().all(|value| is_of_the_token(&format!("{value:?}"))), "{proxy:?}: {received:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
