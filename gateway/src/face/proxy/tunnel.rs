@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use orgate::lease::{Ended, Lease};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional};
 use tokio::sync::Notify;
-use tokio::time::{Instant, Sleep, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::frames::{self, Frames};
 use crate::net::Place;
@@ -56,12 +56,12 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let (is_over, left) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-    let (frames, late) = (Frames::default(), None);
-    let mut client = Client { io: client, frames, is_over: is_over.clone(), left: left.clone(), late };
-    // An upstream that has nothing to say does not notice that its client is gone.
+    let (is_over, half_closed) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let frames = Frames::default();
+    let mut client = Client { io: client, frames, is_over: is_over.clone(), half_closed: half_closed.clone() };
+    // An end that has nothing to say does not notice that the other one is gone.
     let abandoned = async {
-        left.notified().await;
+        half_closed.notified().await;
         sleep(HALF_CLOSED).await;
     };
     let ended = {
@@ -90,10 +90,8 @@ struct Client<C> {
     /// Those that were written to it.
     frames: Frames,
     is_over: Arc<AtomicBool>,
-    /// Told when the client has closed.
-    left: Arc<Notify>,
-    /// Set when upstream has closed.
-    late: Option<Pin<Box<Sleep>>>,
+    /// Told when the client or the upstream has closed.
+    half_closed: Arc<Notify>,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Client<C> {
@@ -119,15 +117,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> AsyncRead for Client<C> {
             let may_end = self.frames.are_between();
             return if may_end { Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())) } else { Poll::Pending };
         }
-        if let Some(late) = &mut self.late
-            && late.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Ok(()));
-        }
         let room = buffer.remaining();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
         if room > 0 && buffer.remaining() == room {
-            self.left.notify_one();
+            self.half_closed.notify_one();
         }
         Poll::Ready(Ok(()))
     }
@@ -157,10 +150,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Client<C> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.late.is_none() {
-            self.late = Some(Box::pin(sleep(HALF_CLOSED)));
-            cx.waker().wake_by_ref();
-        }
+        self.half_closed.notify_one();
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
