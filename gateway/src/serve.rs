@@ -110,18 +110,18 @@ pub(crate) async fn start(current: &Current, stopped: &watch::Receiver<bool>) ->
     }
     let mut faces = JoinSet::new();
     for (face, listener) in listeners {
-        let current = current.clone();
-        let stopped = stopped.clone();
+        let (current, latest, stopped) = (current.clone(), current.clone(), stopped.clone());
+        let settings = move || latest.load().serve;
         match face {
             Face::Proxy => {
                 let proxy = Proxy { current, client: Client::new()? };
-                faces.spawn(serve(listener, Arc::new(proxy), stopped))
+                faces.spawn(serve(listener, Arc::new(proxy), settings, stopped))
             }
-            Face::ForwardAuth => faces.spawn(serve(listener, Arc::new(ForwardAuth(current)), stopped)),
-            Face::ExtAuthz => faces.spawn(serve(listener, Arc::new(ExtAuthz(current)), stopped)),
-            Face::Admin => faces.spawn(serve(listener, Arc::new(Admin(current)), stopped)),
-            Face::Webhooks => faces.spawn(serve(listener, Arc::new(Webhooks(current)), stopped)),
-            Face::Jwks => faces.spawn(serve(listener, Arc::new(KeySet(current)), stopped)),
+            Face::ForwardAuth => faces.spawn(serve(listener, Arc::new(ForwardAuth(current)), settings, stopped)),
+            Face::ExtAuthz => faces.spawn(serve(listener, Arc::new(ExtAuthz(current)), settings, stopped)),
+            Face::Admin => faces.spawn(serve(listener, Arc::new(Admin(current)), settings, stopped)),
+            Face::Webhooks => faces.spawn(serve(listener, Arc::new(Webhooks(current)), settings, stopped)),
+            Face::Jwks => faces.spawn(serve(listener, Arc::new(KeySet(current)), settings, stopped)),
         };
     }
     Ok(Started { faces, addresses })

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Current;
 use crate::answer;
 use crate::gateway::Gateway;
-use crate::net::{Body, Connections, Peer, ServeSettings, full};
+use crate::net::{Body, Connections, Peer, full};
 use crate::routes::Format;
 use crate::telemetry;
 
@@ -25,10 +25,6 @@ pub(crate) struct Admin(pub(crate) Current);
 pub(crate) struct KeySet(pub(crate) Current);
 
 impl Connections for Admin {
-    fn settings(&self) -> ServeSettings {
-        self.0.load().serve
-    }
-
     async fn answer(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Response<Body> {
         let gateway = self.0.load_full();
         if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -47,10 +43,6 @@ impl Connections for Admin {
 }
 
 impl Connections for KeySet {
-    fn settings(&self) -> ServeSettings {
-        self.0.load().serve
-    }
-
     async fn answer(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Response<Body> {
         let gateway = self.0.load_full();
         match (request.method(), request.uri().path()) {

@@ -10,7 +10,7 @@ use super::Current;
 use crate::answer;
 use crate::gateway::Gateway;
 use crate::judge::refused;
-use crate::net::{Body, Connections, Peer, ServeSettings, full};
+use crate::net::{Body, Connections, Peer, full};
 use crate::request::{ClientCertificate, Original, Preset, RequestFault};
 
 /// NGINX drops the body of a rejection, and its configuration puts this in its place.
@@ -22,10 +22,6 @@ const LONGEST_PROBLEM: usize = 2048;
 pub(crate) struct ForwardAuth(pub(crate) Current);
 
 impl Connections for ForwardAuth {
-    fn settings(&self) -> ServeSettings {
-        self.0.load().serve
-    }
-
     async fn answer(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Response<Body> {
         let gateway = self.0.load_full();
         let (question, _) = request.into_parts();

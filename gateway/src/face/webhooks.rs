@@ -8,16 +8,12 @@ use tower_service::Service as _;
 use super::Current;
 use crate::answer;
 use crate::gateway::Gateway;
-use crate::net::{Body, Connections, Peer, ServeSettings, full};
+use crate::net::{Body, Connections, Peer, full};
 
 /// Takes deliveries of issuers on a socket of their own.
 pub(crate) struct Webhooks(pub(crate) Current);
 
 impl Connections for Webhooks {
-    fn settings(&self) -> ServeSettings {
-        self.0.load().serve
-    }
-
     async fn answer(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Response<Body> {
         let gateway = self.0.load_full();
         deliver(&gateway, request).await

@@ -36,9 +36,6 @@ pub(crate) struct ServeSettings {
 
 /// What a face does with its connections.
 pub(crate) trait Connections: Send + Sync + 'static {
-    /// Returns the limits for the next connection.
-    fn settings(&self) -> ServeSettings;
-
     /// Returns the TLS settings for the next connection; `None` for plain text.
     fn tls(&self) -> Option<TlsAcceptor> {
         None
@@ -48,12 +45,18 @@ pub(crate) trait Connections: Send + Sync + 'static {
 }
 
 /// Serves connections until `stop` says so, then waits for requests in flight and for connections that were upgraded.
-pub(crate) async fn serve<C: Connections>(listener: Listener, face: Arc<C>, mut stop: watch::Receiver<bool>) {
+/// `settings` says what holds for the next connection: a reload changes it.
+pub(crate) async fn serve<C: Connections>(
+    listener: Listener,
+    face: Arc<C>,
+    settings: impl Fn() -> ServeSettings,
+    mut stop: watch::Receiver<bool>,
+) {
     let graceful = GracefulShutdown::new();
     let mut places = Places::default();
     loop {
         let place = tokio::select! {
-            place = places.take(|| face.settings().max_connections) => place,
+            place = places.take(|| settings().max_connections) => place,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         let accepted = tokio::select! {
@@ -68,9 +71,8 @@ pub(crate) async fn serve<C: Connections>(listener: Listener, face: Arc<C>, mut 
                 continue;
             }
         };
-        let (face, watcher) = (face.clone(), graceful.watcher());
+        let (face, settings, watcher) = (face.clone(), settings(), graceful.watcher());
         tokio::spawn(async move {
-            let settings = face.settings();
             let Some((stream, certificate)) = handshake(stream, face.tls()).await else { return };
             let peer = Peer { certificate, place: Some(place.clone()), ..peer };
             let service = service_fn(move |request| {
@@ -95,7 +97,7 @@ pub(crate) async fn serve<C: Connections>(listener: Listener, face: Arc<C>, mut 
         graceful.shutdown().await;
         places.all_free().await;
     };
-    if tokio::time::timeout(face.settings().drain, ended).await.is_err() {
+    if tokio::time::timeout(settings().drain, ended).await.is_err() {
         tracing::warn!(target: "orgate", "what was in flight was cut off at the end of the drain time");
     }
 }

@@ -11,7 +11,7 @@ use tonic_prost::ProstCodec;
 use super::check::{check, too_late};
 use super::proto::{CheckRequest, CheckResponse};
 use crate::face::Current;
-use crate::net::{Body, Connections, Peer, ServeSettings, full};
+use crate::net::{Body, Connections, Peer, full};
 
 const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// The longest wait for a decision, and what is left of a shorter deadline to answer in.
@@ -24,10 +24,6 @@ const LARGEST_QUESTION: usize = 1024 * 1024;
 pub(crate) struct ExtAuthz(pub(crate) Current);
 
 impl Connections for ExtAuthz {
-    fn settings(&self) -> ServeSettings {
-        self.0.load().serve
-    }
-
     async fn answer(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Response<Body> {
         if request.uri().path() != PATH {
             return unimplemented();

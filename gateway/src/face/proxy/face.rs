@@ -16,7 +16,7 @@ use super::{tunnel, websocket};
 use crate::answer;
 use crate::face::{Current, webhooks};
 use crate::gateway::{Face, Gateway, Upstream};
-use crate::net::{Body, Connections, Peer, ServeSettings, full};
+use crate::net::{Body, Connections, Peer, full};
 use crate::retired::Stage;
 use crate::telemetry;
 
@@ -29,10 +29,6 @@ pub(crate) struct Proxy {
 }
 
 impl Connections for Proxy {
-    fn settings(&self) -> ServeSettings {
-        self.current.load().serve
-    }
-
     fn tls(&self) -> Option<TlsAcceptor> {
         self.current.load().tls.clone().map(TlsAcceptor::from)
     }
