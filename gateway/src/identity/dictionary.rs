@@ -1,5 +1,5 @@
 use http::HeaderValue;
-use sfv::{ItemSerializer, RefBareItem, StringRef, TokenRef};
+use sfv::{DictSerializer, KeyRef, RefBareItem, StringRef, TokenRef, key_ref};
 
 use super::Claims;
 
@@ -19,50 +19,31 @@ pub(crate) fn dictionary(claims: &Claims<'_>) -> Option<HeaderValue> {
 }
 
 fn write(claims: &Claims<'_>, omitted: bool) -> Option<String> {
-    let texts = [
-        ("sub", claims.subject),
-        ("org", claims.organization),
-        ("iss", claims.issuer),
-        ("client", claims.client),
-        ("scope", claims.scope),
+    let mut dictionary = DictSerializer::new();
+    let texts: [(&KeyRef, Option<&str>); 5] = [
+        (key_ref("sub"), claims.subject),
+        (key_ref("org"), claims.organization),
+        (key_ref("iss"), claims.issuer),
+        (key_ref("client"), claims.client),
+        (key_ref("scope"), claims.scope),
     ];
-    let length: usize = texts.iter().filter_map(|(_, text)| text.map(str::len)).sum();
-    let mut dictionary = String::with_capacity(length + 64);
     for (key, text) in texts {
         if let Some(text) = text {
-            add(&mut dictionary, key).push('=');
-            add_text(&mut dictionary, text);
+            _ = dictionary.bare_item(key, text_item(text));
         }
     }
     if let Some(kind) = claims.kind {
-        let token = TokenRef::from_str(kind).ok()?;
-        add(&mut dictionary, "kind").extend(["=", token.as_str()]);
+        _ = dictionary.bare_item(key_ref("kind"), TokenRef::from_str(kind).ok()?);
     }
     if omitted {
-        add(&mut dictionary, "scope_omitted");
+        _ = dictionary.bare_item(key_ref("scope_omitted"), true);
     }
-    Some(dictionary)
-}
-
-fn add<'d>(dictionary: &'d mut String, key: &'static str) -> &'d mut String {
-    if !dictionary.is_empty() {
-        dictionary.push_str(", ");
-    }
-    dictionary.push_str(key);
-    dictionary
+    Some(dictionary.finish().unwrap_or_default())
 }
 
 /// A String holds printable ASCII; a Display String any text.
-fn add_text(dictionary: &mut String, text: &str) {
-    // Nearly always nothing has to be escaped.
-    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\') {
-        dictionary.push('"');
-        dictionary.push_str(text);
-        dictionary.push('"');
-    } else {
-        let item = StringRef::from_str(text).map_or(RefBareItem::DisplayString(text), RefBareItem::String);
-        dictionary.push_str(&ItemSerializer::new().bare_item(item).finish());
-    }
+fn text_item(text: &str) -> RefBareItem<'_> {
+    StringRef::from_str(text).map_or(RefBareItem::DisplayString(text), RefBareItem::String)
 }
 
 #[cfg(test)]
