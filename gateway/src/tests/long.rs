@@ -1,45 +1,17 @@
 //! Sockets, event streams and streaming calls end with the right that let them in.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use orgate::change::About;
 use orgate::testing::TestIssuer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::World;
+use super::endless::endless;
 use super::world::{RESOURCE, status};
 use crate::gateway::Face;
-
-/// Speaks WebSocket and event streams without an end: something now and then.
-async fn endless() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut request = [0; 4096];
-                let read = stream.read(&mut request).await.unwrap_or(0);
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let is_upgrade = request.contains("upgrade: websocket");
-                let head = if is_upgrade {
-                    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-                } else {
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-                };
-                _ = stream.write_all(head.as_bytes()).await;
-                let more: &[u8] = if is_upgrade { b"\x82\x05event" } else { b"d\r\ndata: event\n\n\r\n" };
-                while stream.write_all(more).await.is_ok() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            });
-        }
-    });
-    address
-}
 
 struct Open(TcpStream);
 

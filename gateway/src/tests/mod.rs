@@ -4,6 +4,8 @@ mod auditing;
 mod binding;
 mod browsers;
 mod corpus;
+#[path = "../../tests/process/endless.rs"]
+mod endless;
 mod explaining;
 mod faults;
 mod http2;

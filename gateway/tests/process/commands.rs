@@ -7,7 +7,8 @@ use orgate::testing::TestIssuer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::application::{endless, held};
+use crate::application::held;
+use crate::endless::endless;
 use crate::support::{Running, beginning, get, orgate, status};
 
 #[test]

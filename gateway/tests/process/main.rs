@@ -11,6 +11,7 @@
 mod application;
 mod commands;
 mod crash;
+mod endless;
 mod guide;
 mod load;
 mod memory;
