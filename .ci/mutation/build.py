@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Builds the suites with many mutants in them, each behind a switch. See `.ci/mutants`.
 
-usage: build.py WORK    reads WORK/chosen.json, writes WORK/built.json: the binaries, the mutants that can be switched on,
-                        and those that must be built one by one
+usage: build.py WORK          reads WORK/chosen.json, writes WORK/built.json: the binaries, the mutants that have no switch,
+                              and those that do not compile
+       build.py WORK --go-on  puts the tree of the last time in order, and builds what has changed
 """
 import json
 import os
@@ -93,11 +94,11 @@ def hopeless(error):
     return not (error["code"] and error["code"]["code"] == "E0015")
 
 
-def build(work, mutants, commands):
+def build(work, mutants, commands, left, unviable):
     """Drops mutants until everything compiles. Returns the binaries, the mutants that are left, and those that are unviable."""
     # Two values of an `impl Trait` must have one type.
-    left = {id for id, mutant in mutants.items() if mutant["genre"] == "FnValue" and "impl " in mutant["returns"]}
-    unviable, binaries = set(), {}
+    left |= {id for id, mutant in mutants.items() if mutant["genre"] == "FnValue" and "impl " in mutant["returns"]}
+    binaries = {}
     for command in commands:
         while True:
             report = write_switches(work, mutants, left | unviable)
@@ -127,13 +128,20 @@ def commands(packages):
         yield ["test", "--no-run", "-p", "orgate-gateway", "--bin", "orgate"]
 
 
-def main(work):
+def main(work, *go_on):
     work = Path(work).resolve()
     mutants = {mutant["id"]: mutant for mutant in json.loads((work / "chosen.json").read_text())}
-    write_trees(work)
-    binaries, left, unviable = build(work, mutants, commands({mutant["package"] for mutant in mutants.values()}))
+    last = {"left": [], "unviable": []}
+    if go_on:
+        last = json.loads((work / "built.json").read_text())
+    else:
+        write_trees(work)
+        for name in ("reached.json", "tried"):
+            (work / name).unlink(missing_ok=True)
+    packages = {mutant["package"] for mutant in mutants.values()}
+    binaries, left, unviable = build(work, mutants, commands(packages), set(last["left"]), set(last["unviable"]))
     (work / "built.json").write_text(json.dumps({"binaries": binaries, "left": sorted(left), "unviable": sorted(unviable)}))
-    print(f"{len(mutants)} mutants: {len(left)} have no switch, {len(unviable)} are unviable")
+    print(f"{len(mutants)} mutants: {len(left)} have no switch, {len(unviable)} are unviable", flush=True)
 
 
 if __name__ == "__main__":

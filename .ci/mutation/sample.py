@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """Chooses mutants, and adds up what became of them. See `.ci/mutants`.
 
-usage: sample.py choose COUNT SEED SHARD/OF <mutants.json >chosen.json   the mutants of one shard
-       sample.py all PATH... <mutants.json >chosen.json                  those in files whose path starts like that
-       sample.py again RESULTS <mutants.json >chosen.json                those that no test has caught yet
-       sample.py sum RESULTS                                             adds the results up
+usage: sample.py choose RESULTS WHAT... <mutants.json >chosen.json   WHAT is as `.ci/mutants` has it
+       sample.py sum RESULTS                                         adds the results up
 """
 import json
-import random
 import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 
 FOLDERS = [
@@ -26,91 +25,124 @@ FOLDERS = [
     "src/signature",
     "src/token/",
 ]
+# Where every mutant is tried, and none may be missed.
+WHOLE = ["src/organization/", "src/signature", "src/token/verify/claims"]
 # The integration tests that are tried beside the unit tests. The gateway's code has its unit tests only.
 SUITES = [
     "answers", "bindings", "cache", "changes", "decide", "deliveries", "edges", "engine", "fleet", "golden", "guard", "hostile",
     "introspection", "issuer_shapes", "keys", "layer", "leases", "live_permissions", "metadata", "organizations", "websocket",
 ]  # fmt: skip
-
-
-def folder(name):
-    return next((path for path in FOLDERS if name.startswith(path)), None)
-
-
-def mutants_within():
-    mutants = [mutant for mutant in json.load(sys.stdin) if folder(mutant["file"])]
-    return sorted(mutants, key=lambda mutant: mutant["name"])
-
-
-def tell(mutants, seed):
-    """Prints them with a number each, and without the whole diff that each comes with."""
-    kept = ("name", "package", "file", "span", "replacement", "genre")
-    print(json.dumps([{"id": id, "seed": seed, "returns": (mutant["function"] or {}).get("return_type", "")}
-                      | {key: mutant[key] for key in kept} for id, mutant in enumerate(mutants)], indent=1))
-
-
-def choose(count, seed, shard):
-    mutants = mutants_within()
-    chosen = random.Random(int(seed)).sample(mutants, min(count, len(mutants)))
-    at, of = map(int, shard.split("/"))
-    tell(chosen[at::of], seed)
-
-
-def placeless(name):
-    """The name without line and column, which change with the code above."""
-    return re.sub(r":\d+:\d+: ", ": ", name)
-
-
-def again(results):
-    """Those that still have the name, or are the only ones with that name but for the place."""
-    mutants = mutants_within()
-    exact, loose = {mutant["name"] for mutant in mutants}, Counter(placeless(mutant["name"]) for mutant in mutants)
-    missed = {line["name"] for line in read(results) if line["outcome"] == "missed"}
-    moved = {placeless(name) for name in missed - exact if loose[placeless(name)] == 1}
-    for name in sorted(missed - exact):
-        if loose[placeless(name)] != 1:
-            print("gone or ambiguous:", name, file=sys.stderr)
-    tell([mutant for mutant in mutants if mutant["name"] in missed or placeless(mutant["name"]) in moved], "again")
-
-
 COLUMNS = ["name", "outcome", "seed", "by"]
 
 
 def read(results):
     lines = Path(results).read_text().splitlines() if Path(results).exists() else []
-    return [dict(zip(COLUMNS, line.split("\t"))) for line in lines]
+    return {line.split("\t")[0]: dict(zip(COLUMNS, line.split("\t"))) for line in lines}
 
 
-def note(results, name, outcome, seed, by):
-    """Adds a result, or puts it in the place of the mutant's old one, whose seed stays."""
-    known = {line["name"]: line for line in read(results)}
-    old = known.pop(name, None) or next((known.pop(key) for key in list(known) if placeless(key) == placeless(name)
-                                         and known[key]["outcome"] == "missed" and seed == "again"), None)
-    known[name] = dict(zip(COLUMNS, [name, outcome, old["seed"] if old else seed, by]))
+def write(results, known):
     Path(results).write_text("".join("\t".join(line[key] for key in COLUMNS) + "\n" for _, line in sorted(known.items())))
 
 
+def note(results, name, outcome, seed, by):
+    """Adds a result, or puts it in the place of the mutant's old one."""
+    write(results, read(results) | {name: dict(zip(COLUMNS, [name, outcome, seed, by]))})
+
+
+def place(name):
+    return [int(number) for number in re.search(r":(\d+):(\d+): ", name).groups()]
+
+
+def lineless(name):
+    """The name without the line, which changes with the code above."""
+    return re.sub(r":\d+:(\d+): ", r":\1: ", name)
+
+
+def placeless(name):
+    return re.sub(r":\d+:\d+: ", ": ", name)
+
+
+def moved(known, names):
+    """The results under the names of today. One whose mutant is gone, or cannot be told from others, is left out."""
+    kept, old, new = {}, set(known), set(names)
+    for alike in (str, lineless, placeless):
+        groups = defaultdict(lambda: ([], []))
+        for side, left in enumerate((old, new)):
+            for name in sorted(left, key=place):
+                groups[alike(name)][side].append(name)
+        for before, after in groups.values():
+            if len(before) == len(after):
+                kept |= {now: known[then] | {"name": now} for then, now in zip(before, after)}
+                old.difference_update(before)
+                new.difference_update(after)
+    for name in sorted(old):
+        print("gone or ambiguous:", name, file=sys.stderr)
+    return kept
+
+
+def sample(mutants, known, shard, count="300", seed="1"):
+    """Those of the sample that have a result stay in it. The others are in an order that other code does not change."""
+    at, of = map(int, shard.split("/"))
+    rank = {name: int(sha256(f"{seed} {lineless(name)}".encode()).hexdigest(), 16) for name in mutants}
+    order = sorted(mutants, key=lambda name: (known.get(name, {}).get("seed") != seed, rank[name]))
+    chosen = order[: int(count)]
+    for name in chosen:
+        if name in known and known[name]["seed"] == "all":
+            known[name]["seed"] = seed
+    return {name: seed for name in chosen if rank[name] % of == at and name not in known}
+
+
+def some(mutants, known, words):
+    """The mutants that these words name, each with the seed to note."""
+    match words:
+        case ["--again"]:
+            return {name: line["seed"] for name, line in known.items() if line["outcome"] in ("missed", "timeout")}
+        case ["--all", *paths]:
+            return {name: "all" for name in mutants if name.startswith(tuple(paths)) and name not in known}
+        case [shard, *more] if re.fullmatch(r"\d+/\d+", shard) and len(more) <= 2:
+            return sample(mutants, known, shard, *more)
+    sys.exit(f"not understood: {' '.join(words)}")
+
+
+def choose(results, *words):
+    """Prints them with a number each, and without the whole diff that each comes with."""
+    listed = (mutant for mutant in json.load(sys.stdin) if mutant["file"].startswith(tuple(FOLDERS)))
+    mutants = {mutant["name"]: mutant for mutant in listed}
+    known, chosen = moved(read(results), mutants), {}
+    for apart, group in groupby(words, lambda word: word == "--"):
+        if not apart:
+            chosen = some(mutants, known, list(group)) | chosen
+    write(results, known)
+    kept = ("name", "package", "file", "span", "replacement", "genre")
+    print(json.dumps([{"id": id, "seed": chosen[name], "by": known.get(name, {}).get("by", ""),
+                       "returns": (mutants[name]["function"] or {}).get("return_type", "")} | {key: mutants[name][key] for key in kept}
+                      for id, name in enumerate(sorted(chosen))], indent=1))  # fmt: skip
+
+
 def add_up(results):
-    lines = read(results)
+    lines = read(results).values()
     for line in lines:
         if line["outcome"] == "missed":
             print("missed:", line["name"])
     print(f"{'':24}{'mutants':>9}{'unviable':>9}{'caught':>9}{'missed':>9}")
-    for path in [*FOLDERS, ""]:
-        outcomes = Counter(line["outcome"] for line in lines if line["name"].startswith(path))
+
+    def row(label, lines):
+        outcomes = Counter(line["outcome"] for line in lines)
         caught, viable = outcomes["caught"] + outcomes["timeout"], outcomes.total() - outcomes["unviable"]
         share = f"{100 * caught / viable:8.1f} %" if viable else ""
-        print(f"{path or 'all':24}{outcomes.total():9}{outcomes['unviable']:9}{caught:9}{outcomes['missed']:9}{share}")
+        print(f"{label:24}{outcomes.total():9}{outcomes['unviable']:9}{caught:9}{outcomes['missed']:9}{share}")
+
+    for path in sorted({*FOLDERS, *WHOLE}):
+        row(path, [line for line in lines if line["name"].startswith(path)])
+    for seed in sorted({line["seed"] for line in lines} - {"all"}):
+        row(f"sample, seed {seed}", [line for line in lines if line["seed"] == seed])
+    row("all", lines)
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["choose", count, seed, shard]:
-            choose(int(count), seed, shard)
-        case ["all", *paths]:
-            tell([mutant for mutant in mutants_within() if mutant["file"].startswith(tuple(paths))], "all")
-        case ["again", results]:
-            again(results)
+        case ["choose", results, *words] if words:
+            choose(results, *words)
         case ["sum", results]:
             add_up(results)
         case _:

@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import build
-from sample import note, read
+from sample import note
 
 WORKERS = 4
-# A test that takes this long by itself is not tried, and a mutant that makes one last that much longer is caught.
+# A test that takes this long by itself is not tried.
 LONGEST = 60
+# A mutant that makes a test last that much longer is caught. The machine may be slower at times: before the outcome is a
+# timeout, the test is timed without the mutant once more, and has twice as long with it.
 TIMES = 5
 MEMORY = 6 << 30
 
@@ -102,12 +104,33 @@ def label(test):
     return test.package if target == "orgate" else target
 
 
-def attempt(work, tests, file, **switches):
+def fails(work, test, patience, **switches):
+    """Returns what became of the test by itself, with the mutant. One that fails now and then without it tells nothing."""
+
+    def alone(patience, **switches):
+        return run(work, test.binary, test.package, [test.name], patience, **switches)[0]
+
+    outcome = alone(patience, **switches)
+    if outcome == "ok":
+        return outcome
+    started = time.monotonic()
+    if switches and alone(LONGEST) != "ok":
+        return "ok"
+    if outcome == "timeout":
+        return alone(2 * (10 + TIMES * max(test.seconds, time.monotonic() - started)), **switches)
+    return outcome
+
+
+def attempt(work, tests, mutant, **switches):
     """Returns what became of a mutant, and the test that told."""
-    # What is quick comes first, and what is about this code: it has its name, or reaches little else.
-    about = file.removeprefix("gateway/").removeprefix("src/").removesuffix(".rs").removesuffix("/mod").replace("/", "::")
-    weights = {id(test): (test.seconds + len(test.reached) / 200) / (10 if test.name.startswith(f"{about}::") else 1) for test in tests}
-    tests, size = sorted(tests, key=lambda test: weights[id(test)]), 5
+    about = mutant["file"].removeprefix("gateway/").removeprefix("src/").removesuffix(".rs").removesuffix("/mod").replace("/", "::")
+
+    def weight(test):
+        # What told last time comes first, then what is quick and about this code: it has its name, or reaches little else.
+        near = 10 if test.name.startswith(f"{about}::") else 1
+        return f"{label(test)} {test.name}" != mutant["by"], (test.seconds + len(test.reached) / 200) / near
+
+    tests, size = sorted(tests, key=weight), 5
     while tests:
         now, tests, size = tests[:size], tests[size:], size * 8
         binaries = defaultdict(list)
@@ -116,11 +139,10 @@ def attempt(work, tests, file, **switches):
         for binary, group in binaries.items():
             patience = 10 + TIMES * max(test.seconds for test in group)
             _, suspects = run(work, binary, group[0].package, [test.name for test in group], patience, **switches)
-            # Each by itself, with the mutant and without: a test that fails now and then tells nothing.
             for test in [test for test in group if test.name in suspects]:
-                alone = run(work, binary, test.package, [test.name], 10 + TIMES * test.seconds, **switches)[0]
-                if alone != "ok" and (not switches or run(work, binary, test.package, [test.name], LONGEST)[0] == "ok"):
-                    return "timeout" if alone == "timeout" else "caught", f"{label(test)} {test.name}"
+                outcome = fails(work, test, 10 + TIMES * test.seconds, **switches)
+                if outcome != "ok":
+                    return "timeout" if outcome == "timeout" else "caught", f"{label(test)} {test.name}"
     return "missed", ""
 
 
@@ -128,7 +150,7 @@ def try_switched(work, mutants, tests, tell):
     reaching = {mutant["id"]: [test for test in tests if mutant["id"] in test.reached] for mutant in mutants}
 
     def one(mutant):
-        tell(mutant, *attempt(work, reaching[mutant["id"]], mutant["file"], MUTANT=str(mutant["id"])))
+        tell(mutant, *attempt(work, reaching[mutant["id"]], mutant, MUTANT=str(mutant["id"])))
 
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(one, sorted(mutants, key=lambda mutant: sum(test.seconds for test in reaching[mutant["id"]]))))
@@ -146,7 +168,7 @@ def try_left(work, mutants, tests, tell):
         outcome = "missed", ""
         for command in build.commands({mutant["package"]}):
             errors, binaries = build.cargo(work, *command)
-            outcome = ("unviable", "") if errors else attempt(work, [test for test in tests if test.binary in binaries], mutant["file"])
+            outcome = ("unviable", "") if errors else attempt(work, [test for test in tests if test.binary in binaries], mutant)
             if outcome[0] != "missed":
                 break
         tell(mutant, *outcome)
@@ -155,12 +177,11 @@ def try_left(work, mutants, tests, tell):
 
 def main(work, results):
     work = Path(work).resolve()
-    known = {line["name"] for line in read(results)}
-    chosen = json.loads((work / "chosen.json").read_text())
-    mutants = [mutant for mutant in chosen if mutant["seed"] == "again" or mutant["name"] not in known]
+    tried, path = work / "tried", work / "reached.json"
+    done = tried.read_text().splitlines() if tried.exists() else []
+    mutants = [mutant for mutant in json.loads((work / "chosen.json").read_text()) if mutant["name"] not in done]
     built = json.loads((work / "built.json").read_text())
-    path = work / "reached.json"
-    if not path.exists() or path.stat().st_mtime < (work / "built.json").stat().st_mtime:
+    if not path.exists():
         path.write_text(json.dumps([vars(test) | {"reached": sorted(test.reached)} for test in reach(work, built)]))
     tests = [Test(**test | {"reached": set(test["reached"])}) for test in json.loads(path.read_text())]
     lock = threading.Lock()
@@ -169,6 +190,8 @@ def main(work, results):
         with lock:
             print(f"{outcome}: {mutant['name']} {by and f'({by})'}", flush=True)
             note(results, mutant["name"], outcome, mutant["seed"], by)
+            with tried.open("a") as file:
+                file.write(f"{mutant['name']}\n")
 
     left = [mutant for mutant in mutants if mutant["id"] in built["left"]]
     unviable = [mutant for mutant in mutants if mutant["id"] in built["unviable"]]
