@@ -335,7 +335,8 @@ mod tests {
             [(Algorithm::Es256, 65), (Algorithm::Es384, 97), (Algorithm::Es512, 133), (Algorithm::EdDsa, 32)]
         {
             for wrong in [0, length - 1, length + 1] {
-                assert!(VerifyingKey::new(algorithm, KeyMaterial::Point(&vec![4; wrong])).is_err());
+                let key = VerifyingKey::new(algorithm, KeyMaterial::Point(&vec![4; wrong]));
+                assert_eq!(key.err(), Some("a coordinate has the wrong length for the curve"), "{algorithm} {wrong}");
             }
         }
         assert!(
@@ -344,5 +345,74 @@ mod tests {
         );
         assert!(VerifyingKey::new(Algorithm::Rs256, KeyMaterial::Point(&[4; 65])).is_err());
         assert!(VerifyingKey::new(Algorithm::Es256, KeyMaterial::Rsa { n: &[1], e: &[3] }).is_err());
+    }
+
+    /// The base point of P-256: `x` and `y`.
+    const X: [u8; 32] = [
+        0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03,
+        0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+    ];
+    const Y: [u8; 32] = [
+        0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce,
+        0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+    ];
+
+    fn point(algorithm: Algorithm, octets: &[u8]) -> Result<VerifyingKey, &'static str> {
+        VerifyingKey::new(algorithm, KeyMaterial::Point(octets))
+    }
+
+    /// The base point of Ed25519, or another point.
+    fn ed25519(first: u8) -> VerifyingKey {
+        let mut octets = [0x66; 32];
+        octets[0] = first;
+        point(Algorithm::EdDsa, &octets).unwrap()
+    }
+
+    fn rsa(algorithm: Algorithm) -> VerifyingKey {
+        let mut n = [0xC0; 256];
+        n[255] = 1;
+        VerifyingKey::new(algorithm, KeyMaterial::Rsa { n: &n, e: &[1, 0, 1] }).unwrap()
+    }
+
+    #[test]
+    fn compressed_point_is_rejected() {
+        assert!(point(Algorithm::Es256, &[&[4][..], &X, &Y].concat()).is_ok());
+        let compressed = point(Algorithm::Es256, &[&[3][..], &X].concat());
+        assert_eq!(compressed.err(), Some("a coordinate has the wrong length for the curve"));
+    }
+
+    #[test]
+    fn keys_are_the_same_if_algorithm_and_numbers_are() {
+        assert!(ed25519(0x58).is_same_key(&ed25519(0x58)));
+        assert!(!ed25519(0x58).is_same_key(&ed25519(0x59)));
+        assert!(rsa(Algorithm::Rs256).is_same_key(&rsa(Algorithm::Rs256)));
+        assert!(!rsa(Algorithm::Rs256).is_same_key(&rsa(Algorithm::Ps256)));
+    }
+
+    #[test]
+    fn keys_have_the_same_type_whatever_their_numbers() {
+        let ec = point(Algorithm::Es256, &[&[4][..], &X, &Y].concat()).unwrap();
+        let (okp, rsa_key) = (ed25519(0x58), rsa(Algorithm::Rs256));
+        assert!(okp.has_same_type(&ed25519(0x59)) && rsa_key.has_same_type(&rsa(Algorithm::Ps512)));
+        for (one, other) in [(&ec, &okp), (&okp, &rsa_key), (&rsa_key, &ec)] {
+            assert!(one.has_same_type(one));
+            assert!(!one.has_same_type(other) && !other.has_same_type(one), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn debug_form_of_a_key_names_its_algorithm() {
+        assert_eq!(format!("{:?}", ed25519(0x58)), "VerifyingKey { algorithm: EdDsa, .. }");
+    }
+
+    #[test]
+    fn random_octets_differ() {
+        let [one, other] = [random::<32>().unwrap(), random().unwrap()];
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn sha256_of_fips_180() {
+        assert_eq!(sha256(b"abc")[..8], [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea]);
     }
 }

@@ -126,3 +126,42 @@ impl fmt::Display for Organization {
         self.id.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
+    use super::*;
+    use crate::scoped::{EntryName, Others};
+
+    const ISS: &str = "https://a.example.com";
+
+    fn organization(iss: &str, id: &str, others: &Others) -> Organization {
+        let entry = EntryName::new(&"customers".into(), &iss.into(), others.clone());
+        Organization::verified(&ScopedId::new(&entry, id))
+    }
+
+    #[test]
+    fn issuer_is_printed_only_where_there_are_several() {
+        let others = Others::default();
+        let acme = organization(ISS, "acme", &others);
+        assert_eq!((acme.id(), &**acme.shared_id()), ("acme", "acme"));
+        assert_eq!((acme.issuer_name(), acme.issuer(), acme.key()), ("customers", ISS, (ISS, "acme")));
+        assert_eq!(acme.to_string(), "acme");
+        others.note();
+        assert_eq!(acme.to_string(), "https://a.example.com acme");
+    }
+
+    #[test]
+    fn equality_and_hash_are_over_issuer_and_id() {
+        let others = Others::default();
+        let hash = |organization: &Organization| BuildHasherDefault::<DefaultHasher>::default().hash_one(organization);
+        let acme = organization(ISS, "acme", &others);
+        let same = Organization::of_member(ScopedId::new(&EntryName::from(ISS), "acme"));
+        assert_eq!((&acme, hash(&acme)), (&same, hash(&same)));
+        for other in [organization(ISS, "umbrella", &others), organization("https://b.example.com", "acme", &others)] {
+            assert_ne!(acme, other);
+            assert_ne!(hash(&acme), hash(&other), "{other:?}");
+        }
+    }
+}

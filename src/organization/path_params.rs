@@ -138,3 +138,27 @@ pub(crate) fn path_params(parts: &mut Parts) -> PathParams {
     }
     parts.extensions.get().cloned().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameter_that_occurs_twice_has_no_value() {
+        let params = PathParams::new([("org", "acme"), ("id", "1"), ("id", "2")]);
+        assert_eq!([params.get("org"), params.get("id"), params.get("other")], [Some("acme"), None, None]);
+        assert!(!params.is_empty() && PathParams::default().is_empty());
+    }
+
+    #[test]
+    fn route_and_parameters_are_those_of_any_router() {
+        let mut parts = http::Request::builder().uri("/orgs/acme?page=2").body(()).unwrap().into_parts().0;
+        assert_eq!((matched_path(&parts), matched_route(&parts)), (None, None));
+        assert!(path_params(&mut parts).is_empty());
+        parts.extensions.insert(PathParams::new([("org", "acme")]).route("/orgs/{org}"));
+        assert_eq!(matched_path(&parts), Some("/orgs/{org}"));
+        assert_eq!(matched_route(&parts).as_deref(), Some("/orgs/{org}"));
+        assert_eq!(original_path(&parts), "/orgs/acme");
+        assert_eq!(path_params(&mut parts).get("org"), Some("acme"));
+    }
+}

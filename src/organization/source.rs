@@ -320,6 +320,8 @@ impl fmt::Debug for SourceKind {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use http::{HeaderValue, Request};
 
     use super::super::PathParams;
@@ -377,6 +379,61 @@ mod tests {
             any_organization().compare(&mut parts(), &mut SourceMemory::default(), "acme").unwrap(),
             Requested::OfToken
         );
+    }
+
+    #[test]
+    fn each_closure_is_called_once_for_a_request() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        let first = custom("first", move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Some("acme".to_owned())
+        });
+        let second = custom("second", |_| Some("umbrella".to_owned()));
+        let (mut parts, mut memory) = (parts(), SourceMemory::default());
+        for _ in 0..2 {
+            assert_eq!(first.compare(&mut parts, &mut memory, "acme").unwrap(), Requested::Same);
+            assert_eq!(second.compare(&mut parts, &mut memory, "umbrella").unwrap(), Requested::Same);
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn empty_value_is_none() {
+        let value = |named: &'static str| {
+            let source = custom("named", move |_| Some(named.to_owned()));
+            source.value(&mut parts(), &mut SourceMemory::default()).unwrap()
+        };
+        assert_eq!([value("acme"), value("")], [Some("acme".to_owned()), None]);
+    }
+
+    #[test]
+    fn different_closures_under_one_label_are_confused() {
+        let of = |label| custom(label, |_| None);
+        let one = of("label");
+        assert_eq!(one.confused_with(&of("label")), Some("label"));
+        for other in [one.clone(), of("another"), header("label")] {
+            assert_eq!(one.confused_with(&other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn source_is_told_and_printed_by_its_kind() {
+        let sources = [
+            (path("org"), "path {org}", "Path(\"org\")"),
+            (header("X-Org"), "header x-org", "Header(\"x-org\")"),
+            (header("no name"), "header \"no name\"", "BadHeader(\"no name\")"),
+            (subdomain("example.com"), "subdomain of example.com", "Subdomain(\"example.com\")"),
+            (custom("a label", |_| None), "custom \"a label\"", "Custom(\"a label\")"),
+            (argument("org"), "argument org", "Argument(\"org\")"),
+            (any_organization(), "any organization", "AnyOrganization"),
+        ];
+        for (source, printed, debugged) in sources {
+            assert_eq!((source.to_string(), format!("{:?}", source.kind())), (printed.to_owned(), debugged.to_owned()));
+            assert_eq!(source.is_custom(), printed.starts_with("custom"), "{printed}");
+            assert_eq!(source.is_any(), printed.starts_with("any"), "{printed}");
+            assert_eq!(source.argument().map(|name| &**name), printed.strip_prefix("argument "), "{printed}");
+        }
     }
 
     #[test]

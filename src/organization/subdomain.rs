@@ -120,6 +120,10 @@ mod tests {
     fn domains() {
         assert_eq!(normalized_domain("Example.COM").as_deref(), Some("example.com"));
         assert_eq!(normalized_domain("example.com.").as_deref(), Some("example.com"));
+        assert_eq!(normalized_domain("my-app_2.example.com").as_deref(), Some("my-app_2.example.com"));
+        let label = "a".repeat(63);
+        assert_eq!(normalized_domain(&label), Some(label.clone()));
+        assert_eq!(normalized_domain(&format!("{label}a")), None);
         for bad in
             ["", ".", "a..b", "example.com..", ".example.com", "exa mple.com", "example.com:80", "http://example.com"]
         {

@@ -85,3 +85,17 @@ impl Origin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_of_a_token_is_that_of_its_text_and_key_id() {
+        let size = |kid: Option<&str>| {
+            let provenance = Provenance { kid: kid.map(Into::into), ..Provenance::dangling() };
+            Origin::Jws { text: Arc::from(*b"a.b.c"), provenance }.size()
+        };
+        assert_eq!([size(None), size(Some("key"))], [5, 8]);
+    }
+}

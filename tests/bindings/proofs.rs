@@ -383,3 +383,20 @@ async fn a_route_can_require_a_bound_token() {
         assert_eq!(seen.challenges()[1..], [ALGORITHMS]);
     }
 }
+
+#[tokio::test]
+async fn explanation_tells_what_a_token_is_bound_to() {
+    let world = World::start().await;
+    let requirement = world.server.requirement(resource().mtls()).unwrap();
+    let (unbound, bound) = (world.issuer.resource_token(API).mint(), world.token());
+    let proof = world.proof(&bound).mint();
+    for (scheme, token, proofs, found) in [
+        ("Bearer", &unbound, &[][..], "the token is bound to nothing"),
+        ("DPoP", &bound, &[&*proof], "the token is dpop"),
+    ] {
+        let mut parts = request("GET", "/orders", scheme, token, proofs).into_parts().0;
+        let explanation = requirement.explain(&mut parts).await;
+        let failed = explanation.failed_step().unwrap();
+        assert_eq!(failed.found.split(':').next(), Some(found), "{explanation:?}");
+    }
+}

@@ -106,6 +106,8 @@ fn policy_must_be_chosen_and_the_bound_must_hold_the_beats() {
     };
     assert!(with(4999).unwrap_err().to_string().contains("three beats and 2 s"));
     assert!(with(5000).is_ok());
+    assert!(with(600_000).is_ok());
+    assert!(with(600_001).unwrap_err().to_string().contains("to 600s"));
     for fleet in ["", "a b", "{x}", "a\n"] {
         let error =
             Redis::builder("redis://localhost", fleet).when_behind(WhenBehind::GoOn).build().unwrap_err().to_string();

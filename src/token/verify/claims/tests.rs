@@ -210,6 +210,67 @@ fn machines_of_untyped_tokens() {
     }
 }
 
+#[test]
+fn listed_client_stands_for_an_absent_audience_only() {
+    let listed = IssuerRules { client_audience: vec!["app".to_owned()], ..rules() };
+    let audience = |changes: &[(&str, &str)], rules: &IssuerRules| {
+        with(changes, rules).map(|verified| verified.audience.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let absent = ("aud", "");
+    assert_eq!(audience(&[absent], &listed), Ok(vec![API.to_owned()]));
+    for rejected in [&[absent, ("client_id", "\"other\"")][..], &[("aud", "\"app\"")], &[("aud", "[]")]] {
+        assert_eq!(audience(rejected, &listed), Err(RejectionKind::InvalidToken), "{rejected:?}");
+    }
+    assert_eq!(audience(&[absent], &rules()), Err(RejectionKind::InvalidToken));
+}
+
+#[test]
+fn rejection_of_an_audience_names_what_is_wrong() {
+    let detail = |aud: Option<Value>| {
+        let mut claims = base();
+        match aud {
+            Some(aud) => _ = claims.insert("aud".into(), aud),
+            None => _ = claims.remove("aud"),
+        }
+        let claims = Value::from(claims).to_string();
+        audience(&Object::parse(claims.as_bytes()).unwrap(), &rules()).unwrap_err().detail().to_owned()
+    };
+    let expected = r#"expected one of ["https://api.example.com"] or an organization"#;
+    assert_eq!(detail(None), format!("aud is missing or empty, {expected}"));
+    assert_eq!(detail(Some(json!(["x", "y"]))), format!(r#"aud is ["x", "y"], {expected}"#));
+    let near = "https://api.example.com/";
+    assert_eq!(
+        detail(Some(json!(["x", near]))),
+        format!(r#"aud is ["x", "{near}"], {expected}; they differ only by a trailing slash"#)
+    );
+}
+
+#[test]
+fn sign_in_that_is_ahead_and_an_empty_context_are_absent() {
+    let sign_in = |acr: Value, auth_time: f64| {
+        let mut claims = base();
+        claims.extend([("acr".to_owned(), acr), ("auth_time".to_owned(), auth_time.into())]);
+        let verified = judge_json(&Value::from(claims).to_string(), &rules()).unwrap();
+        let both = verified.authentication.map(|it| (it.acr, it.auth_time.map(NumericDate::seconds)));
+        both.map(|(acr, auth_time)| (acr.map(String::from), auth_time))
+    };
+    let gold = || Some("gold".to_owned());
+    assert_eq!(sign_in(json!("gold"), NOW - 10.0), Some((gold(), Some(NOW - 10.0))));
+    assert_eq!(sign_in(json!("gold"), NOW + 60.0), Some((gold(), Some(NOW + 60.0))), "within the leeway");
+    assert_eq!(sign_in(json!("gold"), NOW + 61.0), Some((gold(), None)));
+    assert_eq!(sign_in(json!(""), NOW), Some((None, Some(NOW))));
+    assert_eq!(sign_in(json!(""), NOW + 61.0), None);
+}
+
+#[test]
+fn sign_in_and_organization_add_to_the_size() {
+    let size = |name: &str, value: &str| with(&[(name, value)], &rules()).unwrap().size();
+    let plain = size("scope", "\"a b\"");
+    for name in ["acr", "organization_id"] {
+        assert_eq!(size(name, "\"gold\"") - plain, 2 * 48 + 4, "{name}");
+    }
+}
+
 /// RFC 9068's profile and this server's rules, said in another way.
 fn should_pass(claims: &Map<String, Value>) -> bool {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
