@@ -32,6 +32,7 @@ SUITES = [
     "answers", "bindings", "cache", "changes", "decide", "deliveries", "edges", "engine", "fleet", "golden", "guard", "hostile",
     "introspection", "issuer_shapes", "keys", "layer", "leases", "live_permissions", "metadata", "organizations", "websocket",
 ]  # fmt: skip
+SURVIVORS = Path(__file__).with_name("survivors.md")
 COLUMNS = ["name", "outcome", "seed", "by"]
 
 
@@ -60,6 +61,11 @@ def lineless(name):
 
 def placeless(name):
     return re.sub(r":\d+:\d+: ", ": ", name)
+
+
+def harmless():
+    """The names, without the line, of those that no test should catch."""
+    return {name.replace("\\|", "|") for name in re.findall(r"^\| `(.+?)` \|", SURVIVORS.read_text(), re.MULTILINE)}
 
 
 def moved(known, names):
@@ -96,7 +102,8 @@ def some(mutants, known, words):
     """The mutants that these words name, each with the seed to note."""
     match words:
         case ["--again"]:
-            return {name: line["seed"] for name, line in known.items() if line["outcome"] in ("missed", "timeout")}
+            missed = {name: line["seed"] for name, line in known.items() if line["outcome"] == "missed"}
+            return {name: seed for name, seed in missed.items() if lineless(name) not in harmless()}
         case ["--all", *paths]:
             return {name: "all" for name in mutants if name.startswith(tuple(paths)) and name not in known}
         case [shard, *more] if re.fullmatch(r"\d+/\d+", shard) and len(more) <= 2:
@@ -120,17 +127,21 @@ def choose(results, *words):
 
 
 def add_up(results):
-    lines = read(results).values()
+    lines = list(read(results).values())
+    known = harmless()
     for line in lines:
+        line["harmless"] = line["outcome"] == "missed" and lineless(line["name"]) in known
         if line["outcome"] == "missed":
-            print("missed:", line["name"])
-    print(f"{'':24}{'mutants':>9}{'unviable':>9}{'caught':>9}{'missed':>9}")
+            print("harmless:" if line["harmless"] else "missed:", line["name"])
+    print(f"{'':24}{'mutants':>9}{'unviable':>9}{'caught':>9}{'missed':>9}{'harmless':>9}")
 
     def row(label, lines):
         outcomes = Counter(line["outcome"] for line in lines)
         caught, viable = outcomes["caught"] + outcomes["timeout"], outcomes.total() - outcomes["unviable"]
         share = f"{100 * caught / viable:8.1f} %" if viable else ""
-        print(f"{label:24}{outcomes.total():9}{outcomes['unviable']:9}{caught:9}{outcomes['missed']:9}{share}")
+        told = sum(line["harmless"] for line in lines)
+        missed = outcomes["missed"] - told
+        print(f"{label:24}{outcomes.total():9}{outcomes['unviable']:9}{caught:9}{missed:9}{told:9}{share}")
 
     for path in sorted({*FOLDERS, *WHOLE}):
         row(path, [line for line in lines if line["name"].startswith(path)])
