@@ -1,10 +1,11 @@
-//! A soak run: the gateway as a process, behind NGINX and beside it, with Redis, a whole Logto tenant and an application, under
-//! steady load and with thousands of open event streams, while people are suspended, removed and restored, and while issuer,
-//! permission source, Redis, application and the issuer's clock fail at random.
+//! A soak run: the gateway as a process, behind NGINX, beside it, and asked by NGINX and Envoy about each request, with Redis, a
+//! whole Logto tenant and an application, under steady load and with thousands of open event streams, while people are suspended,
+//! removed and restored, and while issuer, permission source, Redis, application and the issuer's clock fail at random.
 //!
 //! ```text
 //! cargo build --release -p orgate-gateway
-//! ORGATE_SOAK_SECONDS=120 ORGATE_GATEWAY=target/release/orgate cargo run --release --example soak
+//! bash -c 'source .ci/lib.sh && proxy_programs'
+//! ORGATE_SOAK_SECONDS=120 ORGATE_PROXIES=target/proxies/bin cargo run --release --example soak
 //! ```
 //!
 //! Every response is compared with a model of who may pass. Once a webhook was acknowledged, its subject must not pass, and its
@@ -12,8 +13,8 @@
 //! answered and what the gateway takes of memory, descriptors, threads and tasks. The run ends with an error if an answer was
 //! wrong, if memory grew after a sixth of the time, or if descriptors, threads, tasks or leases are left.
 //!
-//! `ORGATE_SOAK_STREAMS` (10000) is the number of streams, `ORGATE_SOAK_SEED` (1) chooses what happens, and `ORGATE_NGINX` is
-//! the program of NGINX.
+//! `ORGATE_SOAK_STREAMS` (10000) is the number of streams, `ORGATE_SOAK_SEED` (1) chooses what happens, `ORGATE_GATEWAY`
+//! (target/release/orgate) is the program of the gateway, and `ORGATE_PROXIES` the folder of the programs of NGINX and Envoy.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,14 +23,18 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::disallowed_methods,
+    clippy::expect_used,
     reason = "a run that measures, in real time"
 )]
 
 mod faults;
+#[path = "../../gateway/tests/process/proxies.rs"]
+mod launched;
 mod load;
 mod measure;
 mod people;
 mod processes;
+mod proxies;
 mod streams;
 
 use std::error::Error;
@@ -37,17 +42,21 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use futures_util::future::join_all;
 use orgate::testing::{TestClock, TestTenant};
 
 use crate::measure::{Random, Tally, Usage};
 use crate::people::User;
-use crate::processes::{Gateway, Nginx, Redis};
+use crate::processes::{Gateway, Redis};
+use crate::proxies::Proxies;
 
 const API: &str = "https://api.example.com";
 const USERS: usize = 64;
 const CONNECTIONS: usize = 16;
 /// A fault counts for so long after it has ended: Redis is found again, keys are fetched again.
 const AFTERMATH: Duration = Duration::from_secs(15);
+/// Whoever is kept waiting by the machine for so long may find that a limit of time has passed: that counts as a fault.
+const STALL: Duration = Duration::from_secs(1);
 /// What the allocator keeps of what was used for a moment.
 const SLACK_KIB: u64 = 16 * 1024;
 /// Streams that may be missing when the load begins: some are always about to come again.
@@ -59,9 +68,8 @@ struct Soak {
     /// How far the issuer's clock is ahead, in milliseconds.
     ahead: AtomicI64,
     users: Vec<User>,
-    /// Where the gateway listens, and where NGINX does in front of it.
-    gateway: String,
-    nginx: String,
+    /// Where the gateway listens, and NGINX before it, and the proxies that ask it.
+    faces: [String; 4],
     client: reqwest::Client,
     tally: Tally,
     /// When a fault began or ended last.
@@ -95,11 +103,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&folder)?;
     let mut redis = Redis::start()?;
     let mut gateway = Gateway::start(&folder, &tenant, upstream, redis.port)?;
-    let nginx = Nginx::start(&folder, gateway.port)?;
+    let proxies = Proxies::start(&folder, &gateway, upstream)?;
+    let [before, nginx, envoy] = proxies.ports();
     let soak = Arc::new(Soak {
         users,
-        gateway: format!("http://127.0.0.1:{}", gateway.port),
-        nginx: format!("http://127.0.0.1:{}", nginx.port),
+        faces: [gateway.port, before, nginx, envoy].map(|port| format!("http://127.0.0.1:{port}")),
         client: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?,
         tally: Tally::default(),
         fault: Mutex::new(None),
@@ -144,10 +152,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if left.is_more_than(&idle, 2 * CONNECTIONS as u64 + 8) || left.leases > 0 {
         soak.wrong(format!("idle {idle}, at the end {left}"));
     }
-    drop(nginx);
+    drop(proxies);
     // All tasks end when the process is asked to: else it would be killed here.
     if let Some(fault) = gateway.stop().await? {
         soak.wrong(fault);
+    }
+    if soak.tally.strict.load(Ordering::Relaxed) == 0 {
+        soak.wrong("every answer was excused".to_owned());
     }
     std::fs::remove_dir_all(&folder)?;
     println!("streams ended: {:?}", soak.tally.reasons.lock().unwrap());
@@ -172,10 +183,23 @@ impl Soak {
         self.is_failing.load(Ordering::SeqCst) || last.is_some_and(|last| last + AFTERMATH > since)
     }
 
+    /// As above. A machine that stood still is seen a moment later.
+    async fn is_excused(&self, since: Instant) -> bool {
+        if !self.is_troubled(since) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.is_troubled(since)
+    }
+
     /// The issuer's clock goes as the machine's does, as far ahead as a fault says.
     async fn keep_time(self: Arc<Self>) {
         while !self.is_over() {
+            let before = Instant::now();
             tokio::time::sleep(Duration::from_millis(20)).await;
+            if before.elapsed() > STALL {
+                self.tally.stalls.fetch_add(1, Ordering::Relaxed);
+                *self.fault.lock().unwrap() = Some(Instant::now());
+            }
             let ahead = self.ahead.load(Ordering::SeqCst);
             let by = Duration::from_millis(ahead.unsigned_abs());
             self.clock.set_wall(if ahead < 0 { wall().saturating_sub(by) } else { wall() + by });
@@ -184,8 +208,8 @@ impl Soak {
 
     async fn until_served(&self) -> Result<(), Box<dyn Error>> {
         for _ in 0..600 {
-            let [direct, behind] = [&self.gateway, &self.nginx].map(|at| self.ask(at, &self.users[0], "orders"));
-            if (direct.await.0, behind.await.0) == (200, 200) {
+            let answers = self.faces.iter().map(|at| self.ask(at, &self.users[0], "orders"));
+            if join_all(answers).await.iter().all(|(status, _)| *status == 200) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -12,6 +12,9 @@ pub(crate) struct Tally {
     pub(crate) unavailable: AtomicU64,
     pub(crate) changes: AtomicU64,
     pub(crate) faults: AtomicU64,
+    /// Answers that no fault excuses, and how often this process stood still.
+    pub(crate) strict: AtomicU64,
+    pub(crate) stalls: AtomicU64,
     /// Streams that are open, and those that the gateway has ended.
     pub(crate) open: AtomicUsize,
     pub(crate) ended: AtomicU64,
@@ -37,15 +40,17 @@ impl Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [passed, rejected, unavailable, changes, faults, ended] =
-            [&self.passed, &self.rejected, &self.unavailable, &self.changes, &self.faults, &self.ended]
+        let [passed, rejected, unavailable] =
+            [&self.passed, &self.rejected, &self.unavailable].map(|count| count.load(Ordering::Relaxed));
+        let [strict, changes, faults, stalls, ended] =
+            [&self.strict, &self.changes, &self.faults, &self.stalls, &self.ended]
                 .map(|count| count.load(Ordering::Relaxed));
         let open = self.open.load(Ordering::Relaxed);
         let wrong = self.wrong.lock().map_or(0, |wrong| wrong.len());
         write!(
             f,
-            "{passed} passed, {rejected} rejected, {unavailable} unavailable, {open} streams open, {ended} ended, \
-             {changes} changes, {faults} faults, {wrong} wrong"
+            "{passed} passed, {rejected} rejected, {unavailable} unavailable, {strict} in calm, {open} streams open, \
+             {ended} ended, {changes} changes, {faults} faults, {stalls} stalls, {wrong} wrong"
         )
     }
 }

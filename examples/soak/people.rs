@@ -154,7 +154,7 @@ impl Soak {
     async fn deliver(&self, delivery: &WebhookDelivery) {
         let began = Instant::now();
         loop {
-            let request = self.client.post(format!("{}/webhooks/logto", self.gateway));
+            let request = self.client.post(format!("{}/webhooks/logto", self.faces[0]));
             let request = request.headers(delivery.headers().clone()).body(delivery.body().clone());
             let status = request.send().await.map_or(0, |response| response.status().as_u16());
             if status == 200 {

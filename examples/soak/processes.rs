@@ -1,7 +1,6 @@
-//! What runs beside the load: the application, the gateway, NGINX and Redis.
+//! What runs beside the load: the application, the gateway and Redis.
 
 use std::error::Error;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use orgate::testing::TestTenant;
 
+use crate::launched::free_port;
 use crate::measure::Usage;
 use crate::{API, setting};
 
@@ -47,12 +47,10 @@ fn events() -> Response {
     response
 }
 
-fn free_port() -> Result<u16, Box<dyn Error>> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 pub(crate) struct Gateway {
     pub(crate) port: u16,
+    pub(crate) forward_auth: u16,
+    pub(crate) ext_authz: u16,
     admin: u16,
     child: Option<Child>,
     client: reqwest::Client,
@@ -60,7 +58,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn start(folder: &Path, tenant: &TestTenant, upstream: u16, redis: u16) -> Result<Self, Box<dyn Error>> {
-        let (port, admin) = (free_port()?, free_port()?);
+        let [port, forward_auth, ext_authz, admin] = std::array::from_fn(|_| free_port());
         let ((id, secret), issuer) = (tenant.management_client(), tenant.issuer().url());
         let (origin, hook) = (tenant.origin(), tenant.signing_key());
         let text = format!(
@@ -82,7 +80,13 @@ self_hosted = true
 
 [listen]
 proxy = "127.0.0.1:{port}"
+forward_auth = "127.0.0.1:{forward_auth}"
+ext_authz = "127.0.0.1:{ext_authz}"
 admin = "127.0.0.1:{admin}"
+
+[forward_auth]
+preset = "nginx"
+path = "/auth"
 
 [limits]
 drain = "5s"
@@ -128,7 +132,7 @@ upstream = "app"
         command.args(["serve", "--config"]).arg(path).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(std::fs::File::create(folder.join("log"))?);
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
-        Ok(Self { port, admin, child: Some(command.spawn()?), client })
+        Ok(Self { port, forward_auth, ext_authz, admin, child: Some(command.spawn()?), client })
     }
 
     fn process(&self) -> Result<u32, Box<dyn Error>> {
@@ -168,57 +172,6 @@ impl Drop for Gateway {
     }
 }
 
-/// NGINX in front of the gateway, as a plain proxy.
-pub(crate) struct Nginx {
-    pub(crate) port: u16,
-    child: Child,
-}
-
-impl Nginx {
-    pub(crate) fn start(folder: &Path, gateway: u16) -> Result<Self, Box<dyn Error>> {
-        let port = free_port()?;
-        let text = format!(
-            r#"daemon off;
-pid nginx.pid;
-error_log stderr warn;
-worker_processes 1;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-    upstream gateway {{ server 127.0.0.1:{gateway}; keepalive 32; }}
-    server {{
-        listen 127.0.0.1:{port};
-        large_client_header_buffers 4 16k;
-        location / {{
-            proxy_pass http://gateway;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_buffering off;
-            proxy_read_timeout 120s;
-        }}
-    }}
-}}
-"#
-        );
-        let path = folder.join("nginx.conf");
-        std::fs::write(&path, text)?;
-        let mut command = Command::new(setting("ORGATE_NGINX", "nginx"));
-        command.arg("-p").arg(folder).arg("-c").arg(path).stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(std::fs::File::create(folder.join("nginx.log"))?);
-        Ok(Self { port, child: command.spawn()? })
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Its workers end with it.
-        _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        _ = self.child.wait();
-    }
-}
-
 /// A server that can stand still, and be lost.
 pub(crate) struct Redis {
     pub(crate) port: u16,
@@ -227,7 +180,7 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start() -> Result<Self, Box<dyn Error>> {
-        let port = free_port()?;
+        let port = free_port();
         Ok(Self { port, child: Self::spawn(port)? })
     }
 
@@ -257,7 +210,7 @@ impl Drop for Redis {
     }
 }
 
-fn end(child: Option<&mut Child>) {
+pub(crate) fn end(child: Option<&mut Child>) {
     if let Some(child) = child {
         _ = child.kill();
         _ = child.wait();

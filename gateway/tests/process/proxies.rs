@@ -8,13 +8,25 @@ pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let folder = std::env::var_os("ORGATE_PROXIES").expect("ORGATE_PROXIES names the folder of the programs");
     Path::new(&folder).join(name)
 }
 
-/// Copies a configuration with the ports of this test.
-fn configure(folder: &Path, names: &[&str], ports: Ports) {
+const NGINX: [(&str, &str); 2] = [
+    ("nginx.conf", include_str!("../../proxies/nginx.conf")),
+    ("authz_request.inc", include_str!("../../proxies/authz_request.inc")),
+];
+const CADDY: [(&str, &str); 1] = [("Caddyfile", include_str!("../../proxies/Caddyfile"))];
+const TRAEFIK: [(&str, &str); 2] = [
+    ("traefik.yaml", include_str!("../../proxies/traefik.yaml")),
+    ("traefik-dynamic.yaml", include_str!("../../proxies/traefik-dynamic.yaml")),
+];
+const ENVOY_HTTP: [(&str, &str); 1] = [("envoy.yaml", include_str!("../../proxies/envoy-http.yaml"))];
+const ENVOY_GRPC: [(&str, &str); 1] = [("envoy.yaml", include_str!("../../proxies/envoy-grpc.yaml"))];
+
+/// Writes configurations with the ports of this run.
+fn configure(folder: &Path, files: &[(&str, &str)], ports: Ports) {
     let Ports { proxy, forward_auth, ext_authz, application } = ports;
     let replaced = [
         ("127.0.0.1:9000", format!("127.0.0.1:{forward_auth}")),
@@ -27,9 +39,8 @@ fn configure(folder: &Path, names: &[&str], ports: Ports) {
         ("http://:8080", format!("http://:{proxy}")),
         ("address: \":8080\"", format!("address: \":{proxy}\"")),
     ];
-    for name in names {
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("proxies").join(name)).unwrap();
-        let text = replaced.iter().fold(text, |text, (from, to)| text.replace(from, to));
+    for (name, text) in files {
+        let text = replaced.iter().fold((*text).to_owned(), |text, (from, to)| text.replace(from, to));
         std::fs::write(folder.join(name), text).unwrap();
     }
 }
@@ -47,29 +58,34 @@ pub(crate) struct Ports {
 pub(crate) fn launch(name: &str, at: &Path, ports: Ports) -> Child {
     let mut command = match name {
         "nginx" => {
-            configure(at, &["nginx.conf", "authz_request.inc"], ports);
+            configure(at, &NGINX, ports);
             let mut command = Command::new(program("nginx"));
             let globals = "daemon off; master_process off;";
             command.arg("-p").arg(at).arg("-c").arg(at.join("nginx.conf")).arg("-g").arg(globals);
             command
         }
         "caddy" => {
-            configure(at, &["Caddyfile"], ports);
+            configure(at, &CADDY, ports);
             let mut command = Command::new(program("caddy"));
             command.args(["run", "--adapter", "caddyfile", "--config"]).arg(at.join("Caddyfile")).env("HOME", at);
             command
         }
         "traefik" => {
-            configure(at, &["traefik.yaml", "traefik-dynamic.yaml"], ports);
+            configure(at, &TRAEFIK, ports);
             let mut command = Command::new(program("traefik"));
             command.arg(format!("--configFile={}", at.join("traefik.yaml").display())).current_dir(at);
             command
         }
         _ => {
-            let file = format!("{name}.yaml");
-            configure(at, &[&file], ports);
+            configure(at, if name == "envoy-grpc" { &ENVOY_GRPC } else { &ENVOY_HTTP }, ports);
             let mut command = Command::new(program("envoy"));
-            command.arg("-c").arg(at.join(file)).args(["--concurrency", "1", "--disable-hot-restart", "-l", "warn"]);
+            command.arg("-c").arg(at.join("envoy.yaml")).args([
+                "--concurrency",
+                "1",
+                "--disable-hot-restart",
+                "-l",
+                "warn",
+            ]);
             command
         }
     };
