@@ -132,3 +132,16 @@ fn a_log_is_followed_where_no_runtime_judges_requests() {
     }
     panic!("the change did not arrive");
 }
+
+#[tokio::test]
+async fn log_is_followed_no_longer_than_its_server_lives() {
+    let issuer = TestIssuer::start().await;
+    let (send, receive) = mpsc::unbounded_channel();
+    let log = Elsewhere(Mutex::new(Some(receive)));
+    let server = ResourceServer::builder(issuer.url(), API).clock(issuer.clock()).change_log(log).build().unwrap();
+    let app = api(&server);
+    assert_eq!(get(&app, "/", &issuer.resource_token(API).mint()).await, 200);
+    assert!(server.change_log().unwrap().is_current && !send.is_closed());
+    drop((app, server));
+    tokio::time::timeout(Duration::from_secs(20), send.closed()).await.expect("what it followed is dropped");
+}

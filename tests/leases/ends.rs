@@ -6,7 +6,7 @@ use orgate::change::{About, Change};
 use orgate::lease::EndReason::{
     Closing, Expired, IssuerRemoved, IssuerUpdated, KeyWithdrawn, Revoked, SignInTooOld, Suspended,
 };
-use orgate::lease::Lease;
+use orgate::lease::{EndReason, Lease};
 use orgate::policy::{any_organization, authenticated, optional, organization, path, resource};
 use orgate::rejection::Remediation;
 
@@ -38,16 +38,31 @@ async fn lease_ends_when_the_sign_in_is_older_than_the_policy_allows() {
     assert_eq!(end(&lease).await, (SignInTooOld, Remediation::StepUp));
 }
 
+/// How a lease ends whose waiter nothing else wakes: neither another branch of a `join!`, nor a timeout of its own.
+async fn woken_after(world: &World, lease: Lease, seconds: f64) -> (EndReason, Remediation) {
+    let waiting = tokio::spawn(async move { lease.ended().await });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    world.pass(seconds);
+    let ended = tokio::time::timeout(LONG, waiting).await.expect("an end").unwrap();
+    (ended.reason(), ended.remediation())
+}
+
+/// Within the half minute after which keys are looked at, and everything with them.
+#[tokio::test]
+async fn lease_ends_with_the_age_of_its_sign_in_although_nothing_else_is_due() {
+    let world = World::start().await;
+    let signed_in = world.now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let token = world.issuer.resource_token(API).subject("alice").claim("auth_time", signed_in).mint();
+    let lease = world.lease(resource().max_auth_age(Duration::from_secs(10)), &token).await;
+    assert_eq!(woken_after(&world, lease, 12.0).await, (SignInTooOld, Remediation::StepUp));
+}
+
 #[tokio::test]
 async fn waiter_is_woken_when_the_clock_has_passed_the_expiry() {
     let world = World::start().await;
     let token = world.issuer.resource_token(API).subject("alice").expires_in(Duration::from_secs(600)).mint();
     let lease = world.lease(resource(), &token).await;
-    let (ended, ()) = tokio::join!(end(&lease), async {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        world.pass(700.0);
-    });
-    assert_eq!(ended, (Expired, Remediation::Refresh));
+    assert_eq!(woken_after(&world, lease, 700.0).await, (Expired, Remediation::Refresh));
 }
 
 #[tokio::test]
