@@ -12,7 +12,7 @@ pub(crate) struct Tally {
     pub(crate) unavailable: AtomicU64,
     pub(crate) changes: AtomicU64,
     pub(crate) faults: AtomicU64,
-    /// Answers that no fault excuses, and how often this process stood still.
+    /// Answers in times without an excuse, and how often the machine was too slow.
     pub(crate) strict: AtomicU64,
     pub(crate) stalls: AtomicU64,
     /// Streams that are open, and those that the gateway has ended.
