@@ -13,7 +13,6 @@ use super::epoch::Epoch;
 use super::expected::Expected;
 use super::fact::{Fact, Rank};
 use super::following::Following;
-use super::invalidations::Reported;
 use super::journal::Journal;
 use super::log::Log;
 use super::revocations::{Bounds, Recorded, RevocationList};
@@ -112,7 +111,7 @@ impl Changes {
         let (mut after, changes) = (After::default(), Vec::from_iter(changes));
         let entry = self.entries.load().get(issuer).cloned()?;
         for change in &changes {
-            invalidate_source(&entry, change.about(), Some(self.reported(change)));
+            invalidate_source(&entry, change.about(), self.reported(change));
         }
         let order = self.lock();
         let entry = self.entries.load().get(issuer).cloned()?;
@@ -128,7 +127,7 @@ impl Changes {
     pub(super) fn receive(self: &Arc<Self>, change: Change, origin: Origin) {
         let mut after = After::default();
         if let Some(entry) = self.entry_of(change.shared_issuer()) {
-            invalidate_source(&entry, change.about(), Some(self.reported(&change)));
+            invalidate_source(&entry, change.about(), self.reported(&change));
         }
         let kept = (origin == Origin::Shared && self.beside.is_some()).then(|| change.clone());
         let mut order = self.lock();
@@ -179,7 +178,7 @@ impl Changes {
         let recorded = fact.map(|fact| self.revocations.record(entry.id(), fact.key(), fact.rank(), now));
         let refuses_more = recorded.as_ref().is_some_and(|recorded| recorded.is_news);
         after.told.extend(recorded.map(|recorded| (entry.rules.name.clone(), recorded)));
-        self.invalidate(entry, change.about(), refuses_more, Some(changed));
+        self.invalidate(entry, change.about(), refuses_more, changed);
         if is_ours {
             after.kept.push(change);
         }
@@ -217,8 +216,11 @@ impl Changes {
         is_news
     }
 
-    fn reported(&self, change: &Change) -> Reported {
-        Reported::new(since_epoch(change.at()), self.clock.now().unix)
+    /// When it happened by the issuer's clock.
+    fn reported(&self, change: &Change) -> Option<Duration> {
+        let stated = since_epoch(change.at());
+        // A moment ahead of our clock, as a revocation by hand states it, would hide what really happens until then.
+        (stated <= self.clock.now().unix).then_some(stated)
     }
 
     /// Whatever was asked before serves no more, if that is news.
@@ -227,7 +229,7 @@ impl Changes {
         entry: &TrustedIssuer,
         about: &About,
         refuses_more: bool,
-        changed: Option<Reported>,
+        changed: Option<Duration>,
     ) {
         let at = Epoch::next();
         let is_news = entry.lasting.invalidations.note(about, at, changed, self.clock.now().monotonic);
@@ -277,7 +279,7 @@ impl Changes {
 
 /// Has the source of an entry drop what a change that concerns everybody makes stale. It comes before the mark, since whoever
 /// asks from the mark on must get what is true now, and without a lock, since it is code of the application.
-pub(super) fn invalidate_source(entry: &TrustedIssuer, about: &About, changed: Option<Reported>) {
+pub(super) fn invalidate_source(entry: &TrustedIssuer, about: &About, changed: Option<Duration>) {
     let Some(source) = entry.permissions.as_ref().filter(|_| about.is_wide()) else { return };
     if !entry.lasting.invalidations.is_news(about, changed) {
         return;

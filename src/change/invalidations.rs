@@ -19,35 +19,22 @@ pub(crate) use by_name::InvalidationsByName;
 /// More marks than that, and they become one.
 const MOST_MARKS: usize = 10_000;
 
-/// When something changed by the issuer's clock, since the Unix epoch. A report that is not later than a known one says
-/// nothing new.
-///
-/// What lies ahead of our clock counts as now, or it would hide what really happens until then; of reports of one instant the
-/// stated moments decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Reported {
-    counts_as: Duration,
-    stated: Duration,
-}
+/// The clocks of an issuer's nodes, and ours, differ by no more than that: the default leeway.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
-impl Reported {
-    pub(crate) fn new(stated: Duration, now: Duration) -> Self {
-        Self { counts_as: stated.min(now), stated }
-    }
-}
-
-/// When something changed last: in our order, and by the issuer's clock.
+/// When something changed last: in our order, and by the issuer's clock, since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mark {
     at: Epoch,
-    changed: Option<Reported>,
+    changed: Option<Duration>,
 }
 
 impl Mark {
-    /// Whether that is news: not a repeated report, nor one that was overtaken. Without a moment it always is.
-    fn note(&mut self, at: Epoch, changed: Option<Reported>) -> bool {
+    /// Whether that is news. It is not if the latest report is repeated, or if one arrives that was overtaken for longer than
+    /// clocks differ. Without a moment it always is.
+    fn note(&mut self, at: Epoch, changed: Option<Duration>) -> bool {
         if let (Some(known), Some(changed)) = (self.changed, changed)
-            && changed <= known
+            && (changed == known || changed.saturating_add(CLOCKS_DIFFER) < known)
         {
             return false;
         }
@@ -111,7 +98,7 @@ pub(crate) struct Introspected<'a, O> {
 }
 
 impl Marks {
-    fn note(&mut self, about: &About, at: Epoch, changed: Option<Reported>) -> bool {
+    fn note(&mut self, about: &About, at: Epoch, changed: Option<Duration>) -> bool {
         if self.count >= MOST_MARKS {
             self.subjects.clear();
             self.organizations.clear();
@@ -173,7 +160,7 @@ impl Marks {
     }
 
     /// Asked of changes that concern everybody only.
-    fn is_news(&self, about: &About, changed: Option<Reported>) -> bool {
+    fn is_news(&self, about: &About, changed: Option<Duration>) -> bool {
         let mut mark = match about {
             About::Everything => self.everything,
             About::Everyone => self.everyone,
@@ -238,13 +225,13 @@ pub(crate) struct Invalidations(RwLock<Marks>);
 
 impl Invalidations {
     /// Whether [`note`](Self::note) would return `true`.
-    pub(crate) fn is_news(&self, about: &About, changed: Option<Reported>) -> bool {
+    pub(crate) fn is_news(&self, about: &About, changed: Option<Duration>) -> bool {
         self.read(|marks| marks.is_news(about, changed))
     }
 
     /// Notes a change: answers to questions that were asked before this epoch serve no more. `changed` is when it happened
     /// by the issuer's clock, and `now` the monotonic time here. `false` if that was known.
-    pub(crate) fn note(&self, about: &About, at: Epoch, changed: Option<Reported>, now: Duration) -> bool {
+    pub(crate) fn note(&self, about: &About, at: Epoch, changed: Option<Duration>, now: Duration) -> bool {
         let mut marks = write(&self.0);
         let is_news = marks.note(about, at, changed);
         if is_news && about.is_wide() {

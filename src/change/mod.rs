@@ -41,8 +41,6 @@ pub use change::Change;
 pub(crate) use epoch::Epoch;
 pub use fact::{Fact, FactKey, Facts, Rank};
 pub use file::{FileLog, FileSettings, FileSync};
-#[cfg(test)]
-pub(crate) use invalidations::Reported;
 pub(crate) use invalidations::{Introspected, Invalidations, InvalidationsByName, Question};
 pub(crate) use journal::Journal;
 pub use log::{Log, LogError, Staleness, Update, Updates};

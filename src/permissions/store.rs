@@ -214,7 +214,6 @@ impl LivePermissions {
 
     #[cfg(test)]
     pub(crate) fn invalidate(&self, source: &Source, about: &crate::change::About, changed: Duration) {
-        let changed = crate::change::Reported::new(changed, changed);
         source.invalidations.note(about, Epoch::next(), Some(changed), self.clock.now().monotonic);
     }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use orgate::change::{About, Change};
 use orgate::policy::{organization, path, resource};
+use orgate::time::Clock as _;
 
 use crate::support::{API, Act, Api, World};
 
@@ -61,7 +62,8 @@ impl Everybody {
     }
 
     fn told(&self, about: About, seconds: u64) {
-        edited(&self.world.server, about, at(seconds));
+        let (now, long_ago) = (self.world.issuer.clock().now().unix, Duration::from_secs(1000));
+        edited(&self.world.server, about, SystemTime::UNIX_EPOCH + now - long_ago + Duration::from_secs(seconds));
         // Past the time in which fetches are spread.
         self.world.pass(1.0);
     }
@@ -128,17 +130,43 @@ async fn each_change_drops_what_hangs_on_it() {
 async fn replays_and_reordering_change_nothing() {
     let everybody = Everybody::start().await;
     for (change, seconds, refetched) in [
-        (About::subject("u1"), 10, 5),
-        (About::subject("u1"), 10, 0),
-        (About::subject("u1"), 9, 0),
-        (About::subject("u2"), 9, 5),
-        (member("acme", "u1"), 8, 3),
-        (member("acme", "u1"), 7, 0),
-        (About::subject("u1"), 11, 5),
-        (About::subject("u1"), 10, 0),
+        (About::subject("u1"), 110, 5),
+        (About::subject("u1"), 110, 0),
+        (About::subject("u1"), 49, 0),
+        (About::subject("u2"), 49, 5),
+        (member("acme", "u1"), 108, 3),
+        (member("acme", "u1"), 47, 0),
+        (About::subject("u1"), 111, 5),
+        (About::subject("u1"), 50, 0),
+        // By another node of the issuer, whose clock is behind by less than clocks differ.
+        (About::subject("u1"), 110, 5),
+        (About::subject("u1"), 111, 0),
     ] {
         everybody.told(change.clone(), seconds);
         assert_eq!(everybody.refetched().await.len(), refetched, "{change:?} at {seconds}");
+    }
+}
+
+#[tokio::test]
+async fn edit_after_a_revocation_by_hand_is_news_though_the_clock_of_the_issuer_is_behind() {
+    let world = World::start().await;
+    world.script.holds("u1", &["a"]);
+    let (api, token) =
+        (world.api(resource().scope("a").fresh_within(Duration::from_secs(3600))), world.token("u1", "a"));
+    let main = world.server.issuer("main").unwrap();
+    api.get(&token).await.is(200, "");
+    // The token is for no organization, so it is not rejected; what is known of the subject's roles is stale.
+    main.revoke(member("acme", "u1")).unwrap();
+    world.pass(1.0);
+    api.get(&token).await.is(200, "");
+    assert_eq!(world.script.calls(), 2);
+    // By the issuer's clock, 30 s behind, all of that happened before the revocation.
+    for (behind, calls) in [(20, 3), (20, 3), (10, 4), (15, 5)] {
+        let now = world.issuer.clock().now().unix;
+        edited(&world.server, member("acme", "u1"), SystemTime::UNIX_EPOCH + now - Duration::from_secs(behind));
+        world.pass(1.0);
+        api.get(&token).await.is(200, "");
+        assert_eq!(world.script.calls(), calls, "{behind} s before the revocation");
     }
 }
 

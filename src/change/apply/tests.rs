@@ -54,9 +54,26 @@ fn future_moment_counts_as_now_plus_the_leeway() {
     // What really happens a minute later is not ignored because of it.
     one.apply_change(&Change::restored(ONE, "alice", at(NOON + 60))).unwrap();
     assert_eq!(facts(&server, ONE), [(FactKey::suspension("alice"), NOON + 60)], "of the same moment the stricter one");
-    let before = latest(&server, "one");
-    one.apply_change(&Change::edited(ONE, About::subject("alice"), at(NOON + 1))).unwrap();
-    assert_eq!(latest(&server, "one"), before, "known as of now");
+}
+
+#[test]
+fn a_moment_ahead_is_news_each_time_and_hides_nothing() {
+    let (server, clock) = server();
+    let one = server.issuer("one").unwrap();
+    let is_news = |seconds: u64| {
+        let before = latest(&server, "one");
+        one.apply_change(&Change::edited(ONE, About::subject("alice"), at(seconds))).unwrap();
+        latest(&server, "one") > before
+    };
+    assert!(is_news(NOON + 60) && is_news(NOON + 60), "ahead of this clock");
+    assert!(is_news(NOON - 30), "by a clock that is behind");
+    assert!(!is_news(NOON - 30), "repeated");
+    one.revoke(About::subject("alice")).unwrap();
+    assert!(is_news(NOON - 29), "after a revocation by hand");
+    clock.advance(Duration::from_secs(60));
+    assert!(is_news(NOON + 60), "what really happens at that moment");
+    assert!(!is_news(NOON + 60) && !is_news(NOON - 1), "repeated, and overtaken for longer than clocks differ");
+    assert!(is_news(NOON), "overtaken, and maybe by the clock of another node only");
 }
 
 #[test]

@@ -15,9 +15,8 @@ const QUESTIONS: [Question<'static>; 9] = [
 ];
 
 #[allow(clippy::unnecessary_wraps, reason = "as it is passed on")]
-fn reported(seconds: u64) -> Option<Reported> {
-    let at = Duration::from_secs(seconds);
-    Some(Reported::new(at, at))
+fn reported(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
 }
 
 fn epoch(number: u64) -> Epoch {
@@ -65,30 +64,29 @@ fn a_repeated_or_overtaken_report_changes_nothing() {
     let mut marks = Marks::default();
     let about = About::subject("u1");
     let latest = |marks: &Marks| marks.latest(QUESTIONS[1]);
-    assert!(marks.note(&about, epoch(1), reported(10)));
-    assert!(!marks.note(&about, epoch(2), reported(10)));
-    assert!(!marks.note(&about, epoch(3), reported(9)));
+    assert!(marks.note(&about, epoch(1), reported(100)));
+    assert!(!marks.note(&about, epoch(2), reported(100)), "repeated");
+    assert!(!marks.note(&about, epoch(3), reported(39)), "overtaken for longer than clocks differ");
     assert_eq!(latest(&marks), epoch(1));
-    assert!(marks.note(&about, epoch(4), reported(11)));
+    assert!(marks.note(&about, epoch(4), reported(101)));
     assert_eq!(latest(&marks), epoch(4));
     // Without a moment it is news each time, and what was known of the moments stays.
     assert!(marks.note(&about, epoch(5), None) && marks.note(&about, epoch(6), None));
-    assert!(!marks.note(&about, epoch(7), reported(11)));
+    assert!(!marks.note(&about, epoch(7), reported(101)));
+    assert!(!marks.note(&about, epoch(8), reported(40)));
     assert_eq!(latest(&marks), epoch(6));
 }
 
 #[test]
-fn a_moment_ahead_hides_nothing() {
+fn events_of_two_nodes_whose_clocks_differ_are_both_news() {
     let mut marks = Marks::default();
-    let mut note = |stated, now| {
-        let (stated, now) = (Duration::from_secs(stated), Duration::from_secs(now));
-        marks.note(&About::subject("u1"), epoch(1), Some(Reported::new(stated, now)))
-    };
-    assert!(note(60, 10));
-    assert!(!note(60, 10) && !note(59, 10), "repeated, and overtaken");
-    assert!(note(61, 10), "later, by a clock that is ahead");
-    assert!(note(11, 12), "what really happened later");
-    assert!(!note(11, 12) && !note(9, 13));
+    let about = About::member("a", "u1");
+    assert!(marks.note(&about, epoch(1), reported(100)));
+    assert!(marks.note(&about, epoch(2), reported(99)), "of a node that is a second behind");
+    assert!(marks.note(&about, epoch(3), reported(40)), "of a node that is a minute behind");
+    assert_eq!(marks.latest(QUESTIONS[1]), epoch(3));
+    // The latest moment stays.
+    assert!(!marks.note(&about, epoch(4), reported(100)) && !marks.note(&about, epoch(5), reported(39)));
 }
 
 #[test]
