@@ -1,5 +1,6 @@
 //! Rejections: who is at fault, what the client receives, and what is logged.
 
+mod answer;
 mod kind;
 mod organization;
 mod step_up;
@@ -10,14 +11,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
+pub(crate) use answer::RejectionAnswer;
 pub use kind::{ErrorCode, RejectionKind, Remediation};
 pub(crate) use organization::WrongOrganization;
 pub use step_up::StepUp;
 pub(crate) use step_up::{AcrValues, LONGEST_AGE};
 
+use crate::organization::Organization;
 use crate::scope::Scope;
 
 /// The reason why a request was rejected.
@@ -42,22 +44,12 @@ struct Reason {
     issuer: Option<Arc<str>>,
     kid: Option<Box<str>>,
     clause: Option<Arc<str>>,
+    organization: Option<Organization>,
     source: Option<Arc<dyn Error + Send + Sync>>,
     challenges: Option<Arc<[HeaderValue]>>,
     nonce: Option<HeaderValue>,
     tried_proof: bool,
     answer: Option<RejectionAnswer>,
-}
-
-/// The body of a response, in the form that the request calls for.
-#[derive(Clone)]
-pub(crate) enum RejectionAnswer {
-    Http {
-        content_type: HeaderValue,
-        body: Bytes,
-    },
-    /// Trailers only: gRPC has no body for it.
-    Grpc,
 }
 
 impl Rejection {
@@ -74,6 +66,7 @@ impl Rejection {
             issuer: None,
             kid: None,
             clause: None,
+            organization: None,
             source: None,
             challenges: None,
             nonce: None,
@@ -146,6 +139,16 @@ impl Rejection {
 
     pub(crate) fn clause(&self) -> Option<&Arc<str>> {
         self.0.clause.as_ref()
+    }
+
+    /// The organization of the request, where not the request alone names it. For records only.
+    pub(crate) fn in_organization(mut self, organization: Option<Organization>) -> Self {
+        self.0.organization = organization;
+        self
+    }
+
+    pub(crate) fn organization(&self) -> Option<&Organization> {
+        self.0.organization.as_ref()
     }
 
     /// The same denial, for a route that hides its organizations: nothing is left that could tell two of them apart.

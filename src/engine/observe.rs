@@ -132,7 +132,7 @@ fn record<'a>(
         policy: requirement.shared_policy(),
         rejection,
         token,
-        organization: grant.and_then(Grant::organization),
+        organization: grant.and_then(Grant::organization).or_else(|| rejection.and_then(Rejection::organization)),
         token_cache: token.map(|_| cached),
         waits: evidence.waits(),
         clause: grant.and_then(Grant::shared_clause).or_else(|| rejection.and_then(Rejection::clause)),

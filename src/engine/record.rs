@@ -195,7 +195,8 @@ impl<'a> Record<'a> {
         self.token.and_then(AccessToken::client_id)
     }
 
-    /// Returns the organization of a request that passed.
+    /// Returns the organization of a request that passed, or of one that was rejected after its organization was found to be
+    /// the token's: for a missing scope, for instance. `None` where only the request names it.
     #[must_use]
     pub fn organization(&self) -> Option<&'a Organization> {
         self.organization

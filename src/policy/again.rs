@@ -12,6 +12,7 @@ use super::live::{LiveView, judge_permissions, permission_model};
 use super::memory::CheckMemory;
 use super::model::Model;
 use super::nearest::settle;
+use super::refusal::Refused;
 use super::scene::Scene;
 use super::step_up::SignInView;
 use crate::decision::DecisionView;
@@ -82,6 +83,7 @@ impl CompiledPolicy {
             resources: token.resources(),
             request: &mut bare_request(),
             organization: organization.cloned(),
+            is_vouched: true,
             decisions: &DecisionView { decider: None, decided: &[], route: None },
             memory: &mut CheckMemory::default(),
             steps: &mut Steps::default(),
@@ -90,7 +92,8 @@ impl CompiledPolicy {
             without_decision: false,
         };
         let judged = judge_permissions(compiled, &mut scene, live);
-        judged.map(drop).map_err(|refusal| settle(refusal, compiled, token, &sign_in))
+        let refused = |refusal| Refused { refusal, organization: organization.cloned() };
+        judged.map(drop).map_err(|refusal| settle(refused(refusal), compiled, token, &sign_in))
     }
 
     /// Whether it cannot be judged without the request: code of the application or a decision point looks at it.

@@ -34,7 +34,7 @@ impl CompiledPolicy {
                 continue;
             }
             let runs_code = compiled.clause.conditions.iter().any(super::condition::Condition::runs_code);
-            match judge_clause(compiled, token, request, view, Code::Skipped) {
+            match judge_clause(compiled, token, request, view, Code::Skipped).map_err(|refused| refused.refusal) {
                 Ok(_) if runs_code => depends = true,
                 Ok(_) => return Ok(Some(true)),
                 Err(Refusal::Said(Stop::Reject(denial)))

@@ -73,7 +73,7 @@ pub(super) fn judge_permissions(
     let (clause, requirement, token) = (&compiled.clause, &compiled.text, scene.token);
     scene.steps.at(StepName::Permissions, || expected(clause));
     scene.steps.found(|| format!("the token has {}", found_scopes(token.scopes())));
-    let Scene { organization, steps, is_dry, .. } = scene;
+    let Scene { organization, is_vouched, steps, is_dry, .. } = scene;
     let (organization, is_dry) = (organization.as_ref(), *is_dry);
     let Some(source) = view.source else {
         let name = token.issuer_name();
@@ -105,6 +105,7 @@ pub(super) fn judge_permissions(
         let held = if held.may_act() { found_scopes(held.scopes()) } else { "nothing: it may not act".to_owned() };
         format!("the token has {}, the subject holds {held}", found_scopes(token.scopes()))
     });
+    *is_vouched |= held.may_act();
     // Only members learn that the organization was deleted, or its tokens revoked.
     if let (Some(id), true, Some(changes)) = (member_of, held.may_act(), view.changes) {
         changes.judge_in(token, id, view.now)?;

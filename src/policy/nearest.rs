@@ -1,7 +1,7 @@
 //! Which of several clauses came nearest, and what its rejection says.
 
 use super::compiled::CompiledClause;
-use super::refusal::{Refusal, denied, missing_scopes};
+use super::refusal::{Refusal, Refused, denied, missing_scopes};
 use super::step_up::SignInView;
 use crate::engine::Stop;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
@@ -9,17 +9,18 @@ use crate::token::{AccessToken, SubjectKind};
 
 /// The rejection, or what is missing: said only once no clause has passed.
 pub(super) fn settle(
-    refusal: Refusal,
+    refused: Refused,
     compiled: &CompiledClause,
     token: &AccessToken,
     sign_in: &SignInView<'_>,
 ) -> Stop {
+    let Refused { refusal, organization } = refused;
     let denial = match refusal {
         Refusal::Said(Stop::Need(need)) => return need.into(),
         Refusal::Said(Stop::Reject(denial)) => denial,
         refusal => rejection(&refusal, compiled, token, sign_in).unwrap_or_else(|| denied("a clause is not met")),
     };
-    denial.by_clause(&compiled.text).into()
+    denial.by_clause(&compiled.text).in_organization(organization).into()
 }
 
 /// What a clause says by which a request is not granted; `None` if that is not known yet.

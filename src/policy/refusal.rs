@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::scopes::ScopeRule;
 use crate::engine::Stop;
+use crate::organization::Organization;
 use crate::rejection::{Rejection, RejectionKind, Remediation, StepUp};
 use crate::scope::Scope;
 use crate::token::{AccessToken, SubjectKind};
@@ -19,6 +20,12 @@ pub(super) enum Refusal {
     /// The issuer and the source of live permissions disagree: no token will do, of this model or another.
     Disagreed,
     Said(Stop),
+}
+
+/// Why a clause does not pass, and the organization of the request that somebody else than the request vouches for.
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
+    pub(super) organization: Option<Organization>,
 }
 
 impl Refusal {

@@ -23,6 +23,8 @@ pub(super) struct Scene<'s, 'v> {
     pub(super) token: &'s AccessToken,
     pub(super) request: &'s mut Parts,
     pub(super) organization: Option<Organization>,
+    /// Whether somebody else than the request vouches for the organization: the issuer, the policy or the permission source.
+    pub(super) is_vouched: bool,
     pub(super) decisions: &'s DecisionView<'v>,
     pub(super) memory: &'s mut CheckMemory,
     pub(super) steps: &'s mut Steps,

@@ -1,14 +1,20 @@
 //! Decisions as metrics.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use http::{Method, Request, Response};
-use orgate::Guard;
+use orgate::engine::{Observer, Record};
+use orgate::future::BoxFuture;
 use orgate::mcp::{RequestBody, Tools};
-use orgate::policy::resource;
+use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
+use orgate::policy::{organization, path, resource};
+use orgate::testing::TestIssuer;
+use orgate::{Guard, Issuer, ResourceServer};
 use serde_json::json;
 use tower::{ServiceExt as _, service_fn};
 
@@ -67,6 +73,70 @@ fn decisions_are_counted_by_route_outcome_and_kind() {
         assert_eq!((took("allow"), took("deny"), took("undecided")), (1.0, 1.0, 0.0));
         assert_eq!(prometheus.value("orgate_wait_duration_seconds_count", &[("for", "key")]), 1.0);
     });
+}
+
+/// The organizations of the records.
+#[derive(Clone, Default)]
+struct Organizations(Arc<Mutex<Vec<Option<String>>>>);
+
+impl Observer for Organizations {
+    fn decided(&self, record: &Record<'_>) {
+        let organization = record.organization().map(|organization| organization.id().to_owned());
+        self.0.lock().unwrap().push(organization);
+    }
+}
+
+/// Everybody is a member of `acme`, and holds `read` there.
+struct Members;
+
+impl PermissionSource for Members {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        let scopes = BTreeSet::from(["read".into()]);
+        Box::pin(std::future::ready(Ok(Permissions::of_memberships([("acme", Arc::new(scopes))]))))
+    }
+}
+
+#[tokio::test]
+async fn record_of_a_denied_request_has_its_organization_unless_only_the_request_names_it() {
+    let (issuer, seen) = (TestIssuer::start().await, Organizations::default());
+    let entry = Issuer::new(issuer.url()).permissions(Members);
+    let builder = ResourceServer::builder(entry, RESOURCE).clock(issuer.clock()).observer(seen.clone());
+    let server = builder.build().unwrap();
+    let own = || organization(path("org")).scope("write");
+    let member = || resource().for_member_of(path("org")).live();
+    let guard = server.guard().get("/own/{org}", async || "", own());
+    let guard = guard.get("/hidden/{org}", async || "", own().hide_organization());
+    let guard = guard.get("/either/{org}", async || "", resource().scope("all").or(own()));
+    let guard = guard.get("/api/{org}", async || "", resource().in_organization(path("org")).check("never", |_| false));
+    let guard = guard.get("/about/{org}", async || "", resource().scope("support").about(path("org")));
+    let guard = guard.get("/member/{org}", async || "", member().scope("write"));
+    let guard = guard.get("/member-user/{org}", async || "", member().machine());
+    let app = guard.into_router().unwrap();
+    let own = issuer.organization_token("acme").scope("read").mint();
+    let api = issuer.organization_resource_token(RESOURCE, "acme").subject("u1").mint();
+    let plain = issuer.resource_token(RESOURCE).subject("u1").scope("read write").mint();
+    for (target, token, status, organization) in [
+        ("/own/acme", &own, 403, Some("acme")),
+        ("/own/globex", &own, 403, None),
+        ("/own/acme", &plain, 403, None),
+        ("/hidden/acme", &own, 403, Some("acme")),
+        ("/hidden/globex", &own, 404, None),
+        ("/either/acme", &own, 403, Some("acme")),
+        ("/api/acme", &api, 403, Some("acme")),
+        ("/api/globex", &api, 403, None),
+        ("/about/acme", &plain, 403, Some("acme")),
+        // A member, by the word of the source, who lacks a scope there.
+        ("/member/acme", &plain, 403, Some("acme")),
+        ("/member/globex", &plain, 403, None),
+        // The source was not asked yet: the token alone says it, or nobody.
+        ("/member-user/acme", &plain, 403, None),
+        ("/member-user/acme", &api, 403, Some("acme")),
+        ("/member-user/globex", &api, 403, None),
+    ] {
+        let answer = app.clone().oneshot(request("GET", target, Some(token))).await.unwrap();
+        assert_eq!(answer.status(), status, "{target}");
+        assert_eq!(seen.0.lock().unwrap().pop().unwrap().as_deref(), organization, "{target}");
+    }
 }
 
 #[test]

@@ -1,0 +1,15 @@
+//! What a server made of a rejection.
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+/// The body of a response, in the form that the request calls for.
+#[derive(Clone)]
+pub(crate) enum RejectionAnswer {
+    Http {
+        content_type: HeaderValue,
+        body: Bytes,
+    },
+    /// Trailers only: gRPC has no body for it.
+    Grpc,
+}
