@@ -168,6 +168,15 @@ async fn entry_that_reuses_a_name_inherits_nothing() {
     assert!(handle.is_removed() && handle.name().is_err() && handle.revoke(About::Everyone).is_err());
     assert!(handle.remove().is_err() && handle.update(first.issuer().url()).is_err());
     assert!(handle.export_keys().is_err() && handle.key_status().is_err() && handle.refresh_keys().await.is_err());
+    let removed = handle.remove().unwrap_err();
+    let causes: [Box<dyn std::error::Error>; 2] = [
+        Box::new(handle.update(first.issuer().url()).unwrap_err()),
+        Box::new(handle.refresh_keys().await.unwrap_err()),
+    ];
+    for error in causes {
+        assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&removed), "{error}");
+    }
+    assert_eq!(removed.issuer(), handle.issuer());
     // A delivery to the route of the old one says nothing to the new one.
     let delivery = first.sign_delivery(deletion("alice", now(&api.issuer)));
     let post = |path: &str| {

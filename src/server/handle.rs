@@ -134,11 +134,15 @@ impl IssuerHandle {
     ///
     /// # Errors
     ///
-    /// Returns a [`RefreshError`] if the fetch failed; the keys that were there stay. Likewise if the entry was removed.
+    /// Returns a [`RefreshError`] if the fetch failed; the keys that were there stay. Likewise if the entry was removed: its
+    /// [`source`](std::error::Error::source) is [`IssuerRemoved`] then.
     pub fn refresh_keys(&self) -> impl Future<Output = Result<(), RefreshError>> + Send + use<> {
-        let entry = self.entry().ok();
-        let name = entry.as_ref().map_or(&self.iss, |entry| &entry.rules.name).clone();
-        keys::refresh(name, entry.map(|entry| entry.keys.clone()))
+        let entry = self.entry().map(|entry| (entry.rules.name.clone(), entry.keys.clone()));
+        let entry = entry.map_err(|removed| RefreshError::removed(&self.iss, removed));
+        async move {
+            let (name, keys) = entry?;
+            keys::refresh(name, keys).await
+        }
     }
 
     /// Returns the key set document in use, for [`Issuer::seed_keys`]. `None` if there is no set that may be used.
@@ -167,11 +171,11 @@ impl IssuerHandle {
     /// # Errors
     ///
     /// Returns the first invalid setting. The first `iss` value must stay: another one is another issuer. Likewise if the
-    /// entry was removed.
+    /// entry was removed: the error's [`source`](std::error::Error::source) is [`IssuerRemoved`] then.
     pub fn update(&self, issuer: impl Into<Issuer>) -> Result<(), ConfigError> {
         let (issuer, server) = (issuer.into(), &self.server);
         loop {
-            let old = self.entry().map_err(ConfigError::new)?;
+            let old = self.entry().map_err(ConfigError::caused_by)?;
             let new = Arc::new(server.settings.updated(&old, &issuer)?);
             if let Some(decider) = server.state.decider.as_ref().filter(|_| new.rules.name != old.rules.name) {
                 decider.known_issuers().check_added(&new.rules.name)?;

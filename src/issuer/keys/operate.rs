@@ -1,5 +1,6 @@
 //! What an operator can see and do: status, refresh by hand, export.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +16,24 @@ use crate::lock::lock;
 const REFRESH_LIMIT: Duration = Duration::from_secs(12);
 
 /// An error of a manual refresh: it did not bring a key set.
+///
+/// If the issuer entry was removed, the [`source`](Error::source) is an
+/// [`IssuerRemoved`](crate::server::IssuerRemoved).
 #[derive(Clone, Debug)]
 pub struct RefreshError {
     issuer: Arc<str>,
     reason: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl RefreshError {
     fn new(issuer: &str, reason: impl Into<String>) -> Self {
-        Self { issuer: issuer.into(), reason: reason.into() }
+        Self { issuer: issuer.into(), reason: reason.into(), source: None }
+    }
+
+    /// Of an entry that is no longer there.
+    pub(crate) fn removed(issuer: &str, removed: impl Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Arc::new(removed)), ..Self::new(issuer, "the issuer entry was removed") }
     }
 
     /// Returns the name of the issuer entry.
@@ -39,11 +49,14 @@ impl fmt::Display for RefreshError {
     }
 }
 
-impl std::error::Error for RefreshError {}
+impl Error for RefreshError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
 
-/// Refreshes one entry's keys, if the entry is still there.
-pub(crate) async fn refresh(issuer: Arc<str>, store: Option<KeyStore>) -> Result<(), RefreshError> {
-    let store = store.ok_or_else(|| RefreshError::new(&issuer, "the issuer entry was removed"))?;
+/// Refreshes one entry's keys.
+pub(crate) async fn refresh(issuer: Arc<str>, store: KeyStore) -> Result<(), RefreshError> {
     store.refresh().await.map_err(|reason| RefreshError::new(&issuer, reason))
 }
 
