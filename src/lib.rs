@@ -28,7 +28,6 @@ pub mod issuer;
 mod json;
 pub mod lease;
 mod lock;
-#[cfg(feature = "logto")]
 pub mod logto;
 pub mod mcp;
 #[cfg_attr(not(all(feature = "logto", feature = "metrics")), allow(dead_code))]

@@ -3,12 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-#[cfg(any(feature = "authzen", feature = "permit"))]
-use crate::http::{
-    remote::{CallError, is_passing},
-    retry_after,
-};
-
 /// An error of a decision point: there is no decision. It is never a denial: the caller must not go on, and responds
 /// with 503.
 ///
@@ -61,34 +55,6 @@ impl DecisionError {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
-    }
-}
-
-#[cfg(any(feature = "authzen", feature = "permit"))]
-impl DecisionError {
-    /// From an answer that is none: its status is not `200`. A credential that is rejected is our mistake, and no denial.
-    pub(crate) fn refused(answer: &http::Response<bytes::Bytes>) -> Self {
-        let status = answer.status();
-        let detail = format_args!("the decision point answered {status}");
-        // A point that fails at what it was asked can be reached: who chose the question must not profit.
-        let fails = status.as_u16() == 500;
-        let error = if is_passing(status) && !fails { Self::unavailable(detail) } else { Self::wrong(detail) };
-        match retry_after(answer.headers(), None) {
-            Some(after) => error.with_retry_after(after),
-            None => error,
-        }
-    }
-}
-
-#[cfg(any(feature = "authzen", feature = "permit"))]
-impl From<CallError> for DecisionError {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Unusable(_) | CallError::NoRuntime => Self::wrong(error),
-            // The limit is ours, and any caller can reach it.
-            CallError::Busy => Self::wrong(error).with_retry_after(Duration::from_secs(1)),
-            _ => Self::unavailable(error).with_retry_after(Duration::from_secs(1)),
-        }
     }
 }
 

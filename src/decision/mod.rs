@@ -25,6 +25,8 @@ mod asking;
 mod batch;
 mod builder;
 mod cache;
+#[cfg(any(feature = "authzen", feature = "permit"))]
+mod call;
 mod decider;
 mod error;
 mod follower;

@@ -86,22 +86,6 @@ impl Issuer {
         }
     }
 
-    /// Creates an entry for a Logto tenant from the tenant's endpoint: `https://tenant.logto.app` stands for the issuer
-    /// `https://tenant.logto.app/oidc`. A trailing slash and the issuer itself are accepted too.
-    ///
-    /// ```
-    /// use orgate::{Issuer, ResourceServer};
-    ///
-    /// let issuer = Issuer::logto("https://tenant.logto.app").name("customers");
-    /// let server = ResourceServer::builder(issuer, "https://api.example.com").build()?;
-    /// assert_eq!(server.issuer("customers")?.issuer(), "https://tenant.logto.app/oidc");
-    /// # Ok::<(), orgate::ConfigError>(())
-    /// ```
-    pub fn logto(endpoint: impl AsRef<str>) -> Self {
-        let endpoint = endpoint.as_ref().trim_end_matches('/');
-        Self::new(format!("{}/oidc", endpoint.strip_suffix("/oidc").unwrap_or(endpoint)))
-    }
-
     /// Sets the name that policies, logs and [`Subject`](crate::token::Subject) use. Default: the URL.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

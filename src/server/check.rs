@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use http::Uri;
-
 use crate::error::ConfigError;
 pub(super) use crate::http::url::check as check_url;
 use crate::issuer::Profile;
+use crate::logto::preset;
 use crate::respond::Quotable;
 
 pub(super) fn check_range(what: &str, value: Duration, most: Duration) -> Result<(), ConfigError> {
@@ -32,31 +31,7 @@ pub(super) fn check_issuer(text: &str, allow_http: bool) -> Result<(), ConfigErr
     if url.query().is_some() {
         return Err(ConfigError::new(format_args!("issuer {text:?}: it has a query")));
     }
-    check_logto_issuer(text)
-}
-
-/// In Logto's cloud it is known what an issuer looks like.
-fn check_logto_issuer(text: &str) -> Result<(), ConfigError> {
-    match text.parse::<Uri>() {
-        Ok(url) if is_logto_cloud(&url) && url.path() != LOGTO_PATH => Err(ConfigError::new(format_args!(
-            "issuer {text:?}: the issuer of a Logto tenant ends with {LOGTO_PATH}, without a slash after it; \
-             Issuer::logto makes it from the tenant's endpoint"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// What the path of every Logto issuer is.
-const LOGTO_PATH: &str = "/oidc";
-
-fn is_logto_cloud(url: &Uri) -> bool {
-    url.host().is_some_and(|host| host.to_ascii_lowercase().ends_with(".logto.app"))
-}
-
-/// Whether somebody took the issuer for the resource indicator.
-fn is_logto_issuer(text: &str) -> bool {
-    let Ok(url) = text.parse::<Uri>() else { return false };
-    url.path().trim_end_matches('/') == LOGTO_PATH || (is_logto_cloud(&url) && url.path() == "/")
+    preset::check_issuer(text)
 }
 
 /// RFC 7519 section 2: any string without a colon, or a URI. It is compared, and never fetched.
@@ -65,7 +40,7 @@ pub(super) fn check_issuer_name(text: &str) -> Result<(), ConfigError> {
     if !is_name {
         return Err(ConfigError::new(format_args!("issuer {text:?}: empty, or with white space")));
     }
-    check_logto_issuer(text)
+    preset::check_issuer(text)
 }
 
 /// RFC 8707 section 2: an absolute URI without fragment. Issuers outside RFC 9068 name audiences as they like.
@@ -74,10 +49,8 @@ pub(super) fn check_resource(text: &str, profile: Profile, organization_prefix: 
     if text.is_empty() {
         return wrong("it is empty");
     }
-    if is_logto_issuer(text) {
-        return wrong(
-            "it is what Logto's issuer looks like; the issuer is the first argument, the identifier of this API the second",
-        );
+    if let Some(why) = preset::mistaken_resource(text) {
+        return wrong(why);
     }
     if text.starts_with(organization_prefix) {
         return wrong("it is what an organization's audience looks like");

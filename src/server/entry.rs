@@ -11,6 +11,7 @@ use crate::http::{Fetch, HttpClient};
 use crate::issuer::keys::{Compromised, Document, KeyRules, KeySet, KeySource, KeyStore, Origin, RefreshSettings};
 use crate::issuer::{Dated, Issuer, IssuerClock, Keys, Lasting};
 use crate::issuer::{IssuerRules, Profile, TrustedIssuer, TrustedIssuers};
+use crate::logto::preset;
 use crate::permissions::Source;
 use crate::respond::{Documents, MetadataDocument};
 use crate::scoped::{EntryName, Others};
@@ -198,7 +199,7 @@ impl EntrySettings {
                     .first()
                     .cloned()
                     .ok_or_else(|| ConfigError::new("an issuer entry without an issuer"))?;
-                KeySource::Discovery { issuer }
+                KeySource::Discovery { hint: preset::without_metadata(&issuer), issuer }
             }
         };
         let seed = issuer.seed.as_deref().map(|json| configured_set(json, &key_rules, &rules.name)).transpose()?;
@@ -217,7 +218,7 @@ impl EntrySettings {
     fn fetch(&self, source: &KeySource, issuer: &str) -> Result<Arc<dyn Fetch>, ConfigError> {
         let url = match source {
             KeySource::Url(url) => url.clone(),
-            KeySource::Discovery { issuer } => check_url("issuer", issuer, self.allow_http)?,
+            KeySource::Discovery { issuer, .. } => check_url("issuer", issuer, self.allow_http)?,
         };
         self.client.fetcher(&url).map_err(|error| error.at(format_args!("issuer {issuer:?}")))
     }

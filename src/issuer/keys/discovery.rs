@@ -25,8 +25,8 @@ const LEAST_SECONDS: u64 = 60;
 /// Where the keys of an issuer entry are.
 #[derive(Clone, Debug)]
 pub(crate) enum KeySource {
-    /// Where the issuer's metadata says.
-    Discovery { issuer: Arc<str> },
+    /// Where the issuer's metadata says. `hint`: what may help if there is none.
+    Discovery { issuer: Arc<str>, hint: Option<&'static str> },
     /// At this URL.
     Url(Uri),
 }
@@ -93,7 +93,7 @@ impl Origin {
     async fn fetch_documents(&self, held: Option<Version>) -> Result<Fetched, String> {
         let url = match &self.source {
             KeySource::Url(url) => url.clone(),
-            KeySource::Discovery { issuer } => self.discover(issuer).await?,
+            KeySource::Discovery { issuer, hint } => self.discover(issuer, *hint).await?,
         };
         let etag = held.filter(|held| held.url == url).map(|held| held.etag);
         let conditional = etag.is_some();
@@ -112,7 +112,7 @@ impl Origin {
     }
 
     /// The `jwks_uri` of the issuer, from its `OpenID` document or, where that is not there, from RFC 8414's.
-    async fn discover(&self, issuer: &str) -> Result<Uri, String> {
+    async fn discover(&self, issuer: &str, hint: Option<&'static str>) -> Result<Uri, String> {
         let mut refused = Vec::new();
         for url in metadata_urls(issuer)? {
             let answer = self.get(&url, None).await.map_err(|reason| with(&refused, reason))?;
@@ -127,8 +127,8 @@ impl Origin {
                 break;
             }
         }
-        if refused.len() == 2 && !issuer.ends_with("/oidc") {
-            refused.push("if this is Logto, its issuer ends with /oidc (Issuer::logto)".to_owned());
+        if refused.len() == 2 {
+            refused.extend(hint.map(str::to_owned));
         }
         Err(refused.join("; "))
     }
