@@ -1,7 +1,7 @@
 //! The organization of a request, which must be the organization of its token.
 
 mod path_params;
-mod source;
+pub(crate) mod source;
 mod subdomain;
 mod tool_arguments;
 
@@ -14,8 +14,8 @@ use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
 pub(crate) use path_params::{matched_path, matched_route, original_path, path_params};
-pub(crate) use source::{RememberSources, Requested, SourceKind, SourceMemory};
-pub use source::{RequestSource, any_organization, argument, custom, header, path, subdomain};
+pub(crate) use source::{RememberSources, RequestSource, Requested, SourceKind, SourceMemory};
+pub(crate) use source::{any_organization, argument, custom, header, path, subdomain};
 pub(crate) use tool_arguments::ToolArguments;
 
 /// The organization of this request: the one that the request names and that the token was issued for, which is *verified*; or,

@@ -58,7 +58,7 @@ mod tree;
 mod value;
 mod words;
 
-pub use crate::organization::{RequestSource, any_organization, argument, custom, header, path, subdomain};
+pub use crate::organization::source::{RequestSource, any_organization, argument, custom, header, path, subdomain};
 pub use code::{CheckResult, Facts};
 pub(crate) use compiled::CompiledPolicy;
 pub use condition::ClaimValue;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderName;
 use orgate::decision::{Decider, Decision, DecisionFuture, DecisionPoint, DecisionRequest};
 use orgate::logto::LogtoManagement;
-use orgate::organization::RequestSource;
+use orgate::policy::RequestSource;
 use orgate::policy::{
     all_of, any_of, any_organization, authenticated, check, claim, client, decide, header, machine, optional,
     organization, path, resource, resource_at, sender_constrained, user,

@@ -34,12 +34,12 @@ impl Event {
     /// Reads a body whose signature was right.
     pub(super) fn read(body: &[u8]) -> Result<Self, WebhookError> {
         let payload = Object::parse(body)
-            .map_err(|_| WebhookError::Unreadable("not one JSON object with unique member names"))?;
+            .map_err(|_| WebhookError::Unreadable { why: "not one JSON object with unique member names" })?;
         let text = |name| payload.string(name).ok().flatten();
-        let name = text("event").ok_or(WebhookError::Unreadable("event is not a string"))?;
+        let name = text("event").ok_or(WebhookError::Unreadable { why: "event is not a string" })?;
         let created_at = text("createdAt")
             .and_then(|date| created_at::parse(&date))
-            .ok_or(WebhookError::Unreadable("createdAt is not a date of the form 2026-11-20T13:34:45.914Z"))?;
+            .ok_or(WebhookError::Unreadable { why: "createdAt is not a date of the form 2026-11-20T13:34:45.914Z" })?;
         Ok(Self(Arc::new(Delivered {
             hook_id: text("hookId").map(Into::into),
             created_at,

@@ -32,9 +32,12 @@ pub enum WebhookError {
     UnknownRecipient,
     /// The issuer entry that the webhooks were for was removed: answer 410.
     Removed,
-    /// The sender is who it should be, and the body is no event of Logto's: answer 400. The text says what is wrong; it holds
-    /// nothing of the body.
-    Unreadable(&'static str),
+    /// The sender is who it should be, and the body is no event of Logto's: answer 400.
+    #[non_exhaustive]
+    Unreadable {
+        /// What is wrong; it holds nothing of the body.
+        why: &'static str,
+    },
     /// It was applied here, and the change log has not kept it yet: answer 503, so that it is delivered again.
     NotKept,
 }
@@ -51,7 +54,7 @@ impl WebhookError {
             Self::TimedOut => "timed_out",
             Self::UnknownRecipient => "unknown_recipient",
             Self::Removed => "removed",
-            Self::Unreadable(_) => "unreadable",
+            Self::Unreadable { .. } => "unreadable",
             Self::NotKept => "not_kept",
         }
     }
@@ -62,7 +65,7 @@ impl WebhookError {
         match self {
             Self::MissingSignature | Self::WrongSignature => RejectionKind::WebhookSignature,
             Self::BodyTooLarge => RejectionKind::WebhookTooLarge,
-            Self::Interrupted | Self::Unreadable(_) => RejectionKind::WebhookBody,
+            Self::Interrupted | Self::Unreadable { .. } => RejectionKind::WebhookBody,
             Self::TimedOut => RejectionKind::WebhookTimeout,
             Self::UnknownRecipient => RejectionKind::WebhookRecipient,
             Self::Removed => RejectionKind::WebhookGone,
@@ -92,7 +95,7 @@ impl fmt::Display for WebhookError {
             Self::UnknownRecipient => f.write_str("the webhook is for no issuer entry of this server"),
             Self::Removed => f.write_str("the issuer entry of the webhook was removed"),
             Self::NotKept => f.write_str("the webhook was applied here and is not kept yet"),
-            Self::Unreadable(why) => write!(f, "the body of the webhook cannot be read: {why}"),
+            Self::Unreadable { why } => write!(f, "the body of the webhook cannot be read: {why}"),
         }
     }
 }
