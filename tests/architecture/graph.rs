@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::source::{Source, Token};
 
 /// A module's path below the crate's root: `["token", "verify"]`.
-type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// The uses between files, each file under the name of its module: `token/verify/jwt`.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Graph {
     }
 }
 
-fn module_of(path: &str) -> Module {
+pub(crate) fn module_of(path: &str) -> Module {
     let stem = path.strip_suffix(".rs").expect("a Rust file");
     let stem = stem.strip_suffix("/mod").unwrap_or(stem);
     if stem == "lib" { Vec::new() } else { stem.split('/').map(str::to_owned).collect() }
@@ -112,7 +112,7 @@ fn paths(tokens: &[Token]) -> Vec<Module> {
 }
 
 /// The leaves of `a::{b, c as d}`: the name that each gives, and its path as written.
-fn tree(tokens: &[Token], at: &mut usize) -> Vec<(String, Module)> {
+pub(crate) fn tree(tokens: &[Token], at: &mut usize) -> Vec<(String, Module)> {
     let text = |at: usize| tokens.get(at).map_or("", |token| &*token.text);
     let mut path = Module::new();
     loop {
@@ -147,7 +147,7 @@ fn is_name(first: char) -> bool {
 }
 
 /// The path from the crate's root. `use` may name a child without `self`.
-fn absolute(module: &Module, path: &[String]) -> Module {
+pub(crate) fn absolute(module: &Module, path: &[String]) -> Module {
     let mut whole = if path.first().is_some_and(|first| first == "crate") { Module::new() } else { module.clone() };
     for name in path {
         match &**name {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// One word of the source: an identifier, a literal, `::`, or a single mark.
 #[derive(Clone, Debug)]
@@ -24,19 +25,27 @@ pub(crate) struct Source {
     test_modules: Vec<String>,
 }
 
-/// Every file of the crate that is not for tests only.
-pub(crate) fn crate_sources() -> Vec<Source> {
+/// Every file of the crate: its path below `src`, and its text.
+pub(crate) fn crate_texts() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
     collect(&root, &mut paths);
     paths.sort();
-    let sources: Vec<Source> = paths
-        .iter()
-        .map(|path| {
-            let below = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
-            Source::read(&below, &fs::read_to_string(path).unwrap())
-        })
-        .collect();
+    let text = |path: &PathBuf| {
+        let below = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+        (below, fs::read_to_string(path).unwrap())
+    };
+    paths.iter().map(text).collect()
+}
+
+/// Every file of the crate that is not for tests only, read once.
+pub(crate) fn crate_sources() -> &'static [Source] {
+    static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(read_crate);
+    &SOURCES
+}
+
+fn read_crate() -> Vec<Source> {
+    let sources: Vec<Source> = crate_texts().iter().map(|(below, text)| Source::read(below, text)).collect();
     let for_tests: Vec<String> = sources.iter().flat_map(|source| source.test_modules.clone()).collect();
     let is_for_tests = |path: &str| {
         for_tests.iter().any(|module| path == format!("{module}.rs") || path.starts_with(&format!("{module}/")))
