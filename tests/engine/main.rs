@@ -12,6 +12,7 @@ mod faces;
 mod interleavings;
 mod json_lines;
 mod lines;
+mod observed;
 mod records;
 mod rows;
 mod shadow;
