@@ -1,5 +1,6 @@
 //! What is printed is read again as the same, and what is described is what is judged.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +11,22 @@ use http::request::Parts;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decision::{CacheTimes, DecisionView};
-use crate::engine::Stop;
+use crate::decision::{
+    CacheTimes, Decider, Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, DecisionView,
+};
+use crate::engine::{Need, Stop};
 use crate::explain::Steps;
+use crate::future::BoxFuture;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::organization::PathParams;
-use crate::permissions::Conversations;
+use crate::permissions::{
+    Conversations, LivePermissions, PermissionModel, PermissionQuery, PermissionSource, Permissions, Source,
+    SourceError, Waited, WantedPermissions,
+};
+use crate::rejection::{RejectionKind, Remediation};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
+use crate::testing::TestClock;
 use crate::time::Now;
 use crate::token::binding::Confirmation;
 use crate::token::{AccessToken, Authentication, NumericDate, Provenance, Subject, SubjectKind, Times, Verified};
@@ -307,10 +316,24 @@ struct World {
     signed_in: (Option<&'static str>, Option<u32>),
     payload: &'static str,
     requested: Option<&'static str>,
+    /// The resource that the token is for, if it is for no organization.
+    indicator: &'static str,
+    held: Held,
+}
+
+/// What the permission source says of the subject.
+#[derive(Clone, Debug)]
+enum Held {
+    /// Nothing: it is down.
+    Down,
+    MayNotAct,
+    /// These scopes; for whoever asks about memberships, in this organization only.
+    Scopes(Vec<&'static str>, Option<&'static str>),
 }
 
 const DETAILS: &str = r#"{"authorization_details":[{"type":"x"},{"type":"pay"}]}"#;
 const API: &str = "https://api.example.com";
+const BILLING: &str = "https://api.example.com/billing";
 const NOW: Now = Now::new(Duration::from_secs(1_800_000_000), Duration::from_secs(3600));
 
 fn world() -> impl Strategy<Value = World> {
@@ -330,9 +353,9 @@ fn world() -> impl Strategy<Value = World> {
         prop::sample::select(
             &["{}", r#"{"plan":"pro"}"#, r#"{"plan":["pro","x"]}"#, r#"{"plan":"free"}"#, DETAILS][..],
         ),
-        organization(),
+        (organization(), prop::sample::select(&[API, API, BILLING][..]), held()),
     )
-        .prop_map(|(issuer, audience, claimed, scopes, kind, cnf, signed_in, payload, requested)| World {
+        .prop_map(|(issuer, audience, claimed, scopes, kind, cnf, signed_in, payload, rest)| World {
             issuer,
             audience,
             claimed,
@@ -341,19 +364,31 @@ fn world() -> impl Strategy<Value = World> {
             cnf,
             signed_in,
             payload,
-            requested,
+            requested: rest.0,
+            indicator: rest.1,
+            held: rest.2,
         })
+}
+
+fn held() -> impl Strategy<Value = Held> {
+    let organization = prop::option::of(prop::sample::select(&["acme", "other"][..]));
+    prop_oneof![
+        1 => Just(Held::Down),
+        1 => Just(Held::MayNotAct),
+        4 => (prop::sample::subsequence(vec!["a", "b", "c"], 0..=3), organization)
+            .prop_map(|(scopes, organization)| Held::Scopes(scopes, organization)),
+    ]
 }
 
 impl World {
     fn token(&self) -> AccessToken {
         let of = |id: &str| ScopedId::new(&self.issuer.into(), id);
-        let audience = self.audience.map_or_else(|| API.to_owned(), |id| format!("{ORGANIZATION_URN}{id}"));
+        let audience = self.audience.map_or_else(|| self.indicator.to_owned(), |id| format!("{ORGANIZATION_URN}{id}"));
         let verified = Verified {
             entry: crate::token::EntryVersion::of(crate::token::IssuerId::for_tests("main")),
             issuer: "https://issuer.example".into(),
             subject: Subject::new(self.issuer.into(), "subject".into(), self.kind),
-            resources: Arc::from([API.into()]),
+            resources: Arc::from([API.into(), BILLING.into()]),
             client_id: Some("web".into()),
             token_id: None,
             scopes: ScopeList::from_text(&self.scopes.join(" ")),
@@ -387,7 +422,7 @@ impl World {
         description.clauses.iter().find_map(|clause| {
             let organization = self.model(clause.model.as_ref()?)?;
             let holds = self.is_issued(clause.issuer.as_ref())
-                && clause.scopes.iter().all(|rule| self.has(rule))
+                && self.may(clause, organization)
                 && clause.conditions.iter().all(|condition| self.meets(condition));
             holds.then_some(organization)
         })
@@ -401,14 +436,17 @@ impl World {
         };
         match model {
             ModelDescription::Authenticated => Some(None),
-            ModelDescription::Resource { about, .. } if self.audience.is_none() && self.claimed.is_none() => {
+            ModelDescription::Resource { indicator, about } if self.is_for(indicator) && self.claimed.is_none() => {
                 about.as_ref().map_or(Some(None), |_| self.requested.map(Some))
             }
             ModelDescription::Organization { source } if self.claimed.is_none() => {
                 named(source, self.audience).map(Some)
             }
-            ModelDescription::ResourceInOrganization { source, .. } if self.audience.is_none() => {
+            ModelDescription::ResourceInOrganization { indicator, source } if self.is_for(indicator) => {
                 named(source, self.claimed).map(Some)
+            }
+            ModelDescription::Member { indicator, .. } if self.is_for(indicator) => {
+                self.requested.filter(|requested| self.claimed.is_none_or(|claimed| claimed == *requested)).map(Some)
             }
             _ => None,
         }
@@ -418,8 +456,29 @@ impl World {
         !matches!(issuer, Some(IssuerDescription::Named(name)) if name != self.issuer)
     }
 
-    fn has(&self, rule: &ScopesDescription) -> bool {
-        let has = |scope: &String| self.scopes.contains(&scope.as_str());
+    fn is_for(&self, indicator: &Option<String>) -> bool {
+        self.audience.is_none() && indicator.as_deref().unwrap_or(API) == self.indicator
+    }
+
+    /// Whether the token has the scopes, and its subject too where that is asked.
+    fn may(&self, clause: &ClauseDescription, organization: Option<&'static str>) -> bool {
+        let by = |held: Option<&[&str]>| {
+            let has = |scope: &String| {
+                self.scopes.contains(&scope.as_str()) && held.is_none_or(|held| held.contains(&scope.as_str()))
+            };
+            clause.scopes.iter().all(|rule| Self::has(rule, has))
+        };
+        let Some(freshness) = &clause.freshness else { return by(None) };
+        let is_of_member = matches!(clause.model, Some(ModelDescription::Member { .. }));
+        match &self.held {
+            // Nothing is known from before, so nothing stale can serve.
+            Held::Down => freshness.on_error == Some(OnErrorDescription::TokenOnly) && by(None),
+            Held::MayNotAct => false,
+            Held::Scopes(scopes, of) => (!is_of_member || *of == organization) && by(Some(scopes)),
+        }
+    }
+
+    fn has(rule: &ScopesDescription, has: impl Fn(&String) -> bool) -> bool {
         match rule {
             ScopesDescription::All(scopes) => scopes.iter().all(has),
             ScopesDescription::Any(scopes) => scopes.iter().any(has),
@@ -458,12 +517,43 @@ impl World {
                 details.is_some_and(|all| all.iter().any(|one| one["type"] == **detail_type)) && name == "yes"
             }
             ConditionDescription::Check { name } => name == "yes",
-            ConditionDescription::Decision { .. } => panic!("no decision point"),
+            ConditionDescription::Decision { action, allow_on_error, .. } => {
+                let passes = action == "yes" || action == "down" && *allow_on_error;
+                passes && self.requested.is_some()
+            }
         }
     }
 }
 
-/// Policies that need nothing but token and request.
+impl PermissionSource for World {
+    fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
+        let is_of_member = matches!(query.model(), PermissionModel::Memberships { .. });
+        Box::pin(ready(match &self.held {
+            Held::Down => Err(SourceError::new("down")),
+            Held::MayNotAct => Ok(Permissions::none()),
+            Held::Scopes(scopes, of) if is_of_member => {
+                let scopes = Arc::new(scopes.iter().map(|scope| (*scope).into()).collect());
+                Ok(Permissions::of_memberships(of.map(|id| (id, scopes))))
+            }
+            Held::Scopes(scopes, _) => Ok(Permissions::of(scopes.iter().copied())),
+        }))
+    }
+}
+
+/// Allows the action `yes`, and is down for the action `down`.
+struct Point;
+
+impl DecisionPoint for Point {
+    fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a> {
+        Box::pin(ready(match request.action() {
+            "yes" => Ok(Decision::allow()),
+            "down" => Err(DecisionError::unavailable("down")),
+            _ => Ok(Decision::deny()),
+        }))
+    }
+}
+
+/// Policies that need nothing but token and request, the source of `World` and the decision point.
 fn judged_policy() -> BoxedStrategy<Policy> {
     let sources = || {
         let named = prop_oneof![Just("path"), Just("header"), Just("any")];
@@ -474,11 +564,17 @@ fn judged_policy() -> BoxedStrategy<Policy> {
         })
     };
     let models = prop_oneof![
-        Just(()).prop_map(|()| resource().any_issuer()),
+        prop::sample::select(&["", API, BILLING][..]).prop_map(|indicator| api(indicator).any_issuer()),
         Just(()).prop_map(|()| authenticated().issued_by("main")),
         sources().prop_map(|source| organization(source).any_issuer()),
         sources().prop_map(|source| resource().in_organization(source).issued_by("staff")),
+        (prop::sample::select(&["", BILLING][..]), sources())
+            .prop_map(|(indicator, source)| api(indicator).in_organization(source).any_issuer()),
         Just(()).prop_map(|()| resource().any_issuer().about(path("org"))),
+        (prop::sample::select(&["", BILLING][..]), any::<bool>()).prop_map(|(indicator, is_live)| {
+            let policy = api(indicator).any_issuer().for_member_of(path("org"));
+            if is_live { policy.live() } else { policy.fresh_within(Duration::from_secs(30)) }
+        }),
     ];
     let words = prop_oneof![
         prop::sample::select(&["a", "b", "c"][..]).prop_map(scope),
@@ -497,6 +593,13 @@ fn judged_policy() -> BoxedStrategy<Policy> {
         prop::sample::select(&["yes", "no"][..]).prop_map(|name| parsed(&format!("check \"{name}\""))),
         prop::sample::select(&["yes", "no"][..])
             .prop_map(|name| parsed(&format!("authorization-detail pay \"{name}\""))),
+        prop::sample::select(&["yes", "no", "down"][..]).prop_map(|action| decide(action, "document", path("org"))),
+        prop::sample::select(&["yes", "no", "down"][..])
+            .prop_map(|action| decide(action, "document", path("org")).dangerous_allow_on_error()),
+        Just(()).prop_map(|()| live()),
+        Just(()).prop_map(|()| fresh_within(Duration::from_secs(30))),
+        Just(()).prop_map(|()| live().stale_if_error(Duration::from_secs(60))),
+        Just(()).prop_map(|()| live().dangerous_token_only_on_error()),
     ];
     let conditions = words.prop_recursive(3, 8, 2, |inner| {
         prop_oneof![
@@ -506,7 +609,17 @@ fn judged_policy() -> BoxedStrategy<Policy> {
     });
     let clause = (models, prop::option::of(conditions))
         .prop_map(|(model, conditions)| conditions.map_or(model.clone(), |conditions| model.and(conditions)));
-    prop::collection::vec(clause, 1..4).prop_map(|clauses| clauses.into_iter().reduce(Policy::or).unwrap()).boxed()
+    let clauses = prop::collection::vec(clause, 1..4);
+    let framed = (clauses, any::<bool>(), any::<bool>()).prop_map(|(clauses, is_optional, is_hidden)| {
+        let policy = clauses.into_iter().reduce(Policy::or).unwrap();
+        let policy = if is_optional { optional(policy) } else { policy };
+        if is_hidden { policy.hide_organization() } else { policy }
+    });
+    framed.boxed()
+}
+
+fn api(indicator: &str) -> Policy {
+    if indicator.is_empty() { resource() } else { resource_at(indicator) }
 }
 
 /// One closure for each name, whoever asks.
@@ -519,39 +632,103 @@ fn parsed(text: &str) -> Policy {
     PARSER.parse(text).unwrap()
 }
 
-fn judged(policy: Policy, world: &World) -> Option<Result<Option<String>, String>> {
+/// What came of a judgement, and whether a request without a token would have passed.
+#[derive(Clone, Debug, PartialEq)]
+struct Outcome {
+    judged: Result<Option<String>, (RejectionKind, Remediation)>,
+    optional: bool,
+}
+
+/// Judges, and waits for what is missing. `None` if the policy does not fit the server.
+fn judged(policy: Policy, world: &World) -> Option<Outcome> {
     let mut entries = ["main", "staff"].map(IssuerRules::for_tests);
     entries[1].issuers = vec!["https://staff.example".into()];
+    entries.iter_mut().for_each(|entry| entry.resources = Arc::from([API.into(), BILLING.into()]));
     let policy = CompiledPolicy::compile(policy, &entries.iter().collect::<Vec<_>>()).ok()?;
-    let decisions = DecisionView { decider: None, decided: &[], route: None };
-    let mut view = View {
-        live: None,
-        decisions,
-        sign_in: SignInView { conversations: &Conversations::new(), now: NOW, lead: &|| 0.0, is_dry: false },
-        now: NOW,
-        memory: &mut CheckMemory::default(),
-        steps: &mut Steps::default(),
-        is_dry: false,
-        without_decision: false,
-    };
-    let outcome = policy.judge(&world.token(), &mut world.request(), &mut view);
-    Some(match outcome {
-        Ok(granted) => Ok(granted.organization.map(|organization| organization.id().to_owned())),
-        Err(Stop::Reject(rejection)) => Err(format!("{:?} {:?}", rejection.kind(), rejection.remediation())),
-        Err(Stop::Need(_)) => panic!("nothing is missing"),
-    })
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let permissions = Arc::new(LivePermissions::new(100, Arc::new(TestClock::new(NOW.unix))));
+    let (conversations, source) = (Conversations::new(), Source::new(Arc::new(world.clone()), Arc::default()));
+    let decider = Decider::builder(Point).clock(TestClock::new(NOW.unix)).build().unwrap();
+    let (arrival, mut waited, mut decided) = (permissions.arrival(), Vec::new(), Vec::new());
+    for _ in 0..16 {
+        let live = LiveView {
+            permissions: &permissions,
+            conversations: &conversations,
+            source: Some(&source),
+            arrival,
+            waited: &waited,
+            now: NOW,
+            leeway: Duration::from_secs(60),
+            lead: 0.0,
+            changes: None,
+        };
+        let mut view = View {
+            live: policy.is_live().then_some(live),
+            decisions: DecisionView { decider: Some(&decider), decided: &decided, route: None },
+            sign_in: SignInView { conversations: &conversations, now: NOW, lead: &|| 0.0, is_dry: false },
+            now: NOW,
+            memory: &mut CheckMemory::default(),
+            steps: &mut Steps::default(),
+            is_dry: false,
+            without_decision: false,
+        };
+        let judged = match policy.judge(&world.token(), &mut world.request(), &mut view) {
+            Ok(granted) => Ok(granted.organization.map(|organization| organization.id().to_owned())),
+            Err(Stop::Reject(rejection)) => Err((rejection.kind(), rejection.remediation())),
+            Err(Stop::Need(Need::Permissions(wanted))) => {
+                let WantedPermissions { source, query, need } = *wanted;
+                let outcome = runtime.block_on(permissions.resolve(&source, &query, need));
+                waited.push(Waited { query, outcome });
+                continue;
+            }
+            Err(Stop::Need(Need::Decisions(wanted))) => {
+                decided.extend(runtime.block_on(wanted.ask()));
+                continue;
+            }
+            Err(Stop::Need(_)) => panic!("nothing else is missing"),
+        };
+        return Some(Outcome { judged, optional: policy.is_optional() });
+    }
+    panic!("it is not decided")
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn what_is_described_is_judged(policy in judged_policy(), world in world()) {
         let Some(outcome) = judged(policy.clone(), &world) else { return Ok(()) };
-        let expected = world.expected(&policy.describe()).map(|organization| organization.map(str::to_owned));
-        prop_assert_eq!(outcome.clone().ok(), expected, "{}", policy);
+        let description = policy.describe();
+        let expected = world.expected(&description).map(|organization| organization.map(str::to_owned));
+        prop_assert_eq!(outcome.judged.clone().ok(), expected, "{}", policy);
+        prop_assert_eq!(outcome.optional, description.optional);
+        if let Err((kind, _)) = outcome.judged {
+            let is_said = matches!(kind, RejectionKind::WrongModel | RejectionKind::WrongOrganization);
+            prop_assert!(if description.hidden { !is_said } else { kind != RejectionKind::Hidden }, "{}", policy);
+        }
         prop_assert_eq!(judged(parsed(&policy.to_string()), &world), Some(outcome));
     }
+}
+
+/// The generated policies are for something: enough of them fit the server, and each word passes and rejects.
+#[test]
+fn generated_policies_are_judged_both_ways() {
+    use proptest::strategy::ValueTree as _;
+
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeMap::<(&str, bool), u32>::new();
+    for _ in 0..1000 {
+        let policy = judged_policy().new_tree(&mut runner).unwrap().current();
+        let world = world().new_tree(&mut runner).unwrap().current();
+        let Some(outcome) = judged(policy.clone(), &world) else { continue };
+        let text = policy.to_string();
+        for word in ["resource https", "for member of", "live", "fresh within", "decide", "optional", "hidden"] {
+            if text.contains(word) {
+                *seen.entry((word, outcome.judged.is_ok())).or_default() += 1;
+            }
+        }
+    }
+    assert!(seen.len() == 14 && seen.values().all(|count| *count >= 5), "{seen:?}");
 }
 
 #[test]
