@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::pin::Pin;
 
 use proptest::prelude::*;
 use tokio::sync::oneshot;
@@ -11,6 +10,7 @@ use tokio::task::{JoinHandle, yield_now};
 use super::super::source::{PermissionModel, Permissions};
 use super::*;
 use crate::change::About;
+use crate::future::BoxFuture;
 use crate::time::Now;
 use crate::token::SubjectKind;
 
@@ -47,10 +47,7 @@ struct Issuer {
 struct Scripted(Arc<Issuer>);
 
 impl PermissionSource for Scripted {
-    fn permissions<'a>(
-        &'a self,
-        _: &'a PermissionQuery,
-    ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>> {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
         let (sender, answered) = oneshot::channel();
         let truth = self.0.truth.load(Ordering::SeqCst);
         self.0.calls.fetch_add(1, Ordering::SeqCst);
@@ -438,10 +435,7 @@ fn fetch_that_ends_with_its_runtime_is_no_failure_of_the_source() {
 fn longest_wait_that_a_source_may_ask_for_does_no_harm() {
     struct Patient;
     impl PermissionSource for Patient {
-        fn permissions<'a>(
-            &'a self,
-            _: &'a PermissionQuery,
-        ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>> {
+        fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
             Box::pin(std::future::ready(Err(SourceError::new("later").retry_after(Duration::MAX))))
         }
     }

@@ -1,6 +1,8 @@
 //! What a clause asks beside its core: one file a condition, each with how it merges, prints, parses, is described and judged.
 //!
-//! A new condition is one file here, and one variant: its place in the list is when it is judged.
+//! A new condition is a file here with its [`Rule`]; a variant of [`Condition`], with its arms in `each`, `and` and `parse`; a
+//! [`Stage`], which is when it is judged; a word in `policy/words`; and a variant of
+//! [`ConditionDescription`](super::describe::ConditionDescription). `runs_code` names those that ask the application.
 
 mod acr;
 mod bound;

@@ -1,5 +1,3 @@
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Mutex;
 
 use http::Request;
@@ -11,6 +9,7 @@ use super::super::{
 use super::*;
 use crate::decision::DecisionView;
 use crate::explain::Steps;
+use crate::future::BoxFuture;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
 use crate::permissions::PermissionSource;
 use crate::policy::{CheckMemory, Granted, SignInView, View};
@@ -36,10 +35,7 @@ impl Clock for Noon {
 struct Says(Arc<Mutex<Result<Permissions, SourceError>>>);
 
 impl PermissionSource for Says {
-    fn permissions<'a>(
-        &'a self,
-        _: &'a PermissionQuery,
-    ) -> Pin<Box<dyn Future<Output = Result<Permissions, SourceError>> + Send + 'a>> {
+    fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
         Box::pin(async { self.0.lock().unwrap().clone() })
     }
 }

@@ -28,6 +28,7 @@ use crate::organization::custom;
 /// |---|---|
 /// | `resource`, `resource https://api.example.com/billing` | [`resource()`](super::resource), [`resource_at(..)`](super::resource_at) |
 /// | `resource about path {org}` | [`about(path("org"))`](Policy::about) |
+/// | `resource for member of organization from path {org} [acting allowed]` | [`for_member_of(path("org"))`](Policy::for_member_of), [`acting_allowed()`](Policy::acting_allowed) |
 /// | `organization from path {org}` | [`organization(path("org"))`](super::organization()) |
 /// | `resource in organization from path {org}` | [`in_organization(path("org"))`](Policy::in_organization) |
 /// | `any organization`, `resource in any organization` | the same with [`any_organization()`](super::any_organization) |
@@ -35,6 +36,7 @@ use crate::organization::custom;
 /// | `from path {org}`, `header x-org`, `subdomain of example.com`, `argument org`, `custom "label"` | sources |
 /// | `issued by staff`, `any issuer` | [`issued_by(..)`](super::issued_by), [`any_issuer()`](super::any_issuer) |
 /// | `scope read`, `all of [read write]`, `any of [read admin]` | [`scope(..)`](super::scope), [`all_of(..)`](super::all_of), [`any_of(..)`](super::any_of) |
+/// | `client [web mobile]` | [`client(..)`](super::client) |
 /// | `user`, `machine` | [`user()`](super::user), [`machine()`](super::machine) |
 /// | `sender-constrained`, `dpop`, `mtls` | [`sender_constrained()`](super::sender_constrained), [`dpop()`](super::dpop), [`mtls()`](super::mtls) |
 /// | `claim plan = "pro"`, `claim plan any of ["pro" "team"]`, `claim groups contains "staff"` | [`claim(..)`](super::claim) and its like |

@@ -1,13 +1,13 @@
 //! What only shows when threads meet; the rest is tested over HTTP.
 
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use http::{Request, Response};
 
 use super::*;
+use crate::future::BoxFuture;
 use crate::http::{Fetch, FetchError};
 use crate::issuer::keys::discovery::KeySource;
 use crate::issuer::keys::jwk::KeyRules;
@@ -20,11 +20,7 @@ use crate::time::SystemClock;
 struct Growing(AtomicU32);
 
 impl Fetch for Growing {
-    fn fetch(
-        &self,
-        _: Request<Bytes>,
-        _: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send + '_>> {
+    fn fetch(&self, _: Request<Bytes>, _: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
         let newest = self.0.fetch_add(1, Ordering::Relaxed);
         let keys = (0..=newest).map(|kid| {
             serde_json::json!({
