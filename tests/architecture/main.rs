@@ -188,7 +188,7 @@ fn files_are_short() {
 fn public_signatures_name_few_dependencies() {
     let foreign = foreign_crates(include_str!("../../Cargo.toml"));
     assert!(foreign.contains("jsonwebtoken") && foreign.contains("serde_json") && !foreign.contains("http"));
-    report(crate_sources().iter().flat_map(|source| signature_violations(source, &foreign)).collect::<Vec<_>>());
+    report(&crate_sources().iter().flat_map(|source| signature_violations(source, &foreign)).collect::<Vec<_>>());
 }
 
 #[test]
