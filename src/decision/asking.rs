@@ -10,6 +10,7 @@ use super::cache::CacheTimes;
 use super::decider::Decider;
 use super::key::RequestKey;
 use super::point::one_for_each;
+use super::waiting::Unused;
 use super::{Decision, DecisionError, DecisionRequest};
 use crate::change::Epoch;
 use crate::flight::{Panicked, SingleFlight, Unfinished, has_runtime};
@@ -71,7 +72,13 @@ impl Asking {
 impl Decider {
     /// Asks the point, or joins a call for the same requests that is under way. An answer to a call that began before this
     /// request arrived is used only if it could have been remembered for as long.
-    pub(super) async fn ask(&self, requests: &[DecisionRequest], manner: Manner) -> Result<Answer, DecisionError> {
+    /// What could not be used is noted.
+    pub(super) async fn ask(
+        &self,
+        requests: &[DecisionRequest],
+        manner: Manner,
+        unused: &Unused,
+    ) -> Result<Answer, DecisionError> {
         let asking = self.asking();
         if !has_runtime() || asking.flights.under_way() >= MOST_SHARED {
             return self.call(requests, manner).await;
@@ -104,6 +111,7 @@ impl Decider {
             if landed.by == arrival || may_share && (is_newer || self.is_young(&answer, manner)) {
                 return Ok(answer);
             }
+            unused.note();
             if is_newer {
                 // It holds for one request only, and that was another.
                 return self.call(requests, manner).await;

@@ -1,8 +1,9 @@
 //! Several requests, decided in one go.
 
 use super::asking::{Answer, Manner};
-use super::decider::{ATTEMPTS, Question, in_time, overtaken};
+use super::decider::{ATTEMPTS, Question};
 use super::point::{MAX_BATCH, too_many};
+use super::waiting::{Unused, in_time_with, overtaken};
 use super::{CacheTimes, Decider, Decision, DecisionError, DecisionRequest};
 
 impl Decider {
@@ -11,6 +12,7 @@ impl Decider {
     pub(super) async fn decide_each(
         &self,
         requests: &[(&DecisionRequest, CacheTimes)],
+        unused: &Unused,
     ) -> Result<Vec<Decision>, DecisionError> {
         if requests.len() > MAX_BATCH {
             return Err(too_many(requests.len(), MAX_BATCH));
@@ -29,10 +31,13 @@ impl Decider {
             let asked: Vec<DecisionRequest> =
                 open.iter().filter_map(|at| requests.get(*at)).map(|(request, _)| (*request).clone()).collect();
             let manner = Manner { is_batch: true, times: shortest, anew: attempt > 0 };
-            let Answer { decisions, begun } = self.ask(&asked, manner).await?;
+            let Answer { decisions, begun } = self.ask(&asked, manner, unused).await?;
             for (at, decision) in open.into_iter().zip(decisions) {
                 if let (Some((question, times)), Some(answer)) = (questions.get(at), answers.get_mut(at)) {
                     *answer = self.settle(question, &decision, *times, begun).then_some(decision);
+                    if answer.is_none() {
+                        unused.note();
+                    }
                 }
             }
         }
@@ -58,7 +63,8 @@ impl Decider {
         let mut decisions = if good.is_empty() {
             Ok(Vec::new().into_iter())
         } else {
-            in_time(self.decide_each(&good)).await.map(Vec::into_iter)
+            let unused = Unused::default();
+            in_time_with(&unused, Box::pin(self.decide_each(&good, &unused))).await.map(Vec::into_iter)
         };
         let outcome = |checked: Result<(), DecisionError>| {
             checked?;

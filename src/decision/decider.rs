@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::asking::{Asking, Manner};
 use super::cache::{CacheTimes, DecisionCache};
 use super::key::RequestKey;
+use super::waiting::{Unused, in_time_with, overtaken};
 use super::{Decision, DecisionError, DecisionPoint, DecisionRequest, KnownIssuers};
 use crate::change::{About, Epoch, InvalidationsByName, Question as Asked};
 use crate::meter::{Call, Instead, Measured, Meter};
 use crate::time::Clock;
 
-const LIMIT: Duration = Duration::from_secs(2);
 /// How often a question is asked whose answers keep being overtaken by invalidations.
 pub(super) const ATTEMPTS: usize = 3;
 
@@ -73,6 +73,15 @@ impl Decider {
     ///
     /// Returns a [`DecisionError`] if there is no decision. That is not a denial.
     pub async fn decide_within(&self, request: &DecisionRequest, times: CacheTimes) -> Result<Decision, DecisionError> {
+        self.decide_one(request, times, &Unused::default()).await
+    }
+
+    async fn decide_one(
+        &self,
+        request: &DecisionRequest,
+        times: CacheTimes,
+        unused: &Unused,
+    ) -> Result<Decision, DecisionError> {
         request.check()?;
         let question = Question::new(request, times);
         if let Some(decision) = self.remembered(&question, times) {
@@ -80,11 +89,12 @@ impl Decider {
         }
         for attempt in 0..ATTEMPTS {
             let manner = Manner { is_batch: false, times, anew: attempt > 0 };
-            let answer = self.ask(std::slice::from_ref(request), manner).await?;
+            let answer = self.ask(std::slice::from_ref(request), manner, unused).await?;
             let decision = answer.decisions.into_iter().next().ok_or_else(overtaken)?;
             if self.settle(&question, &decision, times, answer.begun) {
                 return Ok(decision);
             }
+            unused.note();
         }
         Err(overtaken())
     }
@@ -101,8 +111,9 @@ impl Decider {
         request: &DecisionRequest,
         times: Option<CacheTimes>,
     ) -> Result<Decision, DecisionError> {
-        let deciding = self.decide_within(request, times.unwrap_or(self.0.times));
-        in_time(deciding).await
+        let unused = Unused::default();
+        let deciding = self.decide_one(request, times.unwrap_or(self.0.times), &unused);
+        in_time_with(&unused, Box::pin(deciding)).await
     }
 
     /// Returns how many requests passed because the point could not be reached, on routes that allow that.
@@ -149,7 +160,7 @@ impl Decider {
         times: CacheTimes,
     ) -> Result<Vec<Decision>, DecisionError> {
         let each: Vec<_> = requests.iter().map(|request| (request, times)).collect();
-        self.decide_each(&each).await
+        self.decide_each(&each, &Unused::default()).await
     }
 
     /// Drops the cached decisions about a subject of this issuer entry. A decision that is already on its way is not
@@ -240,20 +251,6 @@ impl<'a> Question<'a> {
     pub(super) fn new(request: &'a DecisionRequest, times: CacheTimes) -> Self {
         Self { request, key: DecisionCache::key(request, times) }
     }
-}
-
-/// A point of the application's own may forget to end.
-pub(crate) async fn in_time<T>(deciding: impl Future<Output = Result<T, DecisionError>>) -> Result<T, DecisionError> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Err(DecisionError::wrong("decisions need a tokio runtime"));
-    }
-    let late = || DecisionError::unavailable(format_args!("no answer within {} s", LIMIT.as_secs()));
-    tokio::time::timeout(LIMIT, deciding).await.unwrap_or_else(|_| Err(late()))
-}
-
-pub(super) fn overtaken() -> DecisionError {
-    DecisionError::unavailable("permissions kept changing while they were asked for; gave up")
-        .with_retry_after(Duration::from_secs(1))
 }
 
 impl fmt::Debug for Decider {

@@ -8,6 +8,7 @@ use std::time::Duration;
 ///
 /// Two kinds are told apart. A point may be *unavailable*: down, slow, busy; asked again, it may answer. Or what it was
 /// asked or what it answered is *wrong*: a rejected credential, a body that is no decision; asked again, it says the same.
+/// A limit of this process counts as *wrong*, too, since a caller could cause it.
 /// A route that is told to let requests pass while a point is unavailable must not let them pass for the second kind.
 ///
 /// [`Display`](fmt::Display) is for the log, never for an answer.
@@ -33,7 +34,8 @@ impl DecisionError {
         Self { detail: shortened(detail), unavailable: true, retry_after: None }
     }
 
-    /// Creates an error for a request or a response that is wrong: a fault of the configuration, or of the point.
+    /// Creates an error for a request or a response that is wrong (a fault of the configuration, or of the point), or for a
+    /// limit of this process, which a caller could reach on purpose.
     pub fn wrong(detail: impl fmt::Display) -> Self {
         Self { detail: shortened(detail), unavailable: false, retry_after: None }
     }

@@ -40,13 +40,12 @@ mod property;
 mod request;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod wanted;
 
 pub use builder::DeciderBuilder;
 pub use cache::CacheTimes;
 pub use decider::Decider;
-#[cfg(feature = "axum")]
-pub(crate) use decider::in_time;
 pub use error::DecisionError;
 pub use issuers::KnownIssuers;
 pub use key::RequestKey;
@@ -58,4 +57,6 @@ pub(crate) use point::too_many;
 pub use point::{DecisionFuture, DecisionPoint, MAX_BATCH, decide_each};
 pub use property::Property;
 pub use request::{DecisionRequest, Resource};
+#[cfg(feature = "axum")]
+pub(crate) use waiting::in_time;
 pub(crate) use wanted::{Decided, DecisionView, Wanted, WantedDecisions, denied_by, undecided};

@@ -261,7 +261,7 @@ async fn an_allow_that_was_overtaken_is_not_used() {
     let other = decider.clone();
     *point.meanwhile.lock().unwrap() = Some(Box::new(move || other.forget_subject(ISSUER, "alice")));
     let error = decider.decide(&request()).await.unwrap_err();
-    assert!(error.is_unavailable() && error.retry_after().is_some());
+    assert!(!error.is_unavailable() && error.retry_after().is_some(), "three attempts are a limit of this process");
     assert_eq!((point.asked(), decider.remembers()), (3, 0));
 
     point.answer(Ok(Decision::deny()));
@@ -269,7 +269,8 @@ async fn an_allow_that_was_overtaken_is_not_used() {
     assert_eq!((point.asked(), decider.remembers()), (4, 0), "and not remembered");
 
     let requests = [request(), request_of("bob", None)];
-    assert!(decider.decide_all(&requests).await.unwrap_err().is_unavailable());
+    let error = decider.decide_all(&requests).await.unwrap_err();
+    assert!(!error.is_unavailable() && error.retry_after().is_some());
     *point.meanwhile.lock().unwrap() = None;
     assert!(decider.decide_all(&requests).await.unwrap().iter().all(Decision::is_allowed));
 }
@@ -441,6 +442,72 @@ async fn call_is_not_ended_by_the_request_that_began_it() {
     gate.open.add_permits(1);
     assert!(decider.decide(&request()).await.unwrap().is_allowed());
     assert_eq!(gate.asked(), 1);
+}
+
+/// Answers the first call when it is told to, and no other one.
+struct FirstOnly {
+    asked: AtomicUsize,
+    go: Notify,
+    answer: Decision,
+}
+
+impl DecisionPoint for FirstOnly {
+    fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+        Box::pin(async move {
+            if self.asked.fetch_add(1, Ordering::SeqCst) > 0 {
+                std::future::pending::<()>().await;
+            }
+            self.go.notified().await;
+            Ok(self.answer.clone())
+        })
+    }
+}
+
+/// What a second, equal request is told that came during the call of the first one. The first one is `answered` or hangs.
+async fn second_of_two(answer: Decision, times: CacheTimes, is_batch: bool, answered: bool) -> DecisionError {
+    let point = Arc::new(FirstOnly { asked: AtomicUsize::new(0), go: Notify::new(), answer });
+    let decider = Decider::builder(point.clone()).build().unwrap();
+    let ask = || {
+        let decider = decider.clone();
+        tokio::spawn(async move {
+            if is_batch {
+                let requests = [request(), request_of("bob", None)].map(|request| (request, Some(times)));
+                decider.decide_all_in_time(&requests).await.remove(0)
+            } else {
+                decider.decide_in_time(&request(), Some(times)).await
+            }
+        })
+    };
+    let first = ask();
+    while point.asked.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = ask();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    if answered {
+        point.go.notify_one();
+        assert!(is_batch || first.await.unwrap().is_ok());
+    }
+    second.await.unwrap().unwrap_err()
+}
+
+#[tokio::test]
+async fn request_that_sat_out_the_call_of_another_one_finds_no_point_unavailable() {
+    let (long, none) = (CacheTimes::default(), CacheTimes::NONE);
+    let (denied, once, hung, hung_batch) = tokio::join!(
+        second_of_two(Decision::deny(), none, false, true),
+        second_of_two(Decision::allow().once(), long, false, true),
+        second_of_two(Decision::deny(), none, false, false),
+        second_of_two(Decision::deny(), none, true, false),
+    );
+    for error in [denied, once] {
+        assert!(!error.is_unavailable() && error.retry_after().is_some(), "{error}");
+    }
+    for error in [hung, hung_batch] {
+        assert!(error.is_unavailable(), "the point answered nobody: {error}");
+    }
 }
 
 #[tokio::test]
