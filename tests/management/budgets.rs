@@ -34,13 +34,13 @@ fn live_route(world: &World) -> Router {
     route(world, api().scope("write").live())
 }
 
-fn route(world: &World, policy: Policy) -> Router {
+pub(crate) fn route(world: &World, policy: Policy) -> Router {
     let issuer = Issuer::new(world.tenant.issuer().url()).permissions(world.source.clone());
     let server = ResourceServer::builder(issuer, API).clock(world.clock.clone()).build().unwrap();
     server.guard().get("/orders", async || "orders", policy).into_router().unwrap()
 }
 
-async fn status(app: &Router, token: &str) -> (u16, Option<u64>) {
+pub(crate) async fn status(app: &Router, token: &str) -> (u16, Option<u64>) {
     let request = Request::get("/orders").header("authorization", format!("Bearer {token}"));
     let answer = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().parse().unwrap());

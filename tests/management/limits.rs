@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orgate::permissions::Permissions;
+use orgate::policy::resource as api;
 use orgate::testing::{Endpoint, Fault};
 use orgate::token::SubjectKind;
 use tokio::task::JoinHandle;
 
-use crate::world::{World, holds, organization, within};
+use crate::budgets::{route, status};
+use crate::world::{API, World, holds, organization, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -198,4 +200,26 @@ async fn who_goes_away_gives_its_calls_back() {
     for _ in 0..6 {
         world.ask(SubjectKind::User, "u0", within("acme")).await.unwrap();
     }
+}
+
+/// A user who was demoted comes with an old token, on a route that lets it decide alone while the tenant does not answer.
+async fn demoted(calls_in_flight: usize, each_takes: Duration) -> (u16, Option<u64>) {
+    let world = World::configured(|builder| builder.calls_in_flight(calls_in_flight)).await.with_roles();
+    world.user("alice");
+    world.member("acme", "alice", &["member"]);
+    world.tenant.give_role("alice", "deleter");
+    let app = route(&world, api().scope("write").live().dangerous_token_only_on_error());
+    let token = world.tenant.issuer().resource_token(API).subject("alice").scope("write").mint();
+    // The source's own token is there.
+    assert_eq!(status(&app, &token).await.0, 401);
+    world.tenant.issuer().fail_always(Endpoint::Management, Fault::Delay(each_takes));
+    status(&app, &token).await
+}
+
+#[tokio::test]
+async fn tenant_that_is_slow_only_for_want_of_a_turn_does_not_let_the_token_decide() {
+    // Six calls, three of them at once if they may: 1.35 s with sixteen at a time, 2.7 s one by one.
+    let (alone, one_by_one) = tokio::join!(demoted(16, SECOND * 19 / 20), demoted(1, SECOND * 9 / 20));
+    assert_eq!(alone, (200, None), "the tenant had all of the time");
+    assert_eq!(one_by_one, (503, Some(1)));
 }

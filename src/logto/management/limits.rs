@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::budget::{Answer, Budget, PATIENCE, Place, Refusal};
+use super::waits::Waits;
 use crate::lock::lock;
 use crate::permissions::SourceError;
 use crate::time::Clock;
@@ -22,6 +23,7 @@ pub(super) struct Limits {
     in_flight: Semaphore,
     clock: Arc<dyn Clock>,
     snapshots: AtomicU64,
+    pub(super) waits: Waits,
 }
 
 /// Tells how many replicas share the calls.
@@ -57,6 +59,7 @@ impl Limits {
             in_flight: Semaphore::new(in_flight),
             clock,
             snapshots: AtomicU64::new(0),
+            waits: Waits::default(),
         }
     }
 
@@ -110,6 +113,7 @@ impl Limits {
     async fn wait_for(&self, place: Place, calls: usize) -> Result<(), SourceError> {
         let _queued = Queued { limits: self, place };
         let granted = async {
+            let mut waiting = None;
             loop {
                 // From here on it hears of changes, polled or not.
                 let changed = pin!(self.changed.notified());
@@ -117,7 +121,10 @@ impl Limits {
                 match answer {
                     Answer::Granted => return Ok(()),
                     Answer::Refused(refusal) => return Err(error(refusal)),
-                    Answer::Wait(time) => _ = timeout(time, changed).await,
+                    Answer::Wait(time) => {
+                        waiting.get_or_insert_with(|| self.waits.begin());
+                        _ = timeout(time, changed).await;
+                    }
                 }
             }
         };
@@ -187,8 +194,13 @@ impl Allowance {
             limits.wait_for(Place { snapshot: self.snapshot, number }, 1).await?;
         }
         let unused = Unused(limits, 1);
-        let turn = timeout(PATIENCE, limits.in_flight.acquire()).await;
-        let turn = turn.map_err(|_| limits.late())?.map_err(SourceError::new)?;
+        let turn = if let Ok(turn) = limits.in_flight.try_acquire() {
+            turn
+        } else {
+            let _waiting = limits.waits.begin();
+            let turn = timeout(PATIENCE, limits.in_flight.acquire()).await;
+            turn.map_err(|_| limits.late())?.map_err(SourceError::new)?
+        };
         limits.budget().begin(limits.clock.now().monotonic).map_err(error)?;
         unused.was_used();
         Ok(turn)

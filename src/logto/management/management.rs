@@ -1,14 +1,23 @@
 //! The handle, as a source of permissions.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::api::Api;
 use super::builder::LogtoManagementBuilder;
 use super::snapshot;
+use crate::flight::{NO_RUNTIME, has_runtime};
 use crate::future::BoxFuture;
 use crate::permissions::SourceError;
 use crate::permissions::source::{PermissionQuery, PermissionSource, Permissions};
+
+/// A fetch of permissions is given up after two seconds.
+const LIMIT: Duration = Duration::from_millis(1900);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[doc = include_str!("../../../docs/management.md")]
 #[derive(Clone)]
@@ -28,13 +37,33 @@ impl LogtoManagement {
     }
 }
 
+impl LogtoManagement {
+    /// Where limits of this process held it up, ends before whoever fetches gives up: that is known here only.
+    async fn in_time(&self, query: &PermissionQuery) -> Result<Permissions, SourceError> {
+        if !has_runtime() {
+            return Err(SourceError::new(NO_RUNTIME).not_asked());
+        }
+        let waits = &self.api.transport.limits.waits;
+        let mark = waits.mark();
+        let mut asked = pin!(snapshot::permissions(&self.api, query));
+        match timeout(LIMIT, &mut asked).await {
+            Ok(outcome) => outcome,
+            Err(_) if waits.any_since(&mark) => {
+                let error = SourceError::new("the limits of calls to the Management API left too little time");
+                Err(error.retry_after(RETRY_AFTER).not_asked())
+            }
+            Err(_) => asked.await,
+        }
+    }
+}
+
 impl PermissionSource for LogtoManagement {
     /// # Errors
     ///
     /// Returns an error if Logto cannot be reached, if a limit or a 429 forbids the call now, or if the response is not
     /// one of the Management API.
     fn permissions<'a>(&'a self, query: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
-        Box::pin(snapshot::permissions(&self.api, query))
+        Box::pin(self.in_time(query))
     }
 
     /// # Errors

@@ -18,6 +18,7 @@ mod shared;
 mod snapshot;
 mod token;
 mod transport;
+mod waits;
 
 pub use builder::LogtoManagementBuilder;
 pub use management::LogtoManagement;

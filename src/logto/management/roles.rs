@@ -90,7 +90,8 @@ impl Asking {
             async move { Ok(asking.list(Question::RoleScopes(&id), records::role_scope).await?.unwrap_or_default()) }
         };
         let answer = self.api.shared.role(id);
-        answer.get(want, &self.api.order, || self.now(), || self.allowance.reserve(need), ask).await
+        let reserve = self.noting(&answer, || self.allowance.reserve(need));
+        answer.get(want, &self.api.order, || self.now(), reserve, ask).await
     }
 
     async fn shared<T, F>(&self, answer: &Answer<T>, ask: impl Fn(Self) -> F) -> Result<Arc<T>, SourceError>
@@ -98,10 +99,25 @@ impl Asking {
         T: Send + Sync + 'static,
         F: Future<Output = Result<T, SourceError>> + Send + 'static,
     {
-        let reserve = || self.allowance.foreseen().or_else(|| self.allowance.reserve(Need::Missing));
+        let reserve =
+            self.noting(answer, || self.allowance.foreseen().or_else(|| self.allowance.reserve(Need::Missing)));
         let ask = |allowance| ask(Self { allowance, ..self.clone() });
         let found = answer.get(self.want(0), &self.api.order, || self.now(), reserve, ask).await?;
         found.ok_or_else(|| self.api.transport.limits.short_of(OTHER_CALLS))
+    }
+
+    /// Reserves a call, and notes if that is for want of an answer that was waited for and came too early to be used.
+    fn noting<T, R>(&self, answer: &Answer<T>, reserve: impl Fn() -> R) -> impl Fn() -> R
+    where
+        T: Send + Sync + 'static,
+    {
+        let has_waited = answer.is_asked();
+        move || {
+            if has_waited {
+                self.api.transport.limits.waits.note();
+            }
+            reserve()
+        }
     }
 
     /// What serves a look-up with so many roles.

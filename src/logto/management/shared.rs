@@ -144,6 +144,11 @@ impl<T: Send + Sync + 'static> Answer<T> {
         known().transpose()
     }
 
+    /// Whether a task asks for it now.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asking.under_way() > 0
+    }
+
     fn current(&self, began: Moment) -> Option<Outcome<T>> {
         let last = lock(&self.last);
         last.outcome.as_ref().filter(|(asked, _)| *asked > began).map(|(_, outcome)| outcome.clone())
