@@ -140,13 +140,6 @@ impl EntryRows {
         outcome
     }
 
-    /// How many suspensions there are, lifted ones among them.
-    pub(super) fn suspensions(&self) -> usize {
-        let mut count = 0;
-        self.subjects.each(|_, row| count += usize::from(row.suspension.is_some()));
-        count
-    }
-
     pub(super) fn forget_suspension(&self, subject: &str) {
         self.subjects.update(subject, |row| row.suspension = None);
     }

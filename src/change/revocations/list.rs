@@ -1,5 +1,6 @@
 //! Revocations in memory.
 
+mod suspended;
 mod write;
 
 use std::fmt;
@@ -50,9 +51,10 @@ impl Default for Bounds {
 /// members of an organization become *not before* of the organization, then the oldest rows *not before* of their whole
 /// issuer entry. The entry with most rows is the one that pays.
 ///
-/// Suspensions have room of their own, since they do not end. The oldest ones that were lifted go first, which are kept
-/// against replays only. When all of them stand, one more becomes *not before* of its subject: tokens up to that moment stay
-/// rejected, and later ones are not. So does a deletion that goes into a coarser row. Both are logged as errors and counted.
+/// Suspensions have room of their own, since they do not end. Here, too, the entry with most of them pays. Its oldest one that
+/// was lifted goes first, which is kept against replays only. When all of them stand, the latest becomes *not before* of its
+/// subject: tokens up to that moment stay rejected, and later ones are not. So does a deletion that goes into a coarser row.
+/// Both are logged as errors and counted.
 pub(crate) struct RevocationList {
     bounds: Bounds,
     is_empty: AtomicBool,
@@ -85,7 +87,7 @@ impl RevocationList {
         let book = self.book();
         RevocationCounts {
             rows: book.rows,
-            suspensions: book.suspensions,
+            suspensions: book.suspended.count(),
             weakened_blocks: self.weakened.load(Ordering::Relaxed),
         }
     }
@@ -177,8 +179,15 @@ impl RevocationList {
         if told.merged > 0 {
             tracing::warn!(target: "orgate", issuer, rows = told.merged, "the list of revocations is full: coarser ones reject more");
         }
+        self.weakened.fetch_add((told.weakened + told.weakened_elsewhere) as u64, Ordering::Relaxed);
+        if told.weakened_elsewhere > 0 {
+            tracing::error!(
+                target: "orgate",
+                blocks = told.weakened_elsewhere,
+                "the list of blocked subjects is full: of the issuer with most of them, only tokens up to a block are rejected"
+            );
+        }
         if told.weakened > 0 {
-            self.weakened.fetch_add(told.weakened as u64, Ordering::Relaxed);
             tracing::error!(
                 target: "orgate",
                 issuer,

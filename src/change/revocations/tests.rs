@@ -466,6 +466,57 @@ fn lifted_suspensions_make_room_the_oldest_first() {
 }
 
 #[test]
+fn entry_with_most_suspensions_makes_room_for_those_of_another() {
+    let list = RevocationList::new(bounds().max_suspensions(3));
+    for (subject, moment) in [("a", 900), ("b", 920), ("c", 910)] {
+        list.note("main", suspension(subject, true, at(moment)), now(1000));
+    }
+    list.note("other", suspension("d", true, at(950)), now(1000));
+    assert_eq!((list.weakened_blocks(), list.suspensions()), (1, 3));
+    let of_other = |subject| Token { entry: "other", ..Token::of(subject, 999) };
+    assert_eq!(verdict(&list, &of_other("d")), Err(Revoked::Blocked), "the entry with one suspension pays for none");
+    for (subject, expected) in [("a", Err(Revoked::Blocked)), ("b", Ok(())), ("c", Err(Revoked::Blocked))] {
+        assert_eq!(verdict(&list, &Token::of(subject, 999)), expected, "{subject}");
+    }
+    assert_eq!(verdict(&list, &Token::of("b", 920)), Err(Revoked::NotBefore), "tokens up to its block");
+    // Of two and two, the entry of the fact pays.
+    list.note("other", suspension("e", true, at(960)), now(1000));
+    assert_eq!((verdict(&list, &of_other("d")), verdict(&list, &of_other("e"))), (Err(Revoked::Blocked), Ok(())));
+    // Whoever floods the list weakens only what is its own.
+    for number in 0..50 {
+        list.note("main", suspension(&number.to_string(), true, at(970 + number)), now(1020));
+    }
+    assert_eq!(verdict(&list, &of_other("d")), Err(Revoked::Blocked));
+    assert_eq!((list.weakened_blocks(), list.suspensions()), (52, 3));
+}
+
+#[test]
+fn flood_of_lifted_suspensions_displaces_none_of_another_entry() {
+    let list = RevocationList::new(bounds().max_suspensions(4));
+    list.note("other", suspension("d", true, at(800)), now(1000));
+    list.note("other", suspension("d", false, at(900)), now(1000));
+    for number in 0..10 {
+        let subject = number.to_string();
+        list.note("main", suspension(&subject, true, at(950)), now(1000));
+        list.note("main", suspension(&subject, false, at(960 + number)), now(1000));
+    }
+    for subject in ["x", "y", "z"] {
+        list.note("main", suspension(subject, true, at(990)), now(1000));
+    }
+    // An end that comes before its suspension weakens none that stands, and is not remembered.
+    list.note("other", suspension("e", false, at(990)), now(1000));
+    assert_eq!((list.weakened_blocks(), list.suspensions()), (0, 4));
+    for subject in ["x", "y", "z"] {
+        assert_eq!(verdict(&list, &Token::of(subject, 999)), Err(Revoked::Blocked), "{subject}");
+    }
+    list.note("other", suspension("d", true, at(890)), now(1000));
+    let token = Token { entry: "other", ..Token::of("d", 999) };
+    assert_eq!(verdict(&list, &token), Ok(()), "a replay against what is remembered");
+    list.remove(id("other"), now(1000));
+    assert_eq!(list.suspensions(), 3);
+}
+
+#[test]
 fn each_verdict_says_what_helps() {
     let left = Duration::from_secs(7);
     for (revoked, remediation, retry_after) in [

@@ -146,8 +146,9 @@ impl Builder {
     }
 
     /// Limits how many suspensions are stored, over all issuer entries, including lifted ones. Default: 100,000. Beyond
-    /// the limit a new suspension rejects only the tokens that were issued until then, which is logged as an error and
-    /// [counted](crate::change::RevocationCounts::weakened_blocks).
+    /// the limit, a new suspension takes the place of one of the issuer entry that has most: of a lifted one, or else of the
+    /// latest, which from then on rejects only the tokens that were issued until it was set. That is logged as an error and
+    /// [counted](crate::change::RevocationCounts::weakened_blocks). An entry with fewer suspensions than another one loses none.
     pub fn max_suspensions(mut self, most: usize) -> Self {
         self.limits.revocations.suspensions = most;
         self

@@ -1,10 +1,10 @@
 //! How a fact is written down, by one writer at a time.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::RevocationList;
+use super::suspended::{Suspended, TakenOut};
 use crate::change::revocations::entry::{Entries, EntryRows, Of, Rows, TOKEN_AHEAD};
 use crate::change::revocations::row::{Lifetime, Stamp, Suspension};
 use crate::change::revocations::shrink::shrink;
@@ -19,9 +19,7 @@ const MOST_REMOVED: usize = 4096;
 #[derive(Default)]
 pub(super) struct Book {
     pub(super) rows: usize,
-    pub(super) suspensions: usize,
-    /// The suspensions that were lifted, the oldest first.
-    lifted: BTreeSet<(Rank, IssuerId, Arc<str>)>,
+    pub(super) suspended: Suspended,
     pub(super) next_look: Stamp,
 }
 
@@ -29,6 +27,8 @@ pub(super) struct Book {
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) weakened: usize,
+    /// In another entry than that of the fact.
+    pub(super) weakened_elsewhere: usize,
     pub(super) merged: usize,
 }
 
@@ -92,39 +92,34 @@ impl RevocationList {
         told: &mut Told,
     ) -> bool {
         let Ok(known) = entry.suspend(subject, next) else { return false };
-        let subject: Arc<str> = subject.into();
-        match known {
-            Some(known) if !known.0.is_strict() => _ = book.lifted.remove(&(known.0, issuer, subject.clone())),
-            Some(_) => {}
-            None => book.suspensions += 1,
-        }
-        if !next.0.is_strict() {
-            book.lifted.insert((next.0, issuer, subject.clone()));
-        }
-        if book.suspensions <= self.bounds.suspensions {
-            return true;
-        }
-        book.suspensions -= 1;
-        if let Some((_, issuer, subject)) = book.lifted.pop_first() {
-            if let Some(rows) = self.entries.load().get(&issuer).and_then(Rows::held) {
-                rows.forget_suspension(&subject);
-            }
-        } else {
-            let before = entry.weight();
-            entry.raise(Of::Subject(&subject), next.0.since_epoch().as_secs());
-            entry.forget_suspension(&subject);
-            book.rows = (book.rows + entry.weight()).saturating_sub(before);
-            told.weakened += 1;
+        book.suspended.note(issuer, subject, known.map(|known| known.0), next.0);
+        if book.suspended.count() > self.bounds.suspensions
+            && let Some(out) = book.suspended.make_room(issuer, subject, next.0)
+        {
+            self.weaken(book, &out, out.issuer == issuer, told);
         }
         true
+    }
+
+    /// A suspension that stands becomes *not before* of its subject.
+    fn weaken(&self, book: &mut Book, out: &TakenOut, is_of_fact: bool, told: &mut Told) {
+        let entries = self.entries.load();
+        let Some(rows) = entries.get(&out.issuer).and_then(Rows::held) else { return };
+        if out.rank.is_strict() {
+            let before = rows.weight();
+            rows.raise(Of::Subject(&out.subject), out.rank.since_epoch().as_secs());
+            book.rows = (book.rows + rows.weight()).saturating_sub(before);
+            *(if is_of_fact { &mut told.weakened } else { &mut told.weakened_elsewhere }) += 1;
+        }
+        // Last: whoever judges meanwhile finds one or the other.
+        rows.forget_suspension(&out.subject);
     }
 
     pub(super) fn write_removal(&self, book: &mut Book, issuer: IssuerId, until: Stamp) {
         let mut entries = Entries::clone(&self.entries.load());
         if let Some(Rows::Held(rows)) = entries.insert(issuer, Rows::Removed(until)) {
             book.rows = book.rows.saturating_sub(rows.weight());
-            book.suspensions = book.suspensions.saturating_sub(rows.suspensions());
-            book.lifted.retain(|(_, of, _)| *of != issuer);
+            book.suspended.remove(issuer);
         }
         let removed = entries.iter().filter(|(_, rows)| rows.held().is_none()).map(|(id, _)| *id);
         let (count, oldest) = removed.fold((0, None), |(count, oldest), id| (count + 1, oldest.or(Some(id))));
