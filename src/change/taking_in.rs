@@ -46,15 +46,6 @@ impl Changes {
         }
     }
 
-    /// Asks about what was loaded and may have ended.
-    pub(super) fn confirm(self: &Arc<Self>, runtime: &Handle) {
-        let unconfirmed = std::mem::take(&mut *lock(&self.following.unconfirmed));
-        if !unconfirmed.is_empty() {
-            let task = runtime.spawn(Self::confirm_all(Arc::downgrade(self), unconfirmed));
-            self.following.keep(task.abort_handle());
-        }
-    }
-
     /// Whether there is more to come.
     pub(super) fn take_in_at_once(self: &Arc<Self>, updates: &mut dyn Updates, from: Source) -> bool {
         let mut context = Context::from_waker(Waker::noop());
