@@ -8,7 +8,7 @@ use orgate::testing::{Endpoint, Fault, TestTenant, TokenRequest};
 use orgate::token::Introspection;
 
 use crate::log::Log;
-use crate::support::{API, Api};
+use crate::support::{self, API, Api};
 
 struct World {
     tenant: TestTenant,
@@ -111,4 +111,29 @@ async fn it_waits_no_longer_than_two_seconds() {
         assert!((1900..2900).contains(&began.elapsed().as_millis()), "{fault:?}: {:?}", began.elapsed());
         assert_eq!(world.asked(), 1);
     }
+}
+
+#[tokio::test]
+async fn want_of_a_slot_is_not_taken_for_an_endpoint_that_does_not_answer() {
+    let log = Log::of_everything();
+    let world = support::World::of(support::introspection().at_once(1)).await;
+    world.endpoint.act(support::Act::Holds(r#"{"active":false}"#.to_owned()));
+    let ask = |token: &'static str| {
+        let api = world.api.clone();
+        tokio::spawn(async move { api.get("/api", token).await })
+    };
+    let first = ask("opaque1");
+    world.endpoint.wait_for(1).await;
+    ask("opaque2").await.unwrap().is(503, "retry");
+    assert!(log.text().contains("too many questions wait already"));
+    assert_eq!(world.endpoint.count(), 1, "the second one found no slot in time");
+    let third = ask("opaque3");
+    while world.server.usage().introspection[0].waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.endpoint.release();
+    assert_ne!(first.await.unwrap().status, 200);
+    third.await.unwrap().is(503, "retry");
+    let text = log.text();
+    assert!(text.contains("too little time was left for this one") && !text.contains("no answer within"), "{text}");
 }

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::Answer;
 use super::settings::Introspection;
@@ -21,6 +22,8 @@ use crate::signature;
 use crate::time::Clock;
 
 const DEADLINE: Duration = Duration::from_secs(2);
+/// A slot must be free by then.
+const MOST_QUEUING: Duration = Duration::from_secs(1);
 /// A question ends by itself. Whoever waits longer waits for a runtime that stands still.
 const MORE: Duration = Duration::from_millis(500);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -118,23 +121,30 @@ impl Introspector {
     }
 
     async fn send(&self, request: Request<Bytes>, issuer: &Arc<str>) -> Result<(Response<Bytes>, Measured), String> {
-        let answered = async {
-            let slot = self.slots.enter(None).await;
-            let _slot = slot.map_err(|Full| {
-                self.meter.note(|to| to.not_called(Call::Introspection, Some(issuer)));
-                "too many questions wait already"
-            })?;
-            let call = self.meter.begin(Call::Introspection, Some(issuer), &self.clock);
-            match send(&*self.fetch, request, MAX_ANSWER_BYTES).await {
-                Ok(response) => Ok((response, call)),
-                Err(error) => {
-                    call.end(CallOutcome::Failed);
-                    Err(error.to_string())
-                }
-            }
+        let end = Instant::now() + DEADLINE;
+        let at_once = self.slots.try_enter(None);
+        let waited = at_once.is_none();
+        let slot = match at_once {
+            Some(slot) => Ok(slot),
+            None => timeout(MOST_QUEUING, self.slots.enter(None)).await.unwrap_or(Err(Full)),
         };
-        let answered = tokio::time::timeout(DEADLINE, answered).await;
-        answered.unwrap_or_else(|_| Err(format!("no answer within {} s", DEADLINE.as_secs())))
+        let _slot = slot.map_err(|Full| {
+            self.meter.note(|to| to.not_called(Call::Introspection, Some(issuer)));
+            "too many questions wait already"
+        })?;
+        let call = self.meter.begin(Call::Introspection, Some(issuer), &self.clock);
+        match timeout_at(end, send(&*self.fetch, request, MAX_ANSWER_BYTES)).await {
+            Ok(Ok(response)) => Ok((response, call)),
+            Ok(Err(error)) => {
+                call.end(CallOutcome::Failed);
+                Err(error.to_string())
+            }
+            // The endpoint had less than its time.
+            Err(_) if waited => {
+                Err("too many questions are under way: too little time was left for this one".to_owned())
+            }
+            Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
+        }
     }
 
     fn request(&self, token: &str) -> Result<Request<Bytes>, http::Error> {
