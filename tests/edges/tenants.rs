@@ -112,6 +112,11 @@ impl World {
 
     /// Measures while all is quiet, and while many clients of the hanging tenant wait.
     async fn compare(&self, what: &str, app: &Router, token: impl Fn(usize) -> String) {
+        self.compare_after(what, app, token, || {}).await;
+    }
+
+    /// The same; something happens once the clients wait.
+    async fn compare_after(&self, what: &str, app: &Router, token: impl Fn(usize) -> String, happens: impl FnOnce()) {
         let _alone = ALONE.lock().await;
         let quiet = self.measure(app, "quiet").await;
         let (over, wrong, begun) =
@@ -138,6 +143,7 @@ impl World {
         while begun.load(Ordering::SeqCst) < FLOOD {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        happens();
         let beside = self.measure(app, "beside").await;
         over.store(true, Ordering::SeqCst);
         clients.iter().for_each(tokio::task::JoinHandle::abort);
@@ -187,7 +193,10 @@ async fn an_issuer_that_hangs_is_its_own_tenants_matter() {
     let (hanging, good) =
         (Issuer::new(world.hanging.url()).name("hanging"), Issuer::new(world.good.url()).name("good"));
     let app = world.app(hanging, good, |builder| builder, resource().scope("a"));
-    world.compare("an issuer", &app, |number| world.hanging_token(number)).await;
+    // Its keys end meanwhile, so it needs others while those of the hanging one are waited for.
+    let expire = || world.good.clock().advance(Duration::from_secs(11 * 60));
+    world.compare_after("an issuer", &app, |number| world.hanging_token(number), expire).await;
+    assert_eq!(world.good.requests(Endpoint::Keys), 2, "once at the beginning, and once beside the hanging one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
