@@ -44,8 +44,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  alice {verdict} read in {}", request.organization_id().unwrap_or("no organization"));
     }
 
-    // A webhook said that bob's roles changed: what was decided about him is asked again.
-    decider.forget_subject("main", "bob");
+    // The point has new policies: everything is asked again. About one user, `forget_subject` with the handle of the issuer.
+    decider.forget_all();
     Ok(())
 }
 

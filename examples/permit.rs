@@ -10,6 +10,7 @@ use orgate::decision::{Decider, Resource};
 use orgate::logto::webhooks::{SigningKeys, verify};
 use orgate::permit::{Permit, PermitBridge};
 use orgate::testing::{TestDecisionRequest, TestPermit, TestTenant};
+use orgate::{Issuer, ResourceServer};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,6 +22,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let permit = Permit::builder(permit_io.url(), TestPermit::KEY).api(permit_io.url()).build()?;
     let bridge = PermitBridge::builder(permit.clone(), "member").build()?;
     let decider = Decider::builder(permit).build()?;
+    let entry = Issuer::new(logto.issuer().url()).name("main");
+    let server = ResourceServer::builder(entry, "https://api.example.com").decision_point(decider.clone()).build()?;
     let keys = SigningKeys::new([logto.signing_key()])?;
 
     logto.add_organization("acme");
@@ -36,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     logto.remove_member("acme", "alice");
     deliver(&logto, &keys, &bridge).await?;
     // A decision is remembered for some seconds; what the webhook says makes it forgotten at once.
-    decider.forget_organization("main", "acme");
+    decider.forget_organization(&server.issuer("main")?, "acme")?;
     check(&decider, false, "acme").await?;
 
     println!("The queue: {:?}", bridge.status());

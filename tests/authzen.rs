@@ -17,6 +17,7 @@ use orgate::decision::{Decider, Decision, DecisionError, DecisionPoint as _, Dec
 use orgate::future::BoxFuture;
 use orgate::http::{Fetch, FetchError, HttpClient};
 use orgate::testing::{Fault, TestClock, TestDecisionRequest, TestPdp};
+use orgate::{Issuer, ResourceServer};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -628,7 +629,9 @@ async fn a_point_that_goes_and_comes_back() {
     pdp.take_down();
     assert!(decider.decide(&read("y2")).await.unwrap_err().is_unavailable());
     assert!(decider.decide(&read("y1")).await.unwrap().is_allowed(), "remembered");
-    decider.forget_organization("main", "acme");
+    let entry = Issuer::new("https://tenant.example/oidc").name("main");
+    let server = ResourceServer::builder(entry, "https://api.example.com").build().unwrap();
+    decider.forget_organization(&server.issuer("main").unwrap(), "acme").unwrap();
     assert!(decider.decide(&read("y1")).await.unwrap_err().is_unavailable());
     pdp.bring_up();
     assert!(decider.decide(&read("y1")).await.unwrap().is_allowed());

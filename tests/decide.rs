@@ -19,6 +19,7 @@ use orgate::decision::{
     Obligation, Resource,
 };
 use orgate::policy::{any_organization, custom, decide, header, path, resource};
+use orgate::server::{IssuerHandle, IssuerRemoved};
 use orgate::testing::{Fault, TestIssuer, TestPdp};
 use orgate::{Guard, Issuer, Policy, Rejection, ResourceServer};
 use serde_json::{Value, json};
@@ -713,14 +714,15 @@ async fn what_changes_permissions_drops_decisions() {
 
 #[tokio::test]
 async fn an_allow_from_before_a_change_does_not_count() {
-    type Forget = fn(&Decider);
+    type Forget = fn(&Decider, &IssuerHandle) -> Result<(), IssuerRemoved>;
     let world = World::new(by_name).await;
     let app = world.app(reads());
     let calls = Arc::new(AtomicUsize::new(0));
-    let (decider, counted) = (world.decider.clone(), calls.clone());
+    let main = world.api.server.issuer("main").unwrap();
+    let (decider, handle, counted) = (world.decider.clone(), main.clone(), calls.clone());
     world.point.answers(move |_| {
         if counted.fetch_add(1, Ordering::Relaxed) == 0 {
-            decider.forget_subject("main", "alice");
+            decider.forget_subject(&handle, "alice").unwrap();
             return Ok(Decision::allow());
         }
         Ok(Decision::deny())
@@ -729,18 +731,49 @@ async fn an_allow_from_before_a_change_does_not_count() {
     assert_eq!(calls.load(Ordering::Relaxed), 2);
 
     let forget: [(&str, Forget); 3] = [
-        ("y2", |decider| decider.forget_subject("main", "alice")),
-        ("y3", |decider| decider.forget_organization("main", "acme")),
-        ("y4", Decider::forget_all),
+        ("y2", |decider, main| decider.forget_subject(main, "alice")),
+        ("y3", |decider, main| decider.forget_organization(main, "acme")),
+        ("y4", |decider, _| {
+            decider.forget_all();
+            Ok(())
+        }),
     ];
     for (id, forget) in forget {
-        let decider = world.decider.clone();
+        let (decider, main) = (world.decider.clone(), main.clone());
         world.point.answers(move |_| {
-            forget(&decider);
+            forget(&decider, &main).unwrap();
             Ok(Decision::allow())
         });
         is_no_decision(&world.get(&app, &format!("/orgs/acme/documents/{id}")).await, "1");
     }
+}
+
+/// Decisions are remembered under the name of the entry, which a handle knows.
+#[tokio::test]
+async fn decisions_of_an_entry_are_forgotten_by_its_handle() {
+    let world = World::new(by_name).await;
+    let app = world.app(reads());
+    let target = "/orgs/acme/documents/y";
+    let main = world.api.server.issuer("main").unwrap();
+    let other = world.api.server.add_issuer(Issuer::new("https://other.example").name("other")).unwrap();
+    for forget in [Decider::forget_subject, Decider::forget_organization] {
+        world.point.answers(by_name);
+        world.decider.forget_all();
+        assert_eq!(world.status(&app, target).await, 200);
+        world.point.answers(|_| Ok(Decision::deny()));
+        for id in ["alice", "acme"] {
+            forget(&world.decider, &other, id).unwrap();
+        }
+        assert_eq!(world.status(&app, target).await, 200, "of another entry");
+        for id in ["alice", "acme"] {
+            forget(&world.decider, &main, id).unwrap();
+        }
+        is_denial(&world.get(&app, target).await);
+    }
+    other.remove().unwrap();
+    let removed = world.decider.forget_subject(&other, "alice").unwrap_err();
+    assert_eq!(removed.issuer(), "https://other.example");
+    assert!(world.decider.forget_organization(&other, "acme").is_err());
 }
 
 #[tokio::test]

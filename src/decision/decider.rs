@@ -37,8 +37,8 @@ pub(super) const ATTEMPTS: usize = 3;
 ///     .remember(CacheTimes::new(Duration::from_secs(30), Duration::from_secs(1)))
 ///     .build()?;
 ///
-/// // A webhook said that this member's roles changed:
-/// decider.forget_subject("https://tenant.logto.app/oidc", "user_1");
+/// // The policies at the decision point changed:
+/// decider.forget_all();
 /// # Ok::<(), orgate::ConfigError>(())
 /// ```
 #[derive(Clone)]
@@ -161,17 +161,6 @@ impl Decider {
     ) -> Result<Vec<Decision>, DecisionError> {
         let each: Vec<_> = requests.iter().map(|request| (request, times)).collect();
         self.decide_each(&each, &Unused::default()).await
-    }
-
-    /// Drops the cached decisions about a subject of this issuer entry. A decision that is already on its way is not
-    /// used.
-    pub fn forget_subject(&self, issuer_name: &str, id: &str) {
-        self.invalidate(issuer_name, &About::subject(id), Epoch::next());
-    }
-
-    /// Drops the cached decisions about all subjects in an organization of this issuer entry.
-    pub fn forget_organization(&self, issuer_name: &str, id: &str) {
-        self.invalidate(issuer_name, &About::organization(id), Epoch::next());
     }
 
     /// Drops all cached decisions.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::change::{About, Epoch};
 use crate::organization::Organization;
 use crate::scoped::ScopedId;
 use crate::time::{Clock, Now};
@@ -31,6 +32,10 @@ fn request_of(subject: &str, organization: Option<&str>) -> DecisionRequest {
 
 fn request() -> DecisionRequest {
     request_of("alice", Some("acme"))
+}
+
+fn forget(decider: &Decider, issuer_name: &str, about: &About) {
+    decider.invalidate(issuer_name, about, Epoch::next());
 }
 
 #[test]
@@ -233,14 +238,10 @@ async fn there_is_an_end_to_what_is_remembered() {
 async fn what_was_forgotten_is_asked_again() {
     let (decider, point, _) = decider();
     let [alice, bob] = [request(), request_of("bob", Some("globex"))];
-    for (at, forget) in
-        [(&|| decider.forget_subject(ISSUER, "alice")) as &dyn Fn(), &|| decider.forget_organization(ISSUER, "acme")]
-            .into_iter()
-            .enumerate()
-    {
+    for (at, about) in [About::subject("alice"), About::organization("acme")].into_iter().enumerate() {
         assert!(allowed(&decider, &alice).await && allowed(&decider, &bob).await);
         assert_eq!(point.asked(), 2 + at);
-        forget();
+        forget(&decider, ISSUER, &about);
         assert!(allowed(&decider, &bob).await);
         assert_eq!(point.asked(), 2 + at, "bob is not concerned");
         assert!(allowed(&decider, &alice).await);
@@ -249,8 +250,8 @@ async fn what_was_forgotten_is_asked_again() {
     decider.forget_all();
     assert!(allowed(&decider, &alice).await && allowed(&decider, &bob).await);
     assert_eq!(point.asked(), 6);
-    decider.forget_subject("another issuer", "alice");
-    decider.forget_organization(ISSUER, "alice");
+    forget(&decider, "another issuer", &About::subject("alice"));
+    forget(&decider, ISSUER, &About::organization("alice"));
     assert!(allowed(&decider, &alice).await);
     assert_eq!(point.asked(), 6);
 }
@@ -259,7 +260,7 @@ async fn what_was_forgotten_is_asked_again() {
 async fn an_allow_that_was_overtaken_is_not_used() {
     let (decider, point, _) = decider();
     let other = decider.clone();
-    *point.meanwhile.lock().unwrap() = Some(Box::new(move || other.forget_subject(ISSUER, "alice")));
+    *point.meanwhile.lock().unwrap() = Some(Box::new(move || forget(&other, ISSUER, &About::subject("alice"))));
     let error = decider.decide(&request()).await.unwrap_err();
     assert!(!error.is_unavailable() && error.retry_after().is_some(), "three attempts are a limit of this process");
     assert_eq!((point.asked(), decider.remembers()), (3, 0));
@@ -281,7 +282,7 @@ async fn a_batch_is_asked_again_for_what_was_overtaken() {
     let (other, calls) = (decider.clone(), AtomicUsize::new(0));
     *point.meanwhile.lock().unwrap() = Some(Box::new(move || {
         if calls.fetch_add(1, Ordering::SeqCst) == 0 {
-            other.forget_subject(ISSUER, "alice");
+            forget(&other, ISSUER, &About::subject("alice"));
         }
     }));
     let decisions = decider.decide_all(&[request(), request_of("bob", None)]).await.unwrap();
@@ -311,7 +312,7 @@ async fn an_answer_on_its_way_is_asked_again() {
         async move { allowed(&decider, &request()).await }
     });
     slow.0.notified().await;
-    decider.forget_organization(ISSUER, "acme");
+    forget(&decider, ISSUER, &About::organization("acme"));
     slow.1.notify_one();
     assert!(!asking.await.unwrap(), "the old allow does not count");
 }

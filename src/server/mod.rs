@@ -5,6 +5,7 @@ mod changes;
 mod check;
 mod entry;
 mod exchange;
+mod forget;
 mod handle;
 mod metadata;
 mod usage;
