@@ -1,5 +1,6 @@
 //! What an answer says, read strictly.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -10,22 +11,25 @@ use crate::rejection::StepUp;
 
 /// The answer to a single evaluation (section 6.2).
 pub(super) fn single(body: &[u8]) -> Result<Decision, DecisionError> {
-    let object = Object::parse(body).map_err(wrong)?;
+    let object = Object::document(body).map_err(wrong)?;
     decision(&object).map_err(wrong)
 }
 
 /// The answer to several (section 7.2), in their order; it may be shorter than what was asked.
 pub(super) fn several(body: &[u8]) -> Result<Vec<Decision>, DecisionError> {
-    let object = Object::parse(body).map_err(wrong)?;
+    let object = Object::document(body).map_err(wrong)?;
     let items: Vec<&RawValue> = object
         .get("evaluations")
         .map_err(wrong)?
         .ok_or_else(|| DecisionError::wrong("an answer without evaluations"))?;
-    let read = |item: &&RawValue| Object::parse(item.get().as_bytes()).and_then(|item| decision(&item));
-    items.iter().map(read).collect::<Result<_, _>>().map_err(wrong)
+    let read = |item: &&RawValue| {
+        let item = Object::document(item.get().as_bytes()).map_err(wrong)?;
+        decision(&item).map_err(wrong)
+    };
+    items.iter().map(read).collect()
 }
 
-fn wrong(error: JsonError) -> DecisionError {
+fn wrong(error: impl fmt::Display) -> DecisionError {
     DecisionError::wrong(format_args!("an answer that is no decision: {error}"))
 }
 
@@ -33,11 +37,8 @@ fn wrong(error: JsonError) -> DecisionError {
 fn decision(object: &Object<'_>) -> Result<Decision, JsonError> {
     let allow = object.get::<bool>("decision")?.ok_or(JsonError::WrongType("decision"))?;
     let mut decision = if allow { Decision::allow() } else { Decision::deny() };
-    // Some points write what is absent as null, which holds no obligation.
-    let Some(context) = object.raw("context").filter(|context| *context != "null") else {
-        return Ok(decision);
-    };
-    let context = Object::parse(context.as_bytes()).map_err(|_| JsonError::WrongType("context"))?;
+    let Some(context) = object.raw("context") else { return Ok(decision) };
+    let context = Object::document(context.as_bytes()).map_err(|_| JsonError::WrongType("context"))?;
     if let Some(reason) = reason(&context) {
         decision = decision.with_reason(reason);
     }
@@ -60,12 +61,11 @@ fn decision(object: &Object<'_>) -> Result<Decision, JsonError> {
 /// What cannot be read is no advice to a denial, and no decision where it would stand beside an allow. `max_age` alone may
 /// mean something else there: how long the answer is good for.
 fn step_up(context: &Object<'_>, allow: bool) -> Result<Option<StepUp>, JsonError> {
-    let present = |name| context.raw(name).filter(|raw| *raw != "null");
-    let acr_values = match present("acr_values") {
+    let acr_values = match context.raw("acr_values") {
         Some(raw) => words(raw).ok_or(JsonError::WrongType("acr_values")),
         None => Ok(Vec::new()),
     };
-    let max_age = present("max_age").filter(|_| !allow).map(seconds);
+    let max_age = context.raw("max_age").filter(|_| !allow).map(seconds);
     let step_up = match (acr_values, max_age) {
         (Ok(values), None) if values.is_empty() => return Ok(None),
         (Ok(values), max_age) => StepUp::new(values, max_age.flatten()).map_err(|_| JsonError::WrongType("acr_values")),
@@ -93,16 +93,16 @@ fn reason(context: &Object<'_>) -> Option<String> {
     ["reason", "reason_admin", "error"].into_iter().find_map(text)
 }
 
-/// Whatever stands there is an obligation: what cannot be read cannot be fulfilled.
+/// Whatever stands there is an obligation: what cannot be read cannot be fulfilled. Points use either name, or both.
 fn obligations(context: &Object<'_>) -> Vec<Obligation> {
-    let Some(raw) = context.raw("obligations").or_else(|| context.raw("obligation")) else { return Vec::new() };
-    if raw == "null" {
-        return Vec::new();
+    let mut obligations = Vec::new();
+    for raw in ["obligations", "obligation"].into_iter().filter_map(|name| context.raw(name)) {
+        match serde_json::from_str::<Vec<&RawValue>>(raw) {
+            Ok(items) => obligations.extend(items.into_iter().map(|item| obligation(item.get()))),
+            Err(_) => obligations.push(obligation(raw)),
+        }
     }
-    match serde_json::from_str::<Vec<&RawValue>>(raw) {
-        Ok(items) => items.into_iter().map(|item| obligation(item.get())).collect(),
-        Err(_) => vec![obligation(raw)],
-    }
+    obligations
 }
 
 fn obligation(raw: &str) -> Obligation {
@@ -173,6 +173,11 @@ mod tests {
             (r#"{"obligations":{}}"#, false),
             (r#"{"obligations":0}"#, false),
             (r#"{"obligation":"log"}"#, false),
+            (r#"{"obligation":null}"#, true),
+            (r#"{"obligations":null,"obligation":{"id":"mfa"}}"#, false),
+            (r#"{"obligations":[],"obligation":{"id":"mfa"}}"#, false),
+            (r#"{"obligations":["log"],"obligation":null}"#, false),
+            (r#"{"obligations":null,"obligation":null}"#, true),
         ] {
             assert_eq!(verdict(&format!(r#"{{"decision":true,"context":{context}}}"#)), Some(allowed), "{context}");
             assert_eq!(verdict(&format!(r#"{{"decision":false,"context":{context}}}"#)), Some(false), "{context}");
@@ -230,6 +235,23 @@ mod tests {
         assert_eq!(reason(r#"{"decision":false,"context":{"reason_admin":{"en":"x"}}}"#).unwrap(), r#"{"en":"x"}"#);
         assert_eq!(reason(r#"{"decision":false,"context":{}}"#), None);
         assert!(!single(br#"{"decision":false,"context":{"error":{"status":404}}}"#).unwrap().is_reusable());
+        let both = single(br#"{"decision":true,"context":{"obligations":["x"],"obligation":{"id":"y"}}}"#).unwrap();
+        assert_eq!(both.obligations().iter().map(Obligation::name).collect::<Vec<_>>(), ["x", "y"]);
+    }
+
+    #[test]
+    fn null_member_is_absent() {
+        let read = |body: &str| single(body.as_bytes()).unwrap();
+        for decision in ["true", "false"] {
+            let body =
+                format!(r#"{{"decision":{decision},"context":{{"error":null,"reason":null,"reason_admin":"x"}}}}"#);
+            let read = read(&body);
+            assert!(read.is_reusable(), "no error: {body}");
+            assert_eq!(read.reason(), Some("x"), "{body}");
+        }
+        assert_eq!(read(r#"{"decision":false,"context":{"reason":null,"error":null}}"#).reason(), None);
+        let batch = br#"{"evaluations":[{"decision":true,"context":null},{"decision":true,"context":{"error":null}}]}"#;
+        assert!(several(batch).unwrap().iter().all(|decision| decision.is_allowed() && decision.is_reusable()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A check in Permit.io's words, and what the answer says.
 
+use std::fmt;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -54,16 +56,15 @@ fn object<'a>(properties: impl Iterator<Item = (&'a str, &'a Property)>) -> Map<
 
 /// The answer to one check.
 pub(super) fn single(body: &[u8]) -> Result<Decision, DecisionError> {
-    Object::parse(body).and_then(|object| decision(&object)).map_err(wrong)
+    decision(&Object::document(body).map_err(wrong)?).map_err(wrong)
 }
 
 /// The answer to several, in their order.
 pub(super) fn several(body: &[u8]) -> Result<Vec<Decision>, DecisionError> {
-    let object = Object::parse(body).map_err(wrong)?;
+    let object = Object::document(body).map_err(wrong)?;
     let items: Vec<&RawValue> =
         object.get("allow").map_err(wrong)?.ok_or_else(|| wrong(JsonError::WrongType("allow")))?;
-    let read = |item: &&RawValue| Object::parse(item.get().as_bytes()).and_then(|item| decision(&item));
-    items.iter().map(read).collect::<Result<_, _>>().map_err(wrong)
+    items.iter().map(|item| single(item.get().as_bytes())).collect()
 }
 
 fn decision(object: &Object<'_>) -> Result<Decision, JsonError> {
@@ -74,7 +75,7 @@ fn decision(object: &Object<'_>) -> Result<Decision, JsonError> {
     }
 }
 
-fn wrong(error: JsonError) -> DecisionError {
+fn wrong(error: impl fmt::Display) -> DecisionError {
     DecisionError::wrong(format_args!("an answer that is no decision: {error}"))
 }
 
