@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use orgate::decision::{Decider, Decision, DecisionPoint as _, DecisionRequest, MAX_BATCH, Property, Resource};
 use orgate::permit::{Permit, PermitBuilder, PermitUser};
-use orgate::testing::{Fault, TestDecisionRequest, TestPermit};
+use orgate::testing::{Fault, TestClock, TestDecisionRequest, TestPermit};
 use orgate::{Issuer, ResourceServer};
 use serde_json::{Value, json};
 
 const FACTS: &str = "/v2/facts/project-1/environment-1";
+const SCOPE: &str = "/v2/api-key/scope";
 
 fn builder(double: &TestPermit) -> PermitBuilder {
     Permit::builder(double.url(), TestPermit::KEY).api(double.url())
@@ -324,15 +326,97 @@ async fn what_goes_wrong_with_facts() {
         double.recover();
     }
     // The scope of the key: asked for again until it is there.
-    let permit = client(&double);
+    let clock = TestClock::new(Duration::from_secs(1_800_000_000));
+    let permit = builder(&double).clock(clock.clone()).build().unwrap();
     for body in
         ["{}", "[]", r#"{"project_id":"p","environment_id":null}"#, r#"{"project_id":"..","environment_id":"e"}"#]
     {
-        double.fail_next("/v2/api-key/scope", Fault::Body(body.to_owned()));
+        double.fail_next(SCOPE, Fault::Body(body.to_owned()));
         assert!(!permit.sync_user(&user).await.unwrap_err().is_passing(), "{body}");
+        clock.advance(Duration::from_secs(1));
     }
     permit.sync_user(&user).await.unwrap();
     assert_eq!(double.users(), ["alice", "bob"]);
+}
+
+/// How often the scope of the key was asked for.
+fn asked_for_scope(double: &TestPermit) -> usize {
+    double.counts().get(&format!("GET {SCOPE}")).copied().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn one_call_asks_for_the_scope_of_a_key_whoever_leaves() {
+    let double = double().await;
+    let permit = client(&double);
+    double.take_calls();
+    double.fail_always(SCOPE, Fault::Hold);
+    let sync = |number: usize| {
+        let permit = permit.clone();
+        tokio::spawn(async move { permit.sync_tenant(&format!("tenant_{number}"), "").await })
+    };
+    let mut waiting: Vec<_> = (0..20).map(sync).collect();
+    while asked_for_scope(&double) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The first one, whose call it would be.
+    waiting.remove(0).abort();
+    double.recover();
+    tokio::task::yield_now().await;
+    double.release();
+    for synced in join_all(waiting).await {
+        synced.unwrap().unwrap();
+    }
+    assert_eq!(asked_for_scope(&double), 1);
+}
+
+#[tokio::test]
+async fn a_scope_that_cannot_be_had_is_not_asked_for_by_everybody() {
+    let (double, clock) = (double().await, TestClock::new(Duration::from_secs(1_800_000_000)));
+    let permit = builder(&double).clock(clock.clone()).build().unwrap();
+    double.take_calls();
+    double.fail_always(SCOPE, Fault::Status(401));
+    for expected in [1, 1, 2] {
+        if expected == 2 {
+            clock.advance(Duration::from_secs(1));
+        }
+        let synced = join_all((0..20).map(|_| permit.sync_tenant("acme", ""))).await;
+        assert!(synced.iter().all(|outcome| outcome.as_ref().is_err_and(|error| !error.is_passing())));
+        assert_eq!(asked_for_scope(&double), expected);
+    }
+    double.recover();
+    assert!(permit.sync_tenant("acme", "").await.is_err(), "for a second");
+    clock.advance(Duration::from_secs(1));
+    permit.sync_tenant("acme", "").await.unwrap();
+    assert_eq!(asked_for_scope(&double), 3);
+}
+
+#[tokio::test]
+async fn null_in_what_permit_says_is_absent() {
+    let double = double().await;
+    let permit = client(&double);
+    let bob = format!("{FACTS}/users/bob");
+    // No user of that name, as the list of users confirms: whatever it does not count.
+    for list in [
+        r#"{"data":[],"total_count":null,"page_count":null}"#,
+        r#"{"data":[{"key":"alice","roles":null}],"total_count":1}"#,
+        r#"{"data":[{"key":"alice","roles":[{"role":"editor","tenant":"acme","resource":null}]}]}"#,
+    ] {
+        double.fail_next(&bob, Fault::answer(404, r#"{"error_code":"NOT_FOUND","message":null}"#));
+        double.fail_next(&format!("{FACTS}/users"), Fault::Body(list.to_owned()));
+        permit.delete_user("bob").await.unwrap_or_else(|error| panic!("{list}: {error}"));
+        double.recover();
+    }
+    // What must be there is not, if it is null.
+    for list in [
+        r#"{"data":null}"#,
+        r#"{"data":[{"key":null}]}"#,
+        r#"{"data":[{"key":"alice","roles":[{"role":null,"tenant":"acme"}]}]}"#,
+    ] {
+        double.fail_next(&bob, Fault::answer(404, r#"{"error_code":"NOT_FOUND"}"#));
+        double.fail_next(&format!("{FACTS}/users"), Fault::Body(list.to_owned()));
+        assert!(!permit.delete_user("bob").await.unwrap_err().is_passing(), "{list}");
+        double.recover();
+    }
 }
 
 /// Each of these is what somebody else than Permit.io says, or what it says of more than a user.

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::sync::OnceCell;
 
 use super::Permit;
 use super::client::{Facts, Inner};
+use super::scope::KeyScope;
 use crate::error::ConfigError;
 use crate::http::HttpClient;
 use crate::http::remote::{Remote, check_header};
 use crate::http::url::check_base;
+use crate::time::{Clock, SystemClock};
 
 const API: &str = "https://api.permit.io";
 const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
 const LONGEST_DEADLINE: Duration = Duration::from_secs(5);
 /// Facts are told in the background, and through a decision point that may be asked to wait.
-const SYNC_DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const SYNC_DEADLINE: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 const DEFAULT_CALLS: usize = 64;
 const MAX_CALLS: usize = 10_000;
@@ -48,6 +49,7 @@ pub struct PermitBuilder {
     calls: usize,
     allow_http: bool,
     client: HttpClient,
+    clock: Arc<dyn Clock>,
 }
 
 impl PermitBuilder {
@@ -63,6 +65,7 @@ impl PermitBuilder {
             calls: DEFAULT_CALLS,
             allow_http: false,
             client: HttpClient::new(),
+            clock: Arc::new(SystemClock::new()),
         }
     }
 
@@ -107,6 +110,12 @@ impl PermitBuilder {
         self
     }
 
+    /// Sets the source of time. Default: the system's clocks.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
     /// Allows a decision point at `http://`, for example in a container next to this one. The key is sent over that
     /// connection, and whoever can change the traffic makes the decisions. (Loopback needs no permission.)
     pub const fn dangerous_allow_http(mut self) -> Self {
@@ -134,7 +143,7 @@ impl PermitBuilder {
             return Err(ConfigError::new(format_args!("max_calls {}: not in 1 ..= {MAX_CALLS}", self.calls)));
         }
         let (facts, facts_url) = match self.through_pdp {
-            None => (Facts::Api { base: base(api), scope: OnceCell::new() }, &api_url),
+            None => (Facts::Api { base: base(api), scope: Arc::new(KeyScope::new(self.clock)) }, &api_url),
             Some(wait) if wait > LONGEST_WAIT => {
                 return Err(ConfigError::new(format_args!("sync_through_pdp {wait:?}: more than {LONGEST_WAIT:?}")));
             }

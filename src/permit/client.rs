@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode};
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
+use super::scope::KeyScope;
 use super::{PermitBuilder, check};
 use crate::decision::{
     Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, KnownIssuers, MAX_BATCH, too_many,
@@ -45,7 +45,7 @@ pub(super) struct Inner {
 
 /// Where facts go.
 pub(super) enum Facts {
-    Api { base: String, scope: OnceCell<String> },
+    Api { base: String, scope: Arc<KeyScope> },
     Pdp { wait: Option<HeaderValue> },
 }
 

@@ -1,6 +1,7 @@
 //! What Permit.io knows about users.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -26,8 +27,8 @@ impl Permit {
         let answer = self.send(Method::GET, &url, None).await?;
         match answer.status() {
             StatusCode::OK => {
-                let user = Object::parse(answer.body()).and_then(|user| roles(&user));
-                user.map(Some).map_err(|error| unreadable(&error))
+                let user = Object::document(answer.body()).map_err(unreadable)?;
+                roles(&user).map(Some)
             }
             StatusCode::NOT_FOUND => self.confirm_unknown(&answer).await.map(|()| None),
             _ => Err(refused(&answer)),
@@ -72,7 +73,7 @@ impl Permit {
         if answer.status() != StatusCode::OK {
             return Err(refused(&answer));
         }
-        users(answer.body()).map_err(|error| unreadable(&error))
+        users(answer.body())
     }
 }
 
@@ -81,29 +82,37 @@ struct Page {
     total: Option<usize>,
 }
 
-fn users(body: &[u8]) -> Result<Page, JsonError> {
-    let page = Object::parse(body)?;
-    let total = page.get("total_count")?;
-    let items: Vec<&RawValue> = page.get("data")?.ok_or(JsonError::WrongType("data"))?;
+/// What is null is absent there: a user without roles, or a page that does not count them all.
+fn users(body: &[u8]) -> Result<Page, SyncError> {
+    let page = Object::document(body).map_err(unreadable)?;
+    let total = page.get("total_count").map_err(unreadable)?;
+    let items: Vec<&RawValue> = page.get("data").map_err(unreadable)?.ok_or_else(|| lacks("data"))?;
     let user = |item: &&RawValue| {
-        let user = Object::parse(item.get().as_bytes())?;
-        let key = user.string("key")?.ok_or(JsonError::WrongType("key"))?;
-        Ok((key.into_owned(), roles(&user)?))
+        let user = Object::document(item.get().as_bytes()).map_err(unreadable)?;
+        Ok((text(&user, "key")?, roles(&user)?))
     };
     let users = items.iter().map(user).collect::<Result<_, _>>()?;
     Ok(Page { users, total })
 }
 
-fn roles(user: &Object<'_>) -> Result<Roles, JsonError> {
-    let items: Vec<&RawValue> = user.get("roles")?.unwrap_or_default();
+fn roles(user: &Object<'_>) -> Result<Roles, SyncError> {
+    let items: Vec<&RawValue> = user.get("roles").map_err(unreadable)?.unwrap_or_default();
     let role = |item: &&RawValue| {
-        let assigned = Object::parse(item.get().as_bytes())?;
-        let text = |name| Ok(assigned.string(name)?.ok_or(JsonError::WrongType(name))?.into_owned());
-        Ok((text("role")?, text("tenant")?))
+        let assigned = Object::document(item.get().as_bytes()).map_err(unreadable)?;
+        Ok((text(&assigned, "role")?, text(&assigned, "tenant")?))
     };
     items.iter().map(role).collect()
 }
 
-fn unreadable(error: &JsonError) -> SyncError {
+fn text(object: &Object<'_>, name: &'static str) -> Result<String, SyncError> {
+    let text = object.string(name).map_err(unreadable)?.ok_or_else(|| lacks(name))?;
+    Ok(text.into_owned())
+}
+
+fn lacks(name: &'static str) -> SyncError {
+    unreadable(JsonError::WrongType(name))
+}
+
+fn unreadable(error: impl fmt::Display) -> SyncError {
     SyncError::setup(format_args!("what it says about users: {error}"))
 }

@@ -44,6 +44,7 @@ mod builder;
 mod check;
 mod client;
 mod lookup;
+mod scope;
 mod sync;
 mod user;
 

@@ -160,29 +160,6 @@ impl Permit {
         }
     }
 
-    pub(super) async fn facts(&self) -> Result<String, SyncError> {
-        match &self.0.facts {
-            Facts::Pdp { .. } => Ok(format!("{}/facts", self.0.pdp)),
-            Facts::Api { base, scope } => {
-                let scope = scope.get_or_try_init(|| self.scope(base)).await?;
-                Ok(format!("{base}/v2/facts/{scope}"))
-            }
-        }
-    }
-
-    /// The project and the environment of the key.
-    async fn scope(&self, base: &str) -> Result<String, SyncError> {
-        let answer = self.send(Method::GET, &format!("{base}/v2/api-key/scope"), None).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(refused(&answer));
-        }
-        let unusable = || SyncError::setup("the key is not one of an environment");
-        let object =
-            Object::parse(answer.body()).map_err(|error| SyncError::setup(format_args!("its scope: {error}")))?;
-        let id = |name| object.string(name).ok().flatten().and_then(|id| percent::segment(&id)).ok_or_else(unusable);
-        Ok(format!("{}/{}", id("project_id")?, id("environment_id")?))
-    }
-
     pub(super) async fn send(
         &self,
         method: Method,
@@ -216,7 +193,7 @@ pub(super) fn refused(answer: &Response<Bytes>) -> SyncError {
 
 /// Whether it is Permit.io that answers 404, and not a proxy or a path that it does not have.
 pub(super) fn says_not_found(answer: &Response<Bytes>) -> bool {
-    let says = || Object::parse(answer.body()).ok()?.string("error_code").ok()?.map(|code| code == "NOT_FOUND");
+    let says = || Object::document(answer.body()).ok()?.string("error_code").ok()?.map(|code| code == "NOT_FOUND");
     answer.status() == StatusCode::NOT_FOUND && says() == Some(true)
 }
 
