@@ -36,7 +36,8 @@ impl Scene {
         let (tenant, permit) = (TestTenant::builder().clock(clock.clone()).start().await, TestPermit::start().await);
         permit.permission(ROLE, "read", "document");
         permit.role("admin");
-        let builder = PermitBridge::builder(client(&permit), ROLE).clock(clock.clone());
+        let facts = Permit::builder(permit.url(), TestPermit::KEY).api(permit.url()).clock(clock.clone());
+        let builder = PermitBridge::builder(facts.build().unwrap(), ROLE).clock(clock.clone());
         Self { bridge: change(builder).build().unwrap(), tenant, permit, clock }
     }
 
@@ -414,16 +415,41 @@ async fn a_late_event_takes_away_and_gives_nothing() {
     assert!(!scene.may_read("alice", "acme").await);
 }
 
+/// It is 13:00:30, and the issuer's clock was wrong by most of an hour for a moment.
 #[tokio::test]
-async fn an_event_from_the_future_does_not_outrank_what_follows() {
+async fn a_grant_from_the_future_is_dropped_and_outranks_no_removal() {
     let scene = Scene::new().await;
-    scene.tell(&[scene.joined("alice", "acme", 3000)]).await;
-    assert!(scene.may_read("alice", "acme").await);
-    scene.clock.advance(Duration::from_secs(61));
-    scene.tell(&[scene.left("alice", "acme", 92)]).await;
+    scene.tell(&[scene.joined("alice", "acme", 29), scene.joined("bob", "acme", 90)]).await;
+    assert!(scene.may_read("alice", "acme").await && scene.may_read("bob", "acme").await, "a minute ahead is believed");
+    let dropped = scene.dropped();
+    scene
+        .tell(&[scene.joined("alice", "acme", 3000), scene.joined("bob", "acme", 91), scene.created("eve", 3000)])
+        .await;
+    let expected = [("Organization.Membership.Updated".to_owned(), 2), ("User.Created".to_owned(), 1)];
+    assert_eq!((dropped, scene.dropped()), (vec![], expected.to_vec()));
+    assert!(!scene.permit.users().contains(&"eve".to_owned()));
+    // Within the minute that a clock may be ahead.
+    scene.tell(&[scene.left("alice", "acme", 40)]).await;
     assert!(!scene.may_read("alice", "acme").await);
+    assert_eq!((scene.bridge.status().stale(), scene.bridge.status().lost_removals()), (0, 0));
     // Of the same moment, the removal counts, whichever arrives first.
-    scene.tell(&[scene.joined("alice", "acme", 92)]).await;
+    scene.tell(&[scene.joined("alice", "acme", 40)]).await;
+    assert!(!scene.may_read("alice", "acme").await);
+    scene.tell(&[scene.joined("alice", "acme", 41)]).await;
+    assert!(scene.may_read("alice", "acme").await);
+}
+
+#[tokio::test]
+async fn a_removal_from_the_future_counts_as_one_of_now() {
+    let scene = Scene::new().await;
+    scene.tell(&[scene.joined("alice", "acme", 1), scene.created("bob", 1)]).await;
+    scene.tell(&[scene.left("alice", "acme", 3000), scene.deleted("bob", 3000)]).await;
+    assert!(!scene.may_read("alice", "acme").await);
+    assert_eq!((scene.permit.users(), scene.dropped()), (vec!["alice".to_owned()], vec![]));
+    scene.clock.advance(Duration::from_secs(61));
+    scene.tell(&[scene.joined("alice", "acme", 91)]).await;
+    assert!(scene.may_read("alice", "acme").await, "it does not count for an hour");
+    scene.tell(&[scene.left("alice", "acme", 92)]).await;
     assert!(!scene.may_read("alice", "acme").await);
 }
 

@@ -20,7 +20,7 @@ const MAX_REMOVALS: usize = 1_000_000;
 const VERSIONS: usize = 100_000;
 /// How old an event may be that gives something: an older one may be a replay.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
-/// How far the issuer's clock may be ahead.
+/// How far the issuer's clock may be ahead. What is dated later gives nothing, and takes away as of then.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
 
 /// Forwards Logto's webhooks to Permit.io: registered, created and deleted users, and the members that joined or left
@@ -28,11 +28,12 @@ const MAX_AHEAD: Duration = Duration::from_secs(60);
 ///
 /// [`take`](Self::take) queues and returns at once; a task of the application's own [works](Self::work) the queue off.
 /// Events may arrive twice and in any order: for each user and membership the latest counts, by Logto's `createdAt`, and a
-/// deleted user stays deleted. An event that is older than five minutes may be a replay: what it takes away is taken away,
-/// what it gives is dropped. The queue is in memory and bounded. Registrations and removals have a room each, so that
-/// registrations, which anybody can cause, displace no removal; a removal is tried until Permit.io accepts it or says that
-/// the request itself is invalid. [`status`](Self::status) counts what was dropped; what was queued when the process ended
-/// is not counted. Since a webhook is delivered once at most, a job should [reconcile](Self::reconcile) now and then.
+/// deleted user stays deleted. An event that is older than five minutes may be a replay, and one that is dated more than a
+/// minute ahead was dated by a wrong clock: what they take away is taken away, what they give is dropped. The queue is in
+/// memory and bounded. Registrations and removals have a room each, so that registrations, which anybody can cause, displace
+/// no removal; a removal is tried until Permit.io accepts it or says that the request itself is invalid.
+/// [`status`](Self::status) counts what was dropped; what was queued when the process ended is not counted. Since a webhook is
+/// delivered once at most, a job should [reconcile](Self::reconcile) now and then.
 ///
 /// ```
 /// use orgate::permit::{Permit, PermitBridge};
@@ -87,12 +88,15 @@ impl PermitBridge {
         told.wishes.retain(|(_, organization, _)| organization.as_deref().is_none_or(|tenant| self.manages(tenant)));
         let now = self.0.clock.now();
         let is_late = now.unix.saturating_sub(told.at) > MAX_AGE;
-        let at = told.at.min(now.unix.saturating_add(MAX_AHEAD));
+        let latest = now.unix.saturating_add(MAX_AHEAD);
+        let is_ahead = told.at > latest;
+        let at = told.at.min(latest);
         let mut dropped = 0_u64;
         let mut wishes = self.wishes();
         for (user, organization, wish) in told.wishes {
             let (stated, organization) = (Stated::new(wish, at, told.name), organization.as_deref());
-            let taken = if is_late && !stated.wish.takes() {
+            // What gives is never clamped: it would outrank the removals that follow until then.
+            let taken = if (is_late || is_ahead) && !stated.wish.takes() {
                 wishes.refuse(&user, organization, &stated)
             } else {
                 wishes.state(&user, organization, stated, now.monotonic)
@@ -108,7 +112,7 @@ impl PermitBridge {
         if dropped > 0 {
             tracing::warn!(
                 target: "orgate",
-                event = told.name, dropped, late = is_late, lost_removals,
+                event = told.name, dropped, late = is_late, ahead = is_ahead, lost_removals,
                 "Permit.io does not receive every event: reconcile"
             );
         }
@@ -165,9 +169,9 @@ impl BridgeStatus {
         self.stale
     }
 
-    /// Returns what was lost, by the name of the event, and `reconcile`: there was no room for it, it arrived too late,
-    /// Permit.io rejected it for good or for an hour, or the event did not name everybody. If there is any,
-    /// [`reconcile`](PermitBridge::reconcile).
+    /// Returns what was lost, by the name of the event, and `reconcile`: there was no room for it, it gave something and
+    /// arrived too late or is dated too far ahead, Permit.io rejected it for good or for an hour, or the event did not name
+    /// everybody. If there is any, [`reconcile`](PermitBridge::reconcile).
     pub fn dropped(&self) -> impl Iterator<Item = (&str, u64)> {
         self.dropped.iter().copied()
     }

@@ -159,7 +159,7 @@ impl Wishes {
         self.versions.record(key.clone(), stated.at, said);
     }
 
-    /// A registration that arrives too late to be believed.
+    /// A registration that is not believed: it arrives too late, or is dated too far ahead.
     pub(super) fn refuse(&mut self, user: &str, organization: Option<&str>, stated: &Stated) -> Taken {
         if !self.versions.is_news(&(user.into(), organization.map(Into::into)), stated.at, stated.wish.takes()) {
             self.stale += 1;
