@@ -51,8 +51,7 @@ pub(crate) fn find(
 /// What stands behind the space that follows a scheme.
 fn one_token(rest: &[u8], max_bytes: usize) -> Result<&[u8], Rejection> {
     if rest.len() > max_bytes {
-        let detail = format!("the credentials have {} bytes, more than max_token_bytes ({max_bytes})", rest.len());
-        return Err(Rejection::new(RejectionKind::InvalidToken, Remediation::None, detail));
+        return Err(too_long("the credentials have", rest.len(), max_bytes));
     }
     let Some(mut token) = rest.strip_prefix(b" ") else { return Err(malformed(NOT_ONE_TOKEN)) };
     while let Some(rest) = token.strip_prefix(b" ") {
@@ -115,7 +114,7 @@ impl<'h> Credentials<'h> {
     /// A token that came some other way than in a header.
     pub(crate) fn of(token: &'h str, max_bytes: usize) -> Result<Self, Rejection> {
         if token.len() > max_bytes {
-            return Err(Rejection::invalid_token(format!("the token has more than {max_bytes} bytes")));
+            return Err(too_long("the token has", token.len(), max_bytes));
         }
         Ok(Self::Bearer(token.as_bytes()))
     }
@@ -173,6 +172,11 @@ fn other_credentials(value: &[u8]) -> Cow<'static, str> {
         }
         (None, None) => "the Authorization header has one word, expected Bearer and a token".into(),
     }
+}
+
+fn too_long(what: &str, bytes: usize, max_bytes: usize) -> Rejection {
+    let detail = format!("{what} {bytes} bytes, more than max_token_bytes ({max_bytes})");
+    Rejection::new(RejectionKind::InvalidToken, Remediation::None, detail)
 }
 
 fn malformed(detail: &'static str) -> Rejection {
@@ -274,6 +278,11 @@ mod tests {
         let rejection = find(&mut headers, 100, false).err().unwrap();
         assert_eq!((rejection.kind(), rejection.remediation()), (RejectionKind::InvalidToken, Remediation::None));
         assert_eq!(rejection.detail(), "the credentials have 101 bytes, more than max_token_bytes (100)");
+
+        let rejection = Credentials::of(&"a".repeat(101), 100).map(|_| ()).unwrap_err();
+        assert_eq!((rejection.kind(), rejection.remediation()), (RejectionKind::InvalidToken, Remediation::None));
+        assert_eq!(rejection.detail(), "the token has 101 bytes, more than max_token_bytes (100)");
+        assert!(Credentials::of(&"a".repeat(100), 100).is_ok());
     }
 
     #[test]
