@@ -194,9 +194,17 @@ impl Rejection {
         self.0.answer.as_ref()
     }
 
-    /// Whether a server added challenge and body.
+    /// The same, for no request: where one is rejected by it, its form is chosen anew.
+    pub(crate) fn for_any_request(mut self) -> Self {
+        if let Some(RejectionAnswer::Http { is_final, .. }) = &mut self.0.answer {
+            *is_final = false;
+        }
+        self
+    }
+
+    /// Whether a server added challenge and body, for the request that is rejected.
     pub(crate) fn is_complete(&self) -> bool {
-        self.0.answer.is_some()
+        matches!(self.0.answer, Some(RejectionAnswer::Grpc | RejectionAnswer::Http { is_final: true, .. }))
     }
 
     /// Returns the kind of the rejection.

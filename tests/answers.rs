@@ -14,10 +14,13 @@ use axum::Router;
 use axum::routing::get;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::{HeaderName, HeaderValue};
+use orgate::axum::Authorizer;
+use orgate::logto::webhooks::SigningKeys;
 use orgate::policy::{Facts, any_organization, authenticated, optional, organization, path, resource};
 use orgate::rejection::{RejectionKind, Remediation};
 use orgate::respond::RejectionBody;
 use orgate::testing::{Endpoint, Fault};
+use orgate::websocket::Unauthenticated;
 use orgate::{AccessToken, Claims, Guard, Organization};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -782,6 +785,45 @@ async fn the_log_shows_what_came_beside_what_is_expected() {
                 || authorization.ends_with("undefined")
         );
         assert!(!format!("{event:?}").contains(&long));
+    }
+}
+
+/// Also where no policy decided.
+#[tokio::test]
+async fn each_line_about_a_rejected_request_has_kind_method_and_route() {
+    let log = Log::start();
+    let api = Api::start().await;
+    let hooks = api.server.issuers()[0].webhooks(SigningKeys::new(["key"]).unwrap());
+    let guard: Guard = api
+        .server
+        .guard()
+        .get("/organization/{id}", async |_: Organization| "unreached", resource())
+        .get("/authorizer/{id}", async |_: Authorizer| "unreached", resource())
+        .get("/shadow/{id}", async |_: AccessToken| "unreached", resource().scope("x").dangerous_shadow_only())
+        .public("/public/{id}", get(async |_: AccessToken| "unreached"))
+        .public("/public/authorizer/{id}", get(async |_: Authorizer| "unreached"))
+        .public("/socket/{id}", get(async |_: Unauthenticated| "unreached"))
+        .public("/hook/{id}", hooks.endpoint());
+    let app = guard.into_router().unwrap().route("/bare/{id}", get(async |_: Claims<Value>| "unreached"));
+    for (method, route, kind, policy) in [
+        ("GET", "/organization/{id}", "misconfigured", Some("resource")),
+        ("GET", "/authorizer/{id}", "misconfigured", Some("resource")),
+        ("GET", "/shadow/{id}", "misconfigured", Some("SHADOW ONLY resource and scope x")),
+        ("GET", "/public/{id}", "misconfigured", Some("none")),
+        ("GET", "/public/authorizer/{id}", "misconfigured", Some("none")),
+        ("GET", "/socket/{id}", "misconfigured", Some("none")),
+        ("GET", "/bare/{id}", "misconfigured", Some("none")),
+        ("POST", "/hook/{id}", "webhook_signature", None),
+    ] {
+        Log::start();
+        let target = route.replace("{id}", "7");
+        api.send(&app, request(method, &target, Some(&api.token("")))).await;
+        let lines = log.ours().into_iter();
+        let lines: Vec<_> = lines.filter(|line| line.get("message").unwrap().ends_with(" rejected")).collect();
+        let [line] = &lines[..] else { panic!("one line for {route}, not {lines:?}") };
+        let found = ["kind", "method", "route", "policy"].map(|name| line.get(name));
+        assert_eq!(found, [Some(kind), Some(method), Some(route), policy], "{line:?}");
+        assert_eq!(line.level, tracing::Level::WARN, "{line:?}");
     }
 }
 

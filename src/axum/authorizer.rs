@@ -7,18 +7,19 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tracing::Instrument;
 
+use super::extract::misconfigured;
 use crate::AccessToken;
 use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resource, denied_by, in_time, undecided};
 use crate::engine::Grant;
-use crate::organization::{PathParams, matched_route};
+use crate::organization::{matched_route, outline};
 use crate::rejection::Rejection;
 use crate::trace::carry;
 
 /// Asks the server's decision point about an object that the handler has looked up.
 ///
 /// Subject, organization, method and matched route go along by themselves. An error is a [`Rejection`]: 403 for a denial, 503
-/// where there is no decision; returned from the handler, it is the answer, with the plain problem body. What the route's
-/// policy says about remembering decisions or about errors is about its own questions, not about these.
+/// where there is no decision. Returned from the handler, it is the response, in the same form as the rejections of the route's
+/// policy. What the policy says about remembering decisions or about errors is about its own questions, not about these.
 ///
 /// ```
 /// use orgate::axum::Authorizer;
@@ -116,24 +117,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Authorizer {
             .get::<Grant>()
             .and_then(|grant| Some((grant, grant.token()?, grant.requirement().state().decider.as_ref()?)));
         let Some((grant, token, decider)) = known else {
-            return Err(Rejection::misconfigured(
-                "the extractor Authorizer needs a route with a policy and a server with a decision point: see Builder::decision_point",
-            ));
+            let detail = "the extractor Authorizer needs a route with a policy and a server with a decision point: see Builder::decision_point";
+            return Err(misconfigured(detail, parts));
         };
-        let (mut request, ()) = http::Request::new(()).into_parts();
-        request.method = parts.method.clone();
-        request.version = parts.version;
-        request.headers = parts.headers.clone();
-        let route = matched_route(parts);
-        if let Some(route) = &route {
-            request.extensions.insert(PathParams::default().route(route.clone()));
-        }
         Ok(Self {
             grant: grant.clone(),
             decider: decider.clone(),
             token: token.clone(),
-            request: Arc::new(request),
-            route,
+            request: Arc::new(outline(parts)),
+            route: matched_route(parts),
         })
     }
 }

@@ -200,7 +200,7 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
             Some(policy) => {
                 self.guard.guarded(policy.clone(), move |layer| on(filter, Guarded::new(&endpoint, &layer)))
             }
-            None => Endpoint::Public(Box::new(on(filter, endpoint))),
+            None => Endpoint::public(self.guard.server(), on(filter, endpoint)),
         };
         self.guard = self.guard.add(&path, Methods::Only(filter), endpoint);
         self.items.push(Item { path, operations: item, policy });

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use super::refuse::refuse;
 use crate::engine::Grant;
 use crate::lease::{Lease, LeaseSettings};
 use crate::organization::Organization;
@@ -143,7 +144,7 @@ fn organization(parts: &Parts) -> Option<&Organization> {
 fn parse<T: DeserializeOwned>(token: &AccessToken, parts: &Parts) -> Result<Claims<T>, Rejection> {
     token.claims().map(Claims).map_err(|error| {
         let detail = format!("Claims<{}>: {error}", type_name::<T>());
-        refused(
+        refuse(
             if error.is_unreadable() { Rejection::invalid_token(detail) } else { Rejection::misconfigured(detail) },
             parts,
         )
@@ -158,18 +159,8 @@ fn unlayered(extractor: &str, parts: &Parts) -> Rejection {
     misconfigured(detail, parts)
 }
 
-fn misconfigured(detail: impl Into<Cow<'static, str>>, parts: &Parts) -> Rejection {
-    refused(Rejection::misconfigured(detail), parts)
-}
-
-/// Puts a rejection into the form that the rest of the API uses, where a requirement granted the request.
-fn refused(rejection: Rejection, parts: &Parts) -> Rejection {
-    if let Some(grant) = parts.extensions.get::<Grant>() {
-        grant.requirement().refuse(rejection, parts)
-    } else {
-        tracing::warn!(target: "orgate", kind = ?rejection.kind(), policy = "none", detail = rejection.detail(), "request rejected");
-        rejection
-    }
+pub(super) fn misconfigured(detail: impl Into<Cow<'static, str>>, parts: &Parts) -> Rejection {
+    refuse(Rejection::misconfigured(detail), parts)
 }
 
 impl IntoResponse for Rejection {

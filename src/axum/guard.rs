@@ -124,7 +124,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
 
     /// Adds a public route: its requests are not checked for a token.
     pub fn public(self, path: &str, endpoint: MethodRouter<S>) -> Self {
-        self.add(path, Methods::Whole, Endpoint::Public(Box::new(endpoint)))
+        let endpoint = Endpoint::public(&self.server, endpoint);
+        self.add(path, Methods::Whole, endpoint)
     }
 
     /// Adds a public route for some methods of a path whose other methods may have policies.
@@ -133,17 +134,14 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.check_handler::<H>(path).add(
-            path,
-            Methods::Only(methods),
-            Endpoint::Public(Box::new(on(methods, handler))),
-        )
+        let endpoint = Endpoint::public(&self.server, on(methods, handler));
+        self.check_handler::<H>(path).add(path, Methods::Only(methods), endpoint)
     }
 
     /// Adds a public router below a prefix. The guard can have no other route below that prefix.
     pub fn public_router(mut self, prefix: &str, router: Router<S>) -> Self {
         self.keep_fault(path::check_prefix(prefix));
-        self.public_routers.push(PublicRouter { prefix: prefix.to_owned(), router });
+        self.public_routers.push(PublicRouter::new(&self.server, prefix, router));
         self
     }
 
@@ -163,7 +161,8 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.check_handler::<H>("fallback").set_fallback(Endpoint::Public(Box::new(any(handler))))
+        let endpoint = Endpoint::public(&self.server, any(handler));
+        self.check_handler::<H>("fallback").set_fallback(endpoint)
     }
 
     /// Adds a policy to every route of this guard: those added before or after, and those merged and nested into it before or

@@ -14,6 +14,7 @@ mod metadata;
 mod methods;
 mod overlap;
 mod path;
+mod refuse;
 mod route;
 mod routes;
 mod targets;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::MethodRouter;
+use axum::{Extension, Router};
 use http::Method;
 
 use super::feed_route::{self, Form};
 use super::methods::Methods;
 use super::path::parameters;
 use crate::ResourceServer;
-use crate::engine::Requirement;
+use crate::engine::{Reached, Requirement};
 use crate::error::ConfigError;
 use crate::feed::{PermissionFeed, Target};
 use crate::mcp::{McpLayer, Tools};
@@ -49,6 +49,23 @@ pub(super) type ProtectMcp<S> = Arc<dyn Fn(McpLayer) -> MethodRouter<S> + Send +
 pub(super) struct PublicRouter<S> {
     pub(super) prefix: String,
     pub(super) router: Router<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> PublicRouter<S> {
+    pub(super) fn new(server: &ResourceServer, prefix: &str, router: Router<S>) -> Self {
+        Self { prefix: prefix.to_owned(), router: router.layer(reached(server)) }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
+    /// What answers anybody. Its extractors know the server all the same, whose form their rejections have.
+    pub(super) fn public(server: &ResourceServer, endpoint: MethodRouter<S>) -> Self {
+        Self::Public(Box::new(endpoint.layer(reached(server))))
+    }
+}
+
+fn reached(server: &ResourceServer) -> Extension<Reached> {
+    Extension(Reached { state: server.state.clone(), policy: None })
 }
 
 impl<S> Endpoint<S> {

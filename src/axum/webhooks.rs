@@ -11,7 +11,9 @@ use axum::routing::{MethodRouter, post};
 use http::StatusCode;
 use http::request::Parts;
 
+use super::refuse::shape;
 use crate::logto::webhooks::{MAX_BODY_BYTES, WebhookError, Webhooks};
+use crate::organization::matched_path;
 use crate::server::IssuerHandle;
 
 /// Logto waits ten seconds for an answer.
@@ -52,9 +54,17 @@ async fn deliver(webhooks: &Webhooks, request: Request<Body>) -> Response {
     match accept(webhooks, &head, body).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err((handle, error)) => {
-            let issuer = handle.as_ref().map(IssuerHandle::issuer);
-            tracing::warn!(target: "orgate", issuer, %error, "webhook rejected");
-            webhooks.reject(handle.as_ref(), error, &head).into_response().map(Body::from)
+            let rejection = shape(webhooks.reject(handle.as_ref(), error, &head), &head);
+            tracing::warn!(
+                target: "orgate",
+                kind = rejection.kind().as_str(),
+                method = %head.method,
+                route = matched_path(&head),
+                issuer = handle.as_ref().map(IssuerHandle::issuer),
+                %error,
+                "webhook rejected"
+            );
+            rejection.into_response().map(Body::from)
         }
     }
 }

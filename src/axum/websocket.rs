@@ -5,6 +5,7 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, on};
 use http::request::Parts;
 
+use super::extract::misconfigured;
 use super::guard::Guard;
 use super::handler::Guarded;
 use super::methods::Methods;
@@ -143,9 +144,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Unauthenticated {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         parts.extensions.remove::<Self>().ok_or_else(|| {
-            Rejection::misconfigured(
-                "the extractor Unauthenticated needs a route with first_message(..): add it with Guard::first_message",
-            )
+            let detail =
+                "the extractor Unauthenticated needs a route with first_message(..): add it with Guard::first_message";
+            misconfigured(detail, parts)
         })
     }
 }

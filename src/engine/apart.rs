@@ -1,4 +1,4 @@
-//! Tokens that are not in `Authorization`: those of a browser's WebSocket.
+//! Tokens that are not in `Authorization`, those of a browser's WebSocket; and requests that reach a handler without a grant.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use http::request::Parts;
 use super::evidence::Evidence;
 use super::grant::Grant;
 use super::requirement::Requirement;
+use super::state::Reached;
 use crate::error::ConfigError;
 use crate::rejection::Rejection;
 use crate::token::browser::{BrowserTokens, SubprotocolTokens};
@@ -36,6 +37,11 @@ impl Requirement {
     /// Decides a request whose token came after it.
     pub(crate) async fn authorize_with(&self, request: &mut Parts, token: Arc<str>) -> Result<Grant, Rejection> {
         self.authorize_by(request, Evidence::of_token(token)).await
+    }
+
+    /// What tells a handler whose request it is, where nothing was granted.
+    pub(crate) fn reached(&self) -> Reached {
+        Reached { state: self.state().clone(), policy: Some(self.shared_policy().clone()) }
     }
 
     /// How many bytes a token may have.

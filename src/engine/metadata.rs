@@ -1,8 +1,8 @@
 //! The metadata documents of a server, beside the issuers that it trusts now.
 
 use bytes::Bytes;
-use http::Response;
 use http::request::Parts;
+use http::{Request, Response};
 
 use super::state::State;
 use crate::http::url::is_issuer_identifier;
@@ -17,6 +17,12 @@ impl State {
         let entries = self.entries.load();
         let rejected = Rejected { request, path: original_path(request), added: entries.documents() };
         self.responder.complete(rejection, wanted, rejected)
+    }
+
+    /// Completes a rejection of no request.
+    pub(crate) fn complete_apart(&self, rejection: Rejection, wanted: &Wanted) -> Rejection {
+        let (request, ()) = Request::new(()).into_parts();
+        self.complete(rejection, wanted, &request).for_any_request()
     }
 
     /// The response to a request for a metadata document; `None` for a request for anything else.

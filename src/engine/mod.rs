@@ -52,5 +52,5 @@ pub use record::{Record, TokenCache, Wait, WaitedFor};
 pub use requirement::Requirement;
 pub(crate) use requirement::{Begun, Pending};
 pub(crate) use sender::NextNonce;
-pub(crate) use state::{Live, State};
+pub(crate) use state::{Live, Reached, State};
 pub(crate) use verify::verify;

@@ -260,6 +260,7 @@ impl Requirement {
         };
         let shadow = self.beside(None, &verdict);
         let Some(grant) = grant else {
+            request.extensions.insert(self.reached());
             let decided = Decided { shadow, ..Decided::default() };
             self.0.state.observers.tell(self, decided, request, evidence, started);
             return Begun::Granted(NextNonce::default());

@@ -52,11 +52,25 @@ pub(crate) struct Live {
     pub(crate) conversations: Conversations,
 }
 
+/// The server of a request that reaches its handler and was granted nothing: in the extensions, in place of a grant.
+#[derive(Clone)]
+pub(crate) struct Reached {
+    pub(crate) state: Arc<State>,
+    /// The policy that did not have to be met, or not yet, as it is printed; absent on public routes.
+    pub(crate) policy: Option<Arc<str>>,
+}
+
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = self.entries.load();
         let names: Vec<&str> = entries.iter().map(|entry| &*entry.rules.name).collect();
         f.debug_struct("State").field("issuers", &names).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reached").field("state", &self.state).field("policy", &self.policy).finish()
     }
 }
 

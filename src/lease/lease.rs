@@ -142,11 +142,12 @@ impl Lease {
     ///
     /// Returns a [`Rejection`] if the token is rejected. [`is_over`](Self::is_over) says whether the lease has ended.
     pub async fn renew(&self, token: &str) -> Result<(), Rejection> {
-        if let Some(ended) = self.over() {
-            return Err(over(ended));
-        }
         let grant = self.0.grant();
         let requirement = grant.requirement();
+        if let Some(ended) = self.over() {
+            let request = self.0.request(&grant).unwrap_or_else(|| requirement.rules().request_about(None));
+            return Err(requirement.refuse(over(ended), &request));
+        }
         let Some(mut request) = self.0.request(&grant) else {
             let detail = "renew(..) under a policy that needs the request, and the lease was made without it: see LeaseSettings::request";
             return Err(requirement.refuse(Rejection::misconfigured(detail), &requirement.rules().request_about(None)));
@@ -157,7 +158,7 @@ impl Lease {
                     let rejection = Rejection::unavailable(RETRY_AFTER, "another token replaced this one meanwhile");
                     return Err(requirement.refuse(rejection, &request));
                 }
-                self.0.ended().map_or(Ok(()), |ended| Err(over(ended)))
+                self.0.ended().map_or(Ok(()), |ended| Err(requirement.refuse(over(ended), &request)))
             }
             Err(NotRenewed::Unfit(rejection)) => Err(requirement.refuse(rejection, &request)),
             Err(NotRenewed::Lesser(rejection)) => {

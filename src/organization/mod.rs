@@ -13,7 +13,7 @@ use crate::name::stable_names;
 use crate::scoped::ScopedId;
 
 pub use path_params::PathParams;
-pub(crate) use path_params::{matched_path, matched_route, original_path, path_params};
+pub(crate) use path_params::{matched_path, matched_route, original_path, outline, path_params};
 pub(crate) use source::{RememberSources, RequestSource, Requested, SourceKind, SourceMemory};
 pub(crate) use source::{any_organization, argument, custom, header, path, subdomain};
 pub(crate) use tool_arguments::ToolArguments;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Uri;
 use http::request::Parts;
 
 /// The parameters of the matched path, decoded, in the order of the path.
@@ -55,15 +56,32 @@ pub(crate) fn matched_path(parts: &Parts) -> Option<&str> {
 
 /// The path as the client sent it, with the prefixes that nested routers of axum have taken off.
 pub(crate) fn original_path(parts: &Parts) -> &str {
+    original_uri(parts).path()
+}
+
+fn original_uri(parts: &Parts) -> &Uri {
     #[cfg(feature = "axum")]
     if let Some(axum::extract::OriginalUri(uri)) = parts.extensions.get() {
-        return uri.path();
+        return uri;
     }
-    parts.uri.path()
+    &parts.uri
 }
 
 pub(crate) fn matched_route(parts: &Parts) -> Option<Arc<str>> {
     matched_path(parts).map(Into::into)
+}
+
+/// The request as it is told of afterwards: of its extensions, the route alone.
+pub(crate) fn outline(parts: &Parts) -> Parts {
+    let (mut outline, ()) = http::Request::new(()).into_parts();
+    outline.method = parts.method.clone();
+    outline.uri = original_uri(parts).clone();
+    outline.version = parts.version;
+    outline.headers = parts.headers.clone();
+    if let Some(route) = matched_route(parts) {
+        outline.extensions.insert(PathParams::default().route(route));
+    }
+    outline
 }
 
 /// What the path says under one name, and what the caller made of that.

@@ -9,6 +9,8 @@ pub(crate) enum RejectionAnswer {
     Http {
         content_type: HeaderValue,
         body: Bytes,
+        /// Whether the request that is rejected was known.
+        is_final: bool,
     },
     /// Trailers only: gRPC has no body for it.
     Grpc,

@@ -91,7 +91,8 @@ impl Responder {
             Some(shape) => shape(&rejection, &request.headers),
             None => RejectionBody::problem(&rejection),
         };
-        rejection.answered_by(RejectionAnswer::Http { content_type: body.content_type, body: body.bytes })
+        let RejectionBody { content_type, bytes: body } = body;
+        rejection.answered_by(RejectionAnswer::Http { content_type, body, is_final: true })
     }
 }
 
@@ -100,7 +101,7 @@ impl Rejection {
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let response = match self.answer() {
             Some(RejectionAnswer::Grpc) => grpc(&self),
-            Some(RejectionAnswer::Http { content_type, body }) => http(&self, content_type.clone(), body.clone()),
+            Some(RejectionAnswer::Http { content_type, body, .. }) => http(&self, content_type.clone(), body.clone()),
             None => {
                 let body = RejectionBody::problem(&self);
                 http(&self, body.content_type, body.bytes)

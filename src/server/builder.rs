@@ -138,11 +138,14 @@ impl Builder {
         self
     }
 
-    /// Shapes the body of every rejection. It is given the rejection and the request's headers; status and headers of the
+    /// Shapes the body of rejections. It is given the rejection and the request's headers; status and headers of the
     /// answer, the challenge among them, are set afterwards and cannot be changed.
     ///
-    /// Rejections by extractors, an `Authorizer` and webhook endpoints are shaped too. Hidden organizations look the same to the
-    /// hook, too, and a gRPC call has no body. The 404 and 405 of a router are no rejections: the page of
+    /// Rejections by extractors, an `Authorizer` and webhook endpoints are shaped too, on public routes of a guard as well;
+    /// those of [`ResourceServer::verify`] with empty headers, unless
+    /// [`ResourceServer::response`] makes the response. An extractor behind neither a guard nor a
+    /// [`require`](ResourceServer::require) layer knows no server, and its 500 has the default body. Hidden organizations look
+    /// the same to the hook, too, and a gRPC call has no body. The 404 and 405 of a router are no rejections: the page of
     /// [`Guard`](crate::Guard) shows how they get the same body.
     ///
     /// ```

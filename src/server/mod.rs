@@ -8,6 +8,7 @@ mod exchange;
 mod forget;
 mod handle;
 mod metadata;
+mod reject;
 mod usage;
 
 use std::fmt;
@@ -19,7 +20,7 @@ pub use changes::LogStatus;
 pub use handle::{ChangeError, IssuerHandle, IssuerRemoved};
 pub use usage::{CallUsage, Usage};
 
-use crate::engine::{self, Requirement, State};
+use crate::engine::{Requirement, State};
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
 use crate::issuer::IssuerRules;
@@ -28,9 +29,7 @@ use crate::issuer::keys::{KeySetStatus, NotReady};
 use crate::issuer::{Lasting, TrustedIssuer};
 use crate::permissions;
 use crate::policy::{CompiledPolicy, Policy};
-use crate::rejection::Rejection;
 use crate::respond::Wanted;
-use crate::token::AccessToken;
 use crate::tower::RequireLayer;
 use entry::EntrySettings;
 
@@ -164,16 +163,6 @@ impl ResourceServer {
     /// Returns the scopes of [`Builder::scopes`], each with what it permits.
     pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.state.scopes.iter()
-    }
-
-    /// Verifies a token that did not arrive in a request: signature, type, issuer, audience, lifetime and revocation. A
-    /// [`requirement`](Self::requirement) decides what the token may do.
-    ///
-    /// # Errors
-    ///
-    /// Returns a [`Rejection`] if the token is not valid here, or cannot be verified now.
-    pub async fn verify(&self, token: &str) -> Result<AccessToken, Rejection> {
-        engine::verify(&self.state, token).await
     }
 
     /// Returns the handle of the issuer entry with this name.

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::engine::{Grant, Requirement};
 use crate::lock::lock;
+use crate::organization::outline;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
 /// A WebSocket whose token comes in its first message. In the extensions of a request that went through
@@ -20,6 +21,7 @@ use crate::rejection::{Rejection, RejectionKind, Remediation};
 pub struct Unauthenticated {
     requirement: Requirement,
     timeout: Duration,
+    outline: Arc<Parts>,
     /// Taken by the first call: a connection has one first message.
     waiting: Arc<Mutex<Option<Waiting>>>,
 }
@@ -34,7 +36,8 @@ impl Unauthenticated {
         timeout: Duration,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { requirement, timeout, waiting: Arc::new(Mutex::new(Some((Box::new(request), place)))) }
+        let outline = Arc::new(outline(&request));
+        Self { requirement, timeout, outline, waiting: Arc::new(Mutex::new(Some((Box::new(request), place)))) }
     }
 
     /// Waits for the token, and decides the handshake by the policy of the route with that token.
@@ -49,7 +52,8 @@ impl Unauthenticated {
     /// [`Requirement::authorize`] would return one. The connection is to be closed then: see [`close_code`](super::close_code).
     pub async fn authorize<T: AsRef<str>>(self, token: impl Future<Output = Option<T>>) -> Result<Grant, Rejection> {
         let Some((mut request, place)) = lock(&self.waiting).take() else {
-            return Err(Rejection::misconfigured("the first message of a WebSocket was judged before"));
+            let rejection = Rejection::misconfigured("the first message of a WebSocket was judged before");
+            return Err(self.requirement.refuse(rejection, &self.outline));
         };
         // Without a tokio runtime there is no timer to wait with.
         let received = if tokio::runtime::Handle::try_current().is_ok() {

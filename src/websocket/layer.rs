@@ -106,6 +106,7 @@ where
         let (mut parts, body) = request.into_parts();
         match self.gate.open(&mut parts) {
             Ok(unauthenticated) => {
+                parts.extensions.insert(self.gate.requirement.reached());
                 parts.extensions.insert(unauthenticated);
                 AnsweredFuture::passing(self.inner.call(Request::from_parts(parts, body)))
             }

@@ -12,6 +12,7 @@
 mod bulkheads;
 mod decisions;
 mod documents;
+mod envelope;
 mod introspection;
 mod issuers;
 mod routers;

@@ -39,6 +39,7 @@ async fn renewed_lease_lasts_as_long_as_the_new_token() {
     assert_eq!(end_now(&lease).unwrap().reason(), Expired);
     let rejection = lease.renew(&mint(&world).mint()).await.unwrap_err();
     assert_eq!(rejection.remediation(), Remediation::Refresh, "what is over stays over");
+    assert_eq!(rejection.challenges().len(), 1, "in the form of every rejection");
     assert!(lease.is_over());
 }
 
