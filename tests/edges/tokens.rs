@@ -40,10 +40,20 @@ async fn a_value_that_javascript_wrote_is_no_opaque_token() {
 
 #[tokio::test]
 async fn the_log_tells_a_missing_scheme_from_a_missing_header() {
-    for value in ["TOKEN", "Token TOKEN", "JWT TOKEN"] {
+    for (value, detail) in [
+        ("TOKEN", "a JWT without a scheme"),
+        ("Token TOKEN", "the scheme Token, expected Bearer"),
+        ("JWT TOKEN", "the scheme JWT, expected Bearer"),
+    ] {
+        // The `Debug` form has the detail that the log has.
         let (_, rejection) = rejection(value).await;
-        assert!(!format!("{rejection:?}").contains("\"no Bearer token\""), "{value}: {rejection:?}");
+        assert!(format!("{rejection:?}").contains(detail), "{value}: {rejection:?}");
     }
+    let issuer = TestIssuer::start().await;
+    let request = http::Request::get("/").body(axum::body::Body::empty()).unwrap();
+    let response = tower::ServiceExt::oneshot(api(&local(&issuer)), request).await.unwrap();
+    let rejection = response.extensions().get::<Rejection>().unwrap();
+    assert!(format!("{rejection:?}").contains("no Authorization header"), "{rejection:?}");
 }
 
 /// A name that was cut in the middle of an emoji, and sent on as `\ud83d`.

@@ -192,8 +192,31 @@ fn plain_http_on_loopback_is_not_accepted_at_run_time() {
         let keys = Issuer::new("https://tenant.example").name("added").jwks_uri(url);
         assert!(server.add_issuer(keys).is_err(), "{url}");
     }
+    // Where opaque tokens would be sent to, with the credential of this server.
+    let asked_at = |url: &str| {
+        let introspection = Introspection::new(url, "api", "s3cret");
+        Issuer::new("https://tenant.example/oidc").name("added").introspection(introspection)
+    };
+    let changed = |issuer: Issuer| server.issuer("http://127.0.0.1:3001/oidc").unwrap().update(issuer);
+    for url in ["http://127.0.0.1:3002/introspect", "http://localhost/introspect", "http://[::1]:8080/introspect"] {
+        let added = server.add_issuer(asked_at(url)).unwrap_err().to_string();
+        assert!(added.contains("introspection endpoint") && added.contains("dangerous_allow_http"), "{added}");
+        let own = Issuer::new("http://127.0.0.1:3001/oidc").jwks_uri("https://tenant.example/jwks");
+        let updated = changed(own.introspection(Introspection::new(url, "api", "s3cret")));
+        let updated = updated.unwrap_err().to_string();
+        assert!(updated.contains("introspection endpoint") && updated.contains(url), "{updated}");
+    }
+    // An entry that may have it from the start may not have it by an update.
+    let updated = changed(Issuer::new("http://127.0.0.1:3001/oidc")).unwrap_err().to_string();
+    assert!(updated.contains("dangerous_allow_http") && updated.contains("127.0.0.1:3001"), "{updated}");
+    let keys = Issuer::new("http://127.0.0.1:3001/oidc").jwks_uri("http://127.0.0.1:3001/jwks");
+    assert!(changed(keys).unwrap_err().to_string().contains("jwks_uri"));
+    assert!(changed(Issuer::new("http://127.0.0.1:3001/oidc").jwks_uri("https://tenant.example/jwks")).is_ok());
     let open = ResourceServer::builder(ISSUER, API).dangerous_allow_http().build().unwrap();
     assert!(open.add_issuer(Issuer::new("http://127.0.0.1:3002/oidc").name("added")).is_ok());
+    let asked = Issuer::new("https://other.example/oidc").name("asked");
+    let asked = asked.introspection(Introspection::new("http://127.0.0.1:3002/introspect", "api", "s3cret"));
+    assert!(open.add_issuer(asked).is_ok());
 }
 
 #[test]
