@@ -79,7 +79,7 @@ pub use certificate::TestCertificate;
 pub use clock::TestClock;
 pub use double::{PdpCall, PdpQuestion, TestDecisionRequest, TestPdp, TestPermit};
 pub use endpoint::Endpoint;
-pub use facts::{machine, organization, user};
+pub use facts::{machine, member_organization, organization, requested_organization, user};
 pub use fault::Fault;
 pub use issuer::TestIssuer;
 pub use mint::TokenBuilder;
