@@ -7,8 +7,9 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde_json::value::RawValue;
 
-use super::sync::{refused, says_not_found, segment};
-use super::{Permit, SyncError};
+use super::Permit;
+use super::sync::segment;
+use super::sync_error::{SyncError, refused, says_not_found};
 use crate::json::{JsonError, Object};
 
 /// Permit.io gives a hundred at most; with all of their attributes they must fit into an answer.

@@ -46,10 +46,11 @@ mod client;
 mod lookup;
 mod scope;
 mod sync;
+mod sync_error;
 mod user;
 
 pub use bridge::{BridgeStatus, LogtoUser, PermitBridge, PermitBridgeBuilder, Reconciled};
 pub use builder::PermitBuilder;
 pub use client::Permit;
-pub use sync::SyncError;
+pub use sync_error::SyncError;
 pub use user::PermitUser;

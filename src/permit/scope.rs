@@ -3,14 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
-
-use super::builder::SYNC_DEADLINE;
-use super::sync::{SyncError, refused};
-use super::{Permit, client::Facts};
+use super::sync_error::SyncError;
 use crate::flight::{NO_RUNTIME, Panicked, SingleFlight, Unfinished};
-use crate::http::percent;
-use crate::json::Object;
 use crate::lock::lock;
 use crate::time::Clock;
 
@@ -40,6 +34,34 @@ impl KeyScope {
         Self { clock, held: Mutex::default(), flight: SingleFlight::default() }
     }
 
+    /// Returns the scope, which `ask` brings if it is not known. `most` is how long that takes at most.
+    pub(super) async fn get<F>(self: &Arc<Self>, most: Duration, ask: impl Fn() -> F) -> Result<Arc<str>, SyncError>
+    where
+        F: Future<Output = Result<String, SyncError>> + Send + 'static,
+    {
+        if let Some(known) = self.known() {
+            return known;
+        }
+        let work = || {
+            let (scope, asking) = (self.clone(), ask());
+            async move {
+                // Another one may have landed meanwhile.
+                if let Some(known) = scope.known() {
+                    return known;
+                }
+                let asked = asking.await.map(Arc::from);
+                scope.keep(&asked);
+                asked
+            }
+        };
+        match self.flight.join((), most + MORE, work).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(Panicked)) => Err(SyncError::setup("the HTTP client panicked")),
+            Err(Unfinished::NoRuntime) => Err(SyncError::setup(NO_RUNTIME)),
+            Err(Unfinished::Late) => Err(SyncError::passing("the request for the key's scope ended without a result")),
+        }
+    }
+
     fn known(&self) -> Option<Result<Arc<str>, SyncError>> {
         let now = self.clock.now().monotonic;
         match &*lock(&self.held) {
@@ -55,51 +77,5 @@ impl KeyScope {
             Ok(scope) => Held::Scope(scope.clone()),
             Err(failure) => Held::Failure(failure.clone(), until),
         };
-    }
-}
-
-impl Permit {
-    /// Where facts are told and asked for.
-    pub(super) async fn facts(&self) -> Result<String, SyncError> {
-        match &self.0.facts {
-            Facts::Pdp { .. } => Ok(format!("{}/facts", self.0.pdp)),
-            Facts::Api { base, scope } => Ok(format!("{base}/v2/facts/{}", self.scope(base, scope).await?)),
-        }
-    }
-
-    async fn scope(&self, base: &str, scope: &Arc<KeyScope>) -> Result<Arc<str>, SyncError> {
-        if let Some(known) = scope.known() {
-            return known;
-        }
-        let work = || {
-            let (permit, scope, url) = (self.clone(), scope.clone(), format!("{base}/v2/api-key/scope"));
-            async move {
-                // Another one may have landed meanwhile.
-                if let Some(known) = scope.known() {
-                    return known;
-                }
-                let asked = permit.ask_scope(&url).await.map(Arc::from);
-                scope.keep(&asked);
-                asked
-            }
-        };
-        match scope.flight.join((), SYNC_DEADLINE + MORE, work).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(Panicked)) => Err(SyncError::setup("the HTTP client panicked")),
-            Err(Unfinished::NoRuntime) => Err(SyncError::setup(NO_RUNTIME)),
-            Err(Unfinished::Late) => Err(SyncError::passing("the request for the key's scope ended without a result")),
-        }
-    }
-
-    async fn ask_scope(&self, url: &str) -> Result<String, SyncError> {
-        let answer = self.send(Method::GET, url, None).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(refused(&answer));
-        }
-        let unusable = || SyncError::setup("the key is not one of an environment");
-        let object =
-            Object::document(answer.body()).map_err(|error| SyncError::setup(format_args!("its scope: {error}")))?;
-        let id = |name| object.string(name).ok().flatten().and_then(|id| percent::segment(&id)).ok_or_else(unusable);
-        Ok(format!("{}/{}", id("project_id")?, id("environment_id")?))
     }
 }
