@@ -196,15 +196,13 @@ impl Rejection {
 
     /// The same, for no request: where one is rejected by it, its form is chosen anew.
     pub(crate) fn for_any_request(mut self) -> Self {
-        if let Some(RejectionAnswer::Http { is_final, .. }) = &mut self.0.answer {
-            *is_final = false;
-        }
+        self.0.answer = self.0.answer.map(RejectionAnswer::for_any_request);
         self
     }
 
     /// Whether a server added challenge and body, for the request that is rejected.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.0.answer, Some(RejectionAnswer::Grpc | RejectionAnswer::Http { is_final: true, .. }))
+        self.0.answer.as_ref().is_some_and(RejectionAnswer::is_final)
     }
 
     /// Returns the kind of the rejection.

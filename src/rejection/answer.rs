@@ -15,3 +15,17 @@ pub(crate) enum RejectionAnswer {
     /// Trailers only: gRPC has no body for it.
     Grpc,
 }
+
+impl RejectionAnswer {
+    /// The same, to be chosen anew for a request.
+    pub(super) fn for_any_request(self) -> Self {
+        match self {
+            Self::Http { content_type, body, .. } => Self::Http { content_type, body, is_final: false },
+            Self::Grpc => Self::Grpc,
+        }
+    }
+
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Grpc | Self::Http { is_final: true, .. })
+    }
+}
