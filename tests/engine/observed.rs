@@ -29,7 +29,7 @@ impl Observer for Observed {
     fn decided(&self, record: &Record<'_>) {
         self.0.lock().unwrap().push(Seen {
             outcome: record.outcome().as_str(),
-            kind: record.kind().map(|kind| kind.as_str()),
+            kind: record.kind().map(orgate::rejection::RejectionKind::as_str),
             detail: record.detail().map(str::to_owned),
             clause: record.clause().map(str::to_owned),
             organization: record.organization().map(|organization| organization.id().to_owned()),
