@@ -39,13 +39,15 @@ impl Requirement {
         self.authorize_by(request, Evidence::of_token(token)).await
     }
 
-    /// What tells a handler whose request it is, where nothing was granted.
-    pub(crate) fn reached(&self) -> Reached {
-        Reached { state: self.state().clone(), policy: Some(self.shared_policy().clone()) }
-    }
-
     /// How many bytes a token may have.
     pub(crate) fn max_token_bytes(&self) -> usize {
         self.state().max_token_bytes
+    }
+}
+
+impl Reached {
+    /// By a request that went past this requirement without a grant: it is not enforced, or the token is still to come.
+    pub(crate) fn past(requirement: &Requirement) -> Self {
+        Self { state: requirement.state().clone(), policy: Some(requirement.shared_policy().clone()) }
     }
 }

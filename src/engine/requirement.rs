@@ -17,7 +17,7 @@ use super::observe::Decided;
 use super::resolve::until_settled;
 use super::sender::NextNonce;
 use super::span;
-use super::state::State;
+use super::state::{Reached, State};
 use super::tally::Tally;
 use crate::policy::{CompiledPolicy, Description};
 use crate::rejection::Rejection;
@@ -260,7 +260,7 @@ impl Requirement {
         };
         let shadow = self.beside(None, &verdict);
         let Some(grant) = grant else {
-            request.extensions.insert(self.reached());
+            request.extensions.insert(Reached::past(self));
             let decided = Decided { shadow, ..Decided::default() };
             self.0.state.observers.tell(self, decided, request, evidence, started);
             return Begun::Granted(NextNonce::default());

@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::first_message::Unauthenticated;
-use crate::engine::Requirement;
+use crate::engine::{Reached, Requirement};
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::token::browser::{Origins, is_handshake, refuse_credentials};
 use crate::tower::{AnsweredFuture, ResponseBody};
@@ -106,7 +106,7 @@ where
         let (mut parts, body) = request.into_parts();
         match self.gate.open(&mut parts) {
             Ok(unauthenticated) => {
-                parts.extensions.insert(self.gate.requirement.reached());
+                parts.extensions.insert(Reached::past(&self.gate.requirement));
                 parts.extensions.insert(unauthenticated);
                 AnsweredFuture::passing(self.inner.call(Request::from_parts(parts, body)))
             }
