@@ -10,6 +10,7 @@ pub mod audit;
 pub mod authzen;
 #[cfg(feature = "axum")]
 pub mod axum;
+mod bounded;
 pub mod change;
 pub mod decision;
 pub mod engine;

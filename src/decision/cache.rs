@@ -1,12 +1,14 @@
 //! Decisions that were made a moment ago.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
 
 use super::key::RequestKey;
 use super::{Decision, DecisionRequest};
+use crate::bounded::Bounded;
 use crate::change::Epoch;
 use crate::rejection::StepUp;
 
@@ -80,21 +82,20 @@ impl Default for CacheTimes {
 }
 
 /// One decision, and when the call for it began: nothing that changed since then is in it.
-#[derive(Clone)]
 pub(super) struct Entry {
     allow: bool,
     reason: Option<Box<str>>,
-    step_up: Option<Box<StepUp>>,
+    step_up: Option<StepUp>,
     begun_at: Duration,
     pub(super) begun: Epoch,
 }
 
-pub(super) struct DecisionCache(Cache<RequestKey, Entry>);
+pub(super) struct DecisionCache(Bounded<RequestKey, Entry>);
 
 impl DecisionCache {
     pub(super) fn new(max_entries: u64) -> Self {
         // Its own expiry frees memory; what counts is the time in the entry.
-        Self(Cache::builder().max_capacity(max_entries).time_to_live(LONGEST).build())
+        Self(Bounded::new(Cache::builder().max_capacity(max_entries).time_to_live(LONGEST)))
     }
 
     /// The key under which a request may be remembered.
@@ -123,8 +124,8 @@ impl DecisionCache {
             Some(reason) => decision.with_reason(reason),
             None => decision,
         };
-        Some(match entry.step_up {
-            Some(step_up) => decision.with_step_up(*step_up),
+        Some(match &entry.step_up {
+            Some(step_up) => decision.with_step_up(step_up.clone()),
             None => decision,
         })
     }
@@ -141,18 +142,17 @@ impl DecisionCache {
         let allow = decision.is_allowed();
         if decision.is_reusable() && !times.of(allow).is_zero() {
             let reason = decision.reason().map(Into::into);
-            let step_up = decision.step_up().cloned().map(Box::new);
-            self.0.insert(key, Entry { allow, reason, step_up, begun_at, begun });
+            let step_up = decision.step_up().cloned();
+            self.0.insert(key, Arc::new(Entry { allow, reason, step_up, begun_at, begun }));
         }
     }
 
     pub(super) fn clear(&self) {
-        self.0.invalidate_all();
+        self.0.clear();
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.entry_count()
+        self.0.settled().entry_count()
     }
 }

@@ -11,6 +11,7 @@ use moka::sync::Cache;
 
 use super::conversation::{Answer, Conversation, Difference, Moment, Presented};
 use super::store::SourceId;
+use crate::bounded::Bounded;
 use crate::lock::lock;
 use crate::token::IssuerId;
 
@@ -41,7 +42,7 @@ pub(crate) struct Topic<'a> {
     pub(crate) requirement: &'a Arc<str>,
 }
 
-pub(crate) struct Conversations(Cache<(Authority, Arc<str>), Arc<OfSubject>>);
+pub(crate) struct Conversations(Bounded<(Authority, Arc<str>), OfSubject>);
 
 /// What one subject is in conversation about; the least recent is first.
 #[derive(Default)]
@@ -78,12 +79,12 @@ impl OfSubject {
 
 impl Conversations {
     pub(crate) fn new() -> Self {
-        let weigh = |(_, subject): &(Authority, Arc<str>), held: &Arc<OfSubject>| {
+        let weigh = |(_, subject): &(Authority, Arc<str>), held: &OfSubject| {
             let fixed = u32::try_from(subject.len() + 256).unwrap_or(u32::MAX);
             held.size.load(Ordering::Relaxed).saturating_add(fixed)
         };
-        let cache = Cache::builder().max_capacity(MOST_BYTES).weigher(weigh).time_to_idle(IDLE);
-        Self(cache.eviction_policy(EvictionPolicy::lru()).build())
+        let bounds = Cache::builder().max_capacity(MOST_BYTES).time_to_idle(IDLE);
+        Self(Bounded::weighed(bounds.eviction_policy(EvictionPolicy::lru()), weigh))
     }
 
     /// What this token is told.
@@ -96,7 +97,7 @@ impl Conversations {
         moment: Moment,
     ) -> Answer {
         let key = (topic.authority, topic.subject.clone());
-        let held = self.0.get_with(key.clone(), Arc::default);
+        let held = self.0.get_or_default(key.clone());
         let (answer, size) = {
             let mut talks = held.lock();
             let mut talk = match talks.iter().position(|talk| talk.is_about(topic)) {
@@ -254,16 +255,13 @@ mod tests {
     #[test]
     fn conversations_are_weighed_by_what_they_hold() {
         let (ids, conversations) = (Ids::new(), Conversations::new());
-        let weight = || {
-            conversations.0.run_pending_tasks();
-            conversations.0.weighted_size()
-        };
+        let weight = || conversations.0.settled().weighted_size();
         conversations.answer(&ids.topic(), token(0), Difference::Lost, false, now());
         let light = weight();
         for number in 1..=u8::MAX {
             conversations.answer(&ids.topic(), token(number), Difference::Lost, false, now());
         }
         assert!(weight() > light + 500 && weight() < light + 4096, "{light} {}", weight());
-        assert_eq!(conversations.0.policy().max_capacity(), Some(MOST_BYTES));
+        assert_eq!(conversations.0.settled().policy().max_capacity(), Some(MOST_BYTES));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::slot::{Advice, FlightId, Freshness, Slot, Snapshot};
 use super::source::{PermissionQuery, PermissionSource};
 use super::source_error::SourceError;
+use crate::bounded::Bounded;
 use crate::change::{Epoch, Invalidations};
 use crate::flight::{Bulkhead, Flight, NO_RUNTIME, Unfinished};
 use crate::lock::lock;
@@ -48,7 +49,7 @@ struct Key {
 
 /// The live permissions of one server.
 pub(crate) struct LivePermissions {
-    slots: Cache<Key, Arc<Cell>>,
+    slots: Bounded<Key, Cell>,
     pub(super) clock: Arc<dyn Clock>,
     pub(crate) counts: Counts,
     pub(crate) meter: Meter,
@@ -117,11 +118,9 @@ impl LivePermissions {
     pub(crate) fn new(most: u64, clock: Arc<dyn Clock>) -> Self {
         Self {
             // Least recently used goes first, and a new one is always stored: every fetch can be joined by others.
-            slots: Cache::builder()
-                .max_capacity(most)
-                .time_to_idle(IDLE)
-                .eviction_policy(EvictionPolicy::lru())
-                .build(),
+            slots: Bounded::new(
+                Cache::builder().max_capacity(most).time_to_idle(IDLE).eviction_policy(EvictionPolicy::lru()),
+            ),
             clock,
             counts: Counts::default(),
             meter: Meter::default(),
@@ -171,7 +170,7 @@ impl LivePermissions {
         need: Freshness,
     ) -> Result<Arc<Snapshot>, SourceError> {
         let key = Key { source: source.id, query: query.clone() };
-        let cell = self.slots.get_with(key, Arc::default);
+        let cell = self.slots.get_or_default(key);
         let step = || {
             let (mark, now) = (source.mark(query), self.clock.now().monotonic);
             let advice = cell.lock().ask(need, mark, now);

@@ -21,7 +21,7 @@ use source::{Source, crate_sources, crate_texts};
 
 /// The floors of the house, from the ground up. A module uses its own floor and those below.
 const FLOORS: [&[&str]; 14] = [
-    &["error", "future", "json", "lock", "meter", "name", "scope", "scoped", "signature", "time", "trace"],
+    &["bounded", "error", "future", "json", "lock", "meter", "name", "scope", "scoped", "signature", "time", "trace"],
     &["flight", "guide", "http"],
     &["rejection"],
     &["explain", "respond"],

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::Answer;
 use super::settings::Introspection;
+use crate::bounded::Bounded;
 use crate::change::Epoch;
 use crate::flight::{Bulkhead, Full, NO_RUNTIME, Panicked, SingleFlight, Unfinished};
 use crate::http::{Fetch, send};
@@ -41,7 +42,7 @@ pub(crate) struct Introspector {
     settings: Introspection,
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
-    answers: Cache<Digest, Arc<Answer>>,
+    answers: Bounded<Digest, Answer>,
     /// By token, and by the entry whose rules it is judged by.
     flights: SingleFlight<(Digest, usize), Arc<Answer>>,
     pub(crate) slots: Arc<Bulkhead>,
@@ -50,19 +51,15 @@ pub(crate) struct Introspector {
 
 impl Introspector {
     pub(crate) fn new(settings: Introspection, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>, meter: Meter) -> Self {
-        let answers = Cache::builder()
-            .weigher(|_, answer: &Arc<Answer>| answer.weight())
-            .max_capacity(MOST_BYTES)
-            .time_to_live(FORGET)
-            .eviction_policy(EvictionPolicy::lru())
-            .build();
+        let bounds =
+            Cache::builder().max_capacity(MOST_BYTES).time_to_live(FORGET).eviction_policy(EvictionPolicy::lru());
         Self {
             flights: SingleFlight::default(),
             slots: Arc::new(Bulkhead::new(settings.at_once, MOST_WAITING)),
             settings,
             fetch,
             clock,
-            answers,
+            answers: Bounded::weighed(bounds, |_, answer: &Answer| answer.weight()),
             meter,
         }
     }
