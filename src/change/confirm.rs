@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
@@ -54,8 +55,8 @@ impl Changes {
             by_issuer.entry(entry.iss().clone()).or_default().push(fact);
         }
         for (iss, suspensions) in by_issuer {
-            let task = runtime.spawn(Self::confirm_all(Arc::downgrade(self), iss, suspensions));
-            self.following.keep(task.abort_handle());
+            let confirming = Self::confirm_all(Arc::downgrade(self), iss, suspensions);
+            self.following.keep(runtime.spawn(confirming.boxed()).abort_handle());
         }
     }
 

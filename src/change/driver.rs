@@ -6,6 +6,8 @@ use std::thread;
 use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 use tokio::task::AbortHandle;
 
+use crate::future::BoxFuture;
+
 /// The runtime of the caller, or where there is none, one with a thread of its own: a log is followed whoever judges requests.
 pub(super) enum Driver {
     Callers(Handle),
@@ -28,7 +30,7 @@ impl Driver {
     }
 
     /// Runs the task until it ends or is aborted.
-    pub(super) fn drive(self, task: impl Future<Output = ()> + Send + 'static) -> io::Result<AbortHandle> {
+    pub(super) fn drive(self, task: BoxFuture<'static, ()>) -> io::Result<AbortHandle> {
         match self {
             Self::Callers(runtime) => Ok(runtime.spawn(task).abort_handle()),
             Self::Own(runtime) => {

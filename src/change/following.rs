@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -188,15 +189,15 @@ impl Changes {
         if end.is_final {
             return;
         }
-        let task = driver.drive(async move {
+        let task = async move {
             while let Some(update) = updates.next().await {
                 let Some(server) = end.server.upgrade() else { return };
                 server.take_in(update, from);
             }
             end.finish();
             tracing::warn!(target: "orgate", "the change log ended");
-        });
-        match task {
+        };
+        match driver.drive(task.boxed()) {
             Ok(task) => {
                 if let Some(lost) = lock(&following.task).replace(task) {
                     lost.abort();

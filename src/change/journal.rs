@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::change::Change;
@@ -71,11 +72,12 @@ impl Journal {
         if !std::mem::replace(&mut queue.is_writing, true) {
             drop(queue);
             let (journal, mut writing) = (self.clone(), Writing(Some(self.clone())));
-            runtime.spawn(async move {
+            let writing = async move {
                 if journal.write(server).await {
                     writing.0.take();
                 }
-            });
+            };
+            runtime.spawn(writing.boxed());
         }
     }
 

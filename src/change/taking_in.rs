@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 
 use super::apply::{Changes, Origin};
@@ -36,13 +37,13 @@ impl Changes {
         let from = Self::source_of(log, true);
         if self.take_in_at_once(&mut *updates, from) {
             let server = Arc::downgrade(self);
-            let task = runtime.spawn(async move {
+            let following = async move {
                 while let Some(update) = updates.next().await {
                     let Some(server) = server.upgrade() else { return };
                     server.take_in(update, from);
                 }
-            });
-            self.following.keep(task.abort_handle());
+            };
+            self.following.keep(runtime.spawn(following.boxed()).abort_handle());
         }
     }
 

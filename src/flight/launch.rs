@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -37,11 +38,13 @@ pub(super) fn launch<T: Send + 'static>(
     // Without a runtime the landing is dropped here, and says so.
     let runtime = Handle::try_current().ok()?;
     // The caller's trace goes along: what was started for it is part of it, whoever else waits.
-    let task = runtime.spawn(carry(None, async move {
+    let task = async move {
         let mut landing = landing;
         let end = caught(work).await;
         landing.land(end);
-    }));
+    };
+    // Boxed, all tasks are one type to the runtime, which compiles much for each.
+    let task = runtime.spawn(carry(None, task.boxed()));
     Some(task.abort_handle())
 }
 

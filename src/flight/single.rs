@@ -6,10 +6,12 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::launch::{End, has_runtime, launch};
 use super::one::Unfinished;
+use crate::future::BoxFuture;
 use crate::lock::lock;
 
 /// Runs one task for each key at a time. Whoever asks for a key whose task is under way waits for that task.
@@ -20,6 +22,7 @@ pub(crate) struct SingleFlight<K, T>(Arc<Mutex<Flights<K, T>>>);
 
 type Flights<K, T> = HashMap<K, Arc<Ended<T>>>;
 type Ended<T> = watch::Sender<Option<End<T>>>;
+type Work<'a, T> = &'a (dyn Fn() -> BoxFuture<'static, T> + Sync);
 
 impl<K, T> Default for SingleFlight<K, T> {
     fn default() -> Self {
@@ -43,18 +46,22 @@ where
         &self,
         key: K,
         most: Duration,
-        work: impl Fn() -> F,
+        work: impl Fn() -> F + Sync,
     ) -> Result<Result<T, Panicked>, Unfinished>
     where
         F: Future<Output = T> + Send + 'static,
     {
+        self.wait(key, most, &|| work().boxed()).await
+    }
+
+    async fn wait(&self, key: K, most: Duration, work: Work<'_, T>) -> Result<Result<T, Panicked>, Unfinished> {
         if !has_runtime() {
             return Err(Unfinished::NoRuntime);
         }
         let mut first = None;
         let waiting = async {
             loop {
-                let flight = self.current(&key, &work);
+                let flight = self.current(&key, work);
                 first.get_or_insert_with(|| flight.clone());
                 let end = flight.subscribe().wait_for(Option::is_some).await.ok().and_then(|end| end.clone());
                 match end {
@@ -77,18 +84,15 @@ where
     }
 
     /// Starts the task for `key` if there is none, and waits for nothing.
-    pub(crate) fn start<F>(&self, key: &K, work: impl Fn() -> F)
+    pub(crate) fn start<F>(&self, key: &K, work: impl Fn() -> F + Sync)
     where
         F: Future<Output = T> + Send + 'static,
     {
-        self.current(key, work);
+        self.current(key, &|| work().boxed());
     }
 
     /// The task for a key, started if there is none.
-    fn current<F>(&self, key: &K, work: impl Fn() -> F) -> Arc<Ended<T>>
-    where
-        F: Future<Output = T> + Send + 'static,
-    {
+    fn current(&self, key: &K, work: Work<'_, T>) -> Arc<Ended<T>> {
         if let Some(flight) = self.lock().get(key) {
             return flight.clone();
         }

@@ -93,9 +93,9 @@ impl Asking {
     pub(super) async fn list<T>(
         &self,
         question: Question<'_>,
-        read: impl Fn(&Object<'_>) -> Result<T, Malformed>,
+        read: fn(&Object<'_>) -> Result<T, Malformed>,
     ) -> Result<Option<Vec<T>>, SourceError> {
-        self.pages(question, |body| records::members(body)?.iter().map(&read).collect()).await
+        self.pages(question, |body| records::read_each(body, read)).await
     }
 
     /// The same, of pages in another form.
@@ -106,8 +106,8 @@ impl Asking {
     ) -> Result<Option<Vec<T>>, SourceError> {
         let mut list = List::default();
         for number in 1.. {
-            let Some(page) = self.page(question, number, &read_page).await? else { return Ok(None) };
-            if list.add(question, page)? {
+            let Some(page) = self.page(question, number).await? else { return Ok(None) };
+            if list.add(question, &page, &read_page)? {
                 break;
             }
         }
@@ -115,27 +115,17 @@ impl Asking {
     }
 
     /// One page of a list, or a list without pages; `None` if that of which it is does not exist, or is not a member.
-    pub(super) async fn page<T>(
-        &self,
-        question: Question<'_>,
-        number: usize,
-        read_page: impl Fn(&[u8]) -> Result<Vec<T>, Malformed>,
-    ) -> Result<Option<Page<T>>, SourceError> {
+    pub(super) async fn page(&self, question: Question<'_>, number: usize) -> Result<Option<Page>, SourceError> {
         let is_paged = question.is_paged();
         let query = format!("?page={number}&page_size={PAGE_SIZE}{}", question.also());
         let answer = Box::pin(self.get(question, if is_paged { &query } else { "" })).await?;
         if number == 1 && self.is_absent(question, &answer)? {
             return Ok(None);
         }
-        if answer.status() != StatusCode::OK {
-            return Err(self.api.transport.unexpected(question.name(), &answer));
+        match answer.status() {
+            StatusCode::OK => Ok(Some(Page { number, answer })),
+            _ => Err(self.api.transport.unexpected(question.name(), &answer)),
         }
-        let members = read_page(answer.body()).map_err(|why| malformed(question, &why))?;
-        let total = match total_number(answer.headers()).filter(|_| is_paged) {
-            None if is_paged => return Err(malformed(question, "no Total-Number")),
-            total => total,
-        };
-        Ok(Some(Page { number, members, total }))
     }
 
     /// Whether an answer says that there is no such thing. What is neither that nor 200 is an error.
@@ -197,11 +187,9 @@ impl Asking {
 }
 
 /// A part of a list.
-pub(super) struct Page<T> {
+pub(super) struct Page {
     number: usize,
-    members: Vec<T>,
-    /// How many the whole list has; `None` if this is it.
-    total: Option<usize>,
+    answer: Response<Bytes>,
 }
 
 /// A list in the making.
@@ -218,10 +206,19 @@ impl<T> Default for List<T> {
 
 impl<T> List<T> {
     /// Adds the next page, and tells whether it was the last.
-    pub(super) fn add(&mut self, question: Question<'_>, page: Page<T>) -> Result<bool, SourceError> {
-        let count = page.members.len();
-        self.found.extend(page.members);
-        let Some(stated) = page.total else { return Ok(true) };
+    pub(super) fn add(
+        &mut self,
+        question: Question<'_>,
+        page: &Page,
+        read: impl Fn(&[u8]) -> Result<Vec<T>, Malformed>,
+    ) -> Result<bool, SourceError> {
+        let members = read(page.answer.body()).map_err(|why| malformed(question, &why))?;
+        let count = members.len();
+        self.found.extend(members);
+        if !question.is_paged() {
+            return Ok(true);
+        }
+        let stated = total_number(page.answer.headers()).ok_or_else(|| malformed(question, "no Total-Number"))?;
         let most = question.most_members();
         if stated > most {
             return Err(malformed(question, &format!("{stated} members, more than {most}")));

@@ -42,9 +42,8 @@ impl Reading<'_> {
         let global = self.list(Question::Roles, records::global_role).await?;
         let names: Names = global.iter().map(|role| (role.id.clone(), role.name.clone())).collect();
         let ids: Vec<String> = global.iter().map(|role| role.id.clone()).collect();
-        let granted = self
-            .each(&ids, |id| async move { Ok((id, self.list(Question::RoleScopes(id), records::role_scope).await?)) });
-        let mut granted: HashMap<&str, Vec<(String, String)>> = granted.await?.into_iter().collect();
+        let granted = self.each(&ids, Question::RoleScopes, records::role_scope).await?;
+        let mut granted: HashMap<&str, Vec<(String, String)>> = granted.into_iter().collect();
         for role in &global {
             let permissions = grants(granted.remove(&*role.id).unwrap_or_default());
             tenant.roles.push(Role { default: role.is_default, permissions, ..Role::new(&role.name, subjects(role)) });
@@ -76,10 +75,8 @@ impl Reading<'_> {
     async fn organizations(&self, template: &Names) -> Result<Vec<OrganizationSettings>, SourceError> {
         let organizations = self.list(Question::Organizations, records::organization).await?;
         let ids: Vec<String> = organizations.iter().map(|(id, _)| id.clone()).collect();
-        let given = self.each(&ids, |id| async move {
-            Ok((id, self.list(Question::OrganizationJustInTimeRoles(id), records::id).await?))
-        });
-        let mut given: HashMap<&str, Vec<String>> = given.await?.into_iter().collect();
+        let given = self.each(&ids, Question::OrganizationJustInTimeRoles, records::id).await?;
+        let mut given: HashMap<&str, Vec<String>> = given.into_iter().collect();
         let settings = organizations.iter().map(|(id, mfa_required)| {
             let roles = given.remove(&**id).unwrap_or_default();
             let just_in_time_roles = roles.iter().map(|role| named(template, role)).collect::<Result<_, _>>()?;
@@ -103,33 +100,23 @@ impl Reading<'_> {
             roles.map(|role| role.id.clone()).collect::<Vec<_>>()
         };
         let (of_users, of_machines) = (ids(SubjectType::User), ids(SubjectType::Machine));
-        let users = self
-            .each(&of_users, |id| async move { Ok((id, self.list(Question::RoleUsers(id), records::user).await?)) });
-        for (role, users) in users.await? {
+        for (role, users) in self.each(&of_users, Question::RoleUsers, records::user).await? {
             for (user, suspended) in users {
                 people.hold(SubjectType::User, user, suspended, role)?;
             }
         }
-        let machines = self.each(&of_machines, |id| async move {
-            Ok((id, self.list(Question::RoleApplications(id), records::id).await?))
-        });
-        for (role, machines) in machines.await? {
+        for (role, machines) in self.each(&of_machines, Question::RoleApplications, records::id).await? {
             for machine in machines {
                 people.hold(SubjectType::Machine, machine, false, role)?;
             }
         }
         let ids: Vec<String> = organizations.iter().map(|organization| organization.id.clone()).collect();
-        let users = self
-            .each(&ids, |id| async move { Ok((id, self.list(Question::OrganizationUsers(id), member_user).await?)) });
-        for (organization, users) in users.await? {
+        for (organization, users) in self.each(&ids, Question::OrganizationUsers, member_user).await? {
             for (user, suspended, roles) in users {
                 people.join(SubjectType::User, user, suspended, organization, &roles)?;
             }
         }
-        let machines = self.each(&ids, |id| async move {
-            Ok((id, self.list(Question::OrganizationApplications(id), member_machine).await?))
-        });
-        for (organization, machines) in machines.await? {
+        for (organization, machines) in self.each(&ids, Question::OrganizationApplications, member_machine).await? {
             for (machine, roles) in machines {
                 people.join(SubjectType::Machine, machine, false, organization, &roles)?;
             }

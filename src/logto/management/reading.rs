@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use tokio::time::{sleep, timeout};
 
@@ -27,42 +28,45 @@ impl Reading<'_> {
     pub(super) async fn list<T>(
         &self,
         question: Question<'_>,
-        read: impl Fn(&Object<'_>) -> Result<T, Malformed>,
+        read: fn(&Object<'_>) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, SourceError> {
         let mut list = List::default();
         for number in 1.. {
-            let page = self.page(question, number, |body| records::members(body)?.iter().map(&read).collect()).await?;
-            if list.add(question, page)? {
+            let page = self.page(question, number).await?;
+            if list.add(question, &page, |body| records::read_each(body, read))? {
                 break;
             }
         }
         Ok(list.found)
     }
 
-    /// The answers for each of these ids, in their order.
-    pub(super) async fn each<'i, T, F: Future<Output = Result<T, SourceError>>>(
+    /// The whole list of each of these ids, in their order.
+    pub(super) async fn each<'i, T: Send>(
         &self,
         ids: &'i [String],
-        ask: impl Fn(&'i str) -> F,
-    ) -> Result<Vec<T>, SourceError> {
-        let mut answers = Vec::with_capacity(ids.len());
-        for some in ids.chunks(AT_A_TIME) {
-            answers.extend(try_join_all(some.iter().map(|id| ask(id))).await?);
+        question: fn(&'i str) -> Question<'i>,
+        read: fn(&Object<'_>) -> Result<T, Malformed>,
+    ) -> Result<Vec<(&'i str, Vec<T>)>, SourceError> {
+        let mut lists: Vec<_> = ids.iter().map(|id| (&**id, Vec::new())).collect();
+        for some in lists.chunks_mut(AT_A_TIME) {
+            let each = some.iter_mut().map(|(id, list)| {
+                let reading = async {
+                    *list = self.list(question(id), read).await?;
+                    Ok(())
+                };
+                reading.boxed()
+            });
+            try_join_all(each.collect::<Vec<_>>()).await?;
         }
-        Ok(answers)
+        Ok(lists)
     }
 
     /// Waits for its turn as long as the limits or the tenant ask for it. Everything else that fails ends the reading.
-    async fn page<T>(
-        &self,
-        question: Question<'_>,
-        number: usize,
-        read_page: impl Fn(&[u8]) -> Result<Vec<T>, Malformed>,
-    ) -> Result<Page<T>, SourceError> {
+    async fn page(&self, question: Question<'_>, number: usize) -> Result<Page, SourceError> {
         let mut waited = Duration::ZERO;
         loop {
             let outcome = match self.0.begin_aside() {
-                Ok(asking) => asking.page(question, number, &read_page).await,
+                Ok(asking) => asking.page(question, number).await,
                 Err(error) => Err(error),
             };
             let error = match outcome {

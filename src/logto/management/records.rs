@@ -20,9 +20,14 @@ pub(super) struct TemplateRole {
 }
 
 /// The body of a list, cut into its members.
-pub(super) fn members(body: &[u8]) -> Result<Vec<Object<'_>>, Malformed> {
+fn members(body: &[u8]) -> Result<Vec<Object<'_>>, Malformed> {
     let text = std::str::from_utf8(body).map_err(|_| "not UTF-8")?;
     objects(text)
+}
+
+/// The members of the body of a list, each as `read` reads it.
+pub(super) fn read_each<T>(body: &[u8], read: fn(&Object<'_>) -> Result<T, Malformed>) -> Result<Vec<T>, Malformed> {
+    members(body)?.iter().map(read).collect()
 }
 
 fn objects(text: &str) -> Result<Vec<Object<'_>>, Malformed> {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 
 use super::api::Asking;
@@ -52,7 +53,7 @@ impl Asking {
     pub(super) async fn global_scopes(&self, roles: &[String], indicator: &str) -> Result<Vec<String>, SourceError> {
         let want = self.want(roles.len());
         let known = Want { is_content: true, ..want };
-        let read = try_join_all(roles.iter().map(|role| self.role(role, known, Need::Missing))).await?;
+        let read = self.each_role(roles.iter().collect(), known, Need::Missing).await?;
         let missing = read.iter().filter(|answer| answer.is_none()).count();
         if missing > 0 {
             return Err(self.api.transport.limits.short_of(missing + OTHER_CALLS));
@@ -60,7 +61,8 @@ impl Asking {
         let mut oldest_first: Vec<(Option<Duration>, &String)> =
             roles.iter().map(|role| (self.api.shared.role(role).asked_at(), role)).collect();
         oldest_first.sort_unstable();
-        let current = try_join_all(oldest_first.iter().map(|(_, role)| self.role(role, want, Need::Refresh))).await?;
+        let oldest_first = oldest_first.into_iter().map(|(_, role)| role).collect();
+        let current = self.each_role(oldest_first, want, Need::Refresh).await?;
         if current.iter().any(Option::is_none) {
             return Err(self.api.transport.limits.short_of(OTHER_CALLS));
         }
@@ -83,6 +85,25 @@ impl Asking {
         self.shared(&self.api.shared.resources, ask).await
     }
 
+    /// What each of these roles holds, in their order.
+    async fn each_role(
+        &self,
+        ids: Vec<&String>,
+        want: Want,
+        need: Need,
+    ) -> Result<Vec<Option<Arc<Pairs>>>, SourceError> {
+        let mut roles: Vec<_> = ids.into_iter().map(|id| (id, None)).collect();
+        let each = roles.iter_mut().map(|(id, role)| {
+            let asking = async {
+                *role = self.role(id, want, need).await?;
+                Ok(())
+            };
+            asking.boxed()
+        });
+        try_join_all(each.collect::<Vec<_>>()).await?;
+        Ok(roles.into_iter().map(|(_, role)| role).collect())
+    }
+
     /// A role that is gone meanwhile holds nothing.
     async fn role(&self, id: &str, want: Want, need: Need) -> Result<Option<Arc<Pairs>>, SourceError> {
         let ask = |allowance| {
@@ -94,7 +115,7 @@ impl Asking {
         answer.get(want, &self.api.order, || self.now(), reserve, ask).await
     }
 
-    async fn shared<T, F>(&self, answer: &Answer<T>, ask: impl Fn(Self) -> F) -> Result<Arc<T>, SourceError>
+    async fn shared<T, F>(&self, answer: &Answer<T>, ask: impl Fn(Self) -> F + Sync) -> Result<Arc<T>, SourceError>
     where
         T: Send + Sync + 'static,
         F: Future<Output = Result<T, SourceError>> + Send + 'static,

@@ -106,9 +106,9 @@ impl<T: Send + Sync + 'static> Answer<T> {
         &self,
         want: Want,
         order: &Order,
-        now: impl Fn() -> Duration,
-        reserve: impl Fn() -> Option<R>,
-        ask: impl Fn(R) -> F,
+        now: impl Fn() -> Duration + Sync,
+        reserve: impl Fn() -> Option<R> + Sync,
+        ask: impl Fn(R) -> F + Sync,
     ) -> Result<Option<Arc<T>>, SourceError>
     where
         F: Future<Output = Result<T, SourceError>> + Send + 'static,

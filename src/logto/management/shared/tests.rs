@@ -10,7 +10,7 @@ async fn since<T, F>(
     answer: &Answer<T>,
     began: Moment,
     order: &Order,
-    ask: impl Fn(()) -> F,
+    ask: impl Fn(()) -> F + Sync,
 ) -> Result<Arc<T>, SourceError>
 where
     T: Send + Sync + 'static,
