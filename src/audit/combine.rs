@@ -1,6 +1,6 @@
 //! The smallest sets of roles that together open a route where none of them does alone, or only under more conditions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::catalog::{Bits, Catalog};
 use super::holder::{Holder, level_counts};
@@ -57,8 +57,8 @@ fn parts(set: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     set.iter().map(|left_out| set.iter().copied().filter(|role| role != left_out).collect())
 }
 
-/// Roles that meet the same rules are exchangeable.
-type Classes = BTreeMap<Bits, Vec<usize>>;
+/// Roles that meet the same rules are exchangeable. In the order of what they meet.
+type Classes = Vec<(Bits, Vec<usize>)>;
 
 impl Clause {
     fn combine(&self, subjects: SubjectType, catalog: &Catalog, found: &mut Sets) {
@@ -78,16 +78,21 @@ impl Clause {
                     met.insert(index);
                 }
             }
-            if !met.is_empty() {
-                classes.entry(met).or_default().push(number);
+            if met.is_empty() {
+                continue;
+            }
+            match classes.iter_mut().find(|(known, _)| *known == met) {
+                Some((_, roles)) => roles.push(number),
+                None => classes.push((met, vec![number])),
             }
         }
+        classes.sort_unstable();
         let mut search = Search { rules: self.rules.len(), classes: &classes, steps: 0, found: BTreeSet::new() };
         search.extend(&mut Vec::new());
         found.more |= search.steps >= MOST_STEPS;
         for set in search.found {
-            let members: Vec<&Vec<usize>> = set.iter().filter_map(|class| classes.get(*class)).collect();
-            expand(&members, &mut Vec::new(), found);
+            let roles: Vec<&Vec<usize>> = set.iter().filter_map(|class| Some(&classes.get(*class)?.1)).collect();
+            expand(&roles, &mut Vec::new(), found);
         }
     }
 }
@@ -96,16 +101,18 @@ struct Search<'a> {
     rules: usize,
     classes: &'a Classes,
     steps: usize,
-    found: BTreeSet<Vec<&'a Bits>>,
+    /// Sets of classes, by their numbers.
+    found: BTreeSet<Vec<usize>>,
 }
 
-impl<'a> Search<'a> {
+impl Search<'_> {
     /// Goes on with the rule that the fewest classes meet among those that are not met yet.
-    fn extend(&mut self, chosen: &mut Vec<&'a Bits>) {
+    fn extend(&mut self, chosen: &mut Vec<usize>) {
         self.steps += 1;
-        let is_met = |rule: usize| chosen.iter().any(|class| class.holds(rule));
         let classes = self.classes;
-        let meeting = |rule: usize| classes.keys().filter(move |class| class.holds(rule));
+        let meets = move |class: usize, rule: usize| classes.get(class).is_some_and(|(met, _)| met.holds(rule));
+        let is_met = |rule: usize| chosen.iter().any(|class| meets(*class, rule));
+        let meeting = |rule: usize| (0..classes.len()).filter(move |class| meets(*class, rule));
         let open = (0..self.rules).filter(|rule| !is_met(*rule)).min_by_key(|rule| meeting(*rule).count());
         let Some(rule) = open else {
             let mut set = chosen.clone();

@@ -100,8 +100,8 @@ impl Report {
     pub fn diff(&self, later: &Self) -> Diff {
         let (before, after) = (self.by_name(), later.by_name());
         let mut changes = Vec::new();
-        let routes: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-        for route in routes {
+        let routes: BTreeSet<String> = before.keys().chain(after.keys()).cloned().collect();
+        for route in &routes {
             let (old, new) = (before.get(route), after.get(route));
             let access = |row: Option<&Row<'_>>| row.map(|row| row.access);
             if access(old) != access(new) {

@@ -1,6 +1,6 @@
 //! What an audit must not find.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 
@@ -20,7 +20,7 @@ use super::findings::{Finding, FindingKind, Severity};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Rules {
-    denied: BTreeSet<FindingKind>,
+    denied: HashSet<FindingKind>,
     pub(super) apart: Vec<(String, String)>,
 }
 

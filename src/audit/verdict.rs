@@ -111,8 +111,8 @@ impl Verdict {
 
 /// A way that asks for everything that another asks for, and more, opens nothing more.
 fn without_longer(ways: &[Vec<String>]) -> Vec<Vec<String>> {
-    let sets: Vec<BTreeSet<&String>> = ways.iter().map(|way| way.iter().collect()).collect();
-    let is_needed = |index: usize, set: &BTreeSet<&String>| {
+    let sets: Vec<BTreeSet<String>> = ways.iter().map(|way| way.iter().cloned().collect()).collect();
+    let is_needed = |index: usize, set: &BTreeSet<String>| {
         !sets.iter().enumerate().any(|(other, smaller)| {
             other != index && smaller.is_subset(set) && (smaller.len() < set.len() || other < index)
         })

@@ -67,17 +67,19 @@ impl Policy {
             return Err(fault.at(format_args!("policy ({self})")));
         }
         let mut alternatives: Vec<Alternative> = Vec::new();
-        let mut known = BTreeSet::new();
+        let mut known = Vec::new();
         for clause in &description.clauses {
             for alternative in of_clause(clause)? {
                 let scopes: BTreeSet<String> = alternative.scopes.iter().cloned().collect();
-                if known.insert((scopes, alternative.dpop, alternative.mtls)) {
+                let needed = (scopes, alternative.dpop, alternative.mtls);
+                if !known.contains(&needed) {
+                    known.push(needed);
                     alternatives.push(alternative);
                 }
             }
-        }
-        if alternatives.len() > MAX_ALTERNATIVES {
-            return Err(too_many(&description.text));
+            if alternatives.len() > MAX_ALTERNATIVES {
+                return Err(too_many(&description.text));
+            }
         }
         if description.optional {
             alternatives.push(Alternative { scopes: Vec::new(), dpop: false, mtls: false, anonymous: true });

@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 
 /// The texts of all scopes of an API; without one, every scope is known.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ScopeTexts(Option<BTreeMap<Scope, String>>);
+pub(crate) struct ScopeTexts(Option<BTreeMap<String, String>>);
 
 impl ScopeTexts {
     /// # Errors
@@ -20,7 +20,7 @@ impl ScopeTexts {
             if text.trim().is_empty() {
                 return Err(ConfigError::new(format_args!("scopes: {scope:?} has no text")));
             }
-            if let Some(other) = all.insert(scope.clone(), text.clone()) {
+            if let Some(other) = all.insert(scope.as_str().to_owned(), text.clone()) {
                 return Err(ConfigError::new(format_args!("scopes: {scope:?} occurs twice: {other:?} and {text:?}")));
             }
         }
@@ -32,8 +32,8 @@ impl ScopeTexts {
     /// Returns the scope if there are texts, and none for it.
     pub(crate) fn check(&self, scope: &Scope) -> Result<(), ConfigError> {
         match &self.0 {
-            Some(all) if !all.contains_key(scope) => {
-                let known: Vec<&str> = all.keys().map(Scope::as_str).collect();
+            Some(all) if !all.contains_key(scope.as_str()) => {
+                let known: Vec<&String> = all.keys().collect();
                 Err(ConfigError::new(format_args!(
                     "scope {scope:?} is not one of Builder::scopes, which are {known:?}"
                 )))

@@ -18,20 +18,20 @@ pub(super) fn find(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 fn unregistered(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for route in scene.routes {
         for clause in &route.clauses {
             if let Some(indicator) = &clause.unregistered {
-                places.entry(indicator).or_default().push(format!("{}: {}", route.label(), clause.text));
+                places.entry(indicator.clone()).or_default().push(format!("{}: {}", route.label(), clause.text));
             }
         }
     }
-    let finding = |(indicator, places): (&str, Vec<String>)| {
+    let finding = |(indicator, places): (String, Vec<String>)| {
         let known = scene.catalog.resources.iter().map(|(indicator, _)| &**indicator);
-        let near = nearest(indicator, known);
+        let near = nearest(&indicator, known);
         let message = format!(
             "resource {} is not registered in the tenant, so no token is issued for it{}",
-            Name(indicator),
+            Name(&indicator),
             meant(near)
         );
         let near = near.map(|near| format!("resource {}", Name(near)));

@@ -49,14 +49,14 @@ fn administers(scene: &Scene<'_>, role: &CatalogRole) -> bool {
 }
 
 fn just_in_time(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut given: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for organization in &scene.tenant.organizations {
         for role in &organization.just_in_time_roles {
-            given.entry(role).or_default().push(format!("organization {}", Name(&organization.id)));
+            given.entry(role.clone()).or_default().push(format!("organization {}", Name(&organization.id)));
         }
     }
-    let finding = |(name, organizations): (&str, Vec<String>)| {
-        let number = scene.catalog.role(RoleLevel::Organization, name)?;
+    let finding = |(name, organizations): (String, Vec<String>)| {
+        let number = scene.catalog.role(RoleLevel::Organization, &name)?;
         let role = scene.catalog.roles.get(number)?;
         let opened = scene.opened_by(number, role);
         let message = format!(

@@ -4,7 +4,7 @@
 //! spend the window on first halves. What was granted and what began within the last window are never more than the limit
 //! together, so neither is what begins in any window.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// What the limit is counted over, unless the calls are shared among many.
@@ -35,7 +35,8 @@ pub(super) struct Budget {
     begun: VecDeque<Duration>,
     /// Granted, and not begun yet.
     granted: usize,
-    waiting: BTreeMap<Place, usize>,
+    /// Who waits for how many.
+    waiting: Vec<(Place, usize)>,
     closed_until: Duration,
 }
 
@@ -64,7 +65,7 @@ impl Budget {
             window: WINDOW,
             begun: VecDeque::new(),
             granted: 0,
-            waiting: BTreeMap::new(),
+            waiting: Vec::new(),
             closed_until: Duration::ZERO,
         }
     }
@@ -87,23 +88,24 @@ impl Budget {
     pub(super) fn ask(&mut self, place: Place, calls: usize, now: Duration) -> Answer {
         self.forget(now);
         let calls = calls.min(self.most);
-        let ahead: usize = self.waiting.range(..place).map(|(_, calls)| calls).sum();
+        let ahead = self.ahead_of(place);
         if let Err(refusal) = self.check_open(now) {
-            self.waiting.remove(&place);
+            self.leave(place);
             return Answer::Refused(refusal);
         }
         if self.begun.len() + self.granted + ahead + calls <= self.most {
-            self.waiting.remove(&place);
+            self.leave(place);
             self.granted += calls;
             return Answer::Granted;
         }
         // At best all that was granted is given back, and no call ahead of it continues.
         let wait = self.room_for(calls, now);
         if wait > PATIENCE {
-            self.waiting.remove(&place);
+            self.leave(place);
             return Answer::Refused(Refusal::Full(wait));
         }
-        self.waiting.insert(place, calls);
+        self.leave(place);
+        self.waiting.push((place, calls));
         Answer::Wait(self.begun.front().map_or(PATIENCE, |&oldest| (oldest + self.window).saturating_sub(now)))
     }
 
@@ -117,7 +119,7 @@ impl Budget {
     /// Grants one call more, if it can begin now, no earlier caller waits for it, and `spare` others still could.
     pub(super) fn take(&mut self, place: Place, spare: usize, now: Duration) -> bool {
         self.forget(now);
-        let ahead: usize = self.waiting.range(..place).map(|(_, calls)| calls).sum();
+        let ahead = self.ahead_of(place);
         let has_room = self.begun.len() + self.granted + ahead + spare < self.most;
         let is_granted = has_room && self.check_open(now).is_ok();
         self.granted += usize::from(is_granted);
@@ -177,7 +179,12 @@ impl Budget {
     }
 
     pub(super) fn leave(&mut self, place: Place) {
-        self.waiting.remove(&place);
+        self.waiting.retain(|(waiting, _)| *waiting != place);
+    }
+
+    /// How many calls those wait for who are served first.
+    fn ahead_of(&self, place: Place) -> usize {
+        self.waiting.iter().filter(|(waiting, _)| *waiting < place).map(|(_, calls)| calls).sum()
     }
 
     /// No call begins before that.

@@ -1,6 +1,5 @@
 //! What an API says of itself.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -171,19 +170,22 @@ impl Metadata {
             };
             return Err(ConfigError::new(format_args!("metadata: authorization details type {kind:?} {fault}")));
         }
-        let mut scopes_at = BTreeMap::new();
+        let mut scopes_at: Vec<(&str, Vec<Scope>)> = Vec::new();
         for (indicator, scopes) in &self.scopes_at {
-            if scopes_at.insert(indicator.as_str(), scope_list(scopes)?).is_some() {
+            let scopes = scope_list(scopes)?;
+            if scopes_at.iter().any(|(known, _)| known == indicator) {
                 return Err(ConfigError::new(format_args!("metadata: scopes_at({indicator:?}) occurs twice")));
             }
+            scopes_at.push((indicator, scopes));
         }
         let scopes = scope_list(&self.scopes)?;
         let mut documents = Documents::new(self.max_age, self.members(), scopes, (sender, plain));
         for indicator in indicators {
-            documents.add(Location::of(indicator, plain)?, scopes_at.remove(indicator));
+            let own = scopes_at.iter().position(|(known, _)| *known == indicator);
+            documents.add(Location::of(indicator, plain)?, own.map(|at| scopes_at.remove(at).1));
         }
-        match scopes_at.keys().next() {
-            Some(unknown) => Err(ConfigError::new(format_args!(
+        match scopes_at.first() {
+            Some((unknown, _)) => Err(ConfigError::new(format_args!(
                 "metadata: scopes_at({unknown:?}) names no resource indicator of this server"
             ))),
             None => Ok(documents),
