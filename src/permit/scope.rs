@@ -35,7 +35,11 @@ impl KeyScope {
     }
 
     /// Returns the scope, which `ask` brings if it is not known. `most` is how long that takes at most.
-    pub(super) async fn get<F>(self: &Arc<Self>, most: Duration, ask: impl Fn() -> F) -> Result<Arc<str>, SyncError>
+    pub(super) async fn get<F>(
+        self: &Arc<Self>,
+        most: Duration,
+        ask: impl Fn() -> F + Sync,
+    ) -> Result<Arc<str>, SyncError>
     where
         F: Future<Output = Result<String, SyncError>> + Send + 'static,
     {
