@@ -436,16 +436,18 @@ impl World {
         };
         match model {
             ModelDescription::Authenticated => Some(None),
-            ModelDescription::Resource { indicator, about } if self.is_for(indicator) && self.claimed.is_none() => {
+            ModelDescription::Resource { indicator, about }
+                if self.is_for(indicator.as_deref()) && self.claimed.is_none() =>
+            {
                 about.as_ref().map_or(Some(None), |_| self.requested.map(Some))
             }
             ModelDescription::Organization { source } if self.claimed.is_none() => {
                 named(source, self.audience).map(Some)
             }
-            ModelDescription::ResourceInOrganization { indicator, source } if self.is_for(indicator) => {
+            ModelDescription::ResourceInOrganization { indicator, source } if self.is_for(indicator.as_deref()) => {
                 named(source, self.claimed).map(Some)
             }
-            ModelDescription::Member { indicator, .. } if self.is_for(indicator) => {
+            ModelDescription::Member { indicator, .. } if self.is_for(indicator.as_deref()) => {
                 self.requested.filter(|requested| self.claimed.is_none_or(|claimed| claimed == *requested)).map(Some)
             }
             _ => None,
@@ -456,8 +458,8 @@ impl World {
         !matches!(issuer, Some(IssuerDescription::Named(name)) if name != self.issuer)
     }
 
-    fn is_for(&self, indicator: &Option<String>) -> bool {
-        self.audience.is_none() && indicator.as_deref().unwrap_or(API) == self.indicator
+    fn is_for(&self, indicator: Option<&str>) -> bool {
+        self.audience.is_none() && indicator.unwrap_or(API) == self.indicator
     }
 
     /// Whether the token has the scopes, and its subject too where that is asked.
@@ -643,7 +645,9 @@ struct Outcome {
 fn judged(policy: Policy, world: &World) -> Option<Outcome> {
     let mut entries = ["main", "staff"].map(IssuerRules::for_tests);
     entries[1].issuers = vec!["https://staff.example".into()];
-    entries.iter_mut().for_each(|entry| entry.resources = Arc::from([API.into(), BILLING.into()]));
+    for entry in &mut entries {
+        entry.resources = Arc::from([API.into(), BILLING.into()]);
+    }
     let policy = CompiledPolicy::compile(policy, &entries.iter().collect::<Vec<_>>()).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let permissions = Arc::new(LivePermissions::new(100, Arc::new(TestClock::new(NOW.unix))));
