@@ -1,6 +1,7 @@
 //! What is known about a request so far.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::permits::Permit;
 use super::record::Wait;
@@ -10,6 +11,7 @@ use crate::explain::Steps;
 use crate::permissions::Waited;
 use crate::policy::CheckMemory;
 use crate::signature::VerifyingKey;
+use crate::time::Now;
 use crate::token::AccessToken;
 use crate::token::binding::Proven;
 use crate::token::introspect::Answer;
@@ -64,6 +66,8 @@ pub(super) struct Gathered {
     pub(super) permissions: Vec<Waited>,
     pub(super) decided: Vec<Decided>,
     pub(super) waits: Vec<Wait>,
+    /// When all waits end, in monotonic time. Set by the first one.
+    deadline: Option<Duration>,
     /// A proof that was verified: a later decision does not verify it again.
     pub(super) proven: Option<Box<Proven>>,
     /// Replicas have recorded it.
@@ -111,11 +115,45 @@ impl Evidence {
     /// The issuer's settings are others now: what was obtained by the old ones serves no more.
     pub(super) fn discard(&mut self) {
         self.token = None;
-        if let Some(gathered) = &mut self.gathered {
-            let waits = std::mem::take(&mut gathered.waits);
-            **gathered = Gathered { waits, ..Gathered::default() };
-        }
+        self.discard_gathered();
         self.memory.forget_outcomes();
+    }
+
+    /// For another decision about a request that was granted. What was asked for may be long ago: it is asked for again, and so
+    /// is what the issuer says of an opaque token.
+    pub(super) fn renew(&mut self, token: Option<&AccessToken>) {
+        self.arrival = None;
+        match token.filter(|token| token.jws().is_some()) {
+            Some(token) => {
+                self.token = Some(token.clone());
+                self.discard_gathered();
+            }
+            None => self.discard(),
+        }
+    }
+
+    fn discard_gathered(&mut self) {
+        if let Some(gathered) = &mut self.gathered {
+            let (waits, deadline) = (std::mem::take(&mut gathered.waits), gathered.deadline);
+            **gathered = Gathered { waits, deadline, ..Gathered::default() };
+        }
+    }
+
+    /// The first wait begins the time that all of them have together.
+    pub(super) fn begin_wait(&mut self, now: &Now, limit: Duration) {
+        self.gather().deadline.get_or_insert(now.monotonic.saturating_add(limit));
+    }
+
+    /// How long the request may still wait; `None` if it has not waited yet.
+    pub(super) fn time_left(&self, now: &Now) -> Option<Duration> {
+        Some(self.gathered()?.deadline?.saturating_sub(now.monotonic))
+    }
+
+    /// Nothing was decided for so long.
+    pub(super) fn postpone(&mut self, time: Duration) {
+        if let Some(deadline) = self.gathered.as_mut().and_then(|gathered| gathered.deadline.as_mut()) {
+            *deadline = deadline.saturating_add(time);
+        }
     }
 
     /// Taken out: a request that waits on need not hold it.
@@ -146,8 +184,6 @@ impl Evidence {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::record::WaitedFor;
     use super::*;
 
@@ -155,10 +191,29 @@ mod tests {
     fn discarded_evidence_keeps_only_what_was_waited_for() {
         let waits = [Wait::new(WaitedFor::Key, Duration::from_millis(3))];
         let mut evidence = Evidence::default();
+        evidence.begin_wait(&at(10), Duration::from_secs(5));
         evidence.gather().waits.extend(waits);
         evidence.gather().is_proof_shared = true;
         evidence.discard();
         assert_eq!(evidence.waits(), waits);
+        assert_eq!(evidence.time_left(&at(12)), Some(Duration::from_secs(3)));
         assert!(!evidence.gather().is_proof_shared);
+    }
+
+    #[test]
+    fn deadline_is_set_by_the_first_wait_and_moves_only_while_nothing_is_decided() {
+        let (five, mut evidence) = (Duration::from_secs(5), Evidence::default());
+        evidence.postpone(five);
+        assert_eq!(evidence.time_left(&at(0)), None);
+        evidence.begin_wait(&at(10), five);
+        evidence.begin_wait(&at(14), five);
+        assert_eq!(evidence.time_left(&at(14)), Some(Duration::from_secs(1)));
+        evidence.postpone(Duration::from_secs(30));
+        assert_eq!(evidence.time_left(&at(44)), Some(Duration::from_secs(1)));
+        assert_eq!(evidence.time_left(&at(50)), Some(Duration::ZERO));
+    }
+
+    fn at(second: u64) -> Now {
+        Now::new(Duration::ZERO, Duration::from_secs(second))
     }
 }

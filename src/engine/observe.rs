@@ -21,6 +21,9 @@ use crate::time::Now;
 /// A receiver of every decision except those on public routes. Given to
 /// [`Builder::observer`](crate::server::Builder::observer).
 ///
+/// Each request is told of once. One that had to wait, and then waits until the service behind the Tower layer is ready, is told
+/// of when it is passed on or rejected; if its client hangs up or the service fails before, it is not.
+///
 /// The `tracing` log is one observer and always there: rejections of status 4xx at debug, 5xx at warn, requests that passed at trace.
 ///
 /// ```

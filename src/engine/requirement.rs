@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use tracing::Instrument;
 
 use super::agreement::{Agreement, ShadowRecord, Verdict};
 use super::decide::{decide, let_pass};
@@ -14,10 +13,8 @@ use super::evidence::Evidence;
 use super::grant::Grant;
 use super::need::{Need, Stop};
 use super::observe::Decided;
-use super::resolve::until_settled;
 use super::sender::NextNonce;
-use super::span;
-use super::state::{Reached, State};
+use super::state::State;
 use super::tally::Tally;
 use crate::policy::{CompiledPolicy, Description};
 use crate::rejection::Rejection;
@@ -25,7 +22,6 @@ use crate::respond::Wanted;
 use crate::time::Now;
 use crate::token::bearer::tries_proof;
 use crate::token::browser::SubprotocolTokens;
-use crate::trace::carry;
 
 /// A policy that one server requires. It decides requests from any transport. Made by
 /// [`ResourceServer::requirement`](crate::ResourceServer::requirement).
@@ -184,38 +180,6 @@ impl Requirement {
         }
     }
 
-    /// Waits for what is missing, and decides.
-    pub(crate) async fn settle(&self, request: &mut Parts, pending: Pending) -> Result<(), Rejection> {
-        let (span, context) = (span::deciding(self, request), self.0.state.trace.incoming(&request.headers));
-        let settling = self.settle_pending(request, pending);
-        let outcome = carry(context, settling).instrument(span.clone()).await;
-        span::conclude(&span, outcome.as_ref().err());
-        outcome
-    }
-
-    async fn settle_pending(&self, request: &mut Parts, pending: Pending) -> Result<(), Rejection> {
-        if self.0.rules.is_shadow_only() {
-            self.settle_shadow_only(request, pending).await;
-            return Ok(());
-        }
-        let Pending { waiting, mut evidence, started } = pending;
-        let (outcome, need) = match waiting {
-            Waiting::Decision(need) => {
-                let decide = |evidence: &mut Evidence, now: &Now| decide(self, request, evidence, now);
-                (until_settled(&self.0.state, &mut evidence, Some(need), decide).await, None)
-            }
-            Waiting::Shadow(waiting) => (waiting.0, Some(waiting.1)),
-        };
-        // An outer layer's, if the wait itself failed.
-        request.extensions.remove::<Grant>();
-        let verdict = self.settle_shadow(&outcome, need, request, &mut evidence).await;
-        let outcome = self.after_shadow(outcome, request, &mut evidence).await;
-        match self.finish(outcome, verdict.as_ref(), request, &evidence, &started) {
-            Begun::Rejected(rejection) => Err(rejection),
-            _ => Ok(()),
-        }
-    }
-
     /// A rejection found by what came after a grant: logged, and in the form that the rest of the API uses.
     pub(crate) fn refuse(&self, rejection: Rejection, request: &Parts) -> Rejection {
         self.rejected(rejection, None, request, &Evidence::default(), &self.0.state.clock.now())
@@ -242,34 +206,12 @@ impl Requirement {
         }
     }
 
-    /// Lets a request pass whatever the policy says: only one that meets it is granted anything.
-    pub(super) fn let_pass(
-        &self,
-        outcome: Result<Grant, Rejection>,
-        request: &mut Parts,
-        evidence: &Evidence,
-        started: &Now,
-    ) -> Begun {
-        request.extensions.remove::<Grant>();
-        let (grant, verdict) = match outcome {
-            Ok(grant) => {
-                let clause = grant.shared_clause().cloned();
-                (Some(grant), Verdict::allow(clause))
-            }
-            Err(rejection) => (None, rejection.into()),
-        };
-        let shadow = self.beside(None, &verdict);
-        let Some(grant) = grant else {
-            request.extensions.insert(Reached::past(self));
-            let decided = Decided { shadow, ..Decided::default() };
-            self.0.state.observers.tell(self, decided, request, evidence, started);
-            return Begun::Granted(NextNonce::default());
-        };
-        Begun::Granted(self.granted(grant, shadow, request, evidence, started))
-    }
-
     /// What is judged and not enforced, beside what was decided. It is counted.
-    fn beside<'a>(&'a self, rejection: Option<&Rejection>, verdict: &'a Verdict) -> Option<ShadowRecord<'a>> {
+    pub(super) fn beside<'a>(
+        &'a self,
+        rejection: Option<&Rejection>,
+        verdict: &'a Verdict,
+    ) -> Option<ShadowRecord<'a>> {
         let agreement = Agreement::between(rejection, verdict.rejection.as_ref());
         self.0.state.agreements.count(agreement);
         self.0.shadow.as_ref().map(|policy| ShadowRecord { policy, verdict, agreement })

@@ -33,8 +33,8 @@ pub(super) async fn until_settled<T>(
 
 /// Decides until the outcome is settled. `need` is what the first decision lacked, if it was made already.
 ///
-/// Each wait has a limit of its own, their number is bounded, and all of them together end at the deadline: 503, whatever
-/// the policy says about errors.
+/// Each wait has a limit of its own, their number is bounded, and all of them together end at this limit and at the deadline of
+/// the request, which is kept with the evidence: 503, whatever the policy says about errors.
 pub(super) async fn settle_within<T>(
     state: &State,
     limit: Duration,
@@ -42,6 +42,7 @@ pub(super) async fn settle_within<T>(
     mut need: Option<Need>,
     mut decide: impl FnMut(&mut Evidence, &Now) -> Result<T, Stop>,
 ) -> Result<T, Rejection> {
+    let left = evidence.time_left(&state.clock.now()).filter(|left| *left < limit);
     let settling = async {
         for _ in 0..=MOST_WAITS {
             if let Some(need) = need.take() {
@@ -59,8 +60,11 @@ pub(super) async fn settle_within<T>(
     if tokio::runtime::Handle::try_current().is_err() {
         return settling.await;
     }
-    let late = || Rejection::unavailable(RETRY_AFTER, format!("not decided within {limit:?}"));
-    tokio::time::timeout(limit, settling).await.unwrap_or_else(|_| Err(late()))
+    let late = || {
+        let limit = if left.is_some() { state.max_wait } else { limit };
+        Rejection::unavailable(RETRY_AFTER, format!("not decided within {limit:?}"))
+    };
+    tokio::time::timeout(left.unwrap_or(limit), settling).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Waits for what is missing, and notes how long that took.
@@ -68,9 +72,10 @@ async fn obtain(state: &State, evidence: &mut Evidence, need: Need) -> Result<()
     let what = WaitedFor::of(&need);
     let span = span::waiting(&need);
     let context = span.in_scope(|| state.trace.context());
-    let began = state.clock.now().monotonic;
+    let began = state.clock.now();
+    evidence.begin_wait(&began, state.max_wait);
     let outcome = carry(context, fetch(state, evidence, need)).instrument(span).await;
-    let took = state.clock.now().monotonic.saturating_sub(began);
+    let took = state.clock.now().monotonic.saturating_sub(began.monotonic);
     evidence.gather().waits.push(Wait::new(what, took));
     outcome
 }

@@ -11,11 +11,12 @@ use http::request::Parts;
 use super::agreement::Verdict;
 use super::decide::{decide, judge_policy};
 use super::evidence::{Evidence, Reached};
-use super::grant::Grant;
+use super::grant::{Grant, next_nonce};
 use super::need::{Need, Stop};
 use super::recheck::recheck;
-use super::requirement::{Begun, Pending, Requirement, Waiting};
-use super::resolve::{RETRY_AFTER, settle_within, until_settled};
+use super::requirement::{Begun, Requirement, Waiting};
+use super::resolve::{RETRY_AFTER, settle_within};
+use super::state;
 use crate::policy::CompiledPolicy;
 use crate::rejection::Rejection;
 use crate::time::Now;
@@ -47,18 +48,16 @@ impl Requirement {
     }
 
     /// Decides without enforcing anything, and waits no longer than such a policy may.
-    pub(super) async fn settle_shadow_only(&self, request: &mut Parts, pending: Pending) {
-        let Pending { waiting, mut evidence, started } = pending;
-        let Waiting::Decision(need) = waiting else { return };
+    pub(super) async fn settle_shadow_only(
+        &self,
+        need: Option<Need>,
+        request: &mut Parts,
+        evidence: &mut Evidence,
+    ) -> Result<Grant, Rejection> {
+        let limit = self.shadow_limit()?;
         let decide = |evidence: &mut Evidence, now: &Now| decide(self, request, evidence, now);
-        let outcome = match self.shadow_limit() {
-            Ok(limit) => {
-                let settling = settle_within(self.state(), limit, &mut evidence, Some(need), decide);
-                caught_while_waiting(settling).await.unwrap_or_else(|| Err(Rejection::misconfigured(PANICKED)))
-            }
-            Err(rejection) => Err(rejection),
-        };
-        self.let_pass(outcome, request, &evidence, &started);
+        let settling = settle_within(self.state(), limit, evidence, need, decide);
+        caught_while_waiting(settling).await.unwrap_or_else(|| Err(Rejection::misconfigured(PANICKED)))
     }
 
     /// What the policy beside the enforced one says, and what it waits for. `None` if there is no such policy.
@@ -102,13 +101,38 @@ impl Requirement {
         if self.rules().shadow().is_none() || recheck(self, &grant, &self.state().clock.now()).is_ok() {
             return Ok(grant);
         }
-        evidence.discard();
-        // As an outer layer's: a proof passes once, and its sender has given it.
+        evidence.renew(grant.token());
         request.extensions.insert(grant);
-        let decide = |evidence: &mut Evidence, now: &Now| decide(self, request, evidence, now);
-        let outcome = until_settled(self.state(), evidence, None, decide).await;
+        self.settle_enforced(None, request, evidence).await
+    }
+
+    /// Lets a request pass whatever the policy says, and tells observers.
+    fn let_pass(
+        &self,
+        outcome: Result<Grant, Rejection>,
+        request: &mut Parts,
+        evidence: &Evidence,
+        started: &Now,
+    ) -> Begun {
+        let verdict = self.unenforced(outcome, request);
+        self.tell_passed(Some(&verdict), request, evidence, started);
+        Begun::Granted(next_nonce(request))
+    }
+
+    /// What a policy says that is not enforced. Only a request that meets it is granted anything.
+    pub(super) fn unenforced(&self, outcome: Result<Grant, Rejection>, request: &mut Parts) -> Verdict {
         request.extensions.remove::<Grant>();
-        outcome
+        match outcome {
+            Ok(grant) => {
+                let clause = grant.shared_clause().cloned();
+                request.extensions.insert(grant);
+                Verdict::allow(clause)
+            }
+            Err(rejection) => {
+                request.extensions.insert(state::Reached::past(self));
+                rejection.into()
+            }
+        }
     }
 
     /// How long it may wait.

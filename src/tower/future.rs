@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
-use crate::engine::{NextNonce, Pending, Requirement, next_nonce};
+use crate::engine::{Held, NextNonce, Pending, Requirement, next_nonce};
 use crate::future::BoxFuture;
 use crate::rejection::Rejection;
 
@@ -49,9 +49,9 @@ struct Waiting<S, B> {
 
 #[allow(clippy::large_enum_variant, reason = "it is in the one box of the waiting arm")]
 enum Step {
-    Deciding(BoxFuture<'static, (Result<(), Rejection>, Parts)>),
+    Deciding(BoxFuture<'static, Result<(Parts, Held), Rejection>>),
     /// Granted, while the service is not ready for it. Whether it was pending meanwhile: what was granted may have ended.
-    Granted(Option<Parts>, bool),
+    Granted(Option<(Parts, Held)>, bool),
 }
 
 /// The body is never polled, and the rest is `Unpin`.
@@ -67,21 +67,26 @@ impl<S: Service<Request<B>>, B> RequireFuture<S, B> {
     }
 
     pub(super) fn waiting(requirement: Requirement, parts: Parts, body: B, pending: Pending, service: S) -> Self {
-        let step = Step::deciding(&requirement, parts, Some(pending));
+        let step = Step::deciding(&requirement, parts, pending);
         let waiting = Waiting { requirement, step, service, body: Some(body) };
         Self { stage: Stage::Waiting { waiting: Box::new(waiting) } }
     }
 }
 
 impl Step {
-    fn deciding(requirement: &Requirement, mut parts: Parts, pending: Option<Pending>) -> Self {
+    fn deciding(requirement: &Requirement, mut parts: Parts, pending: Pending) -> Self {
         let requirement = requirement.clone();
         Self::Deciding(Box::pin(async move {
-            let outcome = match pending {
-                Some(pending) => requirement.settle(&mut parts, pending).await,
-                None => requirement.authorize(&mut parts).await.map(drop),
-            };
-            (outcome, parts)
+            let held = requirement.hold(&mut parts, pending).await?;
+            Ok((parts, held))
+        }))
+    }
+
+    fn deciding_anew(requirement: &Requirement, mut parts: Parts, held: Held) -> Self {
+        let requirement = requirement.clone();
+        Self::Deciding(Box::pin(async move {
+            let held = requirement.hold_anew(&mut parts, held).await?;
+            Ok((parts, held))
         }))
     }
 }
@@ -91,25 +96,27 @@ impl<S: Service<Request<B>>, B> Waiting<S, B> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stage<S, B>, S::Error>> {
         loop {
             match &mut self.step {
-                Step::Deciding(deciding) => {
-                    let (outcome, parts) = ready!(deciding.as_mut().poll(cx));
-                    if let Err(rejection) = outcome {
+                Step::Deciding(deciding) => match ready!(deciding.as_mut().poll(cx)) {
+                    Ok(granted) => self.step = Step::Granted(Some(granted), false),
+                    Err(rejection) => {
                         let response = Some(Box::new(rejection.into_response()));
                         return Poll::Ready(Ok(Stage::Rejected { response }));
                     }
-                    self.step = Step::Granted(Some(parts), false);
-                }
-                Step::Granted(parts, was_pending) => {
+                },
+                Step::Granted(granted, was_pending) => {
                     if self.service.poll_ready(cx)?.is_pending() {
                         *was_pending = true;
                         return Poll::Pending;
                     }
-                    let (Some(parts), Some(body)) = (parts.take(), self.body.take()) else { return Poll::Pending };
+                    let (Some((parts, held)), Some(body)) = (granted.take(), self.body.take()) else {
+                        return Poll::Pending;
+                    };
                     if *was_pending && !self.requirement.still_grants(&parts) {
                         self.body = Some(body);
-                        self.step = Step::deciding(&self.requirement, parts, None);
+                        self.step = Step::deciding_anew(&self.requirement, parts, held);
                         continue;
                     }
+                    self.requirement.pass(&parts, held);
                     let nonce = next_nonce(&parts);
                     let inner = self.service.call(Request::from_parts(parts, body));
                     return Poll::Ready(Ok(Stage::Passing { inner, nonce }));

@@ -13,6 +13,7 @@ mod interleavings;
 mod json_lines;
 mod lines;
 mod observed;
+mod readiness;
 mod records;
 mod rows;
 mod shadow;

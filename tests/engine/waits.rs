@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -10,9 +10,10 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Request, Response};
 use orgate::change::About;
+use orgate::decision::{Decider, DecisionFuture, DecisionPoint, DecisionRequest};
 use orgate::future::BoxFuture;
 use orgate::permissions::{PermissionQuery, PermissionSource, Permissions, SourceError};
-use orgate::policy::resource;
+use orgate::policy::{decide, path, resource};
 use orgate::rejection::RejectionKind;
 use orgate::time::Clock as _;
 use orgate::{Issuer, ResourceServer};
@@ -44,6 +45,31 @@ async fn the_deadline_is_503_and_opens_nothing() {
     assert_eq!(server.live_counts().token_only, 0);
 }
 
+/// Counts what it is asked, and never answers.
+struct Silent(Arc<AtomicUsize>);
+
+impl DecisionPoint for Silent {
+    fn decide<'a>(&'a self, _: &'a DecisionRequest) -> DecisionFuture<'a> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_is_503_where_a_policy_goes_without_a_decision_point() {
+    let asked = Arc::<AtomicUsize>::default();
+    let point = Decider::builder(Silent(asked.clone())).build().unwrap();
+    let given = point.clone();
+    let api = Api::configured(|builder| builder.decision_point(given).max_wait(Duration::from_millis(100))).await;
+    api.server.ready().await.unwrap();
+    let policy = resource().and(decide("read", "document", path("org"))).dangerous_allow_on_error();
+    let read = api.server.requirement(policy).unwrap();
+    let rejection = read.authorize(&mut parts(Some(&api.token("read")), "7")).await.unwrap_err();
+    assert_eq!(rejection.kind(), RejectionKind::Unavailable);
+    assert!(rejection.retry_after().is_some());
+    assert_eq!((asked.load(Ordering::SeqCst), point.allowed_on_error()), (1, 0));
+}
+
 #[test]
 fn a_deadline_beyond_a_minute_is_a_config_error() {
     let builder = || ResourceServer::builder("https://tenant.logto.app/oidc", RESOURCE);
@@ -54,17 +80,17 @@ fn a_deadline_beyond_a_minute_is_a_config_error() {
 
 /// Becomes ready when it is told to.
 #[derive(Clone, Default)]
-struct Gate(Arc<(AtomicBool, Mutex<Option<Waker>>)>);
+pub(crate) struct Gate(Arc<(AtomicBool, Mutex<Option<Waker>>)>);
 
 impl Gate {
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         self.0.0.store(true, Ordering::SeqCst);
         if let Some(waker) = self.0.1.lock().unwrap().take() {
             waker.wake();
         }
     }
 
-    fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         self.0.1.lock().unwrap().is_some()
     }
 }

@@ -113,7 +113,8 @@ impl Builder {
     }
 
     /// Limits the total time that one request may wait: for keys, permissions and decisions. Beyond it the response is
-    /// 503, even if the policy tolerates errors. Default: 5 s; one minute at most.
+    /// 503, even if the policy tolerates errors. Default: 5 s; one minute at most. The time in which the service behind a
+    /// layer is not ready does not count.
     pub fn max_wait(mut self, limit: Duration) -> Self {
         self.limits.max_wait = limit;
         self
@@ -122,7 +123,8 @@ impl Builder {
     /// Limits how long a request may wait for a policy that is evaluated without being enforced
     /// ([`Policy::shadow`](crate::Policy::shadow),
     /// [`Policy::dangerous_shadow_only`](crate::Policy::dangerous_shadow_only)). Beyond it that policy is undecided.
-    /// Default: 250 ms; five seconds at most. With zero, requests never wait for it.
+    /// Default: 250 ms; five seconds at most, and no more than is left of [`max_wait`](Self::max_wait). With zero, requests
+    /// never wait for it.
     pub fn shadow_wait(mut self, limit: Duration) -> Self {
         self.limits.shadow_wait = limit;
         self
