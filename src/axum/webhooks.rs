@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, post};
 use http::StatusCode;
 use http::request::Parts;
+use tokio::runtime::Handle;
 
 use super::refuse::shape;
 use crate::logto::webhooks::{MAX_BODY_BYTES, WebhookError, Webhooks};
@@ -73,8 +74,7 @@ async fn deliver(webhooks: &Webhooks, request: Request<Body>) -> Response {
 async fn accept(webhooks: &Webhooks, head: &Parts, body: Body) -> Result<(), (Option<IssuerHandle>, WebhookError)> {
     let delivery = webhooks.begin_for(head)?;
     let handle = delivery.handle().clone();
-    let read = tokio::time::timeout(READ_LIMIT, read(body)).await.unwrap_or(Err(WebhookError::TimedOut));
-    let read = read.inspect_err(|error| delivery.broke_off(*error));
+    let read = read_in_time(body).await.inspect_err(|error| delivery.broke_off(*error));
     match read.and_then(|body| delivery.finish(&body)) {
         Ok(event) => {
             tracing::debug!(target: "orgate", issuer = handle.issuer(), event = event.name(), "webhook");
@@ -82,6 +82,14 @@ async fn accept(webhooks: &Webhooks, head: &Parts, body: Body) -> Result<(), (Op
         }
         Err(error) => Err((Some(handle), error)),
     }
+}
+
+/// Without a tokio runtime there is no timer: then the limit is that of whoever serves the connection.
+async fn read_in_time(body: Body) -> Result<Bytes, WebhookError> {
+    if Handle::try_current().is_err() {
+        return read(body).await;
+    }
+    tokio::time::timeout(READ_LIMIT, read(body)).await.unwrap_or(Err(WebhookError::TimedOut))
 }
 
 /// The whole body, if it is not too large and does not break off.

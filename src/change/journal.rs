@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::change::Change;
+use super::driver;
 use super::log::{Log, LogError};
+use super::writing;
 use crate::issuer::keys::jitter;
 use crate::lock::lock;
 
@@ -57,7 +58,7 @@ impl Journal {
         Self { log, queue: Mutex::default(), pending: watch::Sender::new(0), kept: watch::Sender::new(0) }
     }
 
-    /// Queues changes, and sees to it that they are appended. Outside a tokio runtime they wait for the next ones.
+    /// Queues changes, and sees to it that they are appended, whether the caller has a tokio runtime or not.
     pub(super) fn push(self: &Arc<Self>, changes: Vec<Change>, server: Weak<dyn Known>) {
         let mut queue = self.lock();
         queue.pushed = queue.pushed.saturating_add(changes.len() as u64);
@@ -68,16 +69,10 @@ impl Journal {
             queue.pending.extend(changes);
         }
         self.pending.send_replace(queue.waiting());
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if !std::mem::replace(&mut queue.is_writing, true) {
-            drop(queue);
-            let (journal, mut writing) = (self.clone(), Writing(Some(self.clone())));
-            let writing = async move {
-                if journal.write(server).await {
-                    writing.0.take();
-                }
-            };
-            runtime.spawn(writing.boxed());
+        let is_written = std::mem::replace(&mut queue.is_writing, true);
+        drop(queue);
+        if !is_written {
+            writing::start(self, server);
         }
     }
 
@@ -92,8 +87,8 @@ impl Journal {
         let Some(limit) = self.log.delivery_wait() else { return true };
         let pushed = self.lock().pushed;
         let mut kept = self.kept.subscribe();
-        // The sender lives as long as this.
-        tokio::time::timeout(limit, kept.wait_for(|kept| *kept >= pushed)).await.is_ok()
+        let is_kept = async move { kept.wait_for(|kept| *kept >= pushed).await.is_ok() };
+        driver::within(limit, is_kept).await.unwrap_or(false)
     }
 
     /// Waits until nothing waits to be kept.
@@ -102,10 +97,10 @@ impl Journal {
         _ = self.pending.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
-    /// Appends what waits. Whether it has said under the lock that it is done: then another writer may be at work already.
-    async fn write(self: &Arc<Self>, server: Weak<dyn Known>) -> bool {
+    /// Appends what waits. Under the lock it says that it is done: from then on, another writer may be at work.
+    pub(super) async fn write(&self, server: &Weak<dyn Known>) {
         let mut failed = 0_u32;
-        while let Some(batch) = self.batch(&server) {
+        while let Some(batch) = self.batch(server) {
             match self.append(&batch).await {
                 Ok(()) => {
                     failed = 0;
@@ -132,7 +127,8 @@ impl Journal {
                     };
                     if server.strong_count() == 0 && failed >= LAST_ATTEMPTS {
                         tracing::error!(target: "orgate", %error, changes = waiting, "changes were not kept: the server was dropped");
-                        return false;
+                        self.lock().is_writing = false;
+                        return;
                     }
                     tracing::warn!(target: "orgate", %error, changes = waiting, "changes are not kept yet");
                     let pause = FIRST_PAUSE.saturating_mul(1 << failed.min(10)).min(LONGEST_PAUSE);
@@ -140,7 +136,13 @@ impl Journal {
                 }
             }
         }
-        true
+    }
+
+    /// A writer ended before it was done. Whether another one is to go on: not if that is the `last` attempt.
+    pub(super) fn stop_writing(&self, is_last: bool) -> bool {
+        let mut queue = self.lock();
+        queue.is_writing = !is_last && queue.waiting() > 0;
+        queue.is_writing
     }
 
     /// In a task of its own: what panics there has failed.
@@ -196,16 +198,5 @@ impl Journal {
 impl Queue {
     fn waiting(&self) -> usize {
         self.pending.len() + usize::from(self.is_incomplete)
-    }
-}
-
-/// A writer at work. It may end with its runtime: then the next change starts another one.
-struct Writing(Option<Arc<Journal>>);
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if let Some(journal) = self.0.take() {
-            journal.lock().is_writing = false;
-        }
     }
 }

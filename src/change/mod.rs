@@ -34,6 +34,7 @@ mod revocations;
 mod row;
 mod taking_in;
 mod text;
+mod writing;
 
 pub use about::{About, Effect};
 pub(crate) use apply::{Applied, Changes, Follower, Parts};

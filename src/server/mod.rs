@@ -38,6 +38,9 @@ use entry::EntrySettings;
 /// A cheap clone; every layer is made from it and shares its keys. [`builder`](Self::builder) does no I/O and starts
 /// nothing: keys are fetched on first use, or by [`ready`](Self::ready).
 ///
+/// Whatever must be waited for needs a tokio runtime with timers (`enable_time` or `enable_all`, which `#[tokio::main]` has): on a
+/// runtime without them the first wait panics. Without a runtime, requests are judged by what is known already.
+///
 /// ```
 /// use orgate::ResourceServer;
 ///

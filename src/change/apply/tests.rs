@@ -258,12 +258,12 @@ async fn changes_that_found_no_room_are_collected_from_what_is_known() {
 }
 
 #[test]
-fn changes_wait_for_a_runtime() {
-    let (server, log) = logged(0);
+fn changes_are_kept_with_and_without_a_runtime() {
+    let (server, log) = logged(3);
     let one = server.issuer("one").unwrap();
-    one.revoke(About::subject("alice")).unwrap();
-    assert_eq!(server.change_log().unwrap().pending, 1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    one.revoke(About::subject("alice")).unwrap();
+    runtime.block_on(server.changes_kept());
     runtime.block_on(async {
         one.revoke(About::subject("bob")).unwrap();
         server.changes_kept().await;
