@@ -15,6 +15,7 @@ use super::recheck::recheck;
 use super::requirement::{Pending, Requirement, Waiting};
 use super::resolve::until_settled;
 use super::span;
+use crate::future::BoxFuture;
 use crate::rejection::Rejection;
 use crate::time::Now;
 use crate::trace::carry;
@@ -40,18 +41,18 @@ impl Requirement {
             self.pass(request, held);
             Ok(())
         };
-        around.run(settling).await
+        around.run(Box::pin(settling)).await
     }
 
     /// Waits for what is missing, and decides. Observers are told of a rejection only.
     pub(crate) async fn hold(&self, request: &mut Parts, pending: Pending) -> Result<Held, Rejection> {
-        Around::of(self, request).run(self.settle_pending(request, pending)).await
+        Around::of(self, request).run(Box::pin(self.settle_pending(request, pending))).await
     }
 
     /// Decides anew what was granted and no longer stands: by the token that was found, and in the time that is left. Observers
     /// are told of a rejection only.
     pub(crate) async fn hold_anew(&self, request: &mut Parts, held: Held) -> Result<Held, Rejection> {
-        Around::of(self, request).run(self.settle_anew(request, held)).await
+        Around::of(self, request).run(Box::pin(self.settle_anew(request, held))).await
     }
 
     /// Whether what the request was granted a while ago still stands. If not, it is to be decided anew.
@@ -148,7 +149,9 @@ impl Requirement {
         self.held(evidence, started, Some(verdict))
     }
 
-    fn held(&self, evidence: Evidence, started: Now, verdict: Option<Verdict>) -> Held {
+    /// A place among the signature checks that was not needed is free again.
+    fn held(&self, mut evidence: Evidence, started: Now, verdict: Option<Verdict>) -> Held {
+        _ = evidence.take_permit();
         Held { evidence, started, verdict, since: self.state().clock.now().monotonic }
     }
 }
@@ -171,7 +174,8 @@ impl Around {
         Self(span::deciding(requirement, request), requirement.state().trace.incoming(&request.headers))
     }
 
-    async fn run<T>(self, settling: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
+    /// Boxed: the future of a request that waits for nothing stays small.
+    async fn run<T>(self, settling: BoxFuture<'_, Result<T, Rejection>>) -> Result<T, Rejection> {
         let Self(span, context) = self;
         let outcome = carry(context, settling).instrument(span.clone()).await;
         span::conclude(&span, outcome.as_ref().err());
