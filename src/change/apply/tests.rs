@@ -244,6 +244,25 @@ async fn changes_are_appended_in_order_until_they_are_kept() {
 }
 
 #[tokio::test]
+async fn echo_of_an_own_change_is_not_appended_again_and_marks_once_each_time() {
+    let (server, log) = logged(0);
+    let one = server.issuer("one").unwrap();
+    one.revoke(About::subject("alice")).unwrap();
+    server.changes_kept().await;
+    let [own] = &*log.kept.lock().unwrap().clone() else { panic!("one change") };
+    for _ in 0..3 {
+        let before = latest(&server, "one");
+        server.state.changes.receive(own.clone(), Origin::Shared);
+        let after = latest(&server, "one");
+        assert!(after > before, "it is ahead of this clock");
+        server.changes_kept().await;
+        assert_eq!(latest(&server, "one"), after, "nothing follows from it");
+    }
+    assert_eq!(log.kept.lock().unwrap().len(), 1);
+    assert_eq!(server.change_log().unwrap().pending, 0);
+}
+
+#[tokio::test]
 async fn changes_that_found_no_room_are_collected_from_what_is_known() {
     let (server, log) = logged(2);
     let one = server.issuer("one").unwrap();
