@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::about::{About, Effect};
 use super::change::Change;
+use super::driver::Driver;
 use super::epoch::Epoch;
 use super::expected::Expected;
 use super::fact::{Fact, Rank};
@@ -54,6 +55,8 @@ pub(crate) struct Changes {
     /// Of a file of this process beside a log that is shared.
     pub(super) beside: Option<Arc<Journal>>,
     pub(super) following: Following,
+    /// Drives both.
+    pub(super) driver: Arc<Driver>,
 }
 
 /// What a server is made of, as far as changes concern it.
@@ -91,6 +94,7 @@ impl Changes {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { entries, bounds, followers, clock, leeway, generation, log, file } = parts;
         let (log, beside) = if log.is_some() { (log, file) } else { (file, None) };
+        let driver = Arc::<Driver>::default();
         Self {
             entries,
             order: Mutex::default(),
@@ -99,9 +103,10 @@ impl Changes {
             clock,
             leeway,
             generation,
-            journal: log.clone().map(|log| Arc::new(Journal::new(log))),
-            beside: beside.clone().map(|log| Arc::new(Journal::new(log))),
+            journal: log.clone().map(|log| Arc::new(Journal::new(log, driver.clone()))),
+            beside: beside.clone().map(|log| Arc::new(Journal::new(log, driver.clone()))),
             following: Following::new(log, beside),
+            driver,
         }
     }
 

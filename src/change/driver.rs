@@ -1,80 +1,89 @@
-//! What drives the tasks of a log where the caller may have no runtime.
+//! The thread that follows a log and appends to it, whatever becomes of the runtimes that judge requests.
 
+use std::convert::Infallible;
 use std::io;
+use std::sync::{Mutex, mpsc::sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
-use tokio::sync::oneshot;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::future::BoxFuture;
+use crate::lock::lock;
 
 const THREAD: &str = "orgate-change-log";
 
-/// The runtime of the caller, or where there is none, one with a thread of its own: a log is followed whoever judges requests.
-pub(super) enum Driver {
-    Callers(Handle),
-    Own(Runtime),
+/// A runtime with a thread of its own. It starts when it is first needed, and ends once this is dropped and no task is left.
+///
+/// A runtime of the application may end, or stand still while it is kept.
+#[derive(Default)]
+pub(super) struct Driver(Mutex<Option<Running>>);
+
+/// Starts tasks. The thread ends with the last one of these.
+#[derive(Clone)]
+pub(super) struct Running {
+    runtime: Handle,
+    alive: mpsc::Sender<Infallible>,
 }
 
 impl Driver {
-    pub(super) fn find() -> io::Result<Self> {
-        match Handle::try_current() {
-            Ok(runtime) => Ok(Self::Callers(runtime)),
-            Err(_) => Builder::new_current_thread().enable_all().build().map(Self::Own),
+    /// Starts the thread, unless it runs already.
+    pub(super) fn running(&self) -> io::Result<Running> {
+        let mut running = lock(&self.0);
+        if let Some(running) = &*running {
+            return Ok(running.clone());
         }
+        let (give, take) = sync_channel(1);
+        let (alive, mut end) = mpsc::channel(1);
+        // The runtime is made and dropped there: an asynchronous caller must not drop one.
+        let run = move || {
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(give.send(Err(error))),
+            };
+            _ = give.send(Ok(runtime.handle().clone()));
+            _ = runtime.block_on(end.recv());
+        };
+        thread::Builder::new().name(THREAD.to_owned()).spawn(run)?;
+        let runtime = take.recv().map_err(io::Error::other)??;
+        Ok(running.insert(Running { runtime, alive }).clone())
     }
 
-    pub(super) fn enter(&self) -> EnterGuard<'_> {
-        match self {
-            Self::Callers(runtime) => runtime.enter(),
-            Self::Own(runtime) => runtime.enter(),
+    /// Waits as long as the limit says, whether the caller has a runtime, whose timer it takes, or not. `None` if that was too
+    /// short.
+    pub(super) async fn within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        waiting: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let waiting = async move { tokio::time::timeout(limit, waiting).await.ok() };
+        if Handle::try_current().is_ok() {
+            return waiting.await;
         }
-    }
-
-    /// Runs the task until it ends or is aborted.
-    pub(super) fn drive(self, task: BoxFuture<'static, ()>) -> io::Result<AbortHandle> {
-        match self {
-            Self::Callers(runtime) => Ok(runtime.spawn(task).abort_handle()),
-            Self::Own(runtime) => {
-                let task = runtime.spawn(task);
-                let abort = task.abort_handle();
-                thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
-                    // The task says itself how it ended.
-                    _ = runtime.block_on(task);
-                })?;
-                Ok(abort)
-            }
-        }
-    }
-}
-
-/// Runs a task to its end on a thread and a runtime of its own, wherever it is called: also while a runtime ends.
-pub(super) fn run_apart(task: BoxFuture<'static, ()>) -> io::Result<()> {
-    let run = move || match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(task),
-        Err(error) => tracing::error!(target: "orgate", %error, "no runtime could be started for the change log"),
-    };
-    thread::Builder::new().name(THREAD.to_owned()).spawn(run).map(drop)
-}
-
-/// Waits as long as the limit says, whether the caller has a runtime, whose timer it takes, or not. `None` if that was too short.
-pub(super) async fn within<T: Send + 'static>(
-    limit: Duration,
-    waiting: impl Future<Output = T> + Send + 'static,
-) -> Option<T> {
-    let waiting = async move { tokio::time::timeout(limit, waiting).await.ok() };
-    if Handle::try_current().is_ok() {
-        return waiting.await;
-    }
-    let (done, outcome) = oneshot::channel();
-    let started = run_apart(Box::pin(async move {
+        let (done, outcome) = oneshot::channel();
         // Whoever asked may wait no longer.
-        _ = done.send(waiting.await);
-    }));
-    if let Err(error) = started {
-        tracing::error!(target: "orgate", %error, "no thread could be started for the change log");
+        let wait = async move { _ = done.send(waiting.await) };
+        if let Err(error) = self.running().map(|driver| driver.spawn(Box::pin(wait))) {
+            tracing::error!(target: "orgate", %error, "no thread could be started for the change log");
+        }
+        outcome.await.ok().flatten()
     }
-    outcome.await.ok().flatten()
+}
+
+impl Running {
+    pub(super) const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Runs a task until it ends or is aborted.
+    pub(super) fn spawn(&self, task: BoxFuture<'static, ()>) -> AbortHandle {
+        let alive = self.alive.clone();
+        let task = async move {
+            task.await;
+            drop(alive);
+        };
+        self.runtime.spawn(task).abort_handle()
+    }
 }

@@ -4,13 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::apply::Changes;
-use super::driver::Driver;
 use super::fact::Fact;
 use super::log::Log;
 use crate::lock::lock;
@@ -168,19 +166,18 @@ impl Changes {
         }
         let mut end = End { server: Arc::downgrade(self), is_final: false };
         let loading = Loading::begin(following);
-        let driver = match Driver::find() {
+        let driver = match self.driver.running() {
             Ok(driver) => driver,
             Err(error) => return tracing::error!(target: "orgate", %error, "the change log cannot be followed"),
         };
-        let entered = driver.enter();
-        let runtime = Handle::current();
+        let entered = driver.runtime().enter();
         if let Some(beside) = &following.beside {
-            self.follow_beside(&**beside, &runtime);
+            self.follow_beside(&**beside, driver.runtime());
         }
         let mut updates = log.follow(self.held());
         let from = Self::source_of(&**log, false);
         end.is_final = !self.take_in_at_once(&mut *updates, from);
-        self.confirm(&runtime);
+        self.confirm(driver.runtime());
         drop(entered);
         drop(loading);
         if following.bound().is_none() {
@@ -189,21 +186,16 @@ impl Changes {
         if end.is_final {
             return;
         }
-        let task = async move {
+        let task = driver.spawn(Box::pin(async move {
             while let Some(update) = updates.next().await {
                 let Some(server) = end.server.upgrade() else { return };
                 server.take_in(update, from);
             }
             end.finish();
             tracing::warn!(target: "orgate", "the change log ended");
-        };
-        match driver.drive(task.boxed()) {
-            Ok(task) => {
-                if let Some(lost) = lock(&following.task).replace(task) {
-                    lost.abort();
-                }
-            }
-            Err(error) => tracing::error!(target: "orgate", %error, "the change log cannot be followed"),
+        }));
+        if let Some(lost) = lock(&following.task).replace(task) {
+            lost.abort();
         }
     }
 }

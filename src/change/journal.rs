@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::change::Change;
-use super::driver;
+use super::driver::Driver;
 use super::log::{Log, LogError};
 use super::writing;
 use crate::issuer::keys::jitter;
@@ -31,6 +31,7 @@ pub(super) trait Known: Send + Sync {
 /// What waits to be kept by a log.
 pub(crate) struct Journal {
     log: Arc<dyn Log>,
+    pub(super) driver: Arc<Driver>,
     queue: Mutex<Queue>,
     /// How many changes wait.
     pending: watch::Sender<usize>,
@@ -54,8 +55,8 @@ struct Queue {
 }
 
 impl Journal {
-    pub(super) fn new(log: Arc<dyn Log>) -> Self {
-        Self { log, queue: Mutex::default(), pending: watch::Sender::new(0), kept: watch::Sender::new(0) }
+    pub(super) fn new(log: Arc<dyn Log>, driver: Arc<Driver>) -> Self {
+        Self { log, driver, queue: Mutex::default(), pending: watch::Sender::new(0), kept: watch::Sender::new(0) }
     }
 
     /// Queues changes, and sees to it that they are appended, whether the caller has a tokio runtime or not.
@@ -88,7 +89,7 @@ impl Journal {
         let pushed = self.lock().pushed;
         let mut kept = self.kept.subscribe();
         let is_kept = async move { kept.wait_for(|kept| *kept >= pushed).await.is_ok() };
-        driver::within(limit, is_kept).await.unwrap_or(false)
+        self.driver.within(limit, is_kept).await.unwrap_or(false)
     }
 
     /// Waits until nothing waits to be kept.
@@ -138,11 +139,9 @@ impl Journal {
         }
     }
 
-    /// A writer ended before it was done. Whether another one is to go on: not if that is the `last` attempt.
-    pub(super) fn stop_writing(&self, is_last: bool) -> bool {
-        let mut queue = self.lock();
-        queue.is_writing = !is_last && queue.waiting() > 0;
-        queue.is_writing
+    /// A writer ended before it was done.
+    pub(super) fn stop_writing(&self) {
+        self.lock().is_writing = false;
     }
 
     /// In a task of its own: what panics there has failed.

@@ -27,8 +27,8 @@ pub trait Log: Send + Sync + 'static {
     /// Returns a [`LogError`] if the changes may not have been kept.
     fn append<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), LogError>>;
 
-    /// Follows the log: what it holds, then what is appended. Called once by each server, in a tokio runtime: that of the first
-    /// request or change, or one that the server starts with a thread of its own where there is none.
+    /// Follows the log: what it holds, then what is appended. Called once by each server, in a tokio runtime that the server
+    /// starts with a thread of its own: [`append`](Self::append) is called there, too, and nothing there should block.
     ///
     /// `held` is what the server knows. A log that lost something can be completed from it.
     fn follow(&self, held: Arc<dyn Facts>) -> Box<dyn Updates>;

@@ -256,21 +256,21 @@ fn change_applied_outside_of_a_runtime_reaches_the_others_and_a_restart() {
 }
 
 #[test]
-fn change_whose_writer_ended_with_its_runtime_is_kept_all_the_same() {
+fn change_of_a_runtime_that_ends_or_stands_still_is_kept_and_followed() {
     let issuer = issuer_elsewhere();
-    let fleet = Fleet::new(1);
-    let server = fleet.server(&issuer).build().unwrap();
-    let runtime = runtime();
-    runtime.block_on(async {
-        server.issuers()[0].revoke(About::Everyone).unwrap();
-        while fleet.appended.load(Ordering::SeqCst) == 0 {
-            tokio::task::yield_now().await;
-        }
-    });
-    assert_eq!(server.change_log().unwrap().pending, 1);
-    drop(runtime);
-    eventually("kept", || server.change_log().unwrap().pending == 0);
-    assert_eq!(fleet.appended.load(Ordering::SeqCst), 2);
+    for stands_still in [true, false] {
+        let fleet = Fleet::new(0);
+        let [one, two] = [0; 2].map(|_| fleet.server(&issuer).build().unwrap());
+        let (other, token) = (api(&two), issuer.resource_token(API).mint());
+        let runtimes = [runtime(), runtime()];
+        // The log is first followed in one of them, and first written in the other.
+        assert_eq!(runtimes[0].block_on(get(&other, "/", &token)), 200);
+        runtimes[1].block_on(async { one.issuers()[0].revoke(About::Everyone).unwrap() });
+        let _kept = stands_still.then_some(runtimes);
+        eventually("kept", || one.change_log().unwrap().pending == 0);
+        eventually("obeyed by the other", || without_runtime(get(&other, "/", &token)) == 401);
+        assert_eq!(fleet.appended.load(Ordering::SeqCst), 1);
+    }
 }
 
 /// Wakes a thread that runs nothing else.

@@ -264,11 +264,13 @@ async fn echo_of_an_own_change_is_not_appended_again_and_marks_once_each_time() 
 
 #[tokio::test]
 async fn changes_that_found_no_room_are_collected_from_what_is_known() {
-    let (server, log) = logged(2);
+    // The log is down until all of them are applied, and fails twice more.
+    let (server, log) = logged(u32::MAX);
     let one = server.issuer("one").unwrap();
     for number in 0..10_500 {
         one.apply_change(&Change::suspended(ONE, number.to_string(), at(NOON))).unwrap();
     }
+    log.fails.store(2, Relaxed);
     server.changes_kept().await;
     let kept = log.kept.lock().unwrap();
     let suspended: std::collections::HashSet<_> = kept.iter().filter_map(Change::fact).collect();
