@@ -470,10 +470,11 @@ async fn server_that_is_not_current_rejects_or_goes_on_as_the_log_says() {
     assert!(refusing.ready().await.unwrap_err().issuer_name().is_none());
     let status = going_on.change_log().unwrap();
     assert!(!status.is_current && status.behind == 1, "{status:?}");
+    assert_eq!(verdict(&refusing, &token).await, "retry");
+    assert_eq!(refusing.change_log().unwrap().behind, 2);
     // It is heard of again.
     strict.0.written.send(String::new()).unwrap();
     eventually(&refusing, &token, "ok").await;
-    assert_eq!(refusing.change_log().unwrap().behind, 2);
 }
 
 /// What is told while a question is on its way: asked again until it is asked later than the change.
