@@ -5,6 +5,7 @@ use std::future::{Ready, poll_fn, ready};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -157,6 +158,27 @@ pub(super) struct Journal {
     pub(super) loading: Gate,
     pub(super) says: Arc<Mutex<Vec<Update>>>,
     pub(super) staleness: Option<Staleness>,
+    /// The server has taken in all that was said. Written while `says` is locked.
+    pub(super) is_taken_in: Arc<AtomicBool>,
+}
+
+impl Journal {
+    pub(super) fn say(&self, update: Update) {
+        let mut says = self.says.lock().unwrap();
+        says.push(update);
+        self.is_taken_in.store(false, Ordering::SeqCst);
+    }
+
+    /// Ends when the server, which follows this on a thread of its own, has taken in all that was said.
+    pub(super) async fn taken_in(&self) {
+        for _ in 0..20_000 {
+            if self.is_taken_in.load(Ordering::SeqCst) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the server does not follow its log");
+    }
 }
 
 impl Log for Journal {
@@ -165,7 +187,10 @@ impl Log for Journal {
     }
 
     fn follow(&self, held: Arc<dyn Facts>) -> Box<dyn Updates> {
-        self.says.lock().unwrap().insert(0, Update::current(held.now().monotonic));
+        let mut says = self.says.lock().unwrap();
+        says.insert(0, Update::current(held.now().monotonic));
+        self.is_taken_in.store(false, Ordering::SeqCst);
+        drop(says);
         Box::new(Following(self.clone()))
     }
 
@@ -184,6 +209,7 @@ impl Updates for Following {
             }
             let mut says = self.0.says.lock().unwrap();
             if says.is_empty() {
+                self.0.is_taken_in.store(true, Ordering::SeqCst);
                 self.0.loading.0.wakers.lock().unwrap().push(cx.waker().clone());
                 return Poll::Pending;
             }

@@ -2,7 +2,7 @@
 //!
 //! Every wait of the engine is a gate. One request runs up to the gate, the change is applied, and then the next request
 //! starts: before the first one goes on, or after it has ended. Nothing here depends on time, and nothing runs but what the
-//! test polls and the tasks that this made ready.
+//! test polls, the tasks that this made ready, and the log, which is waited for.
 
 mod doubles;
 mod world;
@@ -211,7 +211,7 @@ async fn change_while_the_log_is_loaded_is_obeyed_by_the_next_request() {
         assert_eq!(world.next().ends(&label).await, 503, "{label}");
         if next && happens == Suspended {
             let change = Change::suspended(world.entry().issuer().to_owned(), "alice", world.now());
-            journal.says.lock().unwrap().push(Update::Fact(change.fact().unwrap()));
+            journal.say(Update::Fact(change.fact().unwrap()));
         } else {
             happens.apply(&world).await;
         }
