@@ -53,7 +53,7 @@ pub fn member_organization(issuer_name: &str, id: &str) -> Organization {
     Organization::of_member(ScopedId::new(&issuer_name.into(), id))
 }
 
-/// Returns an organization as [`about`](crate::Policy::about) would let it pass: the request names it, and nobody else.
+/// Returns an organization as [`about`](crate::Policy::about) would let it pass: only the request names it.
 ///
 /// ```
 /// use orgate::Organization;

@@ -7,7 +7,7 @@ use crate::source::{Source, Token};
 /// The lines that ask for a feature: features gate dependencies and vendors only.
 pub(crate) const MOST_FEATURES: usize = 45;
 
-/// Public enumerations whose variants with fields are final, and why. (The compiler lets nobody match a tuple variant by its
+/// Public enumerations whose variants with fields are final, and why. (Other crates cannot match a tuple variant by its
 /// position if it is `#[non_exhaustive]`.)
 const FINAL: [(&str, &str); 14] = [
     ("Access", READ),

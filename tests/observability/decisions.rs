@@ -128,7 +128,7 @@ async fn record_of_a_denied_request_has_its_organization_unless_only_the_request
         // A member, by the word of the source, who lacks a scope there.
         ("/member/acme", &plain, 403, Some("acme")),
         ("/member/globex", &plain, 403, None),
-        // The source was not asked yet: the token alone says it, or nobody.
+        // The source was not asked yet: the token alone can say it.
         ("/member-user/acme", &plain, 403, None),
         ("/member-user/acme", &api, 403, Some("acme")),
         ("/member-user/globex", &api, 403, None),
