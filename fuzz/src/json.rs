@@ -1,7 +1,6 @@
 //! Another reading of JSON, to compare with.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -19,31 +18,28 @@ pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     (map.len() == count).then_some(map)
 }
 
-/// Each member in its order, as it was written.
-pub(crate) type Raws = Members<Box<RawValue>>;
+/// Each member in its order and as it was written, also those that are there twice.
+pub(crate) struct Raws(pub(crate) Vec<(String, Box<RawValue>)>);
 
-/// Each member in its order, also those that are there twice.
-pub(crate) struct Members<V = Value>(pub(crate) Vec<(String, V)>);
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
+impl<'de> Deserialize<'de> for Raws {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All<V>(PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for All<V> {
-            type Value = Members<V>;
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Raws;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<V>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raws, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Members(members))
+                Ok(Raws(members))
             }
         }
-        deserializer.deserialize_map(All(PhantomData))
+        deserializer.deserialize_map(All)
     }
 }
 

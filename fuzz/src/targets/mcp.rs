@@ -11,11 +11,11 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use orgate::mcp::{McpLayer, RequestBody, Tools};
 use orgate::policy::{argument, resource};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tower_layer::Layer as _;
 use tower_service::Service;
 
-use crate::json::{Members, Raws};
+use crate::json::Raws;
 use crate::world::{at_once, server, token};
 
 static LAYER: LazyLock<McpLayer> = LazyLock::new(|| {
@@ -78,60 +78,54 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-type Reading = fn(&[(String, Value)], &str) -> Option<Value>;
+/// Which of the members with a name a reader takes. Members are texts: of numbers that are too large, readers make what they like.
+type Reading = for<'a> fn(&'a Raws, &str) -> Option<&'a RawValue>;
 
-fn last(members: &[(String, Value)], name: &str) -> Option<Value> {
-    members.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+fn last<'a>(members: &'a Raws, name: &str) -> Option<&'a RawValue> {
+    members.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| &**value)
 }
 
-fn first(members: &[(String, Value)], name: &str) -> Option<Value> {
-    members.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+fn first<'a>(members: &'a Raws, name: &str) -> Option<&'a RawValue> {
+    members.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
 }
 
 /// As Go's `encoding/json` does it.
-fn folded(members: &[(String, Value)], name: &str) -> Option<Value> {
-    members.iter().rev().find(|(known, _)| known.to_lowercase() == name.to_lowercase()).map(|(_, value)| value.clone())
+fn folded<'a>(members: &'a Raws, name: &str) -> Option<&'a RawValue> {
+    members.0.iter().rev().find(|(known, _)| known.to_lowercase() == name.to_lowercase()).map(|(_, value)| &**value)
 }
 
-fn folded_first(members: &[(String, Value)], name: &str) -> Option<Value> {
-    members.iter().find(|(known, _)| known.to_uppercase() == name.to_uppercase()).map(|(_, value)| value.clone())
+fn folded_first<'a>(members: &'a Raws, name: &str) -> Option<&'a RawValue> {
+    members.0.iter().find(|(known, _)| known.to_uppercase() == name.to_uppercase()).map(|(_, value)| &**value)
 }
 
 /// As this reader takes it, the message calls nothing that needs another scope.
 fn check(body: &[u8], reading: Reading) {
-    let Ok(Members(message)) = serde_json::from_slice::<Members>(body) else {
-        panic!("passed, and is no object: {}", String::from_utf8_lossy(body))
-    };
-    let Some(Value::String(method)) = reading(&message, "method") else { return };
-    let Some(params) = members_of(body, &message, reading, "params") else { return };
-    let called = |name: &str| reading(&params, name).and_then(|value| value.as_str().map(str::to_owned));
     let text = String::from_utf8_lossy(body);
+    let Ok(message) = serde_json::from_slice::<Raws>(body) else { panic!("passed, and is no object: {text}") };
+    let text_of = |members: &Raws, name: &str| {
+        reading(members, name).and_then(|value| serde_json::from_str::<String>(value.get()).ok())
+    };
+    let members_of =
+        |members: &Raws, name: &str| reading(members, name).and_then(|value| serde_json::from_str(value.get()).ok());
+    let Some(method) = text_of(&message, "method") else { return };
+    let Some(params): Option<Raws> = members_of(&message, "params") else { return };
     match &*method {
         "tools/call" => {
-            let name = called("name");
+            let name = text_of(&params, "name");
             assert_ne!(name.as_deref(), Some("secret"), "{text}");
             // The token is of no organization.
             assert_ne!(name.as_deref(), Some("of"), "{text}");
         }
-        "prompts/get" => assert_ne!(called("name").as_deref(), Some("secret"), "{text}"),
+        "prompts/get" => assert_ne!(text_of(&params, "name").as_deref(), Some("secret"), "{text}"),
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
-            assert_ne!(called("uri").as_deref(), Some("file:///secret"), "{text}");
+            assert_ne!(text_of(&params, "uri").as_deref(), Some("file:///secret"), "{text}");
         }
         "completion/complete" => {
-            let reference = reading(&params, "ref").unwrap_or_default();
-            assert!(reference["name"] != "secret" || reference["type"] != "ref/prompt", "{text}");
-            assert!(reference["uri"] != "file:///secret" || reference["type"] != "ref/resource", "{text}");
+            let Some(reference): Option<Raws> = members_of(&params, "ref") else { return };
+            let is = |name: &str, value: &str| text_of(&reference, name).as_deref() == Some(value);
+            assert!(!is("name", "secret") || !is("type", "ref/prompt"), "{text}");
+            assert!(!is("uri", "file:///secret") || !is("type", "ref/resource"), "{text}");
         }
         _ => {}
     }
-}
-
-/// The members of a member, each of them.
-fn members_of(body: &[u8], message: &[(String, Value)], reading: Reading, name: &str) -> Option<Vec<(String, Value)>> {
-    // From the text, since a `Value` keeps one of two.
-    let raw: Raws = serde_json::from_slice(body).ok()?;
-    let wanted = reading(message, name)?;
-    let raw =
-        raw.0.iter().find(|(_, raw)| serde_json::from_str::<Value>(raw.get()).is_ok_and(|value| value == wanted))?;
-    serde_json::from_str::<Members>(raw.1.get()).ok().map(|members| members.0)
 }
