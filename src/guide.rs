@@ -68,7 +68,7 @@ page!(
 page!(behind_envoy, "docs/guide/behind-envoy.md", "The gateway as an external authorizer of Envoy.");
 page!(production_checklist, "docs/guide/production-checklist.md", "What to look at before the first deployment.");
 page!(performance, "docs/guide/performance.md", "What a request costs.");
-page!(defaults, "docs/guide/defaults.md", "Every default, with its reason.");
+page!(defaults, "docs/guide/defaults.md", "The defaults and their reasons.");
 page!(features, "docs/guide/features.md", "Cargo features and what they cost.");
 page!(examples, "docs/guide/examples.md", "The programs in `examples/`.");
 page!(migrating, "docs/guide/migrating.md", "From hand-written middleware, other crates, or a proxy.");

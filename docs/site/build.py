@@ -28,6 +28,8 @@ def as_page(text, depth):
     up = "../" * depth
     text = re.sub(r"\(crate::guide::issuers::(\w+)\)", rf"({up}issuers/\1.md)", text)
     text = re.sub(r"\(crate::guide::(\w+)\)", lambda page: f"({up}{page[1].replace('_', '-')}.md)", text)
+    for file, page in PAGES_AT_THE_ROOT.items():
+        text = text.replace(f"../../{file}", f"{up}{page}")
     # Links to items of the API: only the name is left.
     text = re.sub(r"\[([^\]]+)\]\(crate::[\w:]+\)", r"\1", text)
     # Code blocks without a language are Rust, as they are for rustdoc.

@@ -43,7 +43,8 @@ impl LeaseSettings {
     }
 
     /// Adds the request that was granted. Policies with checks, authorization details, decision points or closures need
-    /// it to be judged again, and so do opaque tokens. Only the needed parts are kept, without credentials.
+    /// it to be judged again, and so do opaque tokens. Only the needed parts are kept, without credentials other than an opaque
+    /// token itself.
     #[must_use]
     pub fn request(mut self, request: &Parts) -> Self {
         self.request = Some(Box::new(request.clone()));

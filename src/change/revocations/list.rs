@@ -47,7 +47,7 @@ impl Default for Bounds {
 /// While it is empty, a judgement costs one load of an atomic. Otherwise it looks up the subject, and the organization, the
 /// client and the `jti` where there is anything about any. Judgements never wait for one another.
 ///
-/// No row is dropped for want of room. An eighth of them goes into coarser ones, which reject more, never less: the removed
+/// No row is dropped for want of room. An eighth of them goes into coarser ones, which reject more tokens of before: the removed
 /// members of an organization become *not before* of the organization, then the oldest rows *not before* of their whole
 /// issuer entry. The entry with most rows is the one that pays.
 ///

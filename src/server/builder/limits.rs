@@ -130,10 +130,10 @@ impl Builder {
         self
     }
 
-    /// Limits the lifetime of a token, from `iat` to `exp`. Default: 24 h.
+    /// Sets how long tokens of the issuers live at most, from `iat` to `exp`. Default: 24 h.
     ///
-    /// Every revocation but a suspension is kept for so long, and five minutes more for the leeway. A revoked token that lives
-    /// longer would be accepted again after that.
+    /// Every revocation but a suspension is kept for so long, and five minutes more for the leeway. A token that lives longer is
+    /// accepted, and accepted again after that if it was revoked: never set less than the issuers do.
     pub fn max_token_life(mut self, life: Duration) -> Self {
         self.limits.revocations.token_life = life;
         self
@@ -141,7 +141,8 @@ impl Builder {
 
     /// Limits how many revocations are stored, over all issuer entries: subjects, members, organizations, clients and
     /// tokens. Default: 100,000, which take about 20 MB. Beyond the limit the oldest ones are merged into coarser ones,
-    /// which reject more and never less.
+    /// which reject more tokens of before. A deletion that is merged no longer rejects tokens that are issued later; that is
+    /// logged as an error and [counted](crate::change::RevocationCounts::weakened_blocks).
     pub fn max_revocations(mut self, most: usize) -> Self {
         self.limits.revocations.rows = most;
         self
