@@ -38,7 +38,7 @@ struct Table {
 
 impl Link {
     /// Loads the table, puts back what it lacks, and stands in the feed where the table was begun to be read: every row that
-    /// was there then is read, and what came later is in the feed.
+    /// was there then is read, and what came later is in the feed. A regular comparison leaves the tail where it is.
     pub(super) async fn reconcile(
         &self,
         session: &Session,
@@ -70,7 +70,10 @@ impl Link {
             let is_unsettled = opened.now < settled_at || !opened.is_whole;
             let waits = known.is_none() && is_unsettled || standing.hold.is_some();
             standing.hold = waits.then_some(settled_at / 1000);
-            standing.position = Some(opened.position);
+            // What was published since the tail was there is in the feed, and not all of it is in the table.
+            if cause != Cause::Regular {
+                standing.position = Some(opened.position);
+            }
         }
         // Requests may have been judged before the first comparison, and what they cached is as old as that.
         let was_judging = cause == Cause::Start && self.settings.when_behind == WhenBehind::GoOn;

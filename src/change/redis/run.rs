@@ -70,8 +70,9 @@ impl Link {
         };
         count(&self.counters.connects, 1);
         lock(&self.standing).forget_beats();
-        if cause.is_none() {
+        if matches!(cause, None | Some(Cause::Regular)) {
             match self.resume(&session).await {
+                Ok(None) => {}
                 Ok(odd) => *cause = odd,
                 Err(fault) => return fault.into(),
             }

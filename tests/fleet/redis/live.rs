@@ -112,3 +112,58 @@ async fn slow_reader_reconciles_after_trim() {
     assert_eq!(slow.member.reconciles("fork") + slow.member.reconciles("gap"), 1, "{:?}", slow.member.redis.status());
     slow.is_asked_again(&fleet, 99, 1).await;
 }
+
+/// A replica whose session has ended for the regular comparison and that cannot connect again, and what it remembers of two
+/// users.
+async fn about_to_compare(fleet: &Fleet, proxy: &Proxy) -> Live {
+    let live = Live::start(fleet, redis(&proxy.url()).reconcile_every(Duration::from_secs(1))).await;
+    assert_eq!((live.read(fleet, 98).await, live.read(fleet, 99).await, live.read(fleet, 99).await), (1, 2, 2));
+    proxy.set(Fault::Closed);
+    live.member.until("the session ended", |redis| redis.status().error.is_some()).await;
+    live
+}
+
+#[tokio::test]
+async fn regular_comparison_leaves_out_nothing_that_was_published_before_it() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let proxy = Proxy::to(server.port).await;
+    let one = fleet.join(redis(&server.url())).await;
+    let two = about_to_compare(&fleet, &proxy).await;
+    // One that is no fact, of which no table tells, and a fact: either makes stale what was remembered.
+    let at = now(&fleet.issuer);
+    one.replica.entry().apply_change(&Change::edited(fleet.issuer.url(), About::subject(name(99)), at)).unwrap();
+    let earlier = at - Duration::from_secs(60);
+    one.replica
+        .entry()
+        .apply_change(&Change::not_before(fleet.issuer.url(), About::subject(name(97)), earlier))
+        .unwrap();
+    one.replica.server.changes_kept().await;
+    let compared = two.member.reconciles("regular");
+    proxy.set(Fault::None);
+    two.member.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared).await;
+    two.is_asked_again(&fleet, 99, 2).await;
+    two.member.until("both applied", |redis| redis.status().counts.applied == 2).await;
+    assert_eq!(two.read(&fleet, 98).await, 3, "the other user's are kept");
+    assert_eq!(two.member.reconciles("fork") + two.member.reconciles("gap"), 0, "{:?}", two.member.redis.status());
+}
+
+#[tokio::test]
+async fn regular_comparison_that_meets_another_table_forgets_what_was_cached() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let proxy = Proxy::to(server.port).await;
+    let one = fleet.join(redis(&server.url())).await;
+    let two = about_to_compare(&fleet, &proxy).await;
+    one.replica
+        .entry()
+        .apply_change(&Change::edited(fleet.issuer.url(), About::subject(name(99)), now(&fleet.issuer)))
+        .unwrap();
+    one.until("read back", |redis| redis.status().counts.applied == 1).await;
+    server.ask(&["FLUSHALL"]);
+    one.until("begun anew", |redis| redis.status().counts.reconciles["lost"] == 1).await;
+    proxy.set(Fault::None);
+    two.is_asked_again(&fleet, 99, 2).await;
+    two.is_asked_again(&fleet, 98, 3).await;
+    assert_eq!(two.member.reconciles("lost"), 1, "{:?}", two.member.redis.status());
+}

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     CutFeed,
     /// Connections are closed, and no new ones accepted.
     Reset,
+    /// Connections that there are go on, and no new ones are accepted.
+    Closed,
     /// So many bytes a second from the server.
     Drip(u64),
 }
@@ -39,7 +41,7 @@ impl Proxy {
         let shared = fault.clone();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if *shared.borrow() == Fault::Reset {
+                if matches!(*shared.borrow(), Fault::Reset | Fault::Closed) {
                     continue;
                 }
                 let faults = shared.subscribe();
@@ -103,7 +105,7 @@ async fn carry(
             Fault::CutFeed => !is_to && feed.load(Ordering::Relaxed),
             // What was held back is lost with the connection.
             Fault::Reset => true,
-            Fault::None | Fault::Drip(_) => false,
+            Fault::None | Fault::Closed | Fault::Drip(_) => false,
         };
         if faults.wait_for(|fault| !is_cut(fault)).await.is_err() {
             return;
