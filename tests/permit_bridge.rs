@@ -663,3 +663,140 @@ async fn a_list_that_ends_early_or_names_somebody_twice() {
     assert_eq!(scene.tenants_of("alice"), ["acme", "globex"]);
     assert_eq!(scene.permit.user::<Value>("alice").unwrap()["email"], "alice@example.com");
 }
+
+fn listed(user: &str, organizations: &[&str]) -> LogtoUser {
+    organizations.iter().fold(LogtoUser::new(PermitUser::new(user)), |user, of| user.member_of(*of))
+}
+
+/// The webhooks that said the opposite later were lost.
+#[tokio::test]
+async fn queued_membership_is_decided_by_a_list_that_is_read_later() {
+    let scene = Scene::new().await;
+    scene.tell(&[scene.created("alice", 1), scene.created("bob", 1), scene.joined("bob", "acme", 1)]).await;
+    scene.permit.fail_always(&format!("{FACTS}/role_assignments"), Fault::Status(503));
+    scene.tell(&[scene.joined("alice", "acme", 2), scene.left("bob", "acme", 2)]).await;
+    assert_eq!(scene.bridge.status().pending(), 2);
+    let list = [listed("alice", &[]), listed("bob", &["acme"])];
+    let found = scene.bridge.reconcile(second(3), list).await.unwrap();
+    let pending = scene.bridge.status().pending();
+    scene.permit.recover();
+    scene.clock.advance(Duration::from_secs(60));
+    scene.bridge.work_off().await;
+    assert!(!scene.may_read("alice", "acme").await);
+    assert!(scene.may_read("bob", "acme").await);
+    assert_eq!((found.users(), found.joins(), found.leaves(), found.dropped(), found.superseded()), (0, 1, 1, 0, 0));
+    assert_eq!((pending, scene.bridge.status().pending(), scene.dropped()), (2, 0, vec![]), "each replaced one");
+}
+
+#[tokio::test]
+async fn queued_membership_that_the_list_confirms_or_that_is_later_stays_queued() {
+    let scene = Scene::new().await;
+    scene.tell(&[scene.created("alice", 1), scene.created("bob", 1)]).await;
+    scene.tell(&[scene.joined("bob", "acme", 1), scene.joined("bob", "globex", 1)]).await;
+    scene.permit.fail_always(&format!("{FACTS}/role_assignments"), Fault::Status(503));
+    scene.tell(&[scene.joined("alice", "acme", 2), scene.left("bob", "acme", 2)]).await;
+    scene.tell(&[scene.joined("alice", "globex", 3), scene.left("bob", "globex", 4)]).await;
+    let list = [listed("alice", &["acme"]), listed("bob", &["globex"])];
+    scene.bridge.reconcile(second(3), list).await.unwrap();
+    assert_eq!(scene.bridge.status().pending(), 4);
+    scene.permit.recover();
+    scene.clock.advance(Duration::from_secs(60));
+    scene.bridge.work_off().await;
+    assert_eq!(scene.tenants_of("alice"), ["acme", "globex"]);
+    assert_eq!(scene.tenants_of("bob"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn queued_user_who_is_not_in_a_list_that_is_read_later_is_not_created() {
+    for deletes in [false, true] {
+        let scene = Scene::with(|builder| if deletes { builder.delete_missing() } else { builder }).await;
+        scene.tell(&[scene.created("bob", 1)]).await;
+        scene.permit.fail_always(&format!("{FACTS}/users/"), Fault::Status(503));
+        scene.permit.fail_always(&format!("{FACTS}/role_assignments"), Fault::Status(503));
+        scene.tell(&[scene.created("alice", 2), scene.joined("alice", "acme", 2), scene.deleted("bob", 2)]).await;
+        assert_eq!(scene.bridge.status().pending(), 3);
+        let found = scene.bridge.reconcile(second(3), []).await.unwrap();
+        assert_eq!((found.leaves(), found.deletions()), if deletes { (0, 2) } else { (1, 0) });
+        scene.permit.recover();
+        scene.clock.advance(Duration::from_secs(60));
+        scene.bridge.work_off().await;
+        assert!(scene.permit.users().is_empty(), "neither who was queued nor whose deletion was");
+        assert_eq!((scene.bridge.status().pending(), scene.dropped()), (0, vec![]));
+    }
+}
+
+/// What a list of users that Permit.io sends does not show yet, or no longer.
+#[tokio::test]
+async fn membership_that_changes_while_users_are_compared_is_decided_by_the_list() {
+    for joins in [true, false] {
+        for lands_meanwhile in [true, false] {
+            let scene = Scene::new().await;
+            let case = format!("joins: {joins}, lands meanwhile: {lands_meanwhile}");
+            scene.tell(&[scene.created("alice", 1), scene.joined("alice", "globex", 1)]).await;
+            let list = listed("alice", &["globex"]);
+            let event = if joins { scene.joined("alice", "acme", 2) } else { scene.left("alice", "globex", 2) };
+            let bridge = scene.bridge.clone();
+            let found = if lands_meanwhile {
+                // A whole page, and the next one waits.
+                let others = (0..49).map(|number| json!({ "key": format!("other-{number}"), "roles": [] }));
+                let alice = json!({ "key": "alice", "roles": [{ "role": ROLE, "tenant": "globex" }] });
+                let page: Value = std::iter::once(alice).chain(others).collect();
+                scene.permit.fail_next(&format!("{FACTS}/users"), Fault::Body(json!({ "data": page }).to_string()));
+                scene.permit.fail_next(&format!("{FACTS}/users"), Fault::Hold);
+                scene.permit.take_calls();
+                let comparing = tokio::spawn(async move { bridge.reconcile(second(3), [list]).await });
+                while scene.permit.calls().len() < 2 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                scene.tell(&[event]).await;
+                assert_eq!(scene.bridge.status().pending(), 0, "{case}");
+                scene.permit.release();
+                comparing.await.unwrap().unwrap()
+            } else {
+                scene.permit.fail_next(&format!("{FACTS}/role_assignments"), Fault::Hold);
+                scene.bridge.take(&event);
+                scene.permit.take_calls();
+                let working = tokio::spawn(async move { bridge.work_off().await });
+                let is_held = || scene.permit.calls().iter().any(|call| call.path().ends_with("/role_assignments"));
+                while !is_held() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                let found = scene.bridge.reconcile(second(3), [list]).await.unwrap();
+                scene.permit.release();
+                working.await.unwrap();
+                found
+            };
+            scene.bridge.work_off().await;
+            assert_eq!(scene.tenants_of("alice"), ["globex"], "{case}");
+            let expected = if joins { (0, 1) } else { (1, 0) };
+            assert_eq!((found.joins(), found.leaves()), expected, "{case}");
+            assert_eq!((scene.bridge.status().pending(), scene.dropped()), (0, vec![]), "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn membership_that_ends_before_its_turn_is_never_assigned() {
+    let scene = Scene::new().await;
+    scene.tell(&[scene.created("alice", 1)]).await;
+    scene.permit.fail_next(&format!("{FACTS}/role_assignments"), Fault::Hold);
+    scene.bridge.take(&scene.joined("alice", "acme", 2));
+    scene.bridge.take(&scene.joined("alice", "globex", 2));
+    let bridge = scene.bridge.clone();
+    let working = tokio::spawn(async move { bridge.work_off().await });
+    let assigned = || {
+        let calls = scene.permit.calls();
+        let assigned =
+            calls.iter().filter(|call| call.method() == "POST" && call.path().ends_with("/role_assignments"));
+        assigned.map(|call| call.json::<Value>().unwrap()["tenant"].clone()).collect::<Vec<_>>()
+    };
+    while assigned().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    scene.bridge.take(&scene.left("alice", "globex", 3));
+    scene.permit.release();
+    working.await.unwrap();
+    scene.bridge.work_off().await;
+    assert_eq!(assigned(), ["acme"]);
+    assert_eq!((scene.tenants_of("alice"), scene.bridge.status().pending()), (vec!["acme".to_owned()], 0));
+}

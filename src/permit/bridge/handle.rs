@@ -162,8 +162,8 @@ impl BridgeStatus {
         self.pending
     }
 
-    /// Returns how many items had no effect because a later event was known: replays, and events that arrived out of
-    /// order.
+    /// Returns how many items had no effect because a later event was known, or a list that was read later: replays, and
+    /// events that arrived out of order.
     #[must_use]
     pub const fn stale(&self) -> u64 {
         self.stale

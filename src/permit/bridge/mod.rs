@@ -3,6 +3,7 @@
 mod event;
 mod handle;
 mod reconcile;
+mod unsettled;
 mod versions;
 mod wishes;
 mod work;

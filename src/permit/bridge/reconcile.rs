@@ -1,12 +1,14 @@
 //! What webhooks did not say: the whole list against what Permit.io knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::PermitBridge;
 use super::handle::since_epoch;
+use super::unsettled::Seen;
 use super::wishes::{RECONCILE, Stated, Taken, Wish};
+use crate::permit::lookup::Roles;
 use crate::permit::{PermitUser, SyncError};
 
 /// A Logto user, with the organizations that the user is a member of. `Debug` shows no personal data.
@@ -61,19 +63,19 @@ impl Reconciled {
         self.users
     }
 
-    /// Returns the number of memberships that Permit.io did not know.
+    /// Returns the number of memberships that Permit.io did not know, or may have lost to an older event.
     #[must_use]
     pub const fn joins(&self) -> usize {
         self.joins
     }
 
-    /// Returns the number of memberships that Permit.io should no longer know.
+    /// Returns the number of memberships that Permit.io should no longer know, or may have got from an older event.
     #[must_use]
     pub const fn leaves(&self) -> usize {
         self.leaves
     }
 
-    /// Returns the number of users that Permit.io should no longer know.
+    /// Returns the number of users that Permit.io should no longer know, or may have got from an older event.
     #[must_use]
     pub const fn deletions(&self) -> usize {
         self.deletions
@@ -102,8 +104,10 @@ impl PermitBridge {
     /// `read_at` is when reading the list *began*, by a clock that agrees with Logto's; `list` must be the whole list: who
     /// is not in it loses the roles in all tenants that this bridge [manages](super::PermitBridgeBuilder::manages), or is
     /// [deleted](super::PermitBridgeBuilder::delete_missing). A user who is in it twice is a member of all organizations that
-    /// either says. The attributes of an existing user are not compared. Events from before `read_at` are of no
-    /// effect from then on.
+    /// either says. The attributes of an existing user are not compared. Events from before `read_at` have no effect from then
+    /// on, neither those that arrive later nor those that are queued or being carried out: where they contradict the list,
+    /// Permit.io is told what the list says. Two kinds of them are still carried out: the deletion of a user, and the
+    /// attributes of a user who is in the list.
     ///
     /// # Errors
     ///
@@ -114,37 +118,44 @@ impl PermitBridge {
         read_at: SystemTime,
         list: impl IntoIterator<Item = LogtoUser>,
     ) -> Result<Reconciled, SyncError> {
-        let mut known = self.0.permit.all_users().await?;
+        let at = since_epoch(read_at).min(self.0.clock.now().unix);
+        let comparison = Comparison::begin(self, at);
+        let known = self.0.permit.all_users().await?;
+        let tenants = |roles: Roles| roles.into_iter().map(|(_, tenant)| tenant).collect();
+        let mut known: HashMap<String, BTreeSet<String>> =
+            known.into_iter().map(|(key, roles)| (key, tenants(roles))).collect();
         let mut whole: BTreeMap<String, LogtoUser> = BTreeMap::new();
         for mut user in list {
             let twin = whole.remove(&user.user.key);
             user.organizations.extend(twin.into_iter().flat_map(|twin| twin.organizations));
             whole.insert(user.user.key.clone(), user);
         }
-        let at = since_epoch(read_at).min(self.0.clock.now().unix);
-        self.wishes().settle_before(at);
+        let mut unsettled = self.wishes().settle_before(at, |user| whole.contains_key(user));
+        drop(comparison);
         let mut differences = Differences { bridge: self, at, found: Reconciled::default() };
         for (key, LogtoUser { user, organizations }) in whole {
-            let roles = known.remove(&key);
-            if roles.is_none() {
+            let seen = Seen::new(known.remove(&key), unsettled.remove(&*key));
+            if !seen.is_known {
                 differences.found.users += differences.state(&key, None, Wish::Sync(user));
             }
-            let tenants: BTreeSet<String> =
-                roles.unwrap_or_default().into_iter().map(|(_, tenant)| tenant).filter(|of| self.manages(of)).collect();
-            for organization in organizations.difference(&tenants).filter(|of| self.manages(of)) {
+            for organization in organizations.difference(&seen.members).filter(|of| self.manages(of)) {
                 differences.found.joins += differences.state(&key, Some(organization), Wish::Join);
             }
-            for organization in tenants.difference(&organizations) {
+            for organization in seen.may_be_members.difference(&organizations).filter(|of| self.manages(of)) {
                 differences.found.leaves += differences.state(&key, Some(organization), Wish::Leave);
             }
         }
-        for (key, roles) in known {
+        let missing: BTreeSet<String> =
+            known.keys().cloned().chain(unsettled.keys().map(ToString::to_string)).collect();
+        for key in missing {
+            let seen = Seen::new(known.remove(&key), unsettled.remove(&*key));
             if self.0.delete_missing {
-                differences.found.deletions += differences.state(&key, None, Wish::Delete);
+                if seen.may_be_known {
+                    differences.found.deletions += differences.state(&key, None, Wish::Delete);
+                }
                 continue;
             }
-            let tenants: BTreeSet<String> = roles.into_iter().map(|(_, tenant)| tenant).collect();
-            for tenant in tenants.iter().filter(|of| self.manages(of)) {
+            for tenant in seen.may_be_members.iter().filter(|of| self.manages(of)) {
                 differences.found.leaves += differences.state(&key, Some(tenant), Wish::Leave);
             }
         }
@@ -153,6 +164,22 @@ impl PermitBridge {
             tracing::warn!(target: "orgate", dropped, superseded, "differences at Permit.io remain: reconcile again");
         }
         Ok(differences.found)
+    }
+}
+
+/// While it lasts, what is carried out is noted: Permit.io's answer may not show it.
+struct Comparison<'a>(&'a PermitBridge);
+
+impl<'a> Comparison<'a> {
+    fn begin(bridge: &'a PermitBridge, at: Duration) -> Self {
+        bridge.wishes().begin_comparison(at);
+        Self(bridge)
+    }
+}
+
+impl Drop for Comparison<'_> {
+    fn drop(&mut self) {
+        self.0.wishes().end_comparison();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::unsettled::{Carried, Unsettled, note};
 use super::versions::{Key, Said, Versions};
 use crate::permit::PermitUser;
 
@@ -41,6 +42,10 @@ impl Stated {
     pub(super) const fn new(wish: Wish, at: Duration, event: &'static str) -> Self {
         Self { wish, at, event, tries: 0 }
     }
+
+    fn is(&self, other: &Self) -> bool {
+        self.at == other.at && self.wish == other.wish
+    }
 }
 
 /// What became of a wish when it was stated.
@@ -54,6 +59,7 @@ pub(super) enum Taken {
 pub(super) struct Wishes {
     versions: Versions,
     pending: HashMap<Box<str>, Pending>,
+    carried: Carried,
     /// Users with pending wishes that no task works on, by when they are due.
     ready: BTreeSet<(Duration, Box<str>)>,
     /// Anybody can register: registrations and removals have a room each.
@@ -95,6 +101,7 @@ impl Wishes {
         Self {
             versions: Versions::new(versions),
             pending: HashMap::new(),
+            carried: Carried::default(),
             ready: BTreeSet::new(),
             registrations: Room { taken: 0, size: registrations },
             removals: Room { taken: 0, size: removals },
@@ -169,9 +176,35 @@ impl Wishes {
         Taken::Dropped
     }
 
-    /// What events said before `at` is known from a list that holds everything.
-    pub(super) fn settle_before(&mut self, at: Duration) {
+    /// Begins to compare Permit.io's users with a list that was read at that time, until [`end`](Self::end_comparison).
+    pub(super) fn begin_comparison(&mut self, at: Duration) {
+        self.carried.begin(at);
+    }
+
+    pub(super) fn end_comparison(&mut self) {
+        self.carried.end();
+    }
+
+    /// What events said before `at` is known from a list that holds everything. Returns the wishes from before that may yet
+    /// be carried out, or were while Permit.io was asked. Users who are not in the list are no longer created.
+    pub(super) fn settle_before(&mut self, at: Duration, is_listed: impl Fn(&str) -> bool) -> Unsettled {
         self.versions.settle_before(at);
+        let mut unsettled = self.carried.out().clone();
+        for (user, pending) in &mut self.pending {
+            pending.wishes.retain(|organization, stated| {
+                if stated.at >= at {
+                    return true;
+                }
+                note(&mut unsettled, user, organization.as_deref(), &stated.wish);
+                let is_kept = !matches!(stated.wish, Wish::Sync(_)) || is_listed(user);
+                if !is_kept {
+                    self.registrations.taken -= 1;
+                    self.stale += 1;
+                }
+                is_kept
+            });
+        }
+        unsettled
     }
 
     const fn room(&mut self, takes: bool) -> &mut Room {
@@ -199,6 +232,14 @@ impl Wishes {
         None
     }
 
+    /// Whether a wish of a job still stands: another may have taken its place meanwhile.
+    pub(super) fn is_current(&self, job: &Job, at: usize) -> bool {
+        let pending = self.pending.get(&job.user).zip(job.wishes.get(at));
+        pending.is_some_and(|(pending, (organization, tried))| {
+            pending.wishes.get(organization).is_some_and(|current| current.is(tried))
+        })
+    }
+
     /// The end of a job: how those wishes went that were tried. What was stated meanwhile stays. Returns the events of those
     /// that were given up.
     pub(super) fn land(&mut self, job: &Job, outcomes: &[Outcome], now: Duration) -> Vec<&'static str> {
@@ -207,13 +248,14 @@ impl Wishes {
         let mut pause = None;
         let mut gone = Vec::new();
         for ((organization, tried), outcome) in job.wishes.iter().zip(outcomes) {
+            self.carried.note(&job.user, organization.as_deref(), &tried.wish, tried.at);
             let tries = tried.tries + 1;
             if let Outcome::Later(after) = outcome {
                 let grown = Duration::from_secs(1_u64 << tries.min(6)).min(LONGEST_PAUSE) / 2;
                 pause = pause.max(Some(after.unwrap_or_default().clamp(grown, LONGEST_PAUSE)));
             }
             let Some(current) = pending.wishes.get_mut(organization) else { continue };
-            if current.at != tried.at || current.wish != tried.wish {
+            if !current.is(tried) {
                 continue;
             }
             let takes = tried.wish.takes();

@@ -38,7 +38,12 @@ impl PermitBridge {
             let mut working = Working { bridge: self, job, outcomes: Vec::new() };
             for at in 0.. {
                 let Some((organization, stated)) = working.job.wishes.get(at) else { break };
-                let done = self.fulfil(&working.job.user, organization.as_deref(), &stated.wish).await;
+                let is_current = self.wishes().is_current(&working.job, at);
+                let done = if is_current {
+                    self.fulfil(&working.job.user, organization.as_deref(), &stated.wish).await
+                } else {
+                    Ok(())
+                };
                 let outcome = match done {
                     Ok(()) => Outcome::Done,
                     Err(error) => {
