@@ -1,7 +1,7 @@
 //! Responses of the gateway's own, in the form of the library's rejections.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
@@ -28,6 +28,14 @@ pub(crate) fn malformed() -> Response<Bytes> {
 pub(crate) fn too_long() -> Response<Bytes> {
     let detail = "The header fields are longer than this API takes.";
     problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail, "fix_request")
+}
+
+/// An upstream has as many open requests as it may have.
+pub(crate) fn full() -> Response<Bytes> {
+    let detail = "The upstream has as many open requests as it may have.";
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail, "retry");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 pub(crate) fn no_route() -> Response<Bytes> {

@@ -76,8 +76,16 @@ pub(crate) struct Upstream {
     pub(crate) authority: Authority,
     /// Until its response begins.
     pub(crate) timeout: Duration,
-    /// Whether it speaks HTTP/2 from the first byte.
-    pub(crate) http2: bool,
+    /// Whether it speaks HTTP/2 from the first byte, and how many streams may be open at once.
+    pub(crate) http2: Option<Streams>,
+}
+
+/// How many streams an upstream of HTTP/2 may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Streams {
+    pub(crate) all: usize,
+    /// Those of one connection.
+    pub(crate) each: usize,
 }
 
 /// What upstreams learn about a caller.
@@ -108,6 +116,14 @@ impl Face {
     /// Whether whoever can connect can ask what tokens are worth, or read how the gateway is set up.
     pub(crate) const fn is_internal(self) -> bool {
         matches!(self, Self::ForwardAuth | Self::ExtAuthz | Self::Admin)
+    }
+}
+
+impl Streams {
+    /// Returns how many streams each of the connections may have.
+    pub(crate) fn of_connections(self) -> impl Iterator<Item = usize> {
+        let each = self.each.max(1);
+        (0..self.all).step_by(each).map(move |before| each.min(self.all - before))
     }
 }
 

@@ -6,10 +6,14 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::config::{Address, Fault, File, Source};
-use crate::gateway::{Face, Upstream};
+use crate::config::{Address, Fault, File, Source, Upstream as Table};
+use crate::gateway::{Face, Streams, Upstream};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A server allows a hundred streams on a connection at least, if it follows RFC 9113 section 6.5.2.
+const STREAMS: Streams = Streams { all: 10_000, each: 100 };
+const MOST_STREAMS: usize = 100_000;
+const MOST_CONNECTIONS: usize = 1000;
 
 pub(super) type Upstreams = BTreeMap<String, Arc<Upstream>>;
 
@@ -31,10 +35,24 @@ pub(super) fn upstreams(source: &Source, file: &File) -> Result<Upstreams, Fault
             return Err(fault("an upstream's URL has no path"));
         }
         let timeout = source.duration_or(table.timeout.as_ref(), TIMEOUT)?;
-        let upstream = Upstream { name: name.clone(), scheme, authority, timeout, http2: table.http2 };
+        let http2 = streams(table).map_err(fault)?;
+        let upstream = Upstream { name: name.clone(), scheme, authority, timeout, http2 };
         upstreams.insert(name.clone(), Arc::new(upstream));
     }
     Ok(upstreams)
+}
+
+fn streams(table: &Table) -> Result<Option<Streams>, &'static str> {
+    match table.max_streams {
+        Some(_) if !table.http2 => Err("`max_streams` needs `http2 = true`"),
+        Some((all, each)) if each == 0 || all < each || all > MOST_STREAMS || all.div_ceil(each) > MOST_CONNECTIONS => {
+            Err(
+                "expected max_streams = [ALL, EACH]: 1 to 100000 streams, of at most 1000 connections with EACH streams",
+            )
+        }
+        Some((all, each)) => Ok(Some(Streams { all, each })),
+        None => Ok(table.http2.then_some(STREAMS)),
+    }
 }
 
 /// Rejects an upstream that is a face of this gateway.

@@ -147,9 +147,11 @@ pub(crate) struct Identity {
 pub(crate) struct Upstream {
     pub(crate) url: Text,
     pub(crate) timeout: Option<Text>,
-    /// Whether it speaks HTTP/2 without TLS, as gRPC servers do.
+    /// Whether it speaks HTTP/2, as gRPC servers do: with TLS or without, as the URL says.
     #[serde(default)]
     pub(crate) http2: bool,
+    /// How many streams of HTTP/2 may be open in all, and over one connection.
+    pub(crate) max_streams: Option<(usize, usize)>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]

@@ -136,6 +136,7 @@ token = "strip"
 url = "http://127.0.0.1:3001"
 timeout = "30s"
 http2 = true
+max_streams = [10000, 100]
 
 [[route]]
 path = "/orgs/{{org}}/orders"
@@ -279,6 +280,11 @@ fn setting_that_cannot_be_right_is_a_fault() {
         ("file_sync = \"1s\"", "file_sync = \"often\"", "expected each_batch, never, or an interval"),
         ("file = \"changes\"\n", "", "`file_sync` needs a `file`"),
         ("machine_mark = { present = \"clientHost\" }", "machine_mark = {}", "`machine_mark` is one of"),
+        ("http2 = true\n", "", "`max_streams` needs `http2 = true`"),
+        ("max_streams = [10000, 100]", "max_streams = [10, 0]", "expected max_streams = [ALL, EACH]"),
+        ("max_streams = [10000, 100]", "max_streams = [10, 11]", "expected max_streams = [ALL, EACH]"),
+        ("max_streams = [10000, 100]", "max_streams = [100001, 1000]", "expected max_streams = [ALL, EACH]"),
+        ("max_streams = [10000, 100]", "max_streams = [10000, 9]", "expected max_streams = [ALL, EACH]"),
         ("kind = \"permit\"", "kind = \"opa\"", "expected one of permit, authzen"),
     ] {
         assert!(whole.contains(line), "{line}");

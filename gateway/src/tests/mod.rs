@@ -27,6 +27,7 @@ mod spoofing;
 mod stages;
 mod state;
 mod stopping;
+mod streams;
 mod upstream;
 mod webhooks;
 mod world;

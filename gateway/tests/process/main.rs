@@ -17,3 +17,4 @@ mod load;
 mod memory;
 mod proxies;
 mod support;
+mod tls;

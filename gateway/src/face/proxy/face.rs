@@ -11,6 +11,7 @@ use super::body::request_body;
 use super::client::Client;
 use super::forward::{Failure, upstream_request};
 use super::headers::{prepare_request, remove_hop_by_hop};
+use super::held::Held;
 use super::long::{self, Right};
 use super::{tunnel, websocket};
 use crate::answer;
@@ -109,7 +110,7 @@ impl Proxy {
         response
     }
 
-    async fn send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
+    async fn send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Held>, Failure> {
         let sent = self.try_send(upstream, request).await;
         if let Err(failure) = sent
             && !failure.is_the_client_s()
@@ -119,8 +120,12 @@ impl Proxy {
         sent
     }
 
-    async fn try_send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
-        match tokio::time::timeout(upstream.timeout, self.client.send(upstream, request)).await {
+    async fn try_send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Held>, Failure> {
+        let Some(sent) = self.client.send(upstream, request) else {
+            tracing::warn!(target: "orgate", upstream = upstream.name, "the upstream has as many open requests as it may have");
+            return Err(Failure::Full);
+        };
+        match tokio::time::timeout(upstream.timeout, sent).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 let failure = Failure::of(&error);
@@ -141,7 +146,7 @@ impl Proxy {
 }
 
 /// Passes a response on, without what was meant for the gateway alone.
-fn finish(response: Response<Incoming>, version: Version) -> Response<Body> {
+fn finish(response: Response<Held>, version: Version) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     remove_hop_by_hop(&mut head.headers);
     head.headers.remove(UPGRADE);

@@ -21,6 +21,8 @@ pub(super) enum Failure {
     Unreachable,
     Broken,
     Late,
+    /// It has as many open requests as it may have.
+    Full,
     /// The client sent more than it may.
     TooLarge,
     /// The client's body is malformed, or ended early.
@@ -54,6 +56,7 @@ impl Failure {
             Self::Unreachable => "unreachable",
             Self::Broken => "broken",
             Self::Late => "late",
+            Self::Full => "full",
             Self::TooLarge => "too_large",
             Self::Request => "request",
         }
@@ -64,6 +67,7 @@ impl Failure {
             Self::Unreachable => (StatusCode::BAD_GATEWAY, "The upstream cannot be reached.", "retry"),
             Self::Broken => (StatusCode::BAD_GATEWAY, "The upstream did not give a valid response.", "retry"),
             Self::Late => (StatusCode::GATEWAY_TIMEOUT, "The upstream did not respond in time.", "retry"),
+            Self::Full => return answer::full(),
             Self::Request => return answer::malformed(),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this API takes.", "fix_request"),
         };
@@ -110,9 +114,9 @@ pub(super) fn upstream_request(
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = uri;
-    *request.version_mut() = if upstream.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+    *request.version_mut() = if upstream.http2.is_some() { Version::HTTP_2 } else { Version::HTTP_11 };
     *request.headers_mut() = headers;
-    if upstream.http2 {
+    if upstream.http2.is_some() {
         request.headers_mut().remove(HOST);
     }
     Some(request)

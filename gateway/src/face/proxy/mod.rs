@@ -6,6 +6,8 @@ mod face;
 mod forward;
 mod frames;
 mod headers;
+mod held;
+mod lanes;
 mod long;
 mod subprotocol;
 mod tunnel;

@@ -2,7 +2,6 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
-use hyper::body::Incoming;
 
 use super::headers::remove_hop_by_hop;
 use crate::net::{Body, empty};
@@ -46,7 +45,7 @@ impl Handshake {
         accepted && upgrade && has_token(headers, b"upgrade")
     }
 
-    pub(super) fn accept(response: Response<Incoming>) -> Response<Body> {
+    pub(super) fn accept<B>(response: Response<B>) -> Response<Body> {
         let (mut head, _) = response.into_parts();
         remove_hop_by_hop(&mut head.headers);
         Self::write(&mut head.headers);
