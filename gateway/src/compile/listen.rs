@@ -4,13 +4,15 @@ use std::time::Duration;
 use http::HeaderName;
 use http::header::{AUTHORIZATION, HOST};
 
-use crate::config::{Address, Fault, File, Source};
+use crate::config::{Address, Fault, File, Source, Text};
 use crate::gateway::Face;
 use crate::net::ServeSettings;
 use crate::request::{Preset, is_steering};
 
 const LARGEST_HEADER: usize = 64 * 1024;
 const CONNECTIONS: usize = 10_000;
+const IDLE: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_secs(60);
 
 pub(super) fn addresses(source: &Source, file: &File) -> Result<BTreeMap<Face, Address>, Fault> {
     let table = &file.listen;
@@ -77,10 +79,18 @@ pub(super) fn forward_auth(source: &Source, file: &File) -> Result<Option<(Prese
 
 pub(super) fn serve_settings(source: &Source, file: &File) -> Result<ServeSettings, Fault> {
     let limits = &file.limits;
+    let longer_than_zero = |text: Option<&Text>, default| match text {
+        Some(text) if source.duration(text)?.is_zero() => {
+            Err(source.fault_of(text.span(), "expected a time longer than zero"))
+        }
+        text => source.duration_or(text, default),
+    };
     Ok(ServeSettings {
         max_header_bytes: limits.max_header_bytes.unwrap_or(LARGEST_HEADER).clamp(8 * 1024, 1024 * 1024),
         max_connections: limits.max_connections.unwrap_or(CONNECTIONS).clamp(1, 1_000_000),
         header_timeout: source.duration_or(limits.header_timeout.as_ref(), Duration::from_secs(10))?,
+        idle_timeout: longer_than_zero(limits.idle_timeout.as_ref(), IDLE)?,
+        stall_timeout: longer_than_zero(limits.stall_timeout.as_ref(), STALL)?,
         drain: source.duration_or(limits.drain.as_ref(), Duration::from_secs(30))?,
     })
 }

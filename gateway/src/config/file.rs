@@ -189,6 +189,8 @@ pub(crate) struct Limits {
     pub(crate) max_body_bytes: Option<u64>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) header_timeout: Option<Text>,
+    pub(crate) idle_timeout: Option<Text>,
+    pub(crate) stall_timeout: Option<Text>,
     pub(crate) drain: Option<Text>,
 }
 

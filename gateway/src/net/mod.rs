@@ -5,7 +5,10 @@ mod body;
 mod listener;
 mod opening;
 mod places;
+mod requests;
 mod serve;
+mod stalled;
+mod streams;
 
 pub(crate) use any_certificate::AnyCertificate;
 pub(crate) use body::{Body, BoxError, empty, full};

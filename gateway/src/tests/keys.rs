@@ -168,6 +168,8 @@ max_header_bytes = 65536
 max_body_bytes = 1000000
 max_connections = 100
 header_timeout = "10s"
+idle_timeout = "60s"
+stall_timeout = "60s"
 drain = "30s"
 
 [log]
@@ -285,6 +287,9 @@ fn setting_that_cannot_be_right_is_a_fault() {
         ("max_streams = [10000, 100]", "max_streams = [10, 11]", "expected max_streams = [ALL, EACH]"),
         ("max_streams = [10000, 100]", "max_streams = [100001, 1000]", "expected max_streams = [ALL, EACH]"),
         ("max_streams = [10000, 100]", "max_streams = [10000, 9]", "expected max_streams = [ALL, EACH]"),
+        ("idle_timeout = \"60s\"", "idle_timeout = \"0s\"", "expected a time longer than zero"),
+        ("stall_timeout = \"60s\"", "stall_timeout = \"0ms\"", "expected a time longer than zero"),
+        ("stall_timeout = \"60s\"", "stall_timeout = \"60\"", "expected an integer and one of the units"),
         ("kind = \"permit\"", "kind = \"opa\"", "expected one of permit, authzen"),
     ] {
         assert!(whole.contains(line), "{line}");

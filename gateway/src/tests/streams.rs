@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
@@ -76,7 +76,7 @@ async fn head(client: &SendRequest<Body>, path: &str) -> Response<Incoming> {
 
 async fn read(response: Response<Incoming>) -> Option<Bytes> {
     let read = timeout(SOON, response.into_body().collect()).await.expect("the whole response in time");
-    read.ok().map(|body| body.to_bytes())
+    read.ok().map(http_body_util::Collected::to_bytes)
 }
 
 /// More bytes than a connection's window holds by default, and than many connections of the gateway would be needed for.
@@ -91,6 +91,32 @@ async fn client_that_takes_no_byte_of_many_responses_holds_up_no_other_client() 
     }
     assert!(unread.iter().all(|response| response.status() == 200));
     assert_eq!(read(head(&other, "/large").await).await.map(|body| body.len()), Some(LARGE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn response_that_its_client_takes_no_byte_of_ends_and_one_that_its_upstream_is_silent_in_goes_on() {
+    let (application, mut opened) = application().await;
+    let limits = "[limits]\nstall_timeout = \"300ms\"\n";
+    let world = World::with("nginx", &format!("{limits}{}", tables(application, ""))).await;
+    let client = connect(&world, 0).await;
+    let silent = head(&client, "/held").await;
+    let send = opened.recv().await.unwrap();
+    // Its client would take more, and there is none.
+    let other = connect(&world, 1 << 20).await;
+    let mut open = head(&other, "/held").await;
+    let send_more = opened.recv().await.unwrap();
+    let stalled = head(&client, "/large").await;
+    assert_eq!(read(stalled).await, None);
+    // Three times as long as the first one took to end.
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    send_more.send(Ok(Frame::data(Bytes::from_static(b"more")))).await.unwrap();
+    let frame = timeout(SOON, open.frame()).await.unwrap().unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "more");
+    // It shares the connection of the one that was ended.
+    assert!(!send.is_closed());
+    send.send(Ok(Frame::data(Bytes::from_static(b"now there is one")))).await.unwrap();
+    assert_eq!(read(silent).await, None);
+    timeout(SOON, send.closed()).await.expect("the upstream is told");
 }
 
 #[tokio::test(flavor = "multi_thread")]
