@@ -38,6 +38,15 @@ pub(crate) fn full() -> Response<Bytes> {
     response
 }
 
+/// A request that the gateway forwarded came back to it.
+pub(crate) fn looped() -> Response<Bytes> {
+    problem(
+        StatusCode::LOOP_DETECTED,
+        "The request came back to the gateway: an upstream is the gateway itself.",
+        "none",
+    )
+}
+
 pub(crate) fn no_route() -> Response<Bytes> {
     problem(StatusCode::NOT_FOUND, "There is nothing at this path.", "none")
 }

@@ -14,7 +14,7 @@ use crate::face::Current;
 use crate::face::admin::{Admin, KeySet};
 use crate::face::ext_authz::ExtAuthz;
 use crate::face::forward_auth::ForwardAuth;
-use crate::face::proxy::{Client, Proxy};
+use crate::face::proxy::{Client, Proxy, Via};
 use crate::face::webhooks::Webhooks;
 use crate::gateway::{Face, Gateway};
 use crate::net::{Listener, serve};
@@ -114,7 +114,7 @@ pub(crate) async fn start(current: &Current, stopped: &watch::Receiver<bool>) ->
         let settings = move || latest.load().serve;
         match face {
             Face::Proxy => {
-                let proxy = Proxy { current, client: Client::new()? };
+                let proxy = Proxy { current, client: Client::new()?, via: Via::new()? };
                 faces.spawn(serve(listener, Arc::new(proxy), settings, stopped))
             }
             Face::ForwardAuth => faces.spawn(serve(listener, Arc::new(ForwardAuth(current)), settings, stopped)),

@@ -29,10 +29,36 @@ async fn request_that_passes_reaches_the_application_as_it_was_judged() {
     names.sort_unstable();
     assert_eq!(
         names,
-        ["accept", "forwarded", "host", "orgate", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]
+        ["accept", "forwarded", "host", "orgate", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]
     );
     assert_eq!(received.head.headers["host"], "api.example.com");
     assert_eq!(received.head.headers["x-forwarded-for"], "127.0.0.1");
+}
+
+/// The address of the gateway is behind a name, or behind another proxy: the file does not tell.
+#[tokio::test]
+async fn request_that_comes_back_to_the_gateway_is_508_at_once() {
+    let world = World::with("nginx", "[limits]\nmax_connections = 20\n").await;
+    let (application, own) = (world.application.address.to_string(), world.addresses[&Face::Proxy].to_string());
+    world.reload(|text| text.replace(&application, &own));
+    for path in ["/public/x", "/orgs/acme/orders"] {
+        let response =
+            world.ask(&format!("GET {path}"), "Authorization: Bearer {{TOKEN}}\r\nConnection: Via\r\n").await;
+        assert_eq!(status(&response), 508, "{response}");
+        assert!(response.contains("an upstream is the gateway itself"), "{response}");
+    }
+}
+
+#[tokio::test]
+async fn proxies_before_the_gateway_are_named_before_it() {
+    let world = World::start().await;
+    let response = world.ask("GET /public/x", "Via: 1.0 edge, 2 orgate-0123456789abcdef\r\n").await;
+    assert_eq!(status(&response), 200, "{response}");
+    assert!(!response.contains("via:"), "{response}");
+    let received = world.application.take().remove(0);
+    let via: Vec<&str> = received.head.headers.get_all("via").iter().map(|via| via.to_str().unwrap()).collect();
+    assert_eq!(via[..1], ["1.0 edge, 2 orgate-0123456789abcdef"]);
+    assert!(via.len() == 2 && via[1].starts_with("1.1 orgate-"), "{via:?}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use super::forward::{Failure, upstream_request};
 use super::headers::{prepare_request, remove_hop_by_hop};
 use super::held::Held;
 use super::long::{self, Right};
+use super::via::Via;
 use super::{tunnel, websocket};
 use crate::answer;
 use crate::face::{Current, webhooks};
@@ -27,6 +28,7 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub(crate) struct Proxy {
     pub(crate) current: Current,
     pub(crate) client: Client,
+    pub(crate) via: Via,
 }
 
 impl Connections for Proxy {
@@ -48,6 +50,10 @@ impl Proxy {
     async fn forward(&self, gateway: Arc<Gateway>, mut request: Request<Incoming>, peer: Peer) -> Response<Body> {
         if request.method() == Method::CONNECT {
             return answer::malformed().map(full);
+        }
+        if self.via.has_seen(request.headers()) {
+            tracing::error!(target: "orgate", "a request came back from its upstream: an upstream is this gateway");
+            return answer::looped().map(full);
         }
         let handshake = websocket::Handshake::read(&request);
         let upgrade = handshake.as_ref().map(|_| hyper::upgrade::on(&mut request));
@@ -83,6 +89,7 @@ impl Proxy {
         let Some(mut forwarded) = upstream_request(head, body, passed, &upstream, (&peer, scheme)) else {
             return answer::malformed().map(full);
         };
+        self.via.write(forwarded.headers_mut(), version);
         if handshake.is_some() {
             websocket::Handshake::write(forwarded.headers_mut());
         }

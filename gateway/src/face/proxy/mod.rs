@@ -11,7 +11,9 @@ mod lanes;
 mod long;
 mod subprotocol;
 mod tunnel;
+mod via;
 mod websocket;
 
 pub(crate) use client::Client;
 pub(crate) use face::Proxy;
+pub(crate) use via::Via;
