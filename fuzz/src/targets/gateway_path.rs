@@ -9,7 +9,17 @@ use crate::path::{Match, Oddities, Table, TrailingSlash, read};
 
 static TABLE: LazyLock<Table<&'static str>> = LazyLock::new(|| {
     let mut table = Table::new(TrailingSlash::Distinct);
-    for pattern in ["/", "/public", "/admin", "/admin/{*rest}", "/orgs/{org}", "/orgs/{org}/documents/{id}", "/a b"] {
+    for pattern in [
+        "/",
+        "/public",
+        "/admin",
+        "/admin/{*rest}",
+        "/orgs/{org}",
+        "/orgs/{org}/documents/{id}",
+        "/orgs/{org}/{kind}/{id}",
+        "/a b",
+        "/{*rest}",
+    ] {
         table.insert(pattern, Some(vec![Method::GET]), Oddities::default(), pattern).unwrap();
     }
     table
@@ -32,8 +42,23 @@ pub(crate) fn run(data: &[u8]) {
         assert!(is_plain, "{target}");
         assert!(segments.iter().rev().skip(1).all(|segment| !segment.is_empty()), "{target}");
     }
+    let found = TABLE.find(&Method::GET, &reading);
+    if let Match::Route { pattern, .. } = &found {
+        // Parameters go before escapes are read, or after.
+        let before: Vec<String> = raw[1..].split('/').map(|segment| decoded(named(segment))).collect();
+        let after: Vec<String> = segments.iter().map(|segment| named(segment).to_owned()).collect();
+        for merged in [before, after].map(merged) {
+            match read(&merged) {
+                Ok(other) => match TABLE.find(&Method::GET, &other) {
+                    Match::Route { pattern: other, .. } => assert_eq!(*pattern, other, "{target} and {merged}"),
+                    Match::Nothing | Match::WrongMethod { .. } | Match::Refused(_) => {}
+                },
+                Err(fault) => panic!("{target} is {merged} to another server: {fault}"),
+            }
+        }
+    }
     assert!(segments.iter().all(|segment| !matches!(segment.as_str(), "." | "..")), "{target}");
-    if let Match::Route { pattern, params, .. } = TABLE.find(&Method::GET, &reading) {
+    if let Match::Route { pattern, params, .. } = found {
         let value = |name: &str| params.iter().find(|(known, _)| *known == name).expect("a parameter").1.clone();
         let rebuilt = pattern.split('/').map(|segment| {
             let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
@@ -43,6 +68,18 @@ pub(crate) fn run(data: &[u8]) {
         assert_eq!(rebuilt.join("/"), format!("/{}", segments.join("/")), "{pattern} for {target}");
         assert!(reading.check(Oddities::default()).is_ok(), "{target}");
     }
+}
+
+/// A segment without its parameters.
+fn named(segment: &str) -> &str {
+    segment.split(';').next().unwrap()
+}
+
+/// The path of a server that merges slashes.
+fn merged(segments: Vec<String>) -> String {
+    let last = segments.len() - 1;
+    let kept = segments.iter().enumerate().filter(|(at, segment)| *at == last || !segment.is_empty());
+    kept.flat_map(|(_, segment)| ["/".to_owned(), segment.bytes().map(|byte| format!("%{byte:02X}")).collect()]).collect()
 }
 
 /// One escape at a time.

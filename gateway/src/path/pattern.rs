@@ -31,13 +31,22 @@ pub(super) fn value(found: &str) -> String {
     }
 }
 
-/// What a careless server may take for the same segment: another case, a parameter behind `;`, dots or spaces at the end.
+/// What a careless server leaves of a segment: no parameter behind `;`, no dots or spaces at the end.
+pub(super) fn bare(segment: &str) -> &str {
+    segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' '])
+}
+
+/// Whether a careless server may take this for `.` or `..`, which lead to other segments.
+pub(super) fn is_dots(segment: &str) -> bool {
+    bare(segment).is_empty() && segment.split(';').next().is_some_and(|name| name.contains('.'))
+}
+
+/// What a careless server may take for the same segment: what it leaves of it, in any case.
 pub(super) fn fold(segment: &str) -> Cow<'_, str> {
     if segment.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
         return segment.into();
     }
-    let name = segment.split(';').next().unwrap_or_default();
-    name.trim_end_matches(['.', ' ']).to_lowercase().into()
+    bare(segment).to_lowercase().into()
 }
 
 /// Returns the pattern with folded literals, its parameters named by position, and no last slash.
@@ -63,11 +72,11 @@ pub(super) fn fault(pattern: &str) -> Option<&'static str> {
     let segments: Vec<&str> = path.split('/').collect();
     let last = segments.len().saturating_sub(1);
     for (at, segment) in segments.iter().enumerate() {
-        if segment.is_empty() && at < last {
-            return Some("a path has no empty segment but the last");
+        if is_dots(segment) {
+            return Some("a path has no segment `.` or `..`, and none of dots and spaces alone");
         }
-        if matches!(segment.split(';').next(), Some("." | "..")) {
-            return Some("a path has no segment `.` or `..`");
+        if bare(segment).is_empty() && at < last {
+            return Some("a path has no empty segment but the last, and none that begins with `;`");
         }
         if segment.starts_with(':') || segment.starts_with('*') {
             return Some("a parameter is written `{name}` or `{*name}`");

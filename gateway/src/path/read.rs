@@ -3,6 +3,8 @@ use std::fmt;
 
 use percent_encoding::percent_decode;
 
+use super::pattern::{bare, is_dots};
+
 /// A path as segments, each decoded once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathReading<'t> {
@@ -15,6 +17,7 @@ pub(crate) struct PathReading<'t> {
 pub(crate) struct Oddities {
     pub(crate) encoded_slash: bool,
     pub(crate) encoded_backslash: bool,
+    /// Before the last one, a segment of which a careless server leaves nothing: `//` and `/;x/` are `/` to it.
     pub(crate) empty_segment: bool,
 }
 
@@ -44,10 +47,10 @@ impl PathFault {
             Self::Escape => "the path has a `%` without two hexadecimal digits",
             Self::EncodedControl => "the path has an encoded control character",
             Self::NotUtf8 => "the path does not decode to UTF-8",
-            Self::DotSegment => "the path has a segment `.` or `..`",
+            Self::DotSegment => "the path has a segment `.` or `..`, or one of dots and spaces alone",
             Self::EncodedSlash => "the path has an encoded slash",
             Self::EncodedBackslash => "the path has an encoded backslash",
-            Self::EmptySegment => "the path has an empty segment",
+            Self::EmptySegment => "the path has an empty segment, or one that some servers drop",
         }
     }
 }
@@ -77,7 +80,7 @@ pub(crate) fn read(target: &str) -> Result<PathReading<'_>, PathFault> {
     let mut oddities = Oddities::default();
     let segments = path.split('/').map(|segment| decode(segment, &mut oddities)).collect::<Result<Vec<_>, _>>()?;
     let last = segments.len().saturating_sub(1);
-    oddities.empty_segment = segments.iter().take(last).any(|segment| segment.is_empty());
+    oddities.empty_segment = segments.iter().take(last).any(|segment| bare(segment).is_empty());
     Ok(PathReading { segments, oddities })
 }
 
@@ -105,7 +108,7 @@ fn decode<'t>(segment: &'t str, oddities: &mut Oddities) -> Result<Cow<'t, str>,
     }
     // A backslash may be read as a slash, too.
     for part in decoded.split(['/', '\\']) {
-        if matches!(part.split(';').next(), Some("." | "..")) {
+        if is_dots(part) {
             return Err(PathFault::DotSegment);
         }
     }

@@ -15,6 +15,7 @@ mod live;
 mod long;
 mod observing;
 mod pages;
+mod paths;
 mod proofs;
 #[path = "../../tests/process/proxies.rs"]
 mod proxies;

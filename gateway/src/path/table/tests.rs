@@ -55,6 +55,13 @@ fn spelling_of_a_stricter_route_never_falls_to_a_wildcard() {
         let expected = if target == "/adm%C4%B0n" { "/{*rest} rest=admİn" } else { "nothing" };
         assert_eq!(found(&table, target), expected, "{target}");
     }
+    // To a server that drops parameters and merges slashes these are `/admin` and `/users/me`.
+    for target in ["/;x/admin", "/;/admin", "/%3B/admin", "/%20/admin", "//admin", "/;x/users/;y/me", "/users/;/me"] {
+        assert_eq!(found(&table, target), PathFault::EmptySegment.to_string(), "{target}");
+    }
+    for target in ["/admin/;x", "/admin/%20", "/users/me/;x"] {
+        assert_eq!(found(&table, target), "nothing", "{target}");
+    }
     assert_eq!(found(&table, "/admin/A"), "/admin/{id} id=A");
     assert_eq!(found(&table, "/users/you"), "/users/{id} id=you");
     assert_eq!(found(&table, "/Other/"), "/{*rest} rest=Other/");
@@ -113,9 +120,25 @@ fn faulty_and_overlapping_routes_are_rejected() {
         "/a?b",
         "/{a}{b}",
         "/..;x",
+        "/.../x",
+        "/;x/a",
         "/{a}/{a}",
         "/{a}/{*a}",
     ] {
         assert!(matches!(insert(pattern, None), TableError::Pattern(_) | TableError::Router(_)), "{pattern}");
+    }
+}
+
+#[test]
+fn parameter_never_takes_a_segment_that_a_server_drops() {
+    let routes: &[(&str, &[&str])] = &[("/orgs/{org}/billing", &[]), ("/orgs/{org}/{kind}/{id}", &[])];
+    let table = table(TrailingSlash::Distinct, routes);
+    assert_eq!(found(&table, "/orgs/acme/a/b"), "/orgs/{org}/{kind}/{id} org=acme kind=a id=b");
+    for target in ["/orgs/acme/;/billing", "/orgs/acme/;x=1/billing", "/orgs/acme/%20/billing", "/orgs/;/acme/billing"]
+    {
+        assert_eq!(found(&table, target), PathFault::EmptySegment.to_string(), "{target}");
+    }
+    for target in ["/orgs/acme/.../billing", "/orgs/acme/..%20/billing"] {
+        assert!(matches!(read(target), Err(PathFault::DotSegment)), "{target}");
     }
 }
