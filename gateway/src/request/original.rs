@@ -34,6 +34,8 @@ pub(crate) enum RequestFault {
     /// The proxy did not tell, or somebody told twice.
     Untold(&'static str),
     Steering,
+    /// A proxy that lets it through would tunnel whatever follows.
+    Upgrade,
     Certificate,
 }
 
@@ -47,6 +49,7 @@ impl fmt::Display for RequestFault {
             Self::HostsDiffer => f.write_str("the request target and the Host field name different hosts"),
             Self::Untold(header) => write!(f, "expected exactly one {header} from the proxy"),
             Self::Steering => f.write_str("the request has a header that can replace its path, method or certificate"),
+            Self::Upgrade => f.write_str("the request asks for an upgrade to another protocol than websocket"),
             Self::Certificate => f.write_str("expected one certificate of the client, in percent-encoded PEM"),
         }
     }
@@ -65,9 +68,12 @@ impl Original {
     ///
     /// # Errors
     ///
-    /// Returns a fault if the target is no path, or too long.
+    /// Returns a fault if the target is no path, or too long, or if the client wants another protocol than WebSocket.
     pub(crate) fn into_parts(self) -> Result<Parts, RequestFault> {
         crate::path::read(&self.target)?;
+        if !may_upgrade(&self.headers) {
+            return Err(RequestFault::Upgrade);
+        }
         let uri: Uri = self.target.parse().map_err(|_| RequestFault::Target)?;
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = self.method;
@@ -100,5 +106,15 @@ impl Original {
             parts.extensions.insert(id);
         }
         Ok(parts)
+    }
+}
+
+/// Whether the one protocol that a client wants to change to, if it wants to, is WebSocket.
+fn may_upgrade(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(UPGRADE).iter();
+    match (fields.next(), fields.next()) {
+        (None, _) => true,
+        (Some(protocol), None) => protocol.as_bytes().eq_ignore_ascii_case(b"websocket"),
+        (Some(_), Some(_)) => false,
     }
 }

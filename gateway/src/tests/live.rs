@@ -19,10 +19,10 @@ use crate::gateway::Face;
 const TOO_LONG: [(&str, &str); 1] = [("long-url-20k", "caddy")];
 
 /// A proxy in front of a gateway, ended with the value.
-struct Proxy {
+pub(super) struct Proxy {
     child: Child,
-    address: SocketAddr,
-    world: World,
+    pub(super) address: SocketAddr,
+    pub(super) world: World,
     folder: tempfile::TempDir,
 }
 
@@ -68,7 +68,7 @@ async fn start_with(name: &str, more: &str) -> Proxy {
 
 impl Proxy {
     /// Sends bytes and reads until the response's head and some body are there.
-    async fn raw(&self, request: &[u8]) -> String {
+    pub(super) async fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         // A server that rejects early closes before it has read everything.
         _ = stream.write_all(request).await;
@@ -246,6 +246,7 @@ macro_rules! behind {
         async fn $test() {
             let proxy = start($name).await;
             proxy.check_answers().await;
+            proxy.check_upgrades().await;
             proxy.attack($name).await;
         }
     )+};

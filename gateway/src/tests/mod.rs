@@ -29,6 +29,7 @@ mod stages;
 mod state;
 mod stopping;
 mod streams;
+mod upgrades;
 mod upstream;
 mod webhooks;
 mod world;

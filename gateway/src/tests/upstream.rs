@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -57,6 +58,11 @@ impl Recorder {
 }
 
 async fn answer(request: Request<Incoming>, received: Arc<Mutex<Vec<Received>>>) -> Result<Response<Body>, Infallible> {
+    if request.uri().path() == "/public/upgrade"
+        && let Some(protocol) = request.headers().get(UPGRADE).cloned()
+    {
+        return Ok(upgraded(request, protocol, &received));
+    }
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let Ok(body) = body.collect().await else {
@@ -83,4 +89,23 @@ async fn answer(request: Request<Incoming>, received: Arc<Mutex<Vec<Received>>>)
     response.headers_mut().insert("keep-alive", HeaderValue::from_static("timeout=5"));
     response.headers_mut().insert("x-served-by", HeaderValue::from_static("application"));
     Ok(response)
+}
+
+/// Changes to whatever protocol the client wants, and then repeats what it reads.
+fn upgraded(request: Request<Incoming>, protocol: HeaderValue, received: &Mutex<Vec<Received>>) -> Response<Body> {
+    let mut response = Response::new(full(""));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, protocol);
+    headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    let (head, body) = request.into_parts();
+    received.lock().unwrap().push(Received { head: head.clone(), body: Bytes::new(), trailers: None });
+    tokio::spawn(async move {
+        if let Ok(connection) = hyper::upgrade::on(Request::from_parts(head, body)).await {
+            let (mut read, mut write) = tokio::io::split(TokioIo::new(connection));
+            _ = tokio::io::copy(&mut read, &mut write).await;
+        }
+    });
+    response
 }
