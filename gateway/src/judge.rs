@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use orgate::Organization;
 use orgate::engine::Grant;
 use orgate::organization::PathParams;
@@ -13,9 +13,9 @@ use orgate::token::{AccessToken, SubjectKind};
 
 use crate::answer;
 use crate::gateway::{Access, Gateway, Route};
-use crate::identity::Claims;
+use crate::identity::{Claims, same_variable};
 use crate::path::{self, Match};
-use crate::request::{RequestFault, RequestId, host_of, remove_steering};
+use crate::request::{RequestFault, RequestId, host_of, is_steering};
 
 /// A request that passed.
 pub(crate) struct Passed<'g> {
@@ -65,8 +65,7 @@ impl Gateway {
 
     /// Takes out what a client must not send, and finds the route, whose parameters the request has afterwards.
     pub(crate) fn prepare(&self, request: &mut Parts) -> Found<'_> {
-        self.identity.names.strip(&mut request.headers);
-        remove_steering(&mut request.headers);
+        self.strip(&mut request.headers);
         if let Some(id) = request.extensions.remove::<RequestId>() {
             id.write(&mut request.headers);
         }
@@ -80,6 +79,26 @@ impl Gateway {
             Ok((Match::Refused(fault), _)) => Found::Refused(fault.into()),
             Err(fault) => Found::Refused(fault),
         }
+    }
+
+    /// Removes what an application could take for a word of the gateway's or of a proxy's, about the caller or the request.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        self.identity.names.strip(headers);
+        let names: Vec<HeaderName> = headers.keys().filter(|name| self.is_reserved(name)).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
+    }
+
+    /// Whether a client could steer the application by this header: it goes on in no request.
+    pub(crate) fn is_reserved(&self, name: &HeaderName) -> bool {
+        is_steering(name) || self.tells_certificate(name)
+    }
+
+    /// Whether an application could take this header for the one in which a proxy tells the certificate of its client.
+    pub(crate) fn tells_certificate(&self, name: &HeaderName) -> bool {
+        let own = self.certificate_header.as_ref();
+        own.is_some_and(|own| same_variable(own.as_str().as_bytes(), name.as_str().as_bytes()))
     }
 
     fn look_up(&self, request: &Parts) -> Result<(Match<'_, Route>, Option<String>), RequestFault> {

@@ -57,6 +57,10 @@ fn read(gateway: &Gateway, preset: Preset, path: &str, question: &Parts) -> Resu
     if let Some(name) = &gateway.certificate_header {
         original.certificate = ClientCertificate::of_header(&original.headers, name)?;
         original.headers.remove(name);
+        // The proxy overwrites that name alone, and an application may read another spelling as the same.
+        if original.headers.keys().any(|name| gateway.tells_certificate(name)) {
+            return Err(RequestFault::Steering);
+        }
     }
     Ok(original)
 }

@@ -12,4 +12,4 @@ pub(crate) use host::{host_of, read_host};
 pub(crate) use original::{Original, RequestFault};
 pub(crate) use preset::Preset;
 pub(crate) use request_id::{REQUEST_ID, RequestId};
-pub(crate) use steering::{is_steering, remove_steering};
+pub(crate) use steering::is_steering;

@@ -1,7 +1,7 @@
 //! Headers by which a client could steer what an application takes for the request's path, method or certificate, or what the
 //! gateway takes for a repeated question.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 
 use super::REQUEST_ID;
 use crate::identity::same_variable;
@@ -26,13 +26,6 @@ pub(crate) fn is_steering(name: &HeaderName) -> bool {
         }
         None => same_variable(name.as_str().as_bytes(), steering.as_bytes()),
     })
-}
-
-pub(crate) fn remove_steering(headers: &mut HeaderMap) {
-    let names: Vec<HeaderName> = headers.keys().filter(|name| is_steering(name)).cloned().collect();
-    for name in names {
-        headers.remove(name);
-    }
 }
 
 #[cfg(test)]

@@ -161,6 +161,44 @@ async fn proxy_that_asks_tells_the_certificate_of_its_client() {
     assert_eq!(denied(&check(&gateway, forged).await), Some(401));
 }
 
+/// The header in which a proxy tells a certificate: from a client it never reaches the application, through any face.
+#[tokio::test]
+async fn certificate_header_of_a_client_never_reaches_the_application() {
+    let issuer = Arc::new(TestIssuer::start().await);
+    let world = World::of(issuer, "nginx", |text| {
+        let header = "preset = \"nginx\"\nclient_certificate_header = \"X-Client-Certificate\"\n";
+        text.replace("preset = \"nginx\"\n", header)
+    })
+    .await;
+    let forged = TestCertificate::generate().escaped_pem();
+    let gateway = world.current.load_full();
+    for name in ["X-Client-Certificate", "x_client_certificate", "X.Client-CERTIFICATE"] {
+        for (path, token) in [("/public/x", ""), (PATH, &*world.token)] {
+            let headers = format!("Authorization: Bearer {token}\r\n{name}: {forged}\r\n{name}: {forged}\r\n");
+            let response = world.ask(&format!("GET {path}"), &headers).await;
+            assert_eq!(status(&response), 200, "{name}: {response}");
+            let received = world.application.take().remove(0).head.headers;
+            assert!(!received.iter().any(|(_, value)| value == &*forged), "{name}: {received:?}");
+
+            let mut asked = envoy("", token);
+            let http = asked.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap();
+            http.path = path.to_owned();
+            http.headers.insert(name.to_ascii_lowercase(), forged.clone());
+            let Some(proto::Outcome::Ok(allowed)) = check(&gateway, asked).await.outcome else { panic!("{name}") };
+            assert!(allowed.headers_to_remove.contains(&name.to_ascii_lowercase()), "{name}: {allowed:?}");
+        }
+        // Where it is the proxy's own word, another spelling is none.
+        let question = http::Request::get("/auth")
+            .header("x-forwarded-method", "GET")
+            .header("x-forwarded-uri", "/public/x")
+            .header("x-forwarded-host", "api.example.com")
+            .header(name, &forged);
+        let expected = if name.contains('-') && !name.contains('.') { 200 } else { 400 };
+        let (question, ()) = question.body(()).unwrap().into_parts();
+        assert_eq!(decide(&gateway, &question).await.status(), expected, "{name}");
+    }
+}
+
 /// Each face says how the user must sign in: to a proxy that asks, both schemes in one field.
 #[tokio::test]
 async fn another_sign_in_is_asked_for_through_every_face() {

@@ -10,7 +10,7 @@ use super::proto;
 use crate::answer;
 use crate::gateway::Gateway;
 use crate::judge::{Passed, refused};
-use crate::request::{ClientCertificate, Original, RequestFault, RequestId, is_steering, read_host};
+use crate::request::{ClientCertificate, Original, RequestFault, RequestId, read_host};
 
 const OVERWRITE: i32 = 2;
 /// `google.rpc.Code`: Envoy looks at nothing but whether it is zero.
@@ -86,7 +86,7 @@ fn append(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Result<(), Reque
 fn to_remove(gateway: &Gateway, headers: &HeaderMap) -> Vec<String> {
     let names = &gateway.identity.names;
     let is_set = |name: &HeaderName| names.all().any(|own| own == name);
-    let goes = |name: &&HeaderName| is_steering(name) || (names.is_identity(name) && !is_set(name));
+    let goes = |name: &&HeaderName| gateway.is_reserved(name) || (names.is_identity(name) && !is_set(name));
     headers.keys().filter(goes).map(ToString::to_string).collect()
 }
 

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderName;
 use http_body::Body as _;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Limited};
@@ -12,7 +11,6 @@ use pin_project_lite::pin_project;
 
 use crate::gateway::Gateway;
 use crate::net::{Body, BoxError, empty};
-use crate::request::is_steering;
 
 /// Returns the client's body as upstream gets it: bounded if so configured, and without trailers that only the gateway may
 /// set.
@@ -51,11 +49,7 @@ where
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
-            this.gateway.identity.names.strip(trailers);
-            let steering: Vec<HeaderName> = trailers.keys().filter(|name| is_steering(name)).cloned().collect();
-            for name in steering {
-                trailers.remove(name);
-            }
+            this.gateway.strip(trailers);
             super::headers::remove_token(trailers);
         }
         Poll::Ready(frame)
