@@ -87,6 +87,34 @@ async fn the_headers_of_proxies_name_the_certificate() {
     }
 }
 
+/// Envoy writes URI and DNS names of the client's certificate as they stand there. Whoever has stolen a token makes a
+/// certificate of its own.
+#[tokio::test]
+async fn hash_that_a_client_writes_into_its_certificate_or_header_is_not_envoys() {
+    let world = World::built(|builder| builder.mutual_tls(MutualTls::xfcc_header(anybody()))).await;
+    let (victim, thief) = (TestCertificate::generate(), TestCertificate::generate());
+    let token = bound(&world, &victim);
+    let hash = |certificate: &TestCertificate| {
+        let header = certificate.xfcc_header();
+        header.split(';').find(|pair| pair.starts_with("Hash=")).unwrap().to_owned()
+    };
+    let (stolen, own) = (hash(&victim), hash(&thief));
+    let sent = async |header: String| send(&world.app, with(&token, &[("x-forwarded-client-cert", header)])).await;
+    sent(format!("By=p;{stolen};Subject=\"CN=a\";URI=spiffe://a/b;DNS=a.example")).await.passes();
+    for header in [
+        // SANITIZE_SET with `uri` or `dns`.
+        format!("By=p;{own};Subject=\"CN=a\";URI=x,{stolen}"),
+        format!("By=p;{own};Subject=\"CN=a\";DNS=x,{stolen}"),
+        format!("By=p;{own};URI=x;{stolen}"),
+        format!("By=p;{own};URI=\";DNS=\",{stolen}"),
+        // APPEND_FORWARD with `subject`: the quote that the client has opened takes Envoy's element in.
+        format!("{stolen};X=\",By=p;{own};Subject=\"CN=\\\"x\""),
+        format!("{stolen},By=p;{own}"),
+    ] {
+        is_refused(&sent(header).await);
+    }
+}
+
 #[tokio::test]
 async fn a_header_from_an_untrusted_peer_is_no_certificate() {
     let peers = TrustedPeers::new(|extensions| extensions.get::<Peer>().copied()).network("10.0.0.0/8").unix_sockets();

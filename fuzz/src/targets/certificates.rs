@@ -51,7 +51,7 @@ pub(crate) fn run(data: &[u8]) {
             let item: sfv::Item = Parser::new(text).parse().expect("an item of structured fields");
             assert_eq!(item.bare_item, BareItem::ByteSequence(CERTIFICATE.to_vec()), "{text}");
         }
-        1 => assert_eq!(last_hash(text), Some(sha256(CERTIFICATE)), "{text}"),
+        1 => assert_eq!(only_hash(text), Some(sha256(CERTIFICATE)), "{text}"),
         _ => {
             let pem = replaced_escapes(text);
             let body = pem.split("-----").nth(2).expect("a body");
@@ -62,14 +62,17 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-/// Of the last element of XFCC, by a reader that goes through it from the left and keeps quotes in mind.
-fn last_hash(text: &str) -> Option<Vec<u8>> {
-    let elements = outside_quotes(text, ',');
-    let pairs = outside_quotes(elements.last()?, ';');
+/// Of the only element of XFCC, by a reader that goes through it from the left and keeps quotes in mind. A `Hash=` that is not
+/// the proxy's, quoted or not, makes it none.
+fn only_hash(text: &str) -> Option<Vec<u8>> {
+    if text.to_lowercase().split("hash=").count() != 2 || outside_quotes(text, ',').len() != 1 {
+        return None;
+    }
+    let pairs = outside_quotes(text, ';');
     let pairs = pairs.iter().filter_map(|pair| pair.trim().split_once('='));
     let mut hashes = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("hash"));
-    let (only, None) = (hashes.next()?, hashes.next()) else { return None };
-    let digits = only.1;
+    let digits = hashes.next()?.1;
+    let digits = digits.strip_prefix('"').and_then(|digits| digits.strip_suffix('"')).unwrap_or(digits);
     (0..digits.len() / 2).map(|at| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()).collect()
 }
 

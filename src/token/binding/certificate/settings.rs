@@ -62,8 +62,12 @@ impl MutualTls {
         Self::header(CLIENT_CERT.as_str(), Form::ClientCert, peers)
     }
 
-    /// Reads the `Hash` of the last element of `X-Forwarded-Client-Cert`, which Envoy sets (`SANITIZE_SET`), or adds to
-    /// (`APPEND_FORWARD`).
+    /// Reads the `Hash` of `X-Forwarded-Client-Cert`, which Envoy sets (`forward_client_cert_details: SANITIZE_SET`).
+    ///
+    /// A header with several elements, or with `Hash=` more than once, is no certificate: Envoy writes names from the client's
+    /// certificate without escapes, so a client can write elements of its own. `APPEND_FORWARD` is not supported for the same
+    /// reason. Leave `uri` and `dns` of `set_current_client_cert_details` off: a certificate whose names contain `,`, `;` or
+    /// `"` is rejected with them.
     pub fn xfcc_header(peers: TrustedPeers) -> Self {
         Self::header(XFCC.as_str(), Form::Xfcc, peers)
     }
