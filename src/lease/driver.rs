@@ -69,10 +69,10 @@ pub(super) fn begin_anew(leases: &Leases) {
         due.push((group.next, number));
     }
     for (at, number) in due {
-        book.tasks.add(at, Task::Ask(number));
+        book.schedule(at, Task::Ask(number));
     }
     for id in std::mem::take(&mut book.rejudging) {
-        book.tasks.add(0, Task::Rejudge(id));
+        book.schedule(0, Task::Rejudge(id));
     }
 }
 
@@ -279,7 +279,7 @@ fn landed(server: &Leases, number: u32, waited: &Waited, source: SourceId) -> Ve
         next(now, group.wanted.bound)
     };
     let at = group.next;
-    book.tasks.add(at, Task::Ask(number));
+    book.schedule(at, Task::Ask(number));
     book.table.of(&super::topic::Topic::Group(number))
 }
 
@@ -305,7 +305,7 @@ async fn look_at(server: &Leases, found: Vec<Found>) {
         if !watch.look(&now) {
             let mut book = lock(&server.book);
             if book.table.ends_at(id).is_some_and(|ends_at| ends_at <= milliseconds(now.unix)) {
-                book.tasks.add(milliseconds(now.monotonic + TICK), Task::Look(id));
+                book.schedule(milliseconds(now.monotonic + TICK), Task::Look(id));
             }
         }
         if at % AT_ONCE == AT_ONCE - 1 {

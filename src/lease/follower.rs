@@ -72,12 +72,13 @@ fn ask_again(book: &mut Book, found: &[Found], applied: &Applied<'_>, is_wide: b
         let Some(group) = book.groups.get_mut(number) else { continue };
         group.is_stale |= group.is_asked;
         let spread = group.wanted.bound.min(SPREAD).mul_f64(0.5 * jitter() * share);
-        group.next = milliseconds(if is_wide { now + spread } else { now });
-        book.tasks.add(group.next, Task::Ask(number));
+        let next = milliseconds(if is_wide { now + spread } else { now });
+        group.next = next;
+        book.schedule(next, Task::Ask(number));
     }
     for id in deciding {
         let at = if is_wide { now + SPREAD.mul_f64(jitter()) } else { now };
-        book.tasks.add(milliseconds(at), Task::Rejudge(id));
+        book.schedule(milliseconds(at), Task::Rejudge(id));
     }
 }
 

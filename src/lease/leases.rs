@@ -155,10 +155,14 @@ impl Leases {
         let now = self.clock.now().monotonic;
         let mut book = lock(&self.book);
         let before: Vec<u32> = book.table.groups_of(id).collect();
+        let ended_at = book.table.ends_at(id);
         let bound = self.join(&mut book, &mut place, now)?;
         if !book.table.relink(id, &place.topics, place.ends_at) {
             leave(&mut book, place.topics.iter().filter_map(Topic::group));
             return Ok(bound);
+        }
+        if let Some(at) = ended_at.filter(|at| *at != place.ends_at) {
+            book.ends.remove(at, id);
         }
         book.ends.add(place.ends_at, id);
         leave(&mut book, before);
@@ -170,9 +174,12 @@ impl Leases {
     pub(super) fn remove(&self, id: LeaseId) {
         let mut book = lock(&self.book);
         let groups: Vec<u32> = book.table.groups_of(id).collect();
+        if let Some(at) = book.table.ends_at(id) {
+            book.ends.remove(at, id);
+        }
         let removed = book.table.remove(id);
         leave(&mut book, groups);
-        tidy(&mut book);
+        book.tidy();
         drop(book);
         // It may be the last that holds the server: not under a lock of the server.
         drop(removed);
@@ -180,7 +187,7 @@ impl Leases {
 
     /// Has something done at a moment of the monotonic clock.
     pub(super) fn schedule(&self, at: Duration, task: Task) {
-        lock(&self.book).tasks.add(milliseconds(at), task);
+        lock(&self.book).schedule(milliseconds(at), task);
         self.sooner.notify_one();
     }
 
@@ -194,7 +201,7 @@ impl Leases {
                 return Err(Refused::Beyond);
             };
             if let Some(at) = asked {
-                book.tasks.add(at, Task::Ask(number));
+                book.schedule(at, Task::Ask(number));
             }
             place.topics.push(Topic::Group(number));
             bound = bound.or(Some(kept));
@@ -245,13 +252,19 @@ fn leave(book: &mut Book, groups: impl IntoIterator<Item = u32>) {
     }
 }
 
-fn tidy(book: &mut Book) {
-    let Book { table, groups, ends, tasks, .. } = book;
-    ends.tidy(table.len(), |at, id| table.ends_at(id) == Some(at));
-    tasks.tidy(table.len() + groups.len(), |at, task| match task {
-        Task::Ask(group) => groups.get(group).is_some_and(|group| group.next == at),
-        Task::Look(id) | Task::Rejudge(id) => table.ends_at(id).is_some(),
-    });
+impl Book {
+    pub(super) fn schedule(&mut self, at: u64, task: Task) {
+        self.tasks.add(at, task);
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        let Self { table, groups, tasks, .. } = self;
+        tasks.tidy(table.len() + groups.len(), |at, task| match task {
+            Task::Ask(group) => groups.get(group).is_some_and(|group| group.next == at),
+            Task::Look(id) | Task::Rejudge(id) => table.ends_at(id).is_some(),
+        });
+    }
 }
 
 impl fmt::Debug for Leases {
@@ -259,3 +272,6 @@ impl fmt::Debug for Leases {
         f.debug_struct("Leases").field("count", &self.count()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
