@@ -1,9 +1,12 @@
 //! Many requests at once, most of them hostile.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Router;
-use orgate::token::binding::Dpop;
+use futures_util::FutureExt as _;
+use orgate::future::BoxFuture;
+use orgate::token::binding::{Dpop, ProofUse, ReplayStore, ReplayStoreError};
 
 use super::support::{API, World, request, send};
 
@@ -54,6 +57,46 @@ async fn proofs_that_are_sent_again_ten_thousand_times_pass_once_each() {
     };
     assert_eq!(all(&world.app, PROOFS * TIMES, make).await, [PROOFS, PROOFS * (TIMES - 1), 0]);
     world.call(&token).await.passes();
+}
+
+/// Answers once it is told to.
+#[derive(Clone, Default)]
+struct Slow(Arc<(AtomicBool, AtomicUsize)>);
+
+impl ReplayStore for Slow {
+    fn record<'a>(&'a self, _: &'a ProofUse) -> BoxFuture<'a, Result<Option<String>, ReplayStoreError>> {
+        self.0.1.fetch_add(1, Ordering::SeqCst);
+        let answers = self.0.0.load(Ordering::SeqCst);
+        Box::pin(async move { if answers { Ok(None) } else { std::future::pending().await } })
+    }
+}
+
+/// A client that resets its stream while the server waits for the shared memory.
+#[tokio::test]
+async fn requests_that_are_given_up_while_their_proof_is_shared_take_no_room_of_others() {
+    let store = Slow::default();
+    let dpop = Dpop::new(API).replay_capacity(1024).replay_store(store.clone());
+    let world = World::built(|builder| builder.dpop(dpop)).await;
+    let token = world.token();
+    store.0.0.store(true, Ordering::SeqCst);
+    world.call(&token).await.passes();
+    store.0.0.store(false, Ordering::SeqCst);
+    let proofs: Vec<String> = (0..20).map(|_| world.proof(&token).mint()).collect();
+    for number in 0..4000 {
+        let sent = send(&world.app, request("GET", "/orders", "DPoP", &token, &[&proofs[number % 4]]));
+        assert!(sent.now_or_never().is_none(), "{number}");
+    }
+    assert_eq!(store.0.1.load(Ordering::SeqCst), 4001, "each of them has waited for the store");
+    store.0.0.store(true, Ordering::SeqCst);
+    let other = world.issuer.resource_token(API).subject("bob").scope("read:orders").bound_to(&world.key).mint();
+    let seen = world.call(&other).await;
+    assert_eq!((seen.status, &*seen.body), (200, "bob true"));
+    // Sent again they pass, and count as often as there are proofs: the subject may have 16.
+    let mut statuses = Vec::new();
+    for proof in &proofs {
+        statuses.push(world.send("DPoP", &token, &[proof]).await.status);
+    }
+    assert_eq!(statuses, [&[200; 15][..], &[503; 5]].concat());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,7 +40,7 @@ pub(in super::super) enum Recorded {
 #[derive(Default)]
 struct Table {
     seen: HashMap<ProofKey, Seen>,
-    /// In the order in which they expire, perhaps with some that were withdrawn.
+    /// In the order in which they expire.
     slices: BTreeMap<u64, Vec<ProofKey>>,
     /// How many proofs of each slice a subject holds.
     owners: HashMap<u64, Vec<(u64, usize)>>,
@@ -49,7 +49,8 @@ struct Table {
 }
 
 struct Seen {
-    mark: Mark,
+    /// `None` once it was withdrawn: it can be used, and takes its owner's room until it expires.
+    mark: Option<Mark>,
     owner: u64,
     slice: u64,
 }
@@ -81,7 +82,7 @@ impl ReplayMemory {
         }
         let recorded = self.look(&table, &proof, owner, slice, present);
         if recorded == Recorded::First {
-            table.insert(proof, Seen { mark, owner, slice });
+            table.insert(proof, Seen { mark: Some(mark), owner, slice });
         }
         recorded
     }
@@ -103,7 +104,7 @@ impl ReplayMemory {
 
     fn look(&self, table: &Table, proof: &ProofKey, owner: u64, slice: u64, present: u64) -> Recorded {
         if let Some(seen) = table.seen.get(proof).filter(|seen| seen.slice > present) {
-            return Recorded::Again(seen.mark);
+            return seen.mark.map_or(Recorded::First, Recorded::Again);
         }
         if slice <= table.forgotten {
             return Recorded::Unknown;
@@ -120,8 +121,8 @@ impl ReplayMemory {
     /// Takes back what this request has recorded: it was rejected after all.
     pub(in super::super) fn withdraw(&self, proof: &ProofKey, mark: &Mark) {
         let mut table = self.table();
-        if table.seen.get(proof).is_some_and(|seen| seen.mark == *mark) {
-            table.remove(proof);
+        if let Some(seen) = table.seen.get_mut(proof) {
+            seen.mark.take_if(|recorded| recorded == mark);
         }
     }
 
@@ -143,6 +144,10 @@ impl Table {
     }
 
     fn insert(&mut self, proof: ProofKey, seen: Seen) {
+        if let Some(withdrawn) = self.seen.get_mut(&proof) {
+            withdrawn.mark = seen.mark;
+            return;
+        }
         self.slices.entry(seen.slice).or_default().push(proof);
         let counts = self.owners.entry(seen.owner).or_default();
         match counts.iter_mut().find(|(slice, _)| *slice == seen.slice) {

@@ -90,7 +90,30 @@ fn what_was_withdrawn_can_be_used() {
         memory.record(key(2), &2, mark, at(LIFE).unix, &at(0));
         memory.withdraw(&key(2), &mark);
     }
-    assert!(memory.table().slices.values().map(Vec::len).sum::<usize>() <= 6400);
+    assert_eq!(memory.table().slices.values().map(Vec::len).sum::<usize>(), 2);
+    assert_eq!(record(&memory, 3, 3, 0), Recorded::First);
+    // Its room is its owner's, and is free once its time is over.
+    assert_eq!(record(&memory, 2, 2, LIFE + SLICE), Recorded::First);
+    assert_eq!(memory.table().seen.len(), 1);
+}
+
+#[test]
+fn proofs_that_a_subject_has_withdrawn_take_its_own_room_only() {
+    let memory = ReplayMemory::new(6400);
+    let outcomes: Vec<Recorded> = (1000..21_000)
+        .map(|id| {
+            let mark = Mark::new(Asker::unknown(), &at(0));
+            let recorded = memory.record(key(id), &2, mark, at(LIFE).unix, &at(0));
+            memory.withdraw(&key(id), &mark);
+            recorded
+        })
+        .collect();
+    assert!(outcomes[..100].iter().all(|recorded| *recorded == Recorded::First));
+    assert!(outcomes[100..].iter().all(|recorded| *recorded == Recorded::ShareSpent));
+    assert_eq!(record(&memory, 1000, 2, 0), Recorded::First, "it has its room already");
+    for id in 0..100 {
+        assert_eq!(record(&memory, id, 1, 0), Recorded::First);
+    }
 }
 
 #[test]
@@ -123,12 +146,12 @@ proptest! {
     #[test]
     fn no_proof_passes_twice(
         capacity in 64..400_usize,
-        uses in prop::collection::vec((0..60_u32, 0..6_u32, -400..400_i64, any::<bool>()), 1..400),
+        uses in prop::collection::vec((0..60_u32, 0..6_u32, -400..400_i64, any::<bool>(), any::<bool>()), 1..400),
     ) {
         let memory = ReplayMemory::new(capacity);
         let mut passed = HashSet::new();
         let mut clock = 10_000_i64;
-        for (id, owner, step, jumps) in uses {
+        for (id, owner, step, jumps, fails) in uses {
             clock = (clock + if jumps { step } else { step.abs() / 40 }).max(1_000);
             // Made around the start, one every 20 s.
             let made_at = 10_000 + i64::from(id) * 20;
@@ -140,7 +163,12 @@ proptest! {
             let mark = Mark::new(Asker::unknown(), &now);
             let expires_at = at(made_at.unsigned_abs() + LIFE).unix;
             if memory.record(key(id), &owner, mark, expires_at, &now) == Recorded::First {
-                prop_assert!(passed.insert(id), "{} passed twice", id);
+                prop_assert!(!passed.contains(&id), "{} passed twice", id);
+                if fails {
+                    memory.withdraw(&key(id), &mark);
+                } else {
+                    passed.insert(id);
+                }
             }
         }
         let table = memory.table();
