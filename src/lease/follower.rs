@@ -33,7 +33,9 @@ impl Follower for Leases {
             About::Everyone if applied.refuses_more => book.table.of(&Topic::Entry(issuer)),
             About::Everyone | About::OrganizationTemplate | About::ApiPermissions => Vec::new(),
             About::Subject { subject } | About::Member { subject, .. } => {
-                book.table.of(&Topic::Subject(issuer, subject.clone()))
+                let mut found = book.table.of(&Topic::Subject(issuer, subject.clone()));
+                found.extend(book.table.of(&Topic::Actor(issuer, subject.clone())));
+                found
             }
             About::Organization { organization } => book.table.of(&Topic::Organization(issuer, organization.clone())),
             About::Client { client } => book.table.of(&Topic::Client(issuer, client.clone())),

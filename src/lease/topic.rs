@@ -13,8 +13,9 @@ pub(super) enum Topic {
     Deciding(IssuerId),
     /// Those of an entry with a listener.
     Listening(IssuerId),
-    /// Also those in which it acts.
     Subject(IssuerId, Arc<str>),
+    /// Those in which a subject acts for another one: they do not count among its own.
+    Actor(IssuerId, Arc<str>),
     Client(IssuerId, Arc<str>),
     Token(IssuerId, Arc<str>),
     Organization(IssuerId, Arc<str>),
@@ -42,8 +43,8 @@ pub(super) fn topics(token: &AccessToken, organization: Option<&Organization>) -
             topics.push(topic);
         }
     };
-    for actor in token.actors() {
-        add(Topic::Subject(issuer, actor.into()));
+    for actor in token.actors().filter(|actor| *actor != token.subject().id()) {
+        add(Topic::Actor(issuer, actor.into()));
     }
     if let Some(client) = token.client_id() {
         add(Topic::Client(issuer, client.into()));

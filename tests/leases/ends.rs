@@ -290,6 +290,28 @@ async fn bounds_are_for_each_subject_and_for_all() {
 }
 
 #[tokio::test]
+async fn leases_in_which_a_subject_acts_do_not_count_as_its_own() {
+    let world = World::configured(|builder| builder.max_leases(100, 2)).await;
+    let requirement = world.requirement(resource());
+    let acting = serde_json::json!({ "sub": "service" });
+    let mut others = Vec::new();
+    for subject in ["alice", "bob"] {
+        let token = world.issuer.resource_token(API).subject(subject).claim("act", acting.clone()).mint();
+        others.push(world.grant(&requirement, &token).await.lease().unwrap());
+    }
+    let own = world.issuer.resource_token(API).subject("service").claim("act", acting).mint();
+    let own = world.grant(&requirement, &own).await;
+    let held = [own.lease().unwrap(), own.lease().unwrap()];
+    assert_eq!(own.lease().unwrap_err().status().as_u16(), 503);
+    drop(held);
+    world.apply(|iss, at| Change::suspended(iss, "service", at));
+    for lease in &others {
+        let ended = end_now(lease).map(|ended| ended.reason());
+        assert_eq!(ended, Some(Suspended), "its suspension ends those in which it acts");
+    }
+}
+
+#[tokio::test]
 async fn ten_thousand_leases_and_one_suspension_end_exactly_its_own() {
     let world = World::start().await;
     let requirement = world.requirement(organization(any_organization()));
