@@ -121,7 +121,11 @@ impl RedisBuilder {
     }
 
     /// Signs what is published, and believes nothing that is not signed: who can write to Redis can then lift no suspension.
-    /// The first secret signs, all are believed, so that they can be rotated. 32 bytes at least.
+    /// The first secret signs, and all are believed. 32 bytes at least.
+    ///
+    /// They are rotated in three steps, each in all replicas before the next: `[old, new]`, `[new, old]`, and after
+    /// 1.2 times [`reconcile_every`](Self::reconcile_every) `[new]`. A replica that finds a signature of a secret that it does
+    /// not have may lack a revocation, and is behind until the row is signed anew or removed.
     pub fn secrets<S: Into<Vec<u8>>>(mut self, secrets: impl IntoIterator<Item = S>) -> Self {
         self.secrets = Some(secrets.into_iter().map(Into::into).collect());
         self

@@ -105,12 +105,14 @@ pub(super) enum Cause {
     Fork,
     /// The table was lost, and is begun anew.
     Lost,
+    /// The feed says something that is not signed with a secret that is known here.
+    Unbelieved,
     /// From time to time.
     Regular,
 }
 
 impl Cause {
-    pub(super) const ALL: [Self; 5] = [Self::Start, Self::Gap, Self::Fork, Self::Lost, Self::Regular];
+    pub(super) const ALL: [Self; 6] = [Self::Start, Self::Gap, Self::Fork, Self::Lost, Self::Unbelieved, Self::Regular];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -118,13 +120,14 @@ impl Cause {
             Self::Gap => "gap",
             Self::Fork => "fork",
             Self::Lost => "lost",
+            Self::Unbelieved => "unbelieved",
             Self::Regular => "regular",
         }
     }
 
     /// Whether changes may have been missed that are no facts.
     pub(super) const fn is_gap(self) -> bool {
-        matches!(self, Self::Gap | Self::Fork | Self::Lost)
+        matches!(self, Self::Gap | Self::Fork | Self::Lost | Self::Unbelieved)
     }
 }
 

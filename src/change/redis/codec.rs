@@ -67,6 +67,11 @@ impl Codec {
     }
 }
 
+/// Whether a value of the table is signed, by whomever.
+pub(super) fn is_signed(value: &str) -> bool {
+    value.contains(' ')
+}
+
 /// Looks at every byte, whatever differs.
 fn equal(one: &str, other: &str) -> bool {
     one.len() == other.len()

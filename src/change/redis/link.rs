@@ -39,7 +39,9 @@ pub(super) struct Link {
     pub(super) unconfirmed: Mutex<Unconfirmed>,
     /// What was published by this replica, or seen in the table or the feed: only that is put back when it is missing.
     seen: Mutex<HashSet<u64>>,
-    hasher: RandomState,
+    /// Signed rows, with their values, that the last comparison did not believe, and how far the feed was then.
+    pub(super) doubted: Mutex<(HashSet<u64>, u64)>,
+    pub(super) hasher: RandomState,
     /// Told when a publisher finds that something is wrong.
     pub(super) broken: Notify,
     /// When it was said last that something is not believed.
@@ -83,6 +85,7 @@ impl Link {
             standing: Mutex::default(),
             unconfirmed: Mutex::default(),
             seen: Mutex::default(),
+            doubted: Mutex::default(),
             hasher: RandomState::new(),
             broken: Notify::new(),
             refused_said: Mutex::default(),

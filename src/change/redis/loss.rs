@@ -61,8 +61,10 @@ impl Link {
         Ok(())
     }
 
-    /// Whether this replica knows what was true before a generation that it joins: it was current once, or a file kept it.
+    /// Whether this replica knows what was true before a generation that it joins: it was current once and does not doubt it,
+    /// or a file kept it.
     pub(super) fn knows(&self, held: &dyn Facts) -> bool {
-        held.has_kept() || lock(&self.standing).as_of.is_some()
+        let standing = lock(&self.standing);
+        held.has_kept() || standing.as_of.is_some() && !standing.is_in_doubt
     }
 }

@@ -9,6 +9,7 @@ mod builder;
 mod cause;
 mod codec;
 mod connect;
+mod doubt;
 mod edit;
 mod feed;
 #[cfg(orgate_fuzzing)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 use super::cause::{Cause, End};
-use super::codec::Label;
+use super::codec::{Label, Unbelieved};
+use super::doubt::Doubtful;
 use super::feed::Row;
 use super::link::{Link, Open};
 use super::session::{Opened, Session};
@@ -31,8 +32,10 @@ const DROPPED_AT_ONCE: usize = 500;
 struct Table {
     /// The ranks that can be believed.
     ranks: HashMap<String, u64>,
-    /// Rows that are not believed, or were signed with an older key: with their values.
+    doubtful: Doubtful,
+    /// Rows that are to be removed: with their values.
     faulty: Vec<(String, String)>,
+    /// Those of them that were signed with another key than the first.
     old: HashSet<String>,
 }
 
@@ -53,6 +56,13 @@ impl Link {
         self.rows.store(opened.rows, Ordering::Relaxed);
         let mut table = self.load(session, updates).await?;
         let is_new = known.as_deref() != Some(&opened.position.generation);
+        let mut number = opened.position.number;
+        if table.doubtful.has_signed() {
+            let generation = Some(&*opened.position.generation);
+            number = commands.open(generation, held.token_life(), false).await?.position.number;
+        }
+        let (forged, is_in_doubt) = self.weigh(cause, std::mem::take(&mut table.doubtful), number);
+        table.faulty.extend(forged);
         self.sweep(session, &opened, &mut table).await?;
 
         let mut open = Open { commands, generation: opened.position.generation.clone() };
@@ -65,6 +75,7 @@ impl Link {
 
         {
             let mut standing = lock(&self.standing);
+            standing.is_in_doubt = is_in_doubt;
             standing.forget_beats();
             let settled_at = opened.generation_began().saturating_add(SETTLED_AFTER);
             let is_unsettled = opened.now < settled_at || !opened.is_whole;
@@ -102,7 +113,7 @@ impl Link {
                     Ok((rank, is_signed_by_the_first)) => {
                         match parse_fact(&field, rank) {
                             Some(fact) => updates.send(Update::Fact(fact)).await.map_err(|_| End::Gone)?,
-                            None => self.refuse(super::codec::Unbelieved::Broken, &field),
+                            None => self.refuse(Unbelieved::Broken, &field),
                         }
                         count(&self.counters.loaded, 1);
                         if table.ranks.len() >= self.most_remembered() {
@@ -116,9 +127,7 @@ impl Link {
                     }
                     Err(unbelieved) => {
                         self.refuse(unbelieved, &field);
-                        if table.faulty.len() < self.most_remembered() {
-                            table.faulty.push((field, value));
-                        }
+                        table.doubtful.add(unbelieved, field, value, self.most_remembered());
                     }
                 }
             }

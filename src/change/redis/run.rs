@@ -95,7 +95,7 @@ impl Link {
             return fault.into();
         }
         self.open.send_replace(Some(open));
-        let regular = self.settings.reconcile_every.mul_f64(0.8 + 0.4 * jitter());
+        let regular = self.compares_every().mul_f64(0.8 + 0.4 * jitter());
         tokio::select! {
             end = self.tail(&session, updates) => end,
             end = self.beats(&session, held, updates) => end,

@@ -25,6 +25,8 @@ pub(super) struct Standing {
     pub(super) hold: Option<u64>,
     /// By when everything was found lost, until that is concluded: tokens of before are rejected, however often it is tried.
     pub(super) lost_at: Option<Duration>,
+    /// The table has rows that are signed with a secret that is not known here: they may be true.
+    pub(super) is_in_doubt: bool,
     /// Everything that was in Redis then is known here.
     pub(super) as_of: Option<Duration>,
 }
@@ -62,7 +64,7 @@ impl Standing {
             reached = Some(*sent);
             self.waiting.pop_front();
         }
-        if self.hold.is_some() {
+        if self.hold.is_some() || self.is_in_doubt {
             return None;
         }
         let reached = reached?;
@@ -90,6 +92,9 @@ mod tests {
         assert_eq!((standing.settle(), standing.as_of, standing.is_behind()), (Some(at(3)), Some(at(3)), false));
         standing.hold = Some(9);
         standing.expect(at(4), 6);
+        assert_eq!((standing.settle(), standing.as_of), (None, Some(at(3))));
+        (standing.hold, standing.is_in_doubt) = (None, true);
+        standing.expect(at(5), 6);
         assert_eq!((standing.settle(), standing.as_of), (None, Some(at(3))));
     }
 }

@@ -64,11 +64,11 @@ pub struct RedisCounts {
     pub loaded: u64,
     /// Rows that the table lacked and this replica has put back.
     pub pushed: u64,
-    /// Rows that had ended and were removed.
+    /// Rows that had ended, or were not believed, and were removed.
     pub dropped: u64,
     /// Connections that were opened.
     pub connects: u64,
-    /// Comparisons with the table, by cause: `start`, `gap`, `fork`, `lost`, `regular`.
+    /// Comparisons with the table, by cause: `start`, `gap`, `fork`, `lost`, `unbelieved`, `regular`.
     pub reconciles: BTreeMap<&'static str, u64>,
     /// Errors, by kind: `timed_out`, `connection`, `credentials`, `tls`, `read_only`, `out_of_memory`, `no_replicas`,
     /// `no_permission`, `cluster`, `other`.

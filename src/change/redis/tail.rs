@@ -51,7 +51,16 @@ impl Link {
                 updates.send(update).await.map_err(|_| End::Gone)?;
                 count(&self.counters.applied, 1);
             }
-            Err(unbelieved) => self.refuse(unbelieved, entry.field()),
+            Err(unbelieved) => {
+                self.refuse(unbelieved, entry.field());
+                if unbelieved == Unbelieved::Mac {
+                    // It may be true.
+                    if !lock(&self.standing).is_in_doubt {
+                        return Err(End::Odd(Cause::Unbelieved));
+                    }
+                    updates.send(Update::Gap).await.map_err(|_| End::Gone)?;
+                }
+            }
         }
         lock(&self.standing).advance(entry.number, entry.nonce);
         Ok(())

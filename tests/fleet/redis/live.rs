@@ -13,7 +13,7 @@ use orgate::policy::resource;
 use orgate::time::SystemClock;
 use orgate::{Issuer, ResourceServer};
 
-use super::fleet::{Fleet, Member, name, redis, settle};
+use super::fleet::{FACTS, FEED, Fleet, Member, name, redis, settle};
 use super::proxy::{Fault, Proxy};
 use super::server::Server;
 use crate::support::{API, now};
@@ -105,7 +105,7 @@ async fn slow_reader_reconciles_after_trim() {
     one.replica.entry().apply_change(&change).unwrap();
     (0..60).for_each(|user| fleet.suspend(&one, user));
     one.replica.server.changes_kept().await;
-    let kept: usize = server.ask(&["XLEN", super::fleet::FEED]).parse().unwrap();
+    let kept: usize = server.ask(&["XLEN", FEED]).parse().unwrap();
     assert!(kept < 30, "{kept} of 61");
     proxy.set(Fault::None);
     fleet.all_agree(&[&one, &slow.member]).await;
@@ -166,4 +166,23 @@ async fn regular_comparison_that_meets_another_table_forgets_what_was_cached() {
     two.is_asked_again(&fleet, 99, 2).await;
     two.is_asked_again(&fleet, 98, 3).await;
     assert_eq!(two.member.reconciles("lost"), 1, "{:?}", two.member.redis.status());
+}
+
+#[tokio::test]
+async fn entry_that_is_not_believed_counts_as_a_change_that_was_missed() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let one = Live::start(&fleet, redis(&server.url()).secrets(["a secret of at least thirty-two bytes"])).await;
+    assert_eq!((one.read(&fleet, 99).await, one.read(&fleet, 99).await), (1, 1));
+    let script = r#"
+        local gen, seq, tip = unpack(redis.call('HMGET', KEYS[1], '#gen', '#seq', '#tip'))
+        seq = seq + 1
+        redis.call('XADD', KEYS[2], gen .. '-' .. seq, 'f', '', 'v', '7 AAAA ["i","everything"]', 'x', '00', 'p', tip)
+        redis.call('HSET', KEYS[1], '#seq', seq, '#tip', '00')"#;
+    server.ask(&["EVAL", script, "2", FACTS, FEED]);
+    one.is_asked_again(&fleet, 99, 1).await;
+    one.member.until("followed", |redis| redis.status().position == Some(1)).await;
+    assert_eq!(one.member.reconciles("unbelieved"), 1, "{:?}", one.member.redis.status());
+    // No row of the table is in doubt.
+    assert_eq!(one.member.redis.status().error, None);
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use orgate::change::redis::Redis;
+use orgate::change::redis::{Redis, RedisState};
 use orgate::change::{About, Change};
 
-use super::fleet::{FACTS, Fleet, name, redis, settle};
+use super::fleet::{FACTS, Fleet, brief, name, redis, settle};
+use super::proxy::{Fault, Proxy};
 use super::server::Server;
 use crate::support::now;
 
@@ -55,19 +56,89 @@ async fn wrong_mac_is_skipped_dropped_and_pushed_again() {
     panic!("the row is not put right: {}", server.ask(&["HGETALL", FACTS]));
 }
 
+/// In all replicas the new secret is first believed, then signs, and then is the only one.
 #[tokio::test]
 async fn key_rotation() {
     let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
-    let old = fleet.join(redis(&server.url()).secrets([OLDER])).await;
+    let settings = |secrets: &[&str]| {
+        redis(&server.url()).secrets(secrets.iter().copied()).reconcile_every(Duration::from_secs(1))
+    };
+    let mut members = [fleet.join(settings(&[OLDER])).await, fleet.join(settings(&[OLDER])).await];
+    let mut users = 0..;
+    for step in [&[OLDER, SECRET][..], &[SECRET, OLDER], &[SECRET]] {
+        for replaced in 0..2 {
+            let new = fleet.join(settings(step)).await;
+            let old = std::mem::replace(&mut members[replaced], new);
+            assert_eq!(old.redis.status().counts.refused_mac, 0);
+            old.replica.stop().await;
+            for member in &members {
+                fleet.suspend(member, users.next().unwrap());
+            }
+            fleet.all_agree(&[&members[0], &members[1]]).await;
+        }
+        for member in &members {
+            // What the replicas before signed is signed anew.
+            let compared = member.reconciles("regular");
+            member.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared + 1).await;
+            assert_eq!(member.redis.status().counts.refused_mac, 0, "{step:?}");
+        }
+    }
+    assert_eq!(users.start, 12);
+}
+
+/// It cannot tell a fact that is signed with a newer secret from one that was forged.
+#[tokio::test]
+async fn replica_that_lacks_the_secret_of_another_one_is_behind_and_removes_nothing() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let settings = |secrets: &[&str]| {
+        brief(&server.url()).secrets(secrets.iter().copied()).reconcile_every(Duration::from_secs(1))
+    };
+    let old = fleet.join(settings(&[OLDER])).await;
     fleet.suspend(&old, 1);
     old.replica.server.changes_kept().await;
-    let both = fleet.join(redis(&server.url()).secrets([SECRET, OLDER])).await;
-    fleet.agrees(&both).await;
-    old.replica.stop().await;
-    let new = fleet.join(redis(&server.url()).secrets([SECRET])).await;
+    let ahead = fleet.join(settings(&[SECRET, OLDER])).await;
+    fleet.suspend(&ahead, 2);
+    ahead.replica.server.changes_kept().await;
+    old.becomes(RedisState::Behind).await;
+    let late = fleet.start(settings(&[OLDER])).await;
+    for member in [&old, &late] {
+        let compared = member.reconciles("regular");
+        member.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared + 2).await;
+        assert_eq!(member.replica.status(fleet.token(2)).await, 503, "{:?}", member.redis.status());
+        assert!(member.redis.status().error.unwrap().contains("secret"));
+    }
+    let new = fleet.join(settings(&[SECRET])).await;
     fleet.agrees(&new).await;
-    assert_eq!(new.redis.status().counts.refused_mac, 0, "the row was signed anew");
+    assert_eq!(new.redis.status().counts.refused_mac, 0);
+    // Once they are signed with a secret that all of them have:
+    for member in [ahead, new] {
+        member.replica.stop().await;
+    }
+    let both = fleet.join(settings(&[OLDER, SECRET])).await;
+    fleet.all_agree(&[&old, &late, &both]).await;
+}
+
+/// Its feed stands still, so it does not know yet that another replica published the row.
+#[tokio::test]
+async fn row_that_is_not_believed_stays_until_the_feed_was_read() {
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let proxy = Proxy::to(server.port).await;
+    let old = redis(&proxy.url()).secrets([OLDER]).reconcile_every(Duration::from_secs(1));
+    let old = fleet.join(old).await;
+    let ahead = fleet.join(redis(&server.url()).secrets([SECRET, OLDER])).await;
+    proxy.set(Fault::CutFeed);
+    fleet.suspend(&ahead, 1);
+    ahead.replica.server.changes_kept().await;
+    let compared = old.reconciles("regular");
+    old.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared + 3).await;
+    assert_eq!(server.ask(&["HEXISTS", FACTS, &row(&fleet, 1)]), "1");
+    proxy.set(Fault::None);
+    old.until("in doubt", |redis| redis.status().error.is_some_and(|error| error.contains("secret"))).await;
+    assert_eq!(server.ask(&["HEXISTS", FACTS, &row(&fleet, 1)]), "1");
+    assert_eq!(old.redis.status().counts.dropped, 0);
 }
 
 #[tokio::test]
