@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::error::ConfigError;
 use crate::name::Span;
 
+/// The longest time that a snapshot may serve.
+const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a clause asks of live permissions: nothing, by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Freshness {
@@ -46,6 +49,19 @@ impl Freshness {
                 (None, Some(_)) | (Some(_), None) if self.is_asked() && other.is_asked() => None,
                 (one, two) => one.into_iter().chain(two).min(),
             },
+        }
+    }
+
+    /// A time that is out of bounds.
+    pub(super) fn fault(&self) -> Option<ConfigError> {
+        match (self.max_age, self.on_error) {
+            (Some(age), _) if !(Duration::from_secs(1)..=MAX_AGE).contains(&age) => {
+                Some(ConfigError::new(format_args!("fresh within {age:?}: not in 1s ..= {MAX_AGE:?}")))
+            }
+            (_, Some(OnError::Stale(age))) if age > MAX_AGE => {
+                Some(ConfigError::new(format_args!("stale {age:?}: more than {MAX_AGE:?}")))
+            }
+            _ => None,
         }
     }
 

@@ -758,6 +758,8 @@ fn a_text_that_is_no_policy_is_said_where() {
         ("resource and all of []", "column 22: expected a scope, found `]`"),
         ("resource and fresh within 5m", "column 27: expected a duration: an integer and ns, us, ms or s, found `5m`"),
         ("resource and fresh within 0s", "column 14: fresh within 0ns: not in 1s ..= 86400s"),
+        ("resource and scope a and live and freshness [stale 604800s]", "column 35: stale 604800s: more than 86400s"),
+        ("resource and live [stale 604800s]", "column 14: stale 604800s: more than 86400s"),
         ("resource and user and machine", "column 1: (user) and (machine) contradict each other"),
         ("resource and scope a [faulty]", "column 22: expected `and`, `or` or the end, found `[`"),
         (
@@ -797,6 +799,20 @@ fn what_is_read_is_bounded() {
     assert!(long.parse::<Policy>().unwrap_err().to_string().contains("65536 bytes"));
     let deep = format!("{}resource{}", "(".repeat(30_000), ")".repeat(30_000));
     assert!(deep.parse::<Policy>().unwrap_err().to_string().contains("at most 64 groups"));
+    // Each group makes the tree deeper by two.
+    let nested = |groups| {
+        let inner = (0..groups).fold("scope a".to_owned(), |inner, _| format!("scope a and (scope b or {inner})"));
+        format!("resource and ({inner})")
+    };
+    for shadow in [false, true] {
+        let parsed = |groups| {
+            let text = if shadow { format!("resource shadow ({})", nested(groups)) } else { nested(groups) };
+            text.parse::<Policy>()
+        };
+        let deepest = parsed(31).unwrap();
+        assert!(deepest.to_string().parse::<Policy>().is_ok(), "{deepest}");
+        assert!(parsed(32).unwrap_err().to_string().contains("more than 64 deep"));
+    }
     let wide = ["(scope a or scope b)"; 7].join(" and ");
     assert!(wide.parse::<Policy>().unwrap_err().to_string().contains("more than 64 clauses"));
     let many = vec!["(scope a or scope b)"; 2_000].join(" and ");

@@ -71,8 +71,18 @@ impl Node {
         }
     }
 
-    pub(super) fn depth(&self) -> usize {
+    fn depth(&self) -> usize {
         1 + self.children().iter().map(Self::depth).max().unwrap_or(0)
+    }
+
+    /// # Errors
+    ///
+    /// Returns an error if it is nested too deep. As it is printed, each level is a group.
+    pub(super) fn check_depth(&self) -> Result<(), ConfigError> {
+        if self.depth() > MAX_DEPTH {
+            return Err(ConfigError::new(format_args!("a policy that is nested more than {MAX_DEPTH} deep")));
+        }
+        Ok(())
     }
 
     /// Calls `see` with each word, in the order in which they are written.

@@ -6,7 +6,7 @@ use super::clause::Clause;
 use super::condition::Condition;
 use super::model::Model;
 use super::shadow::{self, Shadow};
-use super::tree::{MAX_DEPTH, Node, Word};
+use super::tree::{Node, Word};
 use crate::error::ConfigError;
 use crate::name::Quoted;
 use crate::organization::RequestSource;
@@ -86,12 +86,11 @@ impl Policy {
         }
         let hidden = self.hidden || other.hidden;
         let joined = Self { tree: join(self.tree, other.tree), optional, hidden, shadow: None, fault: other.fault };
-        if joined.tree.depth() <= MAX_DEPTH {
-            return joined.checked();
+        match joined.tree.check_depth() {
+            Ok(()) => joined.checked(),
+            // What is too deep is not kept: it would grow without end.
+            Err(fault) => Self { tree: Node::Word(Word::Faulty("...".into())), ..joined }.fail(fault),
         }
-        let fault = ConfigError::new(format_args!("a policy that is nested more than {MAX_DEPTH} deep"));
-        // What is too deep is not kept: it would grow without end.
-        Self { tree: Node::Word(Word::Faulty("...".into())), ..joined }.fail(fault)
     }
 
     /// Finds out whether the words contradict each other.
@@ -103,6 +102,7 @@ impl Policy {
     }
 
     fn find_fault(&self) -> Result<(), ConfigError> {
+        self.tree.check_depth()?;
         self.tree.clauses()?;
         if let Some(other) = self.beside() {
             other

@@ -10,7 +10,8 @@ use crate::policy::shadow::Shadow;
 use crate::policy::tree::{MAX_DEPTH, Node, Word};
 use crate::policy::value::Policy;
 use crate::policy::words::{
-    any_issuer, authenticated, fresh_within, issued_by, live, organization, resource, resource_at, scope_list,
+    any_issuer, authenticated, fresh_within, freshness, issued_by, live, organization, resource, resource_at,
+    scope_list,
 };
 
 /// Whether anything is enforced, what must hold, and what is judged beside it.
@@ -114,14 +115,14 @@ fn core(reader: &mut Reader<'_>) -> Result<Option<Policy>, ParseError> {
         reader.expect("by")?;
         issued_by(&reader.name("the name of an issuer entry")?)
     } else if reader.take("live") {
-        freshness(reader, live())?
+        tolerating(reader, live())?
     } else if reader.take("fresh") {
         reader.expect("within")?;
         let age = reader.duration()?;
-        freshness(reader, fresh_within(age))?
+        tolerating(reader, fresh_within(age))?
     } else if reader.take("freshness") {
         match tolerance(reader)? {
-            Some(way) => Policy::of(Word::Freshness(Freshness::tolerance(way))),
+            Some(way) => freshness(Freshness::tolerance(way)),
             None => return Err(reader.expected("`[stale ..]` or `[token only on error]`")),
         }
     } else {
@@ -176,7 +177,7 @@ fn any_word(reader: &mut Reader<'_>) -> Result<Policy, ParseError> {
     Err(reader.expected("`organization`, `issuer` or `of [..]`"))
 }
 
-fn freshness(reader: &mut Reader<'_>, policy: Policy) -> Result<Policy, ParseError> {
+fn tolerating(reader: &mut Reader<'_>, policy: Policy) -> Result<Policy, ParseError> {
     Ok(match tolerance(reader)? {
         Some(OnError::Stale(age)) => policy.stale_if_error(age),
         Some(OnError::TokenOnly) => policy.dangerous_token_only_on_error(),

@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use crate::error::ConfigError;
 use crate::policy::clause::Clause;
 use crate::policy::freshness::{Freshness, OnError};
 use crate::policy::tree::Word;
 use crate::policy::value::Policy;
-
-/// The longest time that a snapshot may serve.
-const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Requires that the subject still held the permissions at most `age` ago. Combine it with a model:
 /// `resource().fresh_within(..)` means the same. `guard.require(fresh_within(..))` applies it to every route.
@@ -22,18 +18,21 @@ const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// assert_eq!(policy.to_string(), "organization from path {org} and scope invite:member and fresh within 30s");
 /// ```
 pub fn fresh_within(age: Duration) -> Policy {
-    let rule = Freshness { max_age: Some(age), ..Freshness::default() };
-    if !(Duration::from_secs(1)..=MAX_AGE).contains(&age) {
-        let fault = ConfigError::new(format_args!("fresh within {age:?}: not in 1s ..= {MAX_AGE:?}"));
-        return Policy::faulty(rule.to_string(), fault);
-    }
-    Policy::of(Word::Freshness(rule))
+    freshness(Freshness { max_age: Some(age), ..Freshness::default() })
 }
 
 /// Requires that the subject holds the permissions now: the source is asked after the request arrived. Combine it with
 /// a model: `resource().live()` means the same.
 pub fn live() -> Policy {
-    Policy::of(Word::Freshness(Freshness { now: true, ..Freshness::default() }))
+    freshness(Freshness { now: true, ..Freshness::default() })
+}
+
+/// The one way in: no word and no text makes a rule whose times are out of bounds.
+pub(in crate::policy) fn freshness(rule: Freshness) -> Policy {
+    match rule.fault() {
+        Some(fault) => Policy::faulty(rule.to_string(), fault),
+        None => Policy::of(Word::Freshness(rule)),
+    }
 }
 
 impl Policy {
@@ -53,12 +52,7 @@ impl Policy {
     /// Lets requests pass by permissions that were known at most `age` ago while the permission source does not
     /// respond. Stale permissions never reject a request. Counted and logged. Without this the response is 503.
     pub fn stale_if_error(self, age: Duration) -> Self {
-        let way = OnError::Stale(age);
-        if age > MAX_AGE {
-            let fault = ConfigError::new(format_args!("stale {age:?}: more than {MAX_AGE:?}"));
-            return self.and(Self::faulty(Freshness::tolerance(way).to_string(), fault));
-        }
-        self.tolerating(way)
+        self.tolerating(OnError::Stale(age))
     }
 
     /// Decides by the token alone while the permission source does not respond: anyone who can keep the source from
@@ -69,13 +63,14 @@ impl Policy {
 
     /// Where every clause asks for freshness, that is what tolerates; else whatever the policy is combined with.
     fn tolerating(mut self, way: OnError) -> Self {
+        let tolerance = Freshness::tolerance(way);
         let asked = |clauses: Vec<Clause>| clauses.iter().all(|clause| clause.freshness.is_asked());
-        if !self.tree.clauses().is_ok_and(asked) {
-            return self.and(Self::of(Word::Freshness(Freshness::tolerance(way))));
+        if tolerance.fault().is_some() || !self.tree.clauses().is_ok_and(asked) {
+            return self.and(freshness(tolerance));
         }
         self.tree.words_mut(&mut |word| {
             if let Word::Freshness(rule) = word {
-                *rule = rule.and(Freshness::tolerance(way));
+                *rule = rule.and(tolerance);
             }
         });
         self

@@ -25,6 +25,7 @@ pub use client::client;
 pub use decision::decide;
 pub use detail::authorization_detail;
 pub(super) use detail::detail;
+pub(super) use freshness::freshness;
 pub use freshness::{fresh_within, live};
 pub use kind::{machine, user};
 
