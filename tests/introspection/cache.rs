@@ -168,6 +168,29 @@ async fn asked_once_however_many_wait() {
 }
 
 #[tokio::test]
+async fn zero_uses_no_answer_to_a_question_from_before_the_request() {
+    for (keep, status, count) in [(0, 401, 2), (30, 200, 1)] {
+        let world = World::of(introspection().keep(seconds(keep)).keep_refusals(Duration::ZERO)).await;
+        world.endpoint.act(Act::Holds(world.answer(json!({})).to_string()));
+        let ask = || {
+            let api = world.api.clone();
+            tokio::spawn(async move { api.get("/api", "opaque").await })
+        };
+        let first = ask();
+        world.endpoint.wait_for(1).await;
+        let second = ask();
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        // The token is revoked while the first question is open.
+        world.endpoint.act(Act::Says(200, INACTIVE.to_owned()));
+        world.endpoint.release();
+        first.await.unwrap().is(200, "");
+        assert_eq!((second.await.unwrap().status, world.endpoint.count()), (status, count));
+    }
+}
+
+#[tokio::test]
 async fn who_hangs_up_takes_the_answer_from_nobody() {
     let world = World::start().await;
     world.endpoint.act(Act::Holds(world.answer(json!({})).to_string()));

@@ -92,6 +92,11 @@ impl Answer {
         now.monotonic < self.ends && self.is_of(entry) && self.is_true(entry)
     }
 
+    /// Whether the issuer was asked after this moment. Of a failure it is not known, and it serves.
+    pub(super) fn is_later_than(&self, moment: Epoch) -> bool {
+        self.asked > moment
+    }
+
     /// Whether nothing has changed at the issuer since it was asked.
     pub(crate) fn is_true(&self, entry: &TrustedIssuer) -> bool {
         let latest = match &self.outcome {

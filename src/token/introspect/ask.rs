@@ -64,12 +64,23 @@ impl Introspector {
         }
     }
 
-    /// What the issuer says of the token, now or a short time ago. Waits two seconds at most.
+    /// What the issuer says of the token, now or a short time ago. Waits for two questions at most, of two seconds each.
     pub(crate) async fn ask(self: &Arc<Self>, token: &str, entry: &Arc<TrustedIssuer>) -> Arc<Answer> {
         let digest = signature::sha256(token.as_bytes());
         if let Some(known) = self.known(&digest, entry) {
             return known;
         }
+        let arrival = Epoch::latest();
+        let joined = self.join(token, digest, entry).await;
+        // A question from before that may not be remembered is not this one's.
+        if joined.is_later_than(arrival) || joined.serves(entry, self.clock.now()) {
+            return joined;
+        }
+        self.join(token, digest, entry).await
+    }
+
+    /// What a question says that is under way, or that begins now.
+    async fn join(self: &Arc<Self>, token: &str, digest: Digest, entry: &Arc<TrustedIssuer>) -> Arc<Answer> {
         let work = || {
             let (asking, token, of) = (self.clone(), Box::<str>::from(token), entry.clone());
             async move {
