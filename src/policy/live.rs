@@ -1,13 +1,15 @@
 //! Whether a token's scopes are still true: the token beside what its subject holds now.
 
+mod without_answer;
+
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use self::without_answer::without_answer;
 use super::clause::Clause;
 use super::compiled::CompiledClause;
-use super::freshness::{Freshness as FreshnessRule, OnError};
+use super::freshness::Freshness as FreshnessRule;
 use super::model::Model;
 use super::refusal::{Refusal, denied, missing_scopes};
 use super::scene::Scene;
@@ -16,18 +18,14 @@ use crate::change::Changes;
 use crate::change::Epoch;
 use crate::engine::{Need, Stop};
 use crate::explain::StepName;
-use crate::meter::Instead;
 use crate::organization::Organization;
 use crate::permissions::{
     Answer, Authority, Conversations, Difference, Freshness, LivePermissions, Moment, PermissionDrift, PermissionModel,
-    PermissionQuery, Permissions, Presented, Source, SourceError, Topic, Waited, WantedPermissions,
+    PermissionQuery, Permissions, Presented, Source, Topic, Waited, WantedPermissions,
 };
 use crate::rejection::{Rejection, RejectionKind, Remediation, WrongOrganization};
 use crate::time::Now;
 use crate::token::{AccessToken, NumericDate};
-
-/// When to come again, if the source does not say.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is at hand to judge by.
 pub(crate) struct LiveView<'a> {
@@ -89,11 +87,16 @@ pub(super) fn judge_permissions(
         Err(Stop::from(Need::Permissions(Box::new(wanted))).into())
     };
     let need = rule.need(view.arrival);
-    let waited = view.waited.iter().rev().find(|waited| waited.query == query);
-    let snapshot = match waited.map(|waited| &waited.outcome) {
+    let waited = view.waited.iter().rev().find(|waited| waited.query == query).map(|waited| &waited.outcome);
+    // It may be the error of another clause, that asks for more than is known.
+    let failed = waited.and_then(|outcome| outcome.as_ref().err());
+    let snapshot = match (waited, failed) {
         // Another clause, that asks for less, may have waited for it.
-        Some(Ok(snapshot)) if view.permissions.serves(source, &query, snapshot, need) => snapshot.clone(),
-        Some(Err(error)) => return without_answer(clause, scene, view, source, &query, error),
+        (Some(Ok(snapshot)), _) if view.permissions.serves(source, &query, snapshot, need) => snapshot.clone(),
+        (_, Some(error)) => match view.permissions.known(source, &query, need, None) {
+            Some(snapshot) => snapshot,
+            None => return without_answer(clause, scene, view, source, &query, error),
+        },
         _ => match view.permissions.known(source, &query, need, rule.soft(&query)) {
             Some(snapshot) => snapshot,
             None => return wanted(need),
@@ -125,7 +128,10 @@ pub(super) fn judge_permissions(
     }
     let issued_at = token.times().issued_at.map(NumericDate::seconds);
     if !snapshot.may_deny(view.arrival, settled(issued_at, view.leeway)) {
-        return wanted(Freshness::After(view.arrival));
+        return match failed {
+            Some(error) => without_answer(clause, scene, view, source, &query, error),
+            None => wanted(Freshness::After(view.arrival)),
+        };
     }
     let in_token = clause.holds(|scope| token.has_scope(scope));
     // No new token of a client that cannot ask for the organization would say anything else.
@@ -256,60 +262,6 @@ fn advise(topic: &Topic<'_>, issuer: &str, difference: Difference, answer: Answe
 fn lacks(clause: &Clause, token: &AccessToken, step: Remediation, detail: &'static str) -> Rejection {
     let rejection = Rejection::new(RejectionKind::InsufficientScope, step, detail);
     rejection.with_scopes(clause.required_scopes(), missing_scopes(&clause.scopes, token))
-}
-
-/// What the clause says for the case that the source does not answer.
-fn without_answer(
-    clause: &Clause,
-    scene: &Scene<'_, '_>,
-    view: &LiveView<'_>,
-    source: &Source,
-    query: &PermissionQuery,
-    error: &SourceError,
-) -> Result<PermissionDrift, Refusal> {
-    let counts = Some(&view.permissions.counts).filter(|_| !scene.is_dry);
-    let (token, organization) = (scene.token, scene.organization.as_ref());
-    // A limit of ours opens no way: whoever reaches it would have the permission back.
-    match clause.freshness.on_error.filter(|_| error.was_asked()) {
-        Some(OnError::Stale(age)) => {
-            let stale = view.permissions.known(source, query, Freshness::Within(age, view.arrival), None);
-            let held = stale.as_ref().map(|stale| held_where(clause, &stale.permissions, organization).0);
-            if let Some(held) = held.filter(|held| passes(clause, token, held)) {
-                if let (Some(Model::Member { .. }), Some(organization), Some(changes)) =
-                    (&clause.model, organization, view.changes)
-                {
-                    changes.judge_in(token, organization.id(), view.now)?;
-                }
-                if let Some(counts) = counts {
-                    counts.stale.fetch_add(1, Ordering::Relaxed);
-                    view.permissions.meter.note(|to| to.without_answer(Instead::StalePermissions));
-                    tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "stale permissions serve");
-                }
-                return Ok(PermissionDrift::between(token, &held));
-            }
-        }
-        Some(OnError::TokenOnly) if !matches!(clause.model, Some(Model::Member { .. })) => {
-            if let Some(counts) = counts {
-                counts.token_only.fetch_add(1, Ordering::Relaxed);
-                view.permissions.meter.note(|to| to.without_answer(Instead::TokenOnly));
-                tracing::warn!(target: "orgate", issuer = token.issuer_name(), %error, "the token alone decides");
-            }
-            return if clause.holds(|scope| token.has_scope(scope)) {
-                Ok(PermissionDrift::default())
-            } else {
-                Err(lacks(
-                    clause,
-                    token,
-                    Remediation::RequestScope,
-                    "the token lacks it, and the source does not know more",
-                )
-                .into())
-            };
-        }
-        _ => {}
-    }
-    let retry_after = error.wants_retry_after().unwrap_or(RETRY_AFTER);
-    Err(Rejection::unavailable(retry_after, format!("live permissions: {error}")).into())
 }
 
 #[cfg(test)]

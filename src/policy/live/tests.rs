@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use http::Request;
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use crate::decision::DecisionView;
 use crate::explain::Steps;
 use crate::future::BoxFuture;
 use crate::issuer::{IssuerRules, ORGANIZATION_URN};
-use crate::permissions::PermissionSource;
+use crate::permissions::{PermissionSource, SourceError};
 use crate::policy::{CheckMemory, Granted, SignInView, View};
 use crate::scope::ScopeList;
 use crate::scoped::ScopedId;
@@ -341,6 +342,29 @@ fn a_source_that_is_down() {
             counted,
             [u64::from(what.contains("stale") && answer.0 == 200), u64::from(what.contains("token only"))]
         );
+    }
+}
+
+#[test]
+fn failure_of_a_live_clause_leaves_another_clause_its_valid_snapshot() {
+    let seconds = Duration::from_secs;
+    let server = Server::new(Permissions::of(["a"]));
+    let fresh_a = || resource().scope("a").fresh_within(seconds(30));
+    let token = || Of::Api.token(SubjectKind::User, "a", 0, 3600);
+    assert!(server.decide(&rules(fresh_a()), &token()).is_ok());
+    *server.says.0.lock().unwrap() = Err(SourceError::new("down"));
+    for policy in [resource().scope("b").live().or(fresh_a()), fresh_a().or(resource().scope("b").live())] {
+        assert!(server.decide(&rules(policy.clone()), &token()).is_ok(), "{policy}");
+    }
+    // What asks for more than is known still goes without an answer.
+    let both_live = rules(resource().scope("b").live().or(resource().scope("a").live()));
+    assert_eq!(server.decide(&both_live, &token()).unwrap_err().status().as_u16(), 503);
+    // A snapshot that does not let pass, and that may not deny so new a token, is no answer either: the source is asked once.
+    let new = Of::Api.token(SubjectKind::User, "b", 1, 0);
+    let fresh_b = || resource().scope("b").fresh_within(seconds(30));
+    for (policy, status) in [(fresh_b(), 503), (fresh_b().dangerous_token_only_on_error(), 200)] {
+        let decided = server.decide(&rules(policy), &new);
+        assert_eq!(decided.map_or_else(|denial| denial.status().as_u16(), |_| 200), status);
     }
 }
 
