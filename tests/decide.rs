@@ -19,6 +19,7 @@ use orgate::decision::{
     Obligation, Resource,
 };
 use orgate::policy::{any_organization, custom, decide, header, path, resource};
+use orgate::rejection::StepUp;
 use orgate::server::{IssuerHandle, IssuerRemoved};
 use orgate::testing::{Fault, TestIssuer, TestPdp};
 use orgate::{Guard, Issuer, Policy, Rejection, ResourceServer};
@@ -213,6 +214,23 @@ async fn one_that_is_down_does_not_spare_the_next_question() {
     world.point.answers(|asked| if asked.action() == "share" { down(asked) } else { by_name(asked) });
     assert_eq!(world.status(&app, "/orgs/acme/documents/y2").await, 200);
     is_denial(&world.get(&app, "/orgs/acme/documents/n2").await);
+}
+
+#[tokio::test]
+async fn error_of_another_clauses_batch_is_not_tolerated() {
+    let world = World::new(|asked| if asked.action() == "share" { down(asked) } else { by_name(asked) }).await;
+    let both = reads().decide("share", "document", path("id"));
+    let app = world.app(both.or(reads().dangerous_allow_on_error()));
+    is_denial(&world.get(&app, "/orgs/acme/documents/n").await);
+    assert_eq!(world.point.ids(), [vec!["n", "n"], vec!["n"]]);
+    assert_eq!(world.status(&app, "/orgs/acme/documents/y").await, 200);
+    assert_eq!(world.decider.allowed_on_error(), 0);
+
+    world.point.answers(down);
+    world.point.take();
+    assert_eq!(world.status(&app, "/orgs/acme/documents/n2").await, 200);
+    assert_eq!(world.point.ids(), [vec!["n2", "n2"], vec!["n2"]], "asked once more, and no more than that");
+    assert_eq!(world.decider.allowed_on_error(), 1);
 }
 
 #[tokio::test]
@@ -593,6 +611,35 @@ async fn a_handler_asks_about_what_it_found() {
     assert_eq!(world.api.ask(&app, "POST", "/orgs/acme/documents/y4", None).await.status, 401);
     assert_eq!(ask("").await.status, 404);
     assert_eq!(world.point.count(), 0);
+}
+
+#[tokio::test]
+async fn sign_in_that_a_handler_is_told_of_is_asked_for_as_by_a_policy() {
+    let world = World::new(|asked| {
+        let step_up = StepUp::new(["mfa"], None).unwrap();
+        let decision = if asked.resource().id() == "y" { Decision::allow() } else { Decision::deny() };
+        Ok(decision.with_step_up(step_up))
+    })
+    .await;
+    let app = world.guard().get(DOCUMENT, async || "text", reads()).post(DOCUMENT, found, in_org());
+    let app = app.into_router().unwrap();
+    let alice = world.alice("acme", "read");
+    for id in ["y", "n"] {
+        let target = format!("/orgs/acme/documents/{id}");
+        let by_policy = world.api.ask(&app, "GET", &target, Some(&alice)).await;
+        let by_handler = world.api.ask(&app, "POST", &target, Some(&alice)).await;
+        assert_eq!(by_handler.status, 401);
+        assert!(by_handler.challenge().unwrap().contains("insufficient_user_authentication"), "{by_handler:?}");
+        assert!(by_handler.challenge().unwrap().contains("acr_values=\"mfa\""), "{by_handler:?}");
+        assert_eq!(by_handler.json()["remediation"], "step_up");
+        assert_eq!((by_handler.challenge(), by_handler.json()), (by_policy.challenge(), by_policy.json()));
+    }
+
+    // Neither a machine nor a user who has signed in like that can do anything about it.
+    let token = || world.api.issuer.organization_resource_token(RESOURCE, "acme").scope("read");
+    for token in [token().machine("m2m"), token().subject("alice").claim("acr", "mfa")] {
+        is_denial(&world.api.ask(&app, "POST", "/orgs/acme/documents/n", Some(&token.mint())).await);
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::extract::misconfigured;
 use crate::AccessToken;
-use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resource, denied_by, in_time, undecided};
+use crate::decision::{Decider, Decision, DecisionError, DecisionRequest, Resource, in_time, undecided};
 use crate::engine::Grant;
 use crate::organization::{matched_route, outline};
 use crate::rejection::Rejection;
@@ -17,9 +17,10 @@ use crate::trace::carry;
 
 /// Asks the server's decision point about an object that the handler has looked up.
 ///
-/// Subject, organization, method and matched route go along by themselves. An error is a [`Rejection`]: 403 for a denial, 503
-/// where there is no decision. Returned from the handler, it is the response, in the same form as the rejections of the route's
-/// policy. What the policy says about remembering decisions or about errors is about its own questions, not about these.
+/// Subject, organization, method and matched route go along by themselves. An error is a [`Rejection`]: 403 for a denial, 401
+/// where the user must sign in as the decision point says ([`Decision::with_step_up`]), 503 where there is no decision.
+/// Returned from the handler, it is the response, in the same form as the rejections of the route's policy. What the policy
+/// says about remembering decisions or about errors is about its own questions, not about these.
 ///
 /// ```
 /// use orgate::axum::Authorizer;
@@ -48,7 +49,8 @@ impl Authorizer {
     ///
     /// # Errors
     ///
-    /// Returns a [`Rejection`] if the subject may not (403), or if there is no decision (503).
+    /// Returns a [`Rejection`] if the subject may not (403), or only after another sign-in (401), or if there is no decision
+    /// (503).
     pub async fn check(&self, action: &str, resource: Resource) -> Result<(), Rejection> {
         self.check_request(&self.request(action, resource)).await
     }
@@ -60,7 +62,7 @@ impl Authorizer {
     /// Same as [`check`](Self::check).
     pub async fn check_request(&self, request: &DecisionRequest) -> Result<(), Rejection> {
         let decision = self.asked(self.decider.decide(request)).await?;
-        if decision.is_allowed() { Ok(()) } else { Err(self.refuse(denied_by(&decision))) }
+        if decision.is_allowed() { Ok(()) } else { Err(self.refuse(self.grant.denied_by(&decision))) }
     }
 
     /// Returns, for each resource in order, whether the subject may perform the action on it. For lists that show only

@@ -1,10 +1,11 @@
 //! Several requests, decided in one go.
 
 use super::asking::{Answer, Manner};
+use super::cache::Dated;
 use super::decider::{ATTEMPTS, Question};
 use super::point::{MAX_BATCH, too_many};
 use super::waiting::{Unused, in_time_with, overtaken};
-use super::{CacheTimes, Decider, Decision, DecisionError, DecisionRequest};
+use super::{CacheTimes, Decider, DecisionError, DecisionRequest};
 
 impl Decider {
     /// Decides each request with times of its own, and answers in their order. What is remembered is not asked for; the rest
@@ -13,7 +14,7 @@ impl Decider {
         &self,
         requests: &[(&DecisionRequest, CacheTimes)],
         unused: &Unused,
-    ) -> Result<Vec<Decision>, DecisionError> {
+    ) -> Result<Vec<Dated>, DecisionError> {
         if requests.len() > MAX_BATCH {
             return Err(too_many(requests.len(), MAX_BATCH));
         }
@@ -34,7 +35,8 @@ impl Decider {
             let Answer { decisions, begun } = self.ask(&asked, manner, unused).await?;
             for (at, decision) in open.into_iter().zip(decisions) {
                 if let (Some((question, times)), Some(answer)) = (questions.get(at), answers.get_mut(at)) {
-                    *answer = self.settle(question, &decision, *times, begun).then_some(decision);
+                    *answer =
+                        self.settle(question, &decision, *times, begun).then_some(Dated { decision, begun: begun.1 });
                     if answer.is_none() {
                         unused.note();
                     }
@@ -49,7 +51,7 @@ impl Decider {
     pub(crate) async fn decide_all_in_time(
         &self,
         requests: &[(DecisionRequest, Option<CacheTimes>)],
-    ) -> Vec<Result<Decision, DecisionError>> {
+    ) -> Vec<Result<Dated, DecisionError>> {
         if let [(request, times)] = requests {
             return vec![self.decide_in_time(request, *times).await];
         }

@@ -59,6 +59,11 @@ impl CacheTimes {
         Self { allow: self.allow.min(other.allow), deny: self.deny.min(other.deny) }
     }
 
+    /// Whether nothing is remembered longer than in `other`.
+    pub(super) fn is_within(self, other: Self) -> bool {
+        self.allow <= other.allow && self.deny <= other.deny
+    }
+
     pub(super) const fn is_none(self) -> bool {
         self.allow.is_zero() && self.deny.is_zero()
     }
@@ -90,6 +95,12 @@ pub(super) struct Entry {
     pub(super) begun: Epoch,
 }
 
+/// A decision, and when the call for it began.
+pub(crate) struct Dated {
+    pub(crate) decision: Decision,
+    pub(super) begun: Epoch,
+}
+
 pub(super) struct DecisionCache(Bounded<RequestKey, Entry>);
 
 impl DecisionCache {
@@ -113,7 +124,7 @@ impl DecisionCache {
         times: CacheTimes,
         now: Duration,
         counts: impl FnOnce(Epoch) -> bool,
-    ) -> Option<Decision> {
+    ) -> Option<Dated> {
         let entry = self.0.get(key)?;
         let age = now.checked_sub(entry.begun_at)?;
         if age >= times.of(entry.allow) || !counts(entry.begun) {
@@ -124,10 +135,11 @@ impl DecisionCache {
             Some(reason) => decision.with_reason(reason),
             None => decision,
         };
-        Some(match &entry.step_up {
+        let decision = match &entry.step_up {
             Some(step_up) => decision.with_step_up(step_up.clone()),
             None => decision,
-        })
+        };
+        Some(Dated { decision, begun: entry.begun })
     }
 
     /// Remembers a decision whose call began at `begun_at`, unless it is for one request only.

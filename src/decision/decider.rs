@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::asking::{Asking, Manner};
-use super::cache::{CacheTimes, DecisionCache};
+use super::cache::{CacheTimes, Dated, DecisionCache};
 use super::key::RequestKey;
 use super::waiting::{Unused, in_time_with, overtaken};
 use super::{Decision, DecisionError, DecisionPoint, DecisionRequest, KnownIssuers};
@@ -73,7 +73,7 @@ impl Decider {
     ///
     /// Returns a [`DecisionError`] if there is no decision. That is not a denial.
     pub async fn decide_within(&self, request: &DecisionRequest, times: CacheTimes) -> Result<Decision, DecisionError> {
-        self.decide_one(request, times, &Unused::default()).await
+        Ok(self.decide_one(request, times, &Unused::default()).await?.decision)
     }
 
     async fn decide_one(
@@ -81,7 +81,7 @@ impl Decider {
         request: &DecisionRequest,
         times: CacheTimes,
         unused: &Unused,
-    ) -> Result<Decision, DecisionError> {
+    ) -> Result<Dated, DecisionError> {
         request.check()?;
         let question = Question::new(request, times);
         if let Some(decision) = self.remembered(&question, times) {
@@ -92,7 +92,7 @@ impl Decider {
             let answer = self.ask(std::slice::from_ref(request), manner, unused).await?;
             let decision = answer.decisions.into_iter().next().ok_or_else(overtaken)?;
             if self.settle(&question, &decision, times, answer.begun) {
-                return Ok(decision);
+                return Ok(Dated { decision, begun: answer.begun.1 });
             }
             unused.note();
         }
@@ -102,7 +102,7 @@ impl Decider {
     /// What is remembered of a request: no call is made.
     pub(crate) fn known(&self, request: &DecisionRequest, times: Option<CacheTimes>) -> Option<Decision> {
         let times = times.unwrap_or(self.0.times);
-        self.remembered(&Question::new(request, times), times)
+        Some(self.remembered(&Question::new(request, times), times)?.decision)
     }
 
     /// As [`decide_within`](Self::decide_within), and waits no longer than two seconds, whatever the point does.
@@ -110,7 +110,7 @@ impl Decider {
         &self,
         request: &DecisionRequest,
         times: Option<CacheTimes>,
-    ) -> Result<Decision, DecisionError> {
+    ) -> Result<Dated, DecisionError> {
         let unused = Unused::default();
         let deciding = self.decide_one(request, times.unwrap_or(self.0.times), &unused);
         in_time_with(&unused, Box::pin(deciding)).await
@@ -160,7 +160,8 @@ impl Decider {
         times: CacheTimes,
     ) -> Result<Vec<Decision>, DecisionError> {
         let each: Vec<_> = requests.iter().map(|request| (request, times)).collect();
-        self.decide_each(&each, &Unused::default()).await
+        let dated = self.decide_each(&each, &Unused::default()).await?;
+        Ok(dated.into_iter().map(|dated| dated.decision).collect())
     }
 
     /// Drops all cached decisions.
@@ -175,12 +176,12 @@ impl Decider {
     }
 
     /// Whether nothing has changed since a call that began then.
-    fn counts(&self, request: &DecisionRequest, begun: Epoch) -> bool {
+    pub(super) fn counts(&self, request: &DecisionRequest, begun: Epoch) -> bool {
         let asked = Asked::Decision { subject: request.subject_id(), organization: request.organization_id() };
         begun > self.0.marks.latest(request.issuer_name(), asked)
     }
 
-    pub(super) fn remembered(&self, question: &Question<'_>, times: CacheTimes) -> Option<Decision> {
+    pub(super) fn remembered(&self, question: &Question<'_>, times: CacheTimes) -> Option<Dated> {
         let now = self.0.clock.now().monotonic;
         self.0.cache.get(question.key.as_ref()?, times, now, |begun| self.counts(question.request, begun))
     }

@@ -318,6 +318,41 @@ async fn an_answer_on_its_way_is_asked_again() {
 }
 
 #[tokio::test]
+async fn what_was_waited_for_serves_a_question_as_its_times_and_changes_allow() {
+    let (decider, point, _) = decider();
+    let none = Some(CacheTimes::NONE);
+    let wanted = |times, allow_on_error| Wanted { request: request(), times, allow_on_error };
+    let ask = async |times| WantedDecisions::new(decider.clone(), vec![wanted(times, false)]).ask().await;
+    let serves = |decided: &[Decided], wanted: &Wanted| {
+        let view = DecisionView { decider: Some(&decider), decided, route: None };
+        view.waited(&decider, wanted).map(|outcome| outcome.ok().map(Decision::is_allowed))
+    };
+    // Asked for just now, it is as new as any question wants it; from the cache, it is not.
+    let now = ask(None).await;
+    assert_eq!([None, none].map(|times| serves(&now, &wanted(times, false))), [Some(Some(true)); 2]);
+    let mut decided = ask(None).await;
+    assert_eq!(point.asked(), 1);
+    assert_eq!([None, none].map(|times| serves(&decided, &wanted(times, false))), [Some(Some(true)), None]);
+
+    // After a change an allow does not serve, and a denial does.
+    forget(&decider, ISSUER, &About::subject("alice"));
+    assert_eq!([serves(&now, &wanted(None, false)), serves(&decided, &wanted(None, false))], [None; 2]);
+    point.answer(Ok(Decision::deny()));
+    decided.extend(ask(none).await);
+    forget(&decider, ISSUER, &About::subject("alice"));
+    assert_eq!(serves(&decided, &wanted(none, false)), Some(Some(false)));
+
+    // The error of several questions is not that of each.
+    let both = |other| vec![wanted(none, false), Wanted { request: request_of(other, None), ..wanted(none, false) }];
+    point.answer(Err(DecisionError::unavailable("down")));
+    let batch = WantedDecisions::new(decider.clone(), both("bob")).ask().await;
+    assert_eq!([false, true].map(|tolerant| serves(&batch, &wanted(none, tolerant))), [Some(None), None]);
+    point.answer(Err(DecisionError::unavailable("down")));
+    let alone = ask(none).await;
+    assert_eq!([false, true].map(|tolerant| serves(&alone, &wanted(none, tolerant))), [Some(None); 2]);
+}
+
+#[tokio::test]
 async fn a_batch_asks_for_what_is_not_remembered() {
     struct Short(Arc<Scripted>);
     impl DecisionPoint for Short {
@@ -473,9 +508,9 @@ async fn second_of_two(answer: Decision, times: CacheTimes, is_batch: bool, answ
         tokio::spawn(async move {
             if is_batch {
                 let requests = [request(), request_of("bob", None)].map(|request| (request, Some(times)));
-                decider.decide_all_in_time(&requests).await.remove(0)
+                decider.decide_all_in_time(&requests).await.remove(0).map(|dated| dated.decision)
             } else {
-                decider.decide_in_time(&request(), Some(times)).await
+                decider.decide_in_time(&request(), Some(times)).await.map(|dated| dated.decision)
             }
         })
     };

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
 
+use super::cache::Dated;
 use super::{CacheTimes, Decider, Decision, DecisionError, DecisionRequest};
+use crate::change::Epoch;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 
 /// What is at hand to decide by.
@@ -31,7 +33,20 @@ pub(crate) struct Wanted {
 /// What came of one of them.
 pub(crate) struct Decided {
     request: DecisionRequest,
-    outcome: Result<Decision, DecisionError>,
+    /// By which it was asked.
+    times: CacheTimes,
+    asked: Epoch,
+    /// An error may be that of another question.
+    is_batch: bool,
+    outcome: Result<Dated, DecisionError>,
+}
+
+impl DecisionView<'_> {
+    /// What was waited for last of this question, if it may rest on that.
+    pub(crate) fn waited(&self, decider: &Decider, wanted: &Wanted) -> Option<Result<&Decision, &DecisionError>> {
+        let newest = self.decided.iter().rev().find(|decided| decided.is_of(wanted))?;
+        newest.serves(decider, wanted).then(|| newest.outcome.as_ref().map(|dated| &dated.decision))
+    }
 }
 
 impl WantedDecisions {
@@ -45,27 +60,41 @@ impl WantedDecisions {
     /// answer.
     pub(crate) async fn ask(self) -> Vec<Decided> {
         let Self { decider, wanted } = self;
-        let decider = &decider;
+        let (decider, asked) = (&decider, Epoch::latest());
+        let decided = |(request, times): (_, Option<_>), is_batch, outcome| Decided {
+            request,
+            times: times.unwrap_or(decider.times()),
+            asked,
+            is_batch,
+            outcome,
+        };
         let (alone, together): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|wanted| wanted.allow_on_error);
         let alone = alone.into_iter().map(|Wanted { request, times, .. }| async move {
             let outcome = decider.decide_in_time(&request, times).await;
-            Decided { request, outcome }
+            decided((request, times), false, outcome)
         });
         let together: Vec<_> = together.into_iter().map(|wanted| (wanted.request, wanted.times)).collect();
-        let (mut decided, outcomes) = join(join_all(alone), decider.decide_all_in_time(&together)).await;
+        let is_batch = together.len() > 1;
+        let (mut all, outcomes) = join(join_all(alone), decider.decide_all_in_time(&together)).await;
         let together = together.into_iter().zip(outcomes);
-        decided.extend(together.map(|((request, _), outcome)| Decided { request, outcome }));
-        decided
+        all.extend(together.map(|(asked, outcome)| decided(asked, is_batch, outcome)));
+        all
     }
 }
 
 impl Decided {
-    pub(crate) fn is_about(&self, request: &DecisionRequest) -> bool {
-        self.request.key() == request.key()
+    /// Whether it is an outcome of this question: an error that is tolerated must be that of the question itself.
+    fn is_of(&self, wanted: &Wanted) -> bool {
+        let is_of_another = self.is_batch && wanted.allow_on_error && self.outcome.is_err();
+        !is_of_another && self.request.key() == wanted.request.key()
     }
 
-    pub(crate) fn outcome(&self) -> &Result<Decision, DecisionError> {
-        &self.outcome
+    /// Whether a decision is as new as a question wants it, and an allow is of after the last change.
+    fn serves(&self, decider: &Decider, wanted: &Wanted) -> bool {
+        self.outcome.as_ref().ok().is_none_or(|Dated { decision, begun }| {
+            let is_new = *begun > self.asked || self.times.is_within(wanted.times.unwrap_or(decider.times()));
+            is_new && (!decision.is_allowed() || decider.counts(&self.request, *begun))
+        })
     }
 }
 

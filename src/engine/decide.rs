@@ -252,10 +252,7 @@ pub(super) fn viewed<T>(
 ) -> Result<T, Stop> {
     let issuers = rules.is_live().then(|| state.entries.load());
     let arrival = issuers.as_ref().map(|_| *evidence.arrival.get_or_insert_with(|| state.live.permissions.arrival()));
-    let lead = || {
-        let issuers = state.entries.load();
-        issuers.trusted(token.issuer()).map_or(0.0, |(_, issuer)| issuer.clock.lead(issuer.rules.leeway, *now))
-    };
+    let lead = || state.lead(token, now);
     let (gathered, memory, steps) = evidence.at_hand();
     let waited = gathered.map_or(&[][..], |gathered| &gathered.permissions);
     let mut view = View {

@@ -9,9 +9,11 @@ use http::request::Parts;
 use super::requirement::Requirement;
 use super::sender::{NextNonce, Sender};
 use super::state::State;
+use crate::decision::{Decision, denied_by};
 use crate::organization::Organization;
 use crate::permissions::PermissionDrift;
-use crate::policy::Granted;
+use crate::policy::{Granted, SignInView};
+use crate::rejection::Rejection;
 use crate::token::AccessToken;
 
 /// The grant of a request that passed: the verified token, and the organization that the request is about.
@@ -144,6 +146,18 @@ impl Grant {
 
     pub(super) fn sender(&self) -> &Sender {
         &self.sender
+    }
+
+    /// The rejection of what the decision point denies the handler: that of a policy that asks it.
+    pub(crate) fn denied_by(&self, decision: &Decision) -> Rejection {
+        let state = self.requirement.state();
+        let now = state.clock.now();
+        let of_clause = self.token.as_ref().zip(self.clause).and_then(|(token, clause)| {
+            let lead = || state.lead(token, &now);
+            let sign_in = SignInView { conversations: &state.live.conversations, now, lead: &lead, is_dry: false };
+            self.requirement.rules().denied_by(decision, clause, token, &sign_in)
+        });
+        of_clause.unwrap_or_else(|| denied_by(decision))
     }
 
     /// Returns the requirement that the request met.

@@ -17,7 +17,8 @@ use crate::meter::Meter;
 use crate::permissions::{Conversations, LivePermissions};
 use crate::respond::Responder;
 use crate::scope::ScopeTexts;
-use crate::time::Clock;
+use crate::time::{Clock, Now};
+use crate::token::AccessToken;
 use crate::token::binding::Bindings;
 use crate::token::verify::VerifiedTokens;
 use crate::trace::Hook;
@@ -58,6 +59,14 @@ pub(crate) struct Reached {
     pub(crate) state: Arc<State>,
     /// The policy that did not have to be met, or not yet, as it is printed; absent on public routes.
     pub(crate) policy: Option<Arc<str>>,
+}
+
+impl State {
+    /// At least how far the clock of a token's issuer is ahead of ours, in seconds.
+    pub(super) fn lead(&self, token: &AccessToken, now: &Now) -> f64 {
+        let issuers = self.entries.load();
+        issuers.trusted(token.issuer()).map_or(0.0, |(_, issuer)| issuer.clock.lead(issuer.rules.leeway, *now))
+    }
 }
 
 impl fmt::Debug for State {

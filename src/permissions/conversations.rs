@@ -40,6 +40,8 @@ pub(crate) struct Topic<'a> {
     pub(crate) organization: Option<&'a str>,
     /// The branch of the policy, as it is printed.
     pub(crate) requirement: &'a Arc<str>,
+    /// What a decision point advises beyond the branch: the contexts of the sign-in, and not its age, which may differ each time.
+    pub(crate) advice: Option<&'a str>,
 }
 
 pub(crate) struct Conversations(Bounded<(Authority, Arc<str>), OfSubject>);
@@ -54,7 +56,9 @@ struct OfSubject {
 struct Talk {
     client: Option<Box<str>>,
     organization: Option<Box<str>>,
+    /// The policy's own text, which is there anyway.
     requirement: Arc<str>,
+    advice: Option<Box<str>>,
     conversation: Conversation,
 }
 
@@ -63,11 +67,12 @@ impl Talk {
         self.organization.as_deref() == topic.organization
             && self.client.as_deref() == topic.client
             && self.requirement == *topic.requirement
+            && self.advice.as_deref() == topic.advice
     }
 
     fn size(&self) -> usize {
-        let texts = [&self.client, &self.organization].into_iter().flatten().map(|text| text.len()).sum::<usize>();
-        size_of::<Self>() + texts + self.conversation.size()
+        let texts = [&self.client, &self.organization, &self.advice].into_iter().flatten().map(|text| text.len());
+        size_of::<Self>() + texts.sum::<usize>() + self.conversation.size()
     }
 }
 
@@ -106,6 +111,7 @@ impl Conversations {
                     client: topic.client.map(Into::into),
                     organization: topic.organization.map(Into::into),
                     requirement: topic.requirement.clone(),
+                    advice: topic.advice.map(Into::into),
                     conversation: Conversation::default(),
                 },
             };
@@ -189,6 +195,7 @@ mod tests {
                 client: Some("web"),
                 organization: Some("acme"),
                 requirement: &self.requirements[0],
+                advice: None,
             }
         }
     }
@@ -212,6 +219,8 @@ mod tests {
             Topic { organization: Some("globex"), ..topic },
             Topic { organization: None, ..topic },
             Topic { requirement: &ids.requirements[1], ..topic },
+            Topic { advice: Some("gold"), ..topic },
+            Topic { advice: Some(""), ..topic },
         ];
         for other in &others {
             assert_eq!(tell(other, 5), Remediation::Refresh, "{other:?}");
@@ -263,5 +272,8 @@ mod tests {
         }
         assert!(weight() > light + 500 && weight() < light + 4096, "{light} {}", weight());
         assert_eq!(conversations.0.settled().policy().max_capacity(), Some(MOST_BYTES));
+        let (before, advice) = (weight(), "a".repeat(1024));
+        conversations.answer(&Topic { advice: Some(&advice), ..ids.topic() }, token(0), Difference::Lost, false, now());
+        assert!(weight() > before + 1024, "{before} {}", weight());
     }
 }

@@ -119,6 +119,7 @@ pub(super) fn judge_permissions(
         client: token.client_id(),
         organization: query.organization_id().or(member_of),
         requirement,
+        advice: None,
     };
     if passes(clause, token, held) {
         if !is_dry {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::compiled::{CompiledClause, CompiledPolicy};
-use super::condition::Condition;
+use super::condition::{Condition, refused};
+use super::nearest::rejection;
 use super::refusal::{denied, missing_scopes};
+use crate::decision::Decision;
 use crate::name::Span;
 use crate::permissions::{Authority, Conversations, Difference, Moment, Presented, Topic};
 use crate::rejection::{Rejection, RejectionKind, Remediation, StepUp};
@@ -64,23 +66,26 @@ impl SignInView<'_> {
                 None => return Rejection::misconfigured("a sign-in that nothing requires"),
             },
         };
-        let requirement = match advice {
-            Some(_) => format!("{} [{}]", compiled.text, written(&step_up)).into(),
-            None => compiled.text.clone(),
-        };
-        match self.step(token, &requirement, &step_up) {
+        let advice = advice.map(|_| step_up.acr_values().collect::<Vec<_>>().join(" "));
+        match self.step(token, (&compiled.text, advice.as_deref()), &step_up) {
             Remediation::StepUp => asking(compiled, token, step_up),
             _ => denied("new tokens of the client still do not show the sign-in that it was asked for"),
         }
     }
 
-    fn step(&self, token: &AccessToken, requirement: &Arc<str>, step_up: &StepUp) -> Remediation {
+    fn step(
+        &self,
+        token: &AccessToken,
+        (requirement, advice): (&Arc<str>, Option<&str>),
+        step_up: &StepUp,
+    ) -> Remediation {
         let topic = Topic {
             authority: Authority::Issuer(token.entry().issuer),
             subject: token.subject().shared_id(),
             client: token.client_id(),
             organization: None,
             requirement,
+            advice,
         };
         let issued_at = token.times().issued_at.map(NumericDate::seconds);
         let presented = Presented { digest: token.digest(), issued_at, expires_at: token.times().expires_at.seconds() };
@@ -96,7 +101,7 @@ impl SignInView<'_> {
         let answer = self.conversations.answer(&topic, presented, difference, true, moment);
         if answer.left.is_some() {
             tracing::warn!(
-                target: "orgate", issuer = token.issuer_name(), client = token.client_id(), requirement = &**requirement,
+                target: "orgate", issuer = token.issuer_name(), client = token.client_id(), requirement = &**requirement, sign_in = written(step_up),
                 "the client was asked for another sign-in, and its new tokens do not show it: check that it sends acr_values and max_age to the issuer, and that the issuer puts acr and auth_time into access tokens"
             );
         }
@@ -118,6 +123,19 @@ fn written(step_up: &StepUp) -> String {
 }
 
 impl CompiledPolicy {
+    /// The rejection of a request that passed this clause, and whose handler the decision point told no: that of a clause that
+    /// asks the point itself.
+    pub(crate) fn denied_by(
+        &self,
+        decision: &Decision,
+        clause: usize,
+        token: &AccessToken,
+        sign_in: &SignInView<'_>,
+    ) -> Option<Rejection> {
+        let compiled = self.clauses.get(clause)?;
+        rejection(&refused(decision, token, sign_in.now), compiled, token, sign_in)
+    }
+
     /// Judges again what time alone changes for a token that passed this clause: how long ago its user signed in.
     pub(crate) fn recheck(&self, clause: usize, token: &AccessToken, now: Now) -> Result<(), Rejection> {
         let Some(compiled) = self.clauses.get(clause) else { return Ok(()) };

@@ -496,6 +496,15 @@ async fn advice_of_a_decision_point_is_asked_of_the_client_and_never_allows() {
         heard.push(ask(&world.token().subject("s").claim("auth_time", world.now()).mint()).await.verdict().1);
     }
     assert_eq!(heard, ["step_up", "step_up", "step_up", "none"]);
+
+    // And where the age differs each time.
+    let mut heard = Vec::new();
+    for age in 100..104 {
+        world.pass(5);
+        says(Decision::deny().with_step_up(advice(&["platinum"], Some(age))));
+        heard.push(ask(&world.token().subject("t").claim("auth_time", world.now()).mint()).await.verdict().1);
+    }
+    assert_eq!(heard, ["step_up", "step_up", "step_up", "none"]);
 }
 
 #[tokio::test]

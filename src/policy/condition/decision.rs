@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::rule::{Rule, Stage, joined};
-use crate::decision::{
-    CacheTimes, Decided, Decision, DecisionRequest, Resource, Wanted, WantedDecisions, denied_by, undecided,
-};
+use crate::decision::{CacheTimes, Decision, DecisionRequest, Resource, Wanted, WantedDecisions, denied_by, undecided};
 use crate::engine::Need;
 use crate::error::ConfigError;
 use crate::name::{Name, Span};
@@ -16,6 +14,8 @@ use crate::policy::parse::{ParseError, Reader, source};
 use crate::policy::refusal::{Refusal, denied};
 use crate::policy::scene::Scene;
 use crate::rejection::Rejection;
+use crate::time::Now;
+use crate::token::AccessToken;
 
 /// One thing to ask.
 #[derive(Clone, Debug)]
@@ -98,8 +98,8 @@ impl Rule for Decisions {
         let mut without = None;
         for question in &self.0 {
             let request = question.of(scene)?;
-            let waited = scene.decisions.decided.iter().find(|decided| decided.is_about(&request));
-            let decision = match waited.map(Decided::outcome) {
+            let asked = Wanted { request, times: question.keep, allow_on_error: question.allow_on_error };
+            let decision = match scene.decisions.waited(decider, &asked) {
                 Some(Ok(decision)) => Some(decision.clone()),
                 Some(Err(error)) if question.allow_on_error && error.is_unavailable() => {
                     without = Some(error);
@@ -109,12 +109,12 @@ impl Rule for Decisions {
                     undecided_by.get_or_insert(error);
                     continue;
                 }
-                None => decider.known(&request, question.keep),
+                None => decider.known(&asked.request, asked.times),
             };
             match decision {
-                Some(decision) if !decision.is_allowed() => return Err(refused(&decision, scene)),
+                Some(decision) if !decision.is_allowed() => return Err(refused(&decision, scene.token, scene.now)),
                 Some(_) => {}
-                None => wanted.push(Wanted { request, times: question.keep, allow_on_error: question.allow_on_error }),
+                None => wanted.push(asked),
             }
         }
         if let Some(error) = undecided_by {
@@ -223,10 +223,10 @@ impl fmt::Display for Decisions {
 }
 
 /// The point said no. Where it said how the user must sign in instead, and the user has not, that would help.
-fn refused(decision: &Decision, scene: &Scene<'_, '_>) -> Refusal {
-    let now = scene.now.unix.as_secs_f64();
-    match decision.step_up().filter(|step_up| !step_up.is_met(scene.token, now)) {
-        Some(step_up) => Refusal::sign_in(scene.token, Some(step_up)),
+pub(in crate::policy) fn refused(decision: &Decision, token: &AccessToken, now: Now) -> Refusal {
+    let now = now.unix.as_secs_f64();
+    match decision.step_up().filter(|step_up| !step_up.is_met(token, now)) {
+        Some(step_up) => Refusal::sign_in(token, Some(step_up)),
         None => denied_by(decision).into(),
     }
 }

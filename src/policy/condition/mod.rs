@@ -23,7 +23,7 @@ pub(super) use bound::Bound;
 pub(super) use check::Checks;
 pub(super) use claim::{Claims, Test};
 pub(super) use client::Clients;
-pub(super) use decision::{Decisions, Question};
+pub(super) use decision::{Decisions, Question, refused};
 pub(super) use detail::{Detail, Details};
 pub(super) use kind::Kind;
 pub(super) use max_auth_age::MaxAuthAge;
