@@ -113,7 +113,7 @@ async fn is_served(world: &World) -> bool {
 
 #[tokio::test]
 async fn connections_of_http2_without_a_request_give_their_places_to_others() {
-    let world = World::with("nginx", "[limits]\nmax_connections = 2\nidle_timeout = \"500ms\"\n").await;
+    let world = World::with("nginx", "[limits]\nmax_connections = 2\nidle_timeout = \"2s\"\n").await;
     let (idle, ended) = connect(&world).await;
     let (mut once, also_ended) = connect(&world).await;
     let request = Request::get("http://api.example.com/public/x").version(Version::HTTP_2).body(full("")).unwrap();
@@ -147,7 +147,7 @@ async fn open_stream_and_open_websocket_outlast_idle_and_stall_timeout() {
     let (send, events) = body();
     let events = std::sync::Arc::new(std::sync::Mutex::new(Some(events)));
     let more = format!(
-        "[limits]\nidle_timeout = \"200ms\"\nstall_timeout = \"200ms\"\n\
+        "[limits]\nidle_timeout = \"1s\"\nstall_timeout = \"200ms\"\n\
          [upstream.live]\nurl = \"http://{}\"\n[[route]]\npath = \"/live\"\npublic = true\nupstream = \"live\"\n",
         listener.local_addr().unwrap()
     );
@@ -193,7 +193,7 @@ async fn open_stream_and_open_websocket_outlast_idle_and_stall_timeout() {
     }
     assert_eq!(status(&String::from_utf8_lossy(&head)), 101);
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        tokio::time::sleep(Duration::from_millis(800)).await;
         send.send(Ok(Frame::data(Bytes::from_static(b"data: x\n\n")))).await.unwrap();
         let frame = timeout(Duration::from_secs(20), stream.frame()).await.unwrap().unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), "data: x\n\n");

@@ -55,7 +55,7 @@ async fn requests_after_a_connection_of_http2_has_died_without_a_word_are_sent_o
     let (silent, silence) = watch::channel(());
     let accepted = Arc::new(AtomicUsize::new(0));
     let address = relay(upstream().await, silence, accepted.clone()).await;
-    let pings = Pings { every: Duration::from_millis(100), within: Duration::from_millis(500) };
+    let pings = Pings { every: Duration::from_millis(100), within: Duration::from_secs(3) };
     let client = Client::with(pings).unwrap();
     let upstream = Upstream {
         name: "silent".to_owned(),
