@@ -75,7 +75,7 @@ pub(crate) struct Parts {
 /// Who has kept what a log holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// This process: it was clamped when it was applied, and the clock may be wrong at startup, so it counts as it is.
+    /// This process: it was clamped before it was kept, and the clock may be wrong at startup, so it counts as it is.
     Own,
     Shared,
 }
@@ -121,7 +121,7 @@ impl Changes {
         let order = self.lock();
         let entry = self.entries.load().get(issuer).cloned()?;
         for change in changes {
-            self.apply_one(&entry, change, true, &mut after);
+            self.apply_one(&entry, change, None, &mut after);
         }
         drop(order);
         self.conclude(after);
@@ -134,16 +134,13 @@ impl Changes {
         if let Some(entry) = self.entry_of(change.shared_issuer()) {
             invalidate_source(&entry, change.about(), self.reported(&change));
         }
-        let kept = (origin == Origin::Shared && self.beside.is_some()).then(|| change.clone());
         let mut order = self.lock();
         if let Some(entry) = self.entry_of(change.shared_issuer()) {
-            self.apply_one(&entry, change, false, &mut after);
+            self.apply_one(&entry, change, Some(origin), &mut after);
         } else if let Some(fact) = change.fact() {
             self.load_one(&mut order, &fact, origin, &mut after);
         }
         drop(order);
-        let is_news = after.told.iter().any(|(_, recorded)| recorded.is_news);
-        after.kept_beside.extend(kept.filter(|_| is_news));
         self.conclude(after);
     }
 
@@ -151,11 +148,8 @@ impl Changes {
     pub(super) fn load(self: &Arc<Self>, fact: &Fact, origin: Origin) {
         let mut after = After::default();
         let mut order = self.lock();
-        let is_news = self.load_one(&mut order, fact, origin, &mut after);
+        self.load_one(&mut order, fact, origin, &mut after);
         drop(order);
-        if origin == Origin::Shared && is_news && self.beside.is_some() {
-            after.kept_beside.push(fact.key().change(fact.issuer().into(), fact.rank()));
-        }
         self.conclude(after);
     }
 
@@ -170,7 +164,8 @@ impl Changes {
         }
     }
 
-    fn apply_one(&self, entry: &TrustedIssuer, change: Change, is_ours: bool, after: &mut After) {
+    /// `from`: where it arrived from. `None` if it is applied here first.
+    fn apply_one(&self, entry: &TrustedIssuer, change: Change, from: Option<Origin>, after: &mut After) {
         let now = self.clock.now();
         // No issuer's clock is farther ahead than that, if any of its tokens is to be accepted.
         let latest = now.unix.saturating_add(self.leeway);
@@ -184,18 +179,19 @@ impl Changes {
         let refuses_more = recorded.as_ref().is_some_and(|recorded| recorded.is_news);
         after.told.extend(recorded.map(|recorded| (entry.rules.name.clone(), recorded)));
         self.invalidate(entry, change.about(), refuses_more, changed);
-        if is_ours {
-            after.kept.push(change);
+        match from {
+            None => after.kept.push(change),
+            Some(origin) if refuses_more && self.is_kept_beside(origin) => after.kept_beside.push(change),
+            Some(_) => {}
         }
     }
 
-    /// Whether it says more than was known.
-    fn load_one(&self, expected: &mut Expected, fact: &Fact, origin: Origin, after: &mut After) -> bool {
+    fn load_one(&self, expected: &mut Expected, fact: &Fact, origin: Origin, after: &mut After) {
         let now = self.clock.now();
         let latest = now.unix.saturating_add(self.leeway);
         if fact.rank().since_epoch() > latest && !fact.rank().is_strict() {
             after.refused.push(fact.issuer().into());
-            return false;
+            return;
         }
         let bound = match origin {
             Origin::Own => Rank::from(u64::MAX),
@@ -204,9 +200,8 @@ impl Changes {
         let rank = fact.rank().min(bound);
         let entry = self.entry_of(fact.issuer());
         let id = entry.as_ref().map(|entry| entry.id()).or_else(|| expected.reserve(fact.issuer()));
-        let Some(id) = id else { return false };
+        let Some(id) = id else { return };
         let recorded = self.revocations.record(id, fact.key(), rank, now);
-        let is_news = recorded.is_news;
         if let Some(entry) = entry.as_ref().filter(|_| recorded.is_news) {
             let applied = Applied {
                 entry,
@@ -217,8 +212,15 @@ impl Changes {
             };
             self.tell(&applied);
         }
+        if recorded.is_news && self.is_kept_beside(origin) {
+            after.kept_beside.push(fact.key().change(fact.issuer().into(), rank));
+        }
         after.told.push((fact.issuer().into(), recorded));
-        is_news
+    }
+
+    /// Whether news from there go to the file of this process: as they count, since that file is believed at startup.
+    fn is_kept_beside(&self, origin: Origin) -> bool {
+        origin == Origin::Shared && self.beside.is_some()
     }
 
     /// When it happened by the issuer's clock.

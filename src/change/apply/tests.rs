@@ -131,6 +131,76 @@ fn issuer_whose_facts_found_no_room_starts_with_a_not_before() {
     assert_eq!(facts(&server, TWO), [(FactKey::Everyone, NOON)]);
 }
 
+/// A log that replicas share, and what it delivers at once.
+struct Replicas(Vec<Update>);
+
+impl Log for Replicas {
+    fn append<'a>(&'a self, _: &'a [Change]) -> BoxFuture<'a, Result<(), LogError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn follow(&self, _: Arc<dyn crate::change::Facts>) -> Box<dyn Updates> {
+        struct Once(std::vec::IntoIter<Update>);
+        impl Updates for Once {
+            fn next(&mut self) -> BoxFuture<'_, Option<Update>> {
+                match self.0.next() {
+                    Some(update) => Box::pin(std::future::ready(Some(update))),
+                    None => Box::pin(std::future::pending()),
+                }
+            }
+        }
+        Box::new(Once(self.0.clone().into_iter()))
+    }
+}
+
+/// A server with that log and a file beside it, once both were taken in and the file is written.
+async fn beside(path: &std::path::Path, clock: &TestClock, updates: Vec<Update>) -> ResourceServer {
+    loop {
+        let builder = ResourceServer::builder(issuer(ONE).name("one"), API).clock(clock.clone());
+        if let Ok(server) = builder.change_log(Replicas(updates.clone())).change_file(path).build() {
+            server.state.changes.follow();
+            server.changes_kept().await;
+            return server;
+        }
+        // The thread of the server before closes it a moment later.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn moment_ahead_from_a_shared_log_is_kept_beside_as_it_was_counted() {
+    let ahead = NOON + 20 * 3600;
+    let suspended = Change::suspended(ONE, "alice", at(ahead));
+    let of_two = Change::suspended(TWO, "bob", at(ahead)).fact().unwrap();
+    let end_of_time = Change::not_before(ONE, About::Everyone, at(253_402_300_799)).fact().unwrap();
+    for update in [Update::Fact(suspended.fact().unwrap()), Update::Change(suspended)] {
+        let path = std::env::temp_dir().join(format!("orgate-beside-{}", std::process::id()));
+        _ = std::fs::remove_file(&path);
+        let clock = TestClock::new(Duration::from_secs(NOON));
+        let updates = vec![update, Update::Fact(of_two.clone()), Update::Fact(end_of_time.clone())];
+        let counted = [(FactKey::Everyone, NOON + 60), (FactKey::suspension("alice"), NOON + 60)];
+        let sorted = |server: &ResourceServer, iss| {
+            let mut known = facts(server, iss);
+            known.sort();
+            known
+        };
+        let server = beside(&path, &clock, updates).await;
+        assert_eq!(sorted(&server, ONE), counted);
+        drop(server);
+        clock.advance(Duration::from_secs(120));
+        // What Redis held was removed meanwhile.
+        let server = beside(&path, &clock, Vec::new()).await;
+        server.add_issuer(issuer(TWO)).unwrap();
+        assert_eq!(
+            (sorted(&server, ONE), facts(&server, TWO)),
+            (counted.to_vec(), vec![(FactKey::suspension("bob"), NOON + 60)])
+        );
+        server.issuer("one").unwrap().apply_change(&Change::restored(ONE, "alice", at(NOON + 90))).unwrap();
+        let alice = facts(&server, ONE).into_iter().find(|(key, _)| *key == FactKey::suspension("alice"));
+        assert_eq!(alice, Some((FactKey::suspension("alice"), NOON + 90)), "the suspension is lifted");
+    }
+}
+
 /// Who was told what.
 #[derive(Default)]
 struct Notes(StdMutex<Vec<(String, About, bool)>>);
