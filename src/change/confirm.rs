@@ -1,11 +1,9 @@
 //! Asks whether suspensions that were loaded still hold.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use super::apply::Changes;
@@ -19,6 +17,8 @@ use crate::permissions::Source;
 const PAUSE: Duration = Duration::from_millis(250);
 const LIMIT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 4;
+/// How many suspensions wait for issuers that are not trusted yet.
+const MOST_WAITING: usize = 100_000;
 
 /// Asks when a slot of the source is free, beside the fetches of requests. `None` if the source does not say.
 async fn ask(source: &Source, subject: &str) -> Option<bool> {
@@ -47,16 +47,32 @@ async fn ask(source: &Source, subject: &str) -> Option<bool> {
 impl Changes {
     /// Asks about what was loaded and may have ended: of each issuer entry by itself, so that one whose source hangs delays none
     /// of another.
-    pub(super) fn confirm(self: &Arc<Self>, runtime: &Handle) {
-        let unconfirmed = std::mem::take(&mut *lock(&self.following.unconfirmed));
-        let mut by_issuer: BTreeMap<Arc<str>, Vec<Fact>> = BTreeMap::new();
-        for fact in unconfirmed {
-            let Some(entry) = self.entry_of(fact.issuer()) else { continue };
-            by_issuer.entry(entry.iss().clone()).or_default().push(fact);
+    ///
+    /// Those of issuers that are not trusted yet wait for their entry.
+    pub(super) fn confirm(self: &Arc<Self>) {
+        let mut unconfirmed = lock(&self.following.unconfirmed);
+        let trusted: Vec<_> = unconfirmed.extract_if(|iss, _| self.entry_of(iss).is_some()).collect();
+        let (mut room, mut lost) = (MOST_WAITING, 0);
+        unconfirmed.retain(|_, suspensions| {
+            let left = room.checked_sub(suspensions.len());
+            lost += if left.is_none() { suspensions.len() } else { 0 };
+            room = left.unwrap_or(room);
+            left.is_some()
+        });
+        drop(unconfirmed);
+        if lost > 0 {
+            tracing::warn!(target: "orgate", suspensions = lost, "too many suspensions of issuers that are not trusted here: these stay in force");
         }
-        for (iss, suspensions) in by_issuer {
-            let confirming = Self::confirm_all(Arc::downgrade(self), iss, suspensions);
-            self.following.keep(runtime.spawn(confirming.boxed()).abort_handle());
+        if trusted.is_empty() {
+            return;
+        }
+        let driver = match self.driver.running() {
+            Ok(driver) => driver,
+            Err(error) => return tracing::error!(target: "orgate", %error, "suspensions cannot be confirmed"),
+        };
+        for (iss, suspensions) in trusted {
+            let confirming = Self::confirm_all(Arc::downgrade(self), iss, suspensions.into_iter().collect());
+            self.following.keep(driver.runtime().spawn(confirming.boxed()).abort_handle());
         }
     }
 
@@ -150,8 +166,11 @@ mod tests {
         }
     }
 
-    /// A log of this process alone, which holds facts from before.
-    struct Kept(Vec<Fact>);
+    /// A log of this process alone, which holds facts from before. `late`: it has them once it was asked twice.
+    struct Kept {
+        facts: Vec<Fact>,
+        late: bool,
+    }
 
     impl Log for Kept {
         fn append<'a>(&'a self, _: &'a [Change]) -> BoxFuture<'a, Result<(), LogError>> {
@@ -159,7 +178,7 @@ mod tests {
         }
 
         fn follow(&self, _: Arc<dyn Facts>) -> Box<dyn Updates> {
-            Box::new(self.0.clone().into_iter())
+            Box::new(Keeping { facts: self.facts.clone().into_iter(), late: self.late, is_told: false })
         }
 
         fn must_be_confirmed(&self) -> bool {
@@ -167,13 +186,58 @@ mod tests {
         }
     }
 
-    impl Updates for vec::IntoIter<Fact> {
+    struct Keeping {
+        facts: vec::IntoIter<Fact>,
+        late: bool,
+        is_told: bool,
+    }
+
+    impl Updates for Keeping {
         fn next(&mut self) -> BoxFuture<'_, Option<Update>> {
-            match Iterator::next(self) {
+            if std::mem::take(&mut self.late) {
+                return Box::pin(pending());
+            }
+            match self.facts.next() {
                 Some(fact) => Box::pin(ready(Some(Update::Fact(fact)))),
+                None if !std::mem::replace(&mut self.is_told, true) => {
+                    Box::pin(ready(Some(Update::current(Duration::ZERO))))
+                }
                 None => Box::pin(pending()),
             }
         }
+    }
+
+    const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    const NOON: Duration = Duration::from_secs(1_800_000_000);
+
+    fn suspended(iss: &str) -> Fact {
+        let rank = Rank::new(SystemTime::UNIX_EPOCH + NOON - Duration::from_secs(60), true);
+        Fact::new(iss, FactKey::suspension("alice"), rank)
+    }
+
+    fn entry(iss: &str, says: Says) -> Issuer {
+        Issuer::new(iss).jwks_json(KEYS).permissions(says)
+    }
+
+    fn server(first: Issuer, log: Kept) -> ResourceServer {
+        let builder = ResourceServer::builder(first, "https://api.example.com").clock(TestClock::new(NOON));
+        builder.change_log(log).build().unwrap()
+    }
+
+    fn is_suspended(server: &ResourceServer, iss: &str) -> bool {
+        let changes = &server.state.changes;
+        let id = changes.entry_of(iss).unwrap().id();
+        changes.revocations.facts(id, changes.clock.now()).iter().any(|(_, rank)| rank.is_strict())
+    }
+
+    /// One question that hangs takes five seconds, and there are four.
+    async fn lifted(server: &ResourceServer, iss: &str) {
+        let lifted = async {
+            while is_suspended(server, iss) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), lifted).await.expect("the suspension is lifted");
     }
 
     #[tokio::test]
@@ -198,36 +262,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn source_that_hangs_keeps_no_suspension_of_another_issuer_in_force() {
-        const KEYS: &str =
-            r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-        const NOON: Duration = Duration::from_secs(1_800_000_000);
-        let (hanging, good) = ("https://a.example/oidc", "https://b.example/oidc");
-        let suspended = |iss| {
-            let rank = Rank::new(SystemTime::UNIX_EPOCH + NOON - Duration::from_secs(60), true);
-            Fact::new(iss, FactKey::suspension("alice"), rank)
-        };
-        let entry = |iss, says: Says| Issuer::new(iss).jwks_json(KEYS).permissions(says);
-        let server = ResourceServer::builder(entry(hanging, Says::Nothing), "https://api.example.com")
-            .issuer(entry(good, Says::NotSuspended))
-            .clock(TestClock::new(NOON))
-            .change_log(Kept(vec![suspended(hanging), suspended(good)]))
-            .build()
-            .unwrap();
-        let changes = &server.state.changes;
-        changes.follow();
-        let is_suspended = |iss| {
-            let id = changes.entry_of(iss).unwrap().id();
-            changes.revocations.facts(id, changes.clock.now()).iter().any(|(_, rank)| rank.is_strict())
-        };
-        assert!(is_suspended(hanging), "until the source says otherwise");
-        let lifted = async {
-            while is_suspended(good) {
+    async fn suspension_of_an_issuer_that_is_added_later_is_confirmed_then() {
+        let (first, added, set) = ("https://a.example/oidc", "https://b.example/oidc", "https://c.example/oidc");
+        let log = Kept { facts: vec![suspended(added), suspended(set)], late: false };
+        let server = server(entry(first, Says::NotSuspended), log);
+        server.state.changes.follow();
+        server.add_issuer(entry(added, Says::NotSuspended)).unwrap();
+        server.set_issuers([first, added, set].map(|iss| entry(iss, Says::NotSuspended))).unwrap();
+        lifted(&server, added).await;
+        lifted(&server, set).await;
+        assert!(lock(&server.state.changes.following.unconfirmed).is_empty());
+    }
+
+    #[tokio::test]
+    async fn suspension_that_a_log_has_later_is_confirmed_once_all_of_it_is_known() {
+        let iss = "https://a.example/oidc";
+        let server = server(entry(iss, Says::NotSuspended), Kept { facts: vec![suspended(iss)], late: true });
+        server.state.changes.follow();
+        let seen = async {
+            while !server.state.changes.following.is_loaded.load(Ordering::Acquire) {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        // One question that hangs takes five seconds, and there are four.
-        timeout(Duration::from_secs(10), lifted).await.expect("the suspension is lifted");
-        assert!(is_suspended(hanging));
+        timeout(Duration::from_secs(10), seen).await.expect("the log is taken in");
+        lifted(&server, iss).await;
+    }
+
+    #[tokio::test]
+    async fn source_that_hangs_keeps_no_suspension_of_another_issuer_in_force() {
+        let (hanging, good) = ("https://a.example/oidc", "https://b.example/oidc");
+        let log = Kept { facts: vec![suspended(hanging), suspended(good)], late: false };
+        let builder = ResourceServer::builder(entry(hanging, Says::Nothing), "https://api.example.com");
+        let builder = builder.issuer(entry(good, Says::NotSuspended)).clock(TestClock::new(NOON));
+        let server = builder.change_log(log).build().unwrap();
+        server.state.changes.follow();
+        assert!(is_suspended(&server, hanging), "until the source says otherwise");
+        lifted(&server, good).await;
+        assert!(is_suspended(&server, hanging));
     }
 }

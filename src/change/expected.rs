@@ -31,7 +31,7 @@ impl Changes {
 
     /// Adds an entry that was made with this identity. `None` if it has another one by now.
     pub(crate) fn add(
-        &self,
+        self: &Arc<Self>,
         iss: &str,
         id: IssuerId,
         add: impl FnOnce(&TrustedIssuers) -> Result<TrustedIssuers, ConfigError>,
@@ -46,6 +46,8 @@ impl Changes {
         };
         self.welcome(&mut expected, iss, id);
         self.replace(more);
+        drop(expected);
+        self.confirm();
         Some(Ok(()))
     }
 
@@ -106,7 +108,7 @@ impl Changes {
 
     /// Replaces all entries in one step. `None`, and nothing is changed, if others than `old` are there by now, or if an entry
     /// that is new has another identity.
-    pub(crate) fn exchange(&self, old: &Arc<TrustedIssuers>, new: TrustedIssuers) -> Option<()> {
+    pub(crate) fn exchange(self: &Arc<Self>, old: &Arc<TrustedIssuers>, new: TrustedIssuers) -> Option<()> {
         let new = Arc::new(new);
         let is_changed =
             |entry: &TrustedIssuer| new.get(entry.id()).is_none_or(|now| now.rules.entry != entry.rules.entry);
@@ -130,6 +132,8 @@ impl Changes {
                 None => self.forget(entry),
             }
         }
+        drop(expected);
+        self.confirm();
         Some(())
     }
 

@@ -1,5 +1,6 @@
 //! Follows a log, and knows how far behind it this server is.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -43,8 +44,8 @@ pub(super) struct Following {
     behind: AtomicU64,
     task: Mutex<Option<AbortHandle>>,
     others: Mutex<Vec<AbortHandle>>,
-    /// Suspensions that were loaded and are to be confirmed.
-    pub(super) unconfirmed: Mutex<Vec<Fact>>,
+    /// Suspensions that were loaded and are to be confirmed, by issuer.
+    pub(super) unconfirmed: Mutex<HashMap<Arc<str>, HashSet<Fact>>>,
     /// Told whenever it is current again.
     pub(super) current: watch::Sender<()>,
 }
@@ -177,7 +178,7 @@ impl Changes {
         let mut updates = log.follow(self.held());
         let from = Self::source_of(&**log, false);
         end.is_final = !self.take_in_at_once(&mut *updates, from);
-        self.confirm(driver.runtime());
+        self.confirm();
         drop(entered);
         drop(loading);
         if following.bound().is_none() {

@@ -72,11 +72,14 @@ impl Changes {
                 self.load(&fact, from.origin);
                 let is_suspension = matches!(fact.key(), FactKey::Suspension { .. }) && fact.rank().is_strict();
                 if is_suspension && from.origin == Origin::Own {
-                    lock(&self.following.unconfirmed).push(fact);
+                    lock(&self.following.unconfirmed).entry(fact.issuer().into()).or_default().insert(fact);
                 }
             }
             Update::Gap => self.missed(),
-            Update::Current { .. } if from.is_beside => self.following.is_loaded.store(true, Ordering::Release),
+            Update::Current { .. } if from.is_beside => {
+                self.following.is_loaded.store(true, Ordering::Release);
+                self.confirm();
+            }
             Update::Current { as_of } => {
                 self.following.is_loaded.store(true, Ordering::Release);
                 let bound = self.following.bound().map_or(Duration::MAX, Staleness::bound);
@@ -84,6 +87,9 @@ impl Changes {
                 self.following.current_until.fetch_max(until, Ordering::AcqRel);
                 self.following.current_at.fetch_max(nanoseconds(as_of).max(1), Ordering::Relaxed);
                 self.following.current.send_replace(());
+                if from.origin == Origin::Own {
+                    self.confirm();
+                }
             }
         }
     }

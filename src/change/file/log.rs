@@ -34,7 +34,7 @@ const BELIEVED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// it at each attempt, and webhooks are answered with 503.
 ///
 /// Suspensions that are read at startup are [confirmed](crate::permissions::PermissionSource::is_suspended) by the entry's
-/// permission source if it can tell. Those of a file that was not open for 30 days are left out, since their end may have been
+/// permission source if it can tell, those of an issuer that is added at run time once it is added. Those of a file that was not open for 30 days are left out, since their end may have been
 /// missed.
 ///
 /// ```no_run
