@@ -88,6 +88,31 @@ async fn upstream_reads_at_most_the_request_that_was_judged() {
     }
 }
 
+/// RFC 9113 section 8.2.3: a client may cut its cookies into several fields, and HTTP/1.1 has one.
+#[tokio::test]
+async fn cookies_are_one_field_whatever_the_client_made_of_them() {
+    let more = "[[route]]\npath = \"/cookies\"\npublic = true\nupstream = \"application\"\n";
+    let more_http2 = |address| {
+        format!("[upstream.http2]\nurl = \"http://{address}\"\nhttp2 = true\n{}", more.replace("application", "http2"))
+    };
+    let world = World::with("nginx", more).await;
+    let http2 = World::with("nginx", &more_http2(world.application.address)).await;
+    let fields = request("/cookies", &[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3"), ("cookie", "d=4")]);
+    for world_asked in [&world, &http2] {
+        let mut bytes = PREFACE.to_vec();
+        bytes.extend(frame(SETTINGS, 0, 0, &[]));
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&fields)));
+        _ = world_asked.raw(Face::Proxy, bytes).await;
+        _ = world_asked.ask("GET /cookies", "Cookie: a=1\r\nCookie: b=2; c=3; d=4\r\n").await;
+        let received = world.application.take();
+        assert_eq!(received.len(), 2);
+        for received in received {
+            let cookies: Vec<_> = received.head.headers.get_all("cookie").iter().collect();
+            assert_eq!(cookies, ["a=1; b=2; c=3; d=4"]);
+        }
+    }
+}
+
 pub(super) type Messages = mpsc::Sender<Result<Frame<Bytes>, std::convert::Infallible>>;
 
 pub(super) fn body() -> (Messages, crate::net::Body) {

@@ -1,8 +1,8 @@
 //! Which headers cross the proxy, and which are written anew.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -47,6 +47,7 @@ pub(super) fn prepare_request(headers: &mut HeaderMap) {
     }
     remove_hop_by_hop(headers);
     headers.remove(EXPECT);
+    join_cookies(headers);
     let forwarded: Vec<HeaderName> = headers.keys().filter(|name| is_forwarding(name)).cloned().collect();
     for name in forwarded {
         headers.remove(name);
@@ -54,6 +55,16 @@ pub(super) fn prepare_request(headers: &mut HeaderMap) {
     // gRPC servers expect it.
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Joins what HTTP/2 may cut (RFC 9113 section 8.2.3): a server of HTTP/1.1 reads one field.
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
     }
 }
 
