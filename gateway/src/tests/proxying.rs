@@ -141,6 +141,57 @@ async fn too_many_header_bytes_and_too_large_a_body_are_rejected() {
     assert!(world.application.received().is_empty());
 }
 
+/// A search, for example: without its body it would be another one.
+#[tokio::test]
+async fn body_of_unknown_length_reaches_the_upstream_whatever_the_method() {
+    let world =
+        World::with("nginx", "[[route]]\npath = \"/search\"\npublic = true\nupstream = \"application\"\n").await;
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n4\r\nall \r\n2\r\nof\r\n0\r\n\r\n";
+    for method in ["GET", "HEAD", "OPTIONS", "DELETE", "POST", "QUERY"] {
+        for (framing, length) in [("Content-Length: 6\r\n\r\nall of", Some("6")), (chunks, None)] {
+            let response = world.ask(&format!("{method} /search"), framing).await;
+            assert_eq!(status(&response), 200, "{method}: {response}");
+            let received = world.application.take().remove(0);
+            assert_eq!(received.body, "all of", "{method} {framing}");
+            let headers = &received.head.headers;
+            assert_eq!(headers.get("content-length").map(|length| length.to_str().unwrap()), length, "{method}");
+            assert_eq!(headers.contains_key("transfer-encoding"), length.is_none(), "{method}");
+        }
+        let response = world.ask(&format!("{method} /search"), "").await;
+        assert_eq!(status(&response), 200, "{method}: {response}");
+        let received = world.application.take().remove(0);
+        assert!(received.body.is_empty() && !received.head.headers.contains_key("transfer-encoding"), "{method}");
+    }
+    // Over HTTP/2 a body needs no length at all.
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    for method in ["GET", "POST"] {
+        let frames = ["all ", "of"].map(|part| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(part))));
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}/search", world.addresses[&Face::Proxy]))
+            .body(StreamBody::new(tokio_stream(frames)).boxed_unsync())
+            .unwrap();
+        assert_eq!(client.request(request).await.unwrap().status(), 200, "{method}");
+        assert_eq!(world.application.take().remove(0).body, "all of", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn handshake_with_a_body_is_no_handshake() {
+    let world = World::start().await;
+    let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                     Sec-WebSocket-Version: 13\r\n";
+    for body in ["Content-Length: 4\r\n\r\nbody", "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"] {
+        let response =
+            world.raw(Face::Proxy, format!("GET /public/upgrade HTTP/1.1\r\nHost: a.example\r\n{handshake}{body}"));
+        let response = response.await;
+        assert_eq!(status(&response), 200, "{response}");
+        let received = world.application.take().remove(0);
+        assert_eq!(received.body, "body");
+        assert!(!received.head.headers.contains_key("upgrade"));
+    }
+}
+
 #[tokio::test]
 async fn rejected_upload_is_never_asked_for() {
     let world = World::start().await;

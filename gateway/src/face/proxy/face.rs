@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use http::header::UPGRADE;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use orgate::engine::Grant;
@@ -55,7 +56,8 @@ impl Proxy {
             tracing::error!(target: "orgate", "a request came back from its upstream: an upstream is this gateway");
             return answer::looped().map(full);
         }
-        let handshake = websocket::Handshake::read(&request);
+        // What follows a handshake is of WebSocket, and no body.
+        let handshake = websocket::Handshake::read(&request).filter(|_| request.body().is_end_stream());
         let upgrade = handshake.as_ref().map(|_| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let version = head.version;
@@ -72,7 +74,7 @@ impl Proxy {
             Err(response) => return response.map(full),
         };
         let Some(upstream) = passed.route.upstream.clone() else { return answer::no_route().map(full) };
-        if gateway.max_body_bytes.is_some_and(|most| http_body::Body::size_hint(&body).lower() > most) {
+        if gateway.max_body_bytes.is_some_and(|most| body.size_hint().lower() > most) {
             let detail = "The body is larger than this API takes.";
             return answer::problem(StatusCode::PAYLOAD_TOO_LARGE, detail, "fix_request").map(full);
         }

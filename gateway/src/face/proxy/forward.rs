@@ -1,7 +1,7 @@
 use std::error::Error as _;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{self, Uri};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
@@ -100,10 +100,12 @@ pub(super) fn upstream_request(
     };
     // The body is framed by what it is, not by what the client said.
     headers.remove(CONTENT_LENGTH);
-    if let Some(length) = body.size_hint().exact()
-        && (length > 0 || !head.method.is_safe())
-    {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    match body.size_hint().exact() {
+        Some(0) if head.method.is_safe() => {}
+        Some(length) => _ = headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
+        // Without it a `GET` over HTTP/1.1 goes without its body.
+        None if upstream.http2.is_none() => _ = headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+        None => {}
     }
     write_forwarded(&mut headers, peer, host, scheme);
     for (name, value) in passed.identity {
