@@ -74,7 +74,7 @@ pub(crate) struct Upstream {
     pub(crate) name: String,
     pub(crate) scheme: Scheme,
     pub(crate) authority: Authority,
-    /// Until its response begins.
+    /// Until its response begins, after it took the last part of the request.
     pub(crate) timeout: Duration,
     /// Whether it speaks HTTP/2 from the first byte, and how many streams may be open at once.
     pub(crate) http2: Option<Streams>,

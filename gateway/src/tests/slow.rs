@@ -238,3 +238,49 @@ async fn endless_application(limits: &str) -> (tokio::task::JoinHandle<()>, Worl
     });
     (application, World::with("nginx", &more).await)
 }
+
+/// A gateway before an upstream with a limit of two seconds, a connection to it with this much of a body of five bytes, and the
+/// upstream's end of it.
+async fn uploading(sent: &[u8]) -> (World, TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let more = format!(
+        "[upstream.upload]\nurl = \"http://{}\"\ntimeout = \"2s\"\n\
+         [[route]]\npath = \"/upload\"\npublic = true\nupstream = \"upload\"\n",
+        listener.local_addr().unwrap()
+    );
+    let world = World::with("nginx", &more).await;
+    let mut client = TcpStream::connect(world.addresses[&Face::Proxy]).await.unwrap();
+    client.write_all(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n").await.unwrap();
+    client.write_all(sent).await.unwrap();
+    let (upstream, _) = listener.accept().await.unwrap();
+    (world, client, upstream)
+}
+
+async fn answered(client: &mut TcpStream) -> u16 {
+    let mut response = [0; 1024];
+    let read = timeout(Duration::from_secs(20), client.read(&mut response)).await.unwrap().unwrap();
+    status(&String::from_utf8_lossy(&response[..read]))
+}
+
+#[tokio::test]
+async fn upload_may_take_longer_than_the_upstream_s_limit() {
+    let (_world, mut client, mut upstream) = uploading(b"").await;
+    for byte in *b"bytes" {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        client.write_all(&[byte]).await.unwrap();
+    }
+    let mut received = Vec::new();
+    while !received.ends_with(b"bytes") {
+        received.push(upstream.read_u8().await.unwrap());
+    }
+    upstream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    assert_eq!(answered(&mut client).await, 200);
+}
+
+#[tokio::test]
+async fn upstream_that_does_not_answer_is_504_and_a_client_that_stops_sending_408() {
+    let (_world, mut client, _upstream) = uploading(b"bytes").await;
+    assert_eq!(answered(&mut client).await, 504);
+    let (_world, mut client, _upstream) = uploading(b"byte").await;
+    assert_eq!(answered(&mut client).await, 408);
+}

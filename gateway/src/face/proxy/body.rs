@@ -9,23 +9,26 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
+use super::upload::Progress;
 use crate::gateway::Gateway;
 use crate::net::{Body, BoxError, empty};
 
 /// Returns the client's body as upstream gets it: bounded if so configured, and without trailers that only the gateway may
-/// set.
-pub(super) fn request_body(gateway: &Arc<Gateway>, body: Incoming) -> Body {
+/// set. With it comes its progress, if there is anything to send.
+pub(super) fn request_body(gateway: &Arc<Gateway>, body: Incoming) -> (Body, Option<Arc<Progress>>) {
     if body.is_end_stream() {
-        return empty();
+        return (empty(), None);
     }
-    let gateway = gateway.clone();
-    match gateway.max_body_bytes {
+    let (gateway, progress) = (gateway.clone(), Arc::new(Progress::new()));
+    let noted = progress.clone();
+    let body = match gateway.max_body_bytes {
         Some(most) => {
             let body = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
-            Checked { body, gateway }.boxed_unsync()
+            Checked { body, gateway, progress }.boxed_unsync()
         }
-        None => Checked { body, gateway }.boxed_unsync(),
-    }
+        None => Checked { body, gateway, progress }.boxed_unsync(),
+    };
+    (body, Some(noted))
 }
 
 pin_project! {
@@ -33,6 +36,7 @@ pin_project! {
         #[pin]
         body: B,
         gateway: Arc<Gateway>,
+        progress: Arc<Progress>,
     }
 }
 
@@ -45,7 +49,9 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
-        let mut frame = ready!(this.body.poll_frame(cx)).map(|frame| frame.map_err(Into::into));
+        let polled = this.body.poll_frame(cx);
+        this.progress.note(&polled);
+        let mut frame = ready!(polled).map(|frame| frame.map_err(Into::into));
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {

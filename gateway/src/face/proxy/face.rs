@@ -14,6 +14,7 @@ use super::forward::{Failure, upstream_request};
 use super::headers::{prepare_request, remove_hop_by_hop};
 use super::held::Held;
 use super::long::{self, Right};
+use super::upload::{self, Progress};
 use super::via::Via;
 use super::{tunnel, websocket};
 use crate::answer;
@@ -87,7 +88,7 @@ impl Proxy {
             Err(response) => return (*response).map(full),
         };
         let scheme = if gateway.tls.is_some() { "https" } else { "http" };
-        let body = request_body(&gateway, body);
+        let (body, progress) = request_body(&gateway, body);
         let Some(mut forwarded) = upstream_request(head, body, passed, &upstream, (&peer, scheme)) else {
             return answer::malformed().map(full);
         };
@@ -95,7 +96,7 @@ impl Proxy {
         if handshake.is_some() {
             websocket::Handshake::write(forwarded.headers_mut());
         }
-        let mut response = match self.send(&upstream, forwarded).await {
+        let mut response = match self.send(&upstream, forwarded, progress.as_deref()).await {
             Ok(response) => response,
             Err(failure) => return failure.response().map(full),
         };
@@ -119,8 +120,13 @@ impl Proxy {
         response
     }
 
-    async fn send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Held>, Failure> {
-        let sent = self.try_send(upstream, request).await;
+    async fn send(
+        &self,
+        upstream: &Upstream,
+        request: Request<Body>,
+        progress: Option<&Progress>,
+    ) -> Result<Response<Held>, Failure> {
+        let sent = self.try_send(upstream, request, progress).await;
         if let Err(failure) = sent
             && !failure.is_the_client_s()
         {
@@ -129,12 +135,17 @@ impl Proxy {
         sent
     }
 
-    async fn try_send(&self, upstream: &Upstream, request: Request<Body>) -> Result<Response<Held>, Failure> {
+    async fn try_send(
+        &self,
+        upstream: &Upstream,
+        request: Request<Body>,
+        progress: Option<&Progress>,
+    ) -> Result<Response<Held>, Failure> {
         let Some(sent) = self.client.send(upstream, request) else {
             tracing::warn!(target: "orgate", upstream = upstream.name, "the upstream has as many open requests as it may have");
             return Err(Failure::Full);
         };
-        match tokio::time::timeout(upstream.timeout, sent).await {
+        match upload::in_time(upstream.timeout, progress, sent).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 let failure = Failure::of(&error);
@@ -146,9 +157,13 @@ impl Proxy {
                 }
                 Err(failure)
             }
-            Err(_) => {
+            Err(failure) if failure.is_the_client_s() => {
+                tracing::debug!(target: "orgate", upstream = upstream.name, "the client did not send its body in time");
+                Err(failure)
+            }
+            Err(failure) => {
                 tracing::warn!(target: "orgate", upstream = upstream.name, "the upstream did not respond in time");
-                Err(Failure::Late)
+                Err(failure)
             }
         }
     }

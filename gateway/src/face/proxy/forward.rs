@@ -23,6 +23,8 @@ pub(super) enum Failure {
     Late,
     /// It has as many open requests as it may have.
     Full,
+    /// The client stopped sending its body.
+    Stalled,
     /// The client sent more than it may.
     TooLarge,
     /// The client's body is malformed, or ended early.
@@ -48,7 +50,7 @@ impl Failure {
     }
 
     pub(super) const fn is_the_client_s(self) -> bool {
-        matches!(self, Self::TooLarge | Self::Request)
+        matches!(self, Self::Stalled | Self::TooLarge | Self::Request)
     }
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Failure {
             Self::Broken => "broken",
             Self::Late => "late",
             Self::Full => "full",
+            Self::Stalled => "stalled",
             Self::TooLarge => "too_large",
             Self::Request => "request",
         }
@@ -68,6 +71,7 @@ impl Failure {
             Self::Broken => (StatusCode::BAD_GATEWAY, "The upstream did not give a valid response.", "retry"),
             Self::Late => (StatusCode::GATEWAY_TIMEOUT, "The upstream did not respond in time.", "retry"),
             Self::Full => return answer::full(),
+            Self::Stalled => (StatusCode::REQUEST_TIMEOUT, "The body was not sent in time.", "retry"),
             Self::Request => return answer::malformed(),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this API takes.", "fix_request"),
         };

@@ -11,6 +11,7 @@ mod lanes;
 mod long;
 mod subprotocol;
 mod tunnel;
+mod upload;
 mod via;
 mod websocket;
 
