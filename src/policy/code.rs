@@ -168,11 +168,15 @@ impl Code {
         self.sources.push((label.into(), source));
     }
 
+    /// As for the words of policies, a name that is missing is none.
     pub(super) fn check(&self, name: &str) -> Option<Check> {
-        self.checks.iter().find(|check| check.name() == name).cloned()
+        self.checks.iter().find(|check| check.name() == name && !name.is_empty()).cloned()
     }
 
     pub(super) fn detail(&self, kind: &str, name: &str) -> Option<(Arc<str>, Check)> {
+        if kind.is_empty() || name.is_empty() {
+            return None;
+        }
         self.details.iter().find(|(known, check)| **known == *kind && check.name() == name).cloned()
     }
 

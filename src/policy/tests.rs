@@ -794,6 +794,23 @@ fn a_text_that_is_no_policy_is_said_where() {
 }
 
 #[test]
+fn code_without_a_name_is_not_read() {
+    let parser = Parser::new().check("", |_| true).custom("", |_| None);
+    let parser = ["", "a"].into_iter().fold(parser, |parser, kind| {
+        ["", "a"].into_iter().fold(parser, |parser, name| parser.authorization_detail(kind, name, |_| true))
+    });
+    for text in [
+        "resource and check \"\"",
+        "organization from custom \"\"",
+        "resource and authorization-detail \"\" \"a\"",
+        "resource and authorization-detail a \"\"",
+    ] {
+        assert!(parser.parse(text).is_err(), "{text}");
+    }
+    assert!(parser.parse("resource and authorization-detail a \"a\"").is_ok());
+}
+
+#[test]
 fn what_is_read_is_bounded() {
     let long = format!("resource and scope {}", "a".repeat(70_000));
     assert!(long.parse::<Policy>().unwrap_err().to_string().contains("65536 bytes"));

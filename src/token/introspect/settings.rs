@@ -60,7 +60,7 @@ impl Introspection {
     }
 
     /// Sets how long a positive answer is cached, never beyond the token's `exp`. A revocation is noticed with this
-    /// delay. Default: 30 s; five minutes at most; zero asks every time.
+    /// delay. Default: 30 s; five minutes at most; zero asks every time, after the request has arrived.
     pub fn keep(mut self, time: Duration) -> Self {
         self.keep = time;
         self
