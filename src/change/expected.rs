@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::about::About;
-use super::apply::{Changes, invalidate_source};
-use super::fact::{FactKey, Rank};
+use super::apply::{Changes, Origin, invalidate_source};
+use super::fact::{Fact, FactKey, Rank};
 use crate::error::ConfigError;
 use crate::issuer::{TrustedIssuer, TrustedIssuers};
 use crate::lock::step;
@@ -21,6 +21,8 @@ pub(super) struct Expected {
     pub(super) ids: HashMap<Arc<str>, IssuerId>,
     /// There were too many: what was known of others is not known any more.
     is_incomplete: bool,
+    /// Facts of before this moment were lost.
+    lost: Option<Rank>,
 }
 
 impl Changes {
@@ -53,13 +55,31 @@ impl Changes {
 
     /// Gives an entry that is added what was known of its issuer before.
     fn welcome(&self, expected: &mut Expected, iss: &str, id: IssuerId) {
+        let now = self.clock.now();
         let is_unknown = expected.ids.remove(iss).is_none() && expected.is_incomplete;
-        if is_unknown {
-            // What was known of it found no room: tokens of before are rejected.
-            let (now, key) = (self.clock.now(), FactKey::Everyone);
-            let rank = Rank::new(SystemTime::UNIX_EPOCH + now.unix, true);
-            drop(self.revocations.record(id, &key, rank, now));
+        // What was known of it found no room, or was lost: tokens of before are rejected.
+        let no_room = is_unknown.then(|| Rank::new(SystemTime::UNIX_EPOCH + now.unix, true));
+        if let Some(rank) = no_room.max(expected.lost) {
+            drop(self.revocations.record(id, &FactKey::Everyone, rank, now));
         }
+    }
+
+    /// Facts of before this moment were lost: tokens of before are rejected, also those of entries that are added later.
+    pub(super) fn lose(self: &Arc<Self>, before: SystemTime) {
+        let latest = SystemTime::UNIX_EPOCH + self.clock.now().unix.saturating_add(self.leeway);
+        let rank = Rank::new(before.min(latest), true);
+        {
+            let mut expected = self.lock();
+            expected.lost = expected.lost.max(Some(rank));
+        }
+        for entry in self.entries.load().iter() {
+            self.load(&Fact::new(entry.iss().clone(), FactKey::Everyone, rank), Origin::Shared);
+        }
+    }
+
+    /// The latest such moment.
+    pub(super) fn lost(&self) -> Option<SystemTime> {
+        self.lock().lost.map(Rank::at)
     }
 
     /// Gives an entry other settings. `None` if it is not the one that the settings were made for, or is gone.

@@ -292,6 +292,11 @@ pub trait Facts: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Returns the moment of the latest [`Update::Lost`](super::Update::Lost). Default: none was received.
+    fn lost(&self) -> Option<SystemTime> {
+        None
+    }
+
     /// Returns whether it holds what a file of this process kept from before. Default: `false`.
     fn has_kept(&self) -> bool {
         false
@@ -321,7 +326,7 @@ mod tests {
     #[test]
     fn facts_that_say_nothing_else_never_end_and_come_from_no_file() {
         assert_eq!((Nothing.token_life(), Nothing.has_kept()), (Duration::MAX, false));
-        assert!(Nothing.issuers().is_empty());
+        assert!(Nothing.issuers().is_empty() && Nothing.lost().is_none());
     }
 
     fn join(memory: &mut Memory, fact: &Fact) {

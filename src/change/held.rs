@@ -59,6 +59,10 @@ impl Facts for Held {
         self.0.upgrade().map_or_else(Vec::new, |server| server.issuers().into_iter().map(|(iss, _)| iss).collect())
     }
 
+    fn lost(&self) -> Option<SystemTime> {
+        self.0.upgrade()?.lost()
+    }
+
     fn has_kept(&self) -> bool {
         self.0.upgrade().is_some_and(|server| server.following.has_kept.load(Ordering::Acquire))
     }

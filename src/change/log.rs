@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::change::Change;
 use super::fact::{Fact, Facts};
@@ -83,6 +83,13 @@ pub enum Update {
     Fact(Fact),
     /// Changes were missed. Everything that was cached is stale.
     Gap,
+    /// Facts of before this moment were lost. Tokens that were issued earlier are rejected, also those of an issuer entry that
+    /// is added later.
+    #[non_exhaustive]
+    Lost {
+        /// By the server's clock.
+        before: SystemTime,
+    },
     /// Everything that was in the log at this moment has been delivered.
     #[non_exhaustive]
     Current {
@@ -95,6 +102,7 @@ stable_names!(Update {
     Change => "change",
     Fact => "fact",
     Gap => "gap",
+    Lost => "lost",
     Current => "current",
 });
 
@@ -104,6 +112,12 @@ impl Update {
     #[must_use]
     pub const fn current(as_of: Duration) -> Self {
         Self::Current { as_of }
+    }
+
+    /// States that facts of before this moment were lost.
+    #[must_use]
+    pub const fn lost(before: SystemTime) -> Self {
+        Self::Lost { before }
     }
 }
 

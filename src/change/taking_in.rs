@@ -76,6 +76,7 @@ impl Changes {
                 }
             }
             Update::Gap => self.missed(),
+            Update::Lost { before } => self.lose(before),
             Update::Current { .. } if from.is_beside => {
                 self.following.is_loaded.store(true, Ordering::Release);
                 self.confirm();

@@ -34,7 +34,8 @@ impl Replica {
     pub(crate) async fn start(builder: Builder, hook: &str) -> Self {
         let server = builder.build().unwrap();
         let hook = server.issuers()[0].webhooks(SigningKeys::new([hook]).unwrap());
-        let guard = server.guard().any("/", async || "passed", authenticated()).public("/hook", hook.endpoint());
+        let guard =
+            server.guard().any("/", async || "passed", authenticated().any_issuer()).public("/hook", hook.endpoint());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router: axum::Router = guard.into_router().unwrap();

@@ -4,7 +4,18 @@ use super::codec::{Codec, Label, Unbelieved};
 use super::edit::{change_text, parse_change};
 use super::session::RawEntry;
 use crate::change::row::{key_text, parse_fact};
-use crate::change::{Change, Fact, Update};
+use crate::change::{Change, Fact, Rank, Update};
+
+/// The field that says when everything was lost: a fact about all issuers, those that are added later among them.
+pub(super) const LOST: &str = "#lost";
+
+/// What a row of the table says.
+pub(super) fn loaded(field: &str, rank: u64) -> Option<Update> {
+    if field == LOST {
+        return Some(Update::lost(Rank::from(rank).at()));
+    }
+    parse_fact(field, rank).map(Update::Fact)
+}
 
 /// A fact, or a change that is none, as it is published.
 #[derive(Clone, Debug)]
@@ -19,6 +30,10 @@ impl Row {
         let field = key_text(fact.issuer(), fact.key());
         let value = codec.write(Label::Fact, &field, fact.rank().into());
         Self { field, value }
+    }
+
+    pub(super) fn of_loss(codec: &Codec, before: Rank) -> Self {
+        Self { field: LOST.to_owned(), value: codec.write(Label::Fact, LOST, before.into()) }
     }
 
     pub(super) fn of_change(codec: &Codec, change: &Change) -> Self {
@@ -58,8 +73,10 @@ impl Entry {
     pub(super) fn update(&self, codec: &Codec) -> Result<Update, Unbelieved> {
         if !self.field.is_empty() {
             let (rank, _) = codec.read(Label::Fact, &self.field, &self.value)?;
-            let fact = parse_fact(&self.field, rank).ok_or(Unbelieved::Broken)?;
-            return Ok(Update::Change(fact.key().change(fact.issuer().into(), fact.rank())));
+            return Ok(match loaded(&self.field, rank).ok_or(Unbelieved::Broken)? {
+                Update::Fact(fact) => Update::Change(fact.key().change(fact.issuer().into(), fact.rank())),
+                update => update,
+            });
         }
         let (value, about) = self.value.split_once(" [").ok_or(Unbelieved::Broken)?;
         let about = format!("[{about}");
@@ -100,6 +117,7 @@ mod tests {
                 assert_eq!((entry.number, &*entry.generation, &*entry.nonce, &*entry.before), (3, "7", "0a", "-"));
                 assert_eq!(entry.update(&codec), Ok(Update::Change(change)));
             }
+            assert_eq!(entry(&Row::of_loss(&codec, Rank::new(at, true))).update(&codec), Ok(Update::lost(at)));
         }
     }
 

@@ -9,7 +9,7 @@ use super::feed::Row;
 use super::link::{Link, Open};
 use super::session::{Beat, Session};
 use super::settings::AfterLoss;
-use crate::change::{About, Change, Facts, Update};
+use crate::change::{About, Change, Facts, Rank, Update};
 use crate::lock::lock;
 
 impl Link {
@@ -45,7 +45,8 @@ impl Link {
         if policy == AfterLoss::RefuseOlder {
             let at = *lock(&self.standing).lost_at.get_or_insert(held.now().unix);
             let at = SystemTime::UNIX_EPOCH + at;
-            let mut rows = Vec::new();
+            let mut rows = vec![Row::of_loss(&self.codec, Rank::new(at, true))];
+            updates.send(Update::lost(at)).await.map_err(|_| End::Gone)?;
             for issuer in held.issuers() {
                 let change = Change::not_before(issuer, About::Everyone, at);
                 rows.push(Row::of_change(&self.codec, &change));

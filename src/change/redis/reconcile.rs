@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 use super::cause::{Cause, End};
 use super::codec::{Label, Unbelieved};
 use super::doubt::Doubtful;
-use super::feed::Row;
+use super::feed::{LOST, Row, loaded};
 use super::link::{Link, Open};
 use super::session::{Opened, Session};
 use super::settings::WhenBehind;
@@ -106,13 +106,13 @@ impl Link {
                     count(&self.counters.refused_unknown, 1);
                     continue;
                 };
-                if field.starts_with('#') {
+                if field.starts_with('#') && field != LOST {
                     continue;
                 }
                 match self.codec.read(Label::Fact, &field, &value) {
                     Ok((rank, is_signed_by_the_first)) => {
-                        match parse_fact(&field, rank) {
-                            Some(fact) => updates.send(Update::Fact(fact)).await.map_err(|_| End::Gone)?,
+                        match loaded(&field, rank) {
+                            Some(update) => updates.send(update).await.map_err(|_| End::Gone)?,
                             None => self.refuse(Unbelieved::Broken, &field),
                         }
                         count(&self.counters.loaded, 1);
@@ -145,7 +145,8 @@ impl Link {
         let everyone = covering(&table.ranks);
         let mut rows = std::mem::take(&mut table.faulty);
         table.ranks.retain(|field, rank| {
-            let Some(fact) = parse_fact(field, *rank) else { return true };
+            let fact = if field == LOST { Some(loss((*rank).into())) } else { parse_fact(field, *rank) };
+            let Some(fact) = fact else { return true };
             let has_ended = has_ended(&fact, now, life) || is_covered(&fact, &everyone);
             if has_ended && !table.old.contains(field) {
                 rows.push((field.clone(), self.codec.write(Label::Fact, field, *rank)));
@@ -178,6 +179,12 @@ impl Link {
                 lacking.push(row);
             }
         });
+        if let Some(lost) = held.lost().map(|lost| Rank::new(lost, true)) {
+            let is_known = table.ranks.get(LOST).is_some_and(|known| *known >= u64::from(lost));
+            if !is_known && (is_new || self.has_seen(LOST)) && !has_ended(&loss(lost), now, life) {
+                lacking.push(Row::of_loss(&self.codec, lost));
+            }
+        }
         for field in &table.old {
             if let Some(rank) = table.ranks.get(field) {
                 lacking.push(Row { field: field.clone(), value: self.codec.write(Label::Fact, field, *rank) });
@@ -194,6 +201,11 @@ fn seconds(rank: u64) -> u64 {
 
 fn is_suspension(fact: &Fact) -> bool {
     matches!(fact.key(), FactKey::Suspension { .. })
+}
+
+/// What a loss means to each issuer entry.
+fn loss(before: Rank) -> Fact {
+    Fact::new("", FactKey::Everyone, before)
 }
 
 fn has_ended(fact: &Fact, now: Duration, life: Duration) -> bool {

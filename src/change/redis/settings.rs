@@ -31,7 +31,7 @@ impl WhenBehind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AfterLoss {
-    /// Tokens that were issued before are rejected: each client renews once. Suspended subjects are not known any more.
+    /// Tokens that were issued before are rejected, whenever their issuer is added: each client renews once. Suspended subjects are not known any more.
     #[default]
     RefuseOlder,
     /// Nothing is rejected for that.

@@ -1,15 +1,18 @@
 //! Replicas that start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use orgate::change::redis::{AfterLoss, RedisState, WhenBehind};
 use orgate::change::{Change, Fact, Facts, Log as _, Update};
 
+use orgate::Issuer;
+use orgate::testing::TestIssuer;
 use orgate::time::{Clock as _, Now, SystemClock};
 
-use super::fleet::{FACTS, Fleet, name, redis, settle};
+use super::fleet::{FACTS, Fleet, clock, name, redis, settle};
 use super::server::Server;
-use crate::support::{Directory, Replica, now};
+use crate::support::{API, Directory, Replica, now};
 
 #[tokio::test]
 async fn start_loads_before_it_serves() {
@@ -131,6 +134,55 @@ async fn empty_store_and_nobody_alive() {
     assert_eq!(going_on.replica.status(fleet.token(1)).await, 200);
 }
 
+/// What was known of its tokens was in the table that was lost, too.
+#[tokio::test]
+async fn issuer_that_is_added_after_a_loss_has_its_older_tokens_rejected() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    let later = TestIssuer::builder().clock(clock()).start().await;
+    let mint = || later.resource_token(API).subject("s").mint();
+    let older = mint();
+    let one = fleet.join(redis(&server.url())).await;
+    one.replica.becomes(fleet.token(1), 401).await;
+    one.replica.server.add_issuer(Issuer::new(later.url())).unwrap();
+    assert_eq!(one.replica.status(&older).await, 401);
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    later.clock().set_wall(since_epoch + Duration::from_secs(2));
+    assert_eq!(one.replica.status(&mint()).await, 200);
+    let first = || Issuer::new(fleet.issuer.url());
+    one.replica.server.set_issuers([first()]).unwrap();
+    one.replica.server.set_issuers([first(), Issuer::new(later.url())]).unwrap();
+    assert_eq!((one.replica.status(&older).await, one.replica.status(&mint()).await), (401, 200));
+
+    // A replica that has both from its start, and no other one that knows of the loss.
+    one.replica.stop().await;
+    let lost = server.ask(&["HGET", FACTS, "#lost"]);
+    let two = fleet.start_as(fleet.builder().issuer(later.url()), redis(&server.url())).await;
+    loop {
+        match two.replica.status(&older).await {
+            401 => break,
+            status => assert_eq!(status, 503, "not current yet"),
+        }
+    }
+    two.replica.becomes(&mint(), 200).await;
+
+    // It is put back like any fact.
+    server.ask(&["FLUSHALL"]);
+    two.until("begun anew", |redis| redis.status().counts.reconciles["lost"] == 1).await;
+    two.until("put back", |_| server.ask(&["HGET", FACTS, "#lost"]) == lost).await;
+}
+
+#[tokio::test]
+async fn loss_is_forgotten_once_no_token_of_before_is_alive() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    server.ask(&["HSET", FACTS, "#lost", "3400000000001"]);
+    let one = fleet.join(redis(&server.url()).reconcile_every(Duration::from_secs(1))).await;
+    one.until("compared", |redis| redis.status().counts.reconciles["regular"] >= 2).await;
+    assert_eq!((one.redis.status().counts.dropped, one.redis.status().counts.pushed), (1, 0));
+    assert_eq!(server.ask(&["HEXISTS", FACTS, "#lost"]), "0");
+    assert_eq!(one.replica.status(fleet.token(1)).await, 200);
+}
+
 #[tokio::test]
 async fn empty_store_and_a_whole_fleet_that_starts() {
     let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
@@ -166,7 +218,8 @@ async fn table_that_nobody_joined_who_knew_more_is_taken_for_lost_however_old_it
     two.replica.becomes(fleet.token(1), 401).await;
     assert_eq!(
         (server.ask(&["HGET", FACTS, "#seq"]), server.ask(&["HGET", FACTS, "#whole"])),
-        ("1".into(), "1".into())
+        ("2".into(), "1".into()),
+        "the loss, and what it means for the one issuer: the second replica found that it was concluded"
     );
 }
 

@@ -142,6 +142,17 @@ async fn row_that_is_not_believed_stays_until_the_feed_was_read() {
 }
 
 #[tokio::test]
+async fn loss_that_is_not_signed_is_not_believed() {
+    let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    server.ask(&["HSET", FACTS, "#lost", &(2 * milliseconds() + 2001).to_string()]);
+    let one = fleet.join(redis(&server.url()).secrets([SECRET])).await;
+    assert_eq!((one.replica.status(fleet.token(1)).await, one.redis.status().counts.refused_mac), (200, 1));
+    let two = fleet.join(redis(&server.url())).await;
+    assert_eq!(two.replica.status(fleet.token(1)).await, 200, "it was removed");
+}
+
+#[tokio::test]
 async fn unknown_kind_is_counted() {
     let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
