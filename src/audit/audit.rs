@@ -26,10 +26,11 @@ pub struct Audit {
 }
 
 impl Audit {
-    pub(super) fn of(api: &Api, routes: &[RouteDescription], tenant: Tenant) -> Result<Self, AuditError> {
+    /// `apis`: the servers, of which the first one names the issuer. Each route has the number of its server.
+    pub(super) fn of(apis: &[Api], routes: &[(&RouteDescription, usize)], tenant: Tenant) -> Result<Self, AuditError> {
         tenant.check()?;
         let catalog = Catalog::of(&tenant);
-        let routes = routes.iter().map(|route| {
+        let routes = routes.iter().filter_map(|(route, api)| Some((route, apis.get(*api)?))).map(|(route, api)| {
             let compiled = Route::of(route, api, &catalog);
             compiled.map_err(|error| {
                 AuditError::new(format_args!("{}: {error}", route.path.as_deref().unwrap_or("fallback")))
@@ -38,11 +39,14 @@ impl Audit {
         let routes = routes.collect::<Result<Vec<_>, _>>()?;
         let roles: Vec<RoleSummary> = catalog.roles.iter().map(RoleSummary::from).collect();
         let rows: Vec<RouteSummary> = routes.iter().map(|route| row(route, &catalog)).collect();
-        let scene = Scene { api, tenant: &tenant, catalog: &catalog, routes: &routes, rows: &rows, roles: &roles };
+        let scene = Scene { apis, tenant: &tenant, catalog: &catalog, routes: &routes, rows: &rows, roles: &roles };
         let findings = find(&scene);
         let named = |(scope, _): &(&str, &str)| rows.iter().any(|row| row.scopes.iter().any(|name| name == scope));
-        let scopes = api.scopes.iter().filter(named).map(|(scope, text)| (scope.to_owned(), text.to_owned())).collect();
-        let report = Report { version: VERSION, issuer: api.issuer.clone(), roles, routes: rows, scopes, findings };
+        // What the first server says of a scope counts.
+        let texts = apis.iter().rev().flat_map(|api| api.scopes.iter()).filter(named);
+        let scopes = texts.map(|(scope, text)| (scope.to_owned(), text.to_owned())).collect();
+        let issuer = apis.first().map(|api| api.issuer.clone()).unwrap_or_default();
+        let report = Report { version: VERSION, issuer, roles, routes: rows, scopes, findings };
         Ok(Self { report, tenant, catalog, routes })
     }
 

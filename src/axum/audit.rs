@@ -1,11 +1,12 @@
 //! A guard's routes beside the roles of a tenant.
 
 use super::guard::Guard;
-use crate::audit::{AuditRequest, Directory};
+use crate::audit::{AuditRequest, Directory, Row};
 
 impl<S: Clone + Send + Sync + 'static> Guard<S> {
     /// Puts the routes of this guard beside the roles of a tenant: who may call what, and what does not fit. See
-    /// [`audit`](crate::audit).
+    /// [`audit`](crate::audit). Each route counts as the server judges it that it was added with: a merged guard may have
+    /// another one.
     ///
     /// ```
     /// use orgate::audit::{Rules, Severity, TenantFile};
@@ -20,6 +21,10 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
     /// # }
     /// ```
     pub fn audit<'a>(&self, directory: &'a dyn Directory) -> AuditRequest<'a> {
-        self.server().audit(self.routes(), directory)
+        let row = |(description, server): (_, Option<_>)| {
+            let server = server.unwrap_or_else(|| self.server().clone());
+            Row { description, server }
+        };
+        AuditRequest::of(self.server().clone(), self.table().into_iter().map(row).collect(), directory)
     }
 }

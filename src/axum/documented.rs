@@ -36,6 +36,8 @@ pub struct DocumentedGuard<S = ()> {
 /// Operations of one path, as one `routes!(..)` names them.
 #[derive(Clone)]
 struct Item {
+    /// Which judges its requests.
+    server: ResourceServer,
     path: String,
     operations: PathItem,
     /// None for what is public.
@@ -133,8 +135,8 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
     /// # Errors
     ///
     /// Returns the errors of [`Guard::into_router`]. Also returns an error if a group has several paths or no
-    /// operation, an operation occurs twice or has no route, two schemas have one name, or the addresses of a scheme
-    /// are not URLs.
+    /// operation, an operation occurs twice or has no route, two schemas have one name, the addresses of a scheme are not
+    /// URLs, or the servers of the routes have several issuers and [`Scheme::issuer`] does not say which one is meant.
     pub fn split_for_parts(
         mut self,
         mut document: OpenApi,
@@ -148,11 +150,11 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
                 "document: the operations at {path:?} have no route of the guard"
             )));
         }
-        let server = &self.server;
         let scopes = self.items.iter().filter_map(|item| item.policy.as_ref()).flat_map(scopes);
-        let issuer = server.state.entries.load().iter().next().map(|entry| entry.iss().to_string()).unwrap_or_default();
-        let bindings = bindings(server);
-        let mut schemes = Schemes::new(scheme, &issuer, scopes, server.scopes(), bindings)?;
+        // What the guard's own server says of a scope counts.
+        let servers = self.items.iter().map(|item| &item.server).chain([&self.server]);
+        let texts = servers.flat_map(|server| server.scopes());
+        let mut schemes = Schemes::new(scheme, || issuer(&self.server, &self.items), scopes, texts)?;
         let components = document.components.get_or_insert_default();
         for (name, schema) in self.schemas {
             if components.schemas.get(&name).is_some_and(|other| *other != schema) {
@@ -160,15 +162,16 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
             }
             components.schemas.insert(name, schema);
         }
-        let has_problem = server.state.responder.shape_body.is_none();
-        if has_problem && self.items.iter().any(|item| item.policy.is_some()) {
+        let has_problem = |server: &ResourceServer| server.state.responder.shape_body.is_none();
+        if self.items.iter().any(|item| item.policy.is_some() && has_problem(&item.server)) {
             add_problem(components);
         }
-        for Item { path, operations: mut item, policy } in self.items {
+        for Item { server, path, operations: mut item, policy } in self.items {
             match policy {
                 None => describe_public(&mut item),
                 Some(policy) => {
-                    let security = schemes.requirements(&policy)?;
+                    let security = schemes.requirements(&policy, &bindings(&server))?;
+                    let has_problem = has_problem(&server);
                     operations(&mut item)
                         .for_each(|(_, operation)| apply(operation, &policy, security.clone(), has_problem));
                 }
@@ -203,7 +206,7 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
             None => Endpoint::public(self.guard.server(), on(filter, endpoint)),
         };
         self.guard = self.guard.add(&path, Methods::Only(filter), endpoint);
-        self.items.push(Item { path, operations: item, policy });
+        self.items.push(Item { server: self.server.clone(), path, operations: item, policy });
         self.schemas.extend(schemas);
         self
     }
@@ -226,6 +229,26 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
         self.schemas.extend(other.schemas);
         self.allows_other_operations |= other.allows_other_operations;
         self
+    }
+}
+
+/// The first issuer of the servers that judge requests.
+fn issuer(own: &ResourceServer, items: &[Item]) -> Result<String, ConfigError> {
+    let first =
+        |server: &ResourceServer| server.state.entries.load().iter().next().map(|entry| entry.iss().to_string());
+    let mut guarded = items.iter().filter(|item| item.policy.is_some());
+    let Some(one) = guarded.next() else { return Ok(first(own).unwrap_or_default()) };
+    let issuer = first(&one.server);
+    match guarded.find(|item| first(&item.server) != issuer) {
+        None => Ok(issuer.unwrap_or_default()),
+        Some(other) => Err(ConfigError::new(format_args!(
+            "document: the tokens of {:?} are of issuer {:?}, and those of {:?} of issuer {:?}: say with Scheme::issuer which \
+             one the scheme is for",
+            one.path,
+            issuer.unwrap_or_default(),
+            other.path,
+            first(&other.server).unwrap_or_default()
+        ))),
     }
 }
 

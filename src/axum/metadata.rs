@@ -1,5 +1,7 @@
 //! Routes for the metadata documents of the indicators that a guard's policies use.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -16,9 +18,9 @@ const LATER: [&str; 2] =
     ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/{*oauth_protected_resource}"];
 
 /// One route for each path that a document has, and those of all documents for policies that accept any issuer entry. A policy
-/// that is faulty has none: its route says what is wrong.
+/// that is faulty has none: its route says what is wrong. Documents of several servers may have one path, on several hosts.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(guarded: &[(&ResourceServer, Vec<&Policy>)]) -> Vec<Route<S>> {
-    let mut routes: Vec<Route<S>> = Vec::new();
+    let mut found: Vec<(String, Vec<ResourceServer>)> = Vec::new();
     for (server, policies) in guarded {
         for policy in policies {
             // As an operation: a tool's policy may read its arguments.
@@ -26,21 +28,26 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(guarded: &[(&ResourceServ
             let known = requirement.resources().filter_map(|indicator| server.metadata_path(indicator));
             let later = LATER.iter().filter(|_| server.has_metadata() && requirement.rules().takes_any_issuer());
             for path in known.chain(later.map(ToString::to_string)) {
-                if routes.iter().all(|route| route.path != path) {
-                    routes.push(route(server, path));
+                let Some((_, servers)) = found.iter_mut().find(|(known, _)| *known == path) else {
+                    found.push((path, vec![(*server).clone()]));
+                    continue;
+                };
+                if !servers.iter().any(|known| Arc::ptr_eq(&known.state, &server.state)) {
+                    servers.push((*server).clone());
                 }
             }
         }
     }
-    routes
+    found.into_iter().map(|(path, servers)| route(servers, path)).collect()
 }
 
-fn route<S: Clone + Send + Sync + 'static>(server: &ResourceServer, path: String) -> Route<S> {
+fn route<S: Clone + Send + Sync + 'static>(servers: Vec<ResourceServer>, path: String) -> Route<S> {
     let methods = MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::OPTIONS);
-    let server = server.clone();
     let handler = move |request: Request| {
         let (parts, _) = request.into_parts();
-        let response: Response = match server.metadata_response(&parts) {
+        let of_host = servers.iter().find(|server| server.state.has_metadata_of_host(&parts));
+        let mut servers = of_host.into_iter().chain(&servers);
+        let response: Response = match servers.find_map(|server| server.metadata_response(&parts)) {
             Some(response) => response.map(Body::from),
             None => StatusCode::NOT_FOUND.into_response(),
         };

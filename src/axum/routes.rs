@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::guard::Guard;
 use super::route::{Endpoint, Route};
+use crate::ResourceServer;
 use crate::route::{Access, RouteDescription};
 
 impl<S: Clone + Send + Sync + 'static> Guard<S> {
@@ -24,13 +25,23 @@ impl<S: Clone + Send + Sync + 'static> Guard<S> {
     /// ```
     #[must_use]
     pub fn routes(&self) -> Vec<RouteDescription> {
+        self.table().into_iter().map(|(route, _)| route).collect()
+    }
+
+    /// The routes, each with the server that judges its requests; none for what is public.
+    pub(super) fn table(&self) -> Vec<(RouteDescription, Option<ResourceServer>)> {
         let mut applied = self.clone();
         applied.apply_required();
         applied.add_metadata();
-        let routes = applied.routes.iter().flat_map(rows);
+        let server = |endpoint: &Endpoint<S>| endpoint.guarded_by().map(|(server, _)| server.clone());
+        let routes = applied.routes.iter().flat_map(|route| {
+            let server = server(&route.endpoint);
+            rows(route).into_iter().map(move |row| (row, server.clone()))
+        });
         let public = applied.public_routers.iter();
-        let public = public.map(|public| RouteDescription::new(NONE, &public.prefix, Access::PublicRouter));
-        let fallback = applied.fallback.iter().map(|endpoint| RouteDescription::fallback(access(endpoint)));
+        let public = public.map(|public| (RouteDescription::new(NONE, &public.prefix, Access::PublicRouter), None));
+        let fallback = applied.fallback.iter();
+        let fallback = fallback.map(|endpoint| (RouteDescription::fallback(access(endpoint)), server(endpoint)));
         routes.chain(public).chain(fallback).collect()
     }
 }

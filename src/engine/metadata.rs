@@ -32,6 +32,14 @@ impl State {
         let servers = |indicator: &str| authorization_servers(&entries, indicator);
         documents.response(request, original_path(request), entries.documents(), &servers)
     }
+
+    /// Whether a request for a metadata document was sent to the host of one that this server has.
+    pub(crate) fn has_metadata_of_host(&self, request: &Parts) -> bool {
+        let documents = self.responder.challenge.documents.as_ref();
+        documents.is_some_and(|documents| {
+            documents.is_of_host(request, original_path(request), self.entries.load().documents())
+        })
+    }
 }
 
 /// Those that a client can ask for a token.

@@ -55,7 +55,7 @@ impl Scheme {
         Self { kind: Kind::Addresses { authorization: authorization.into(), token: token.into() }, ..Self::new(name) }
     }
 
-    /// Sets the issuer. Default: the server's first.
+    /// Sets the issuer. Default: the server's first, which must be the same of all servers whose guards are merged.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
@@ -83,8 +83,6 @@ fn checked(name: &str, url: &str) -> Result<String, ConfigError> {
 pub(crate) struct Schemes {
     scheme: SecurityScheme,
     name: String,
-    /// Whether tokens must be bound on every route, to a key or to a certificate.
-    bound: Vec<(bool, bool)>,
     used: BTreeSet<&'static str>,
 }
 
@@ -92,13 +90,13 @@ const DPOP: &str = "dpop";
 const MTLS: &str = "mtls";
 
 impl Schemes {
-    /// `scopes` are those that operations need, `texts` those of the server.
+    /// `scopes` are those that operations need, `texts` those of the servers, of which the last one counts. `issuer` is asked if
+    /// the scheme does not name one.
     pub(crate) fn new<'a>(
         scheme: &Scheme,
-        issuer: &str,
+        issuer: impl FnOnce() -> Result<String, ConfigError>,
         scopes: impl Iterator<Item = String>,
         texts: impl Iterator<Item = (&'a str, &'a str)>,
-        bound: Vec<(bool, bool)>,
     ) -> Result<Self, ConfigError> {
         if scheme.name.is_empty() || [DPOP, MTLS].contains(&scheme.name.as_str()) {
             return Err(ConfigError::new(format_args!(
@@ -106,13 +104,13 @@ impl Schemes {
                 scheme.name
             )));
         }
-        let issuer = scheme.issuer.as_deref().unwrap_or(issuer);
+        let issuer = scheme.issuer.clone().map_or_else(issuer, Ok)?;
         let (authorization, token) = match &scheme.kind {
             Kind::Discovery => {
-                let url = scheme.address(issuer, ".well-known/openid-configuration")?;
-                return Ok(Self::of(scheme, SecurityScheme::OpenIdConnect(OpenIdConnect::new(url)), bound));
+                let url = scheme.address(&issuer, ".well-known/openid-configuration")?;
+                return Ok(Self::of(scheme, SecurityScheme::OpenIdConnect(OpenIdConnect::new(url))));
             }
-            Kind::Logto => (scheme.address(issuer, "auth")?, scheme.address(issuer, "token")?),
+            Kind::Logto => (scheme.address(&issuer, "auth")?, scheme.address(&issuer, "token")?),
             Kind::Addresses { authorization, token } => {
                 (checked(&scheme.name, authorization)?, checked(&scheme.name, token)?)
             }
@@ -122,19 +120,24 @@ impl Schemes {
         all.extend(scheme.texts.iter().cloned());
         let code = AuthorizationCode::new(authorization, token, Scopes::from_iter(all));
         let oauth2 = SecurityScheme::OAuth2(OAuth2::new([Flow::AuthorizationCode(code)]));
-        Ok(Self::of(scheme, oauth2, bound))
+        Ok(Self::of(scheme, oauth2))
     }
 
-    fn of(scheme: &Scheme, made: SecurityScheme, bound: Vec<(bool, bool)>) -> Self {
-        Self { scheme: made, name: scheme.name.clone(), bound, used: BTreeSet::new() }
+    fn of(scheme: &Scheme, made: SecurityScheme) -> Self {
+        Self { scheme: made, name: scheme.name.clone(), used: BTreeSet::new() }
     }
 
-    /// What an operation with this policy requires, and notes which schemes that needs.
-    pub(crate) fn requirements(&mut self, policy: &Policy) -> Result<Vec<SecurityRequirement>, ConfigError> {
+    /// What an operation with this policy requires, and notes which schemes that needs. `bound`: what tokens must be bound to
+    /// on every route of its server, a key or a certificate.
+    pub(crate) fn requirements(
+        &mut self,
+        policy: &Policy,
+        bound: &[(bool, bool)],
+    ) -> Result<Vec<SecurityRequirement>, ConfigError> {
         let mut requirements: Vec<SecurityRequirement> = Vec::new();
         for alternative in policy.alternatives()? {
             let own = (alternative.dpop, alternative.mtls);
-            let bindings = if own == (false, false) && !alternative.anonymous { &*self.bound } else { &[own][..] };
+            let bindings = if own == (false, false) && !alternative.anonymous { bound } else { &[own][..] };
             for (dpop, mtls) in bindings {
                 let requirement = requirement(&self.name, &alternative, *dpop, *mtls);
                 self.used.extend([(*dpop).then_some(DPOP), (*mtls).then_some(MTLS)].into_iter().flatten());

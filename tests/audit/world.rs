@@ -83,10 +83,11 @@ impl World {
             roles.push((name, is_global));
         }
         let switches = Arc::new(Switches::default());
-        let server = server(&tenant, switches.clone());
+        let servers = [&[API, OTHER, UNKNOWN][..], &[OTHER, API]];
+        let [server, second] = servers.map(|resources| server(&tenant, switches.clone(), resources));
         let held = switches.clone();
         let flag = check("flag", move |_| held.check.load(Ordering::SeqCst));
-        let mut guard: Guard = server.guard();
+        let (mut guard, mut merged): (Guard, Guard) = (server.guard(), second.guard());
         for number in 0..2 + random.below(5) {
             let path = format!("/r{number}/{{org}}");
             if random.once_in(12) {
@@ -100,25 +101,26 @@ impl World {
                 1 => policy.shadow(clause(random, &flag)),
                 _ => policy,
             };
-            guard = guard.get(&path, handler, policy);
+            if random.once_in(3) && !policy.to_string().contains(UNKNOWN) {
+                merged = merged.get(&path, handler, policy);
+            } else {
+                guard = guard.get(&path, handler, policy);
+            }
         }
+        let guard = guard.merge(merged);
         Self { tenant, guard, switches, user_roles, machine_roles }
     }
 }
 
-fn server(tenant: &TestTenant, switches: Arc<Switches>) -> ResourceServer {
+/// The first of the resources is "this API".
+fn server(tenant: &TestTenant, switches: Arc<Switches>, resources: &[&str]) -> ResourceServer {
     let (id, secret) = tenant.management_client();
     let management = LogtoManagement::builder(tenant.origin(), id, secret).calls_per_10_seconds(100_000);
     let management = management.clock(tenant.issuer().clock()).build().unwrap();
     let issuer = Issuer::new(tenant.issuer().url()).permissions(management);
     let point = Decider::builder(Point(switches)).build().unwrap();
-    ResourceServer::builder(issuer, API)
-        .resource(OTHER)
-        .resource(UNKNOWN)
-        .clock(tenant.issuer().clock())
-        .decision_point(point)
-        .build()
-        .unwrap()
+    let builder = ResourceServer::builder(issuer, resources[0]).clock(tenant.issuer().clock()).decision_point(point);
+    resources[1..].iter().fold(builder, |builder, resource| builder.resource(*resource)).build().unwrap()
 }
 
 /// One to three clauses.

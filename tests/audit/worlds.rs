@@ -6,10 +6,13 @@ use std::sync::atomic::Ordering;
 use http::HeaderValue;
 use orgate::audit::{Audit, RoleLevel, RoleSummary, SubjectType, Verdict};
 use orgate::http::HttpClient;
-use orgate::testing::{ProbeSubject, Prober, RoleTokens as _, TenantTokens, TestTenant, TokenRequest};
+use orgate::policy::resource;
+use orgate::server::Builder;
+use orgate::testing::{ProbeSubject, Prober, RoleTokens as _, RoleType, TenantTokens, TestTenant, TokenRequest};
+use orgate::{Guard, Issuer, ResourceServer};
 
 use crate::random::Random;
-use crate::support::{API, InProcess, OTHER, UNKNOWN};
+use crate::support::{API, InProcess, OTHER, UNKNOWN, handler};
 use crate::world::{World, organization_header};
 
 /// More by hand: `ORGATE_AUDIT_WORLDS=2000`.
@@ -85,6 +88,45 @@ async fn compare(world: &World, random: &mut Random, seed: u64, compared: &mut C
         }
     }
     compare_people(world, &prober, random, client, seed, compared).await;
+}
+
+/// `resource` is another one in each server: a role of one API opens nothing of the other.
+#[tokio::test]
+async fn cells_of_a_guard_of_two_servers_are_what_each_server_answers() {
+    let tenant = TestTenant::start().await;
+    for (api, role) in [(API, "clerk"), (OTHER, "biller")] {
+        tenant.add_resource(api, &["read"]);
+        tenant.add_role(role, RoleType::User, api, &["read"]);
+    }
+    let server = |builder: Builder| builder.clock(tenant.issuer().clock()).build().unwrap();
+    let issuer = || Issuer::new(tenant.issuer().url());
+    let orders = server(ResourceServer::builder(issuer().name("shop"), API));
+    let bills = server(ResourceServer::builder(issuer().name("bank"), OTHER).issuer("https://other.example/oidc"));
+    let stranger = server(ResourceServer::builder("https://other.example/oidc", API));
+    let read = || resource().scope("read");
+    let bills: Guard = bills.guard().get("/bills", handler, read().issued_by("bank"));
+    let guard: Guard = orders.guard().get("/orders", handler, read()).public("/", axum::routing::get(handler));
+    let guard = guard.merge(bills).merge(stranger.guard().get("/elsewhere", handler, read()));
+    let audit = guard.audit(&tenant).await.unwrap();
+    let tokens = TenantTokens::new(&tenant, "acme").resource(API).resource(OTHER).without_membership();
+    let prober = Prober::new(audit.report(), "http://api.example.com")
+        .http_client(HttpClient::custom(InProcess(guard.into_router().unwrap())))
+        .passed_if(|response| Some(response.status() == 200));
+    let probe = prober.run(&tokens).await.unwrap();
+    assert!(probe.is_clean() && probe.undetermined == 0, "{probe}\n{audit}");
+    let cell = |path: &str, role: &str| {
+        let report = audit.report();
+        let (route, role) = (report.route("GET", path).unwrap(), report.role(RoleLevel::Global, role).unwrap());
+        report.verdict(route, role).unwrap().to_string()
+    };
+    let elsewhere = "never (the server of the route takes no tokens of issuer shop)";
+    for (path, clerk, biller) in [
+        ("/orders", "yes", "no (lacks read)"),
+        ("/bills", "no (lacks read)", "yes"),
+        ("/elsewhere", elsewhere, elsewhere),
+    ] {
+        assert_eq!((&*cell(path, "clerk"), &*cell(path, "biller")), (clerk, biller), "{path}");
+    }
 }
 
 /// What the words of a report mean in these worlds.

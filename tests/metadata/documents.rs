@@ -221,3 +221,23 @@ async fn a_layer_serves_all_documents_in_front_of_a_plain_service() {
     }
     assert!(builder(API).build().unwrap().metadata_layer().is_err());
 }
+
+#[tokio::test]
+async fn documents_of_two_servers_with_one_path_are_told_apart_by_the_host() {
+    const BILLS: &str = "https://billing.example.com";
+    let other = ResourceServer::builder(issuer("https://other.example.com/oidc"), BILLS).metadata(Metadata::new());
+    let bills: Guard = other.build().unwrap().guard().get("/bills", ok, resource());
+    let guard: Guard = server(API, Metadata::new()).guard().get("/orders", ok, resource()).merge(bills);
+    let table = guard.to_string();
+    assert_eq!(table.matches(ROOT_PATH).count(), 1, "{table}");
+    let app = guard.into_router().unwrap();
+    for (host, indicator, issuer) in [
+        ("api.example.com", API, ISSUER),
+        ("billing.example.com", BILLS, "https://other.example.com/oidc"),
+        ("elsewhere.example.com", API, ISSUER),
+    ] {
+        let document = get_at(&app, host, ROOT_PATH).await.json();
+        assert_eq!(document["resource"], indicator, "{host}");
+        assert_eq!(document["authorization_servers"], json!([issuer]), "{host}");
+    }
+}

@@ -110,10 +110,10 @@ fn defined(scene: &Scene<'_>) -> Vec<Finding> {
         }
     }
     let is_ours = |domain: Domain| match domain {
-        Domain::Organization => scene.api.organization_tokens,
+        Domain::Organization => scene.apis.iter().any(|api| api.organization_tokens),
         Domain::Resource(number) => {
             let indicator = scene.catalog.resources.get(number).map(|(indicator, _)| indicator);
-            indicator.is_some_and(|indicator| scene.api.resources.contains(indicator))
+            indicator.is_some_and(|indicator| scene.apis.iter().any(|api| api.resources.contains(indicator)))
         }
     };
     let mut findings = Vec::new();

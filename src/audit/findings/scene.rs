@@ -8,7 +8,7 @@ use crate::audit::tenant::{RoleLevel, Tenant};
 use crate::audit::verdict::Verdict;
 
 pub(in crate::audit) struct Scene<'a> {
-    pub(in crate::audit) api: &'a Api,
+    pub(in crate::audit) apis: &'a [Api],
     pub(in crate::audit) tenant: &'a Tenant,
     pub(in crate::audit) catalog: &'a Catalog,
     pub(in crate::audit) routes: &'a [Route],

@@ -122,6 +122,10 @@ fn reach(clause: &ClauseDescription, api: &Api, catalog: &Catalog) -> Result<(Re
     let Some(model) = &clause.model else {
         return Err(AuditError::new(format_args!("clause ({}): it does not say what the token is for", clause.text)));
     };
+    if !api.is_trusted {
+        let why = format!("the server of the route takes no tokens of issuer {}", Name(&api.issuer));
+        return Ok((Reach::Nothing(why), None));
+    }
     match &clause.issuer {
         Some(IssuerDescription::Named(name)) if *name != api.issuer => {
             return Ok((Reach::Nothing(format!("the route takes tokens of issuer {}", Name(name))), None));

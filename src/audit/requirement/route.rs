@@ -9,11 +9,13 @@ use crate::policy::{Description, ScopesDescription};
 use crate::route::{Access, RouteDescription};
 use crate::scope::ScopeTexts;
 
-/// What the server says of the issuer entry whose tenant is audited.
+/// What one server says of the issuer whose tenant is audited.
 #[derive(Clone, Debug)]
 pub(in crate::audit) struct Api {
     /// The name of the entry.
     pub(in crate::audit) issuer: String,
+    /// Whether the server has such an entry.
+    pub(in crate::audit) is_trusted: bool,
     /// How many entries the server has.
     pub(in crate::audit) issuers: usize,
     /// The resource indicators that its tokens may name; the first one is "this API".

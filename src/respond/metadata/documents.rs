@@ -143,16 +143,7 @@ impl Documents {
         added: &[Arc<MetadataDocument>],
         servers: AuthorizationServers<'_>,
     ) -> Option<Response<Bytes>> {
-        let query = request.uri.query();
-        let here = |document: &&MetadataDocument| {
-            let Location { path: own, query: own_query, .. } = &document.location;
-            **own == *path && own_query.as_deref().is_none_or(|own| Some(own) == query)
-        };
-        let documents = self.all.iter().chain(added.iter().map(|document| &**document)).filter(here);
-        let host = host(request).unwrap_or_default();
-        // Of two that differ in their query, the one that has it is meant.
-        let document =
-            nearest(documents, |document| (document.location.is_at(host), document.location.query.is_some()))?;
+        let document = self.at(request, path, added)?;
         Some(match request.method {
             Method::GET | Method::HEAD => {
                 let body = self.json(document, servers(&document.location.indicator));
@@ -178,6 +169,29 @@ impl Documents {
                 response
             }
         })
+    }
+
+    /// Whether the document that is meant is one of the host that the request was sent to.
+    pub(crate) fn is_of_host(&self, request: &Parts, path: &str, added: &[Arc<MetadataDocument>]) -> bool {
+        let host = host(request).unwrap_or_default();
+        self.at(request, path, added).is_some_and(|document| document.location.is_at(host))
+    }
+
+    fn at<'a>(
+        &'a self,
+        request: &Parts,
+        path: &str,
+        added: &'a [Arc<MetadataDocument>],
+    ) -> Option<&'a MetadataDocument> {
+        let query = request.uri.query();
+        let here = |document: &&MetadataDocument| {
+            let Location { path: own, query: own_query, .. } = &document.location;
+            **own == *path && own_query.as_deref().is_none_or(|own| Some(own) == query)
+        };
+        let documents = self.all.iter().chain(added.iter().map(|document| &**document)).filter(here);
+        let host = host(request).unwrap_or_default();
+        // Of two that differ in their query, the one that has it is meant.
+        nearest(documents, |document| (document.location.is_at(host), document.location.query.is_some()))
     }
 
     /// Members without a value are absent (RFC 9728 section 3.2).
