@@ -46,8 +46,8 @@ pub(crate) fn start() {
 pub(crate) fn render(gateway: &Gateway) -> Option<String> {
     let handle = RECORDER.get()?.as_ref()?;
     gateway.server.update_metrics();
-    counter!(DROPPED).absolute(gateway.lasting.decisions.dropped());
-    counter!(FAILED).absolute(gateway.lasting.decisions.failed());
+    counter!(DROPPED).absolute(gateway.lasting.decisions.counts().dropped());
+    counter!(FAILED).absolute(gateway.lasting.decisions.counts().failed());
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         gauge!(TASKS).set(u32::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(u32::MAX));
     }

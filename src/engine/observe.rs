@@ -11,6 +11,7 @@ use super::agreement::ShadowRecord;
 use super::evidence::Evidence;
 use super::grant::Grant;
 use super::outcome::Outcome;
+use super::owned_record::short_method;
 use super::record::{Record, TokenCache};
 use super::requirement::Requirement;
 use super::tally::{Tallies, Tally};
@@ -162,7 +163,7 @@ fn log(record: &Record<'_>) {
                 target: "orgate",
                 kind = record.kind().map(RejectionKind::as_str),
                 policy = record.policy(),
-                method = tracing::field::display(record.method()),
+                method = tracing::field::display(short_method(record.method())),
                 route = record.route(),
                 operation = record.operation(),
                 issuer = record.issuer_name(),

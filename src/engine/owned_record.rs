@@ -1,5 +1,6 @@
 //! A record that outlives its request: for observers that write later.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -40,7 +41,7 @@ impl Record<'_> {
         OwnedRecord {
             time: self.time,
             duration: self.duration,
-            method: self.method.clone(),
+            method: short_method(self.method).into_owned(),
             route: self.route.map(Into::into),
             operation: self.operation.cloned(),
             policy: self.policy.clone(),
@@ -54,6 +55,14 @@ impl Record<'_> {
             is_behind: self.is_behind,
         }
     }
+}
+
+/// A method as it is kept and logged: its sender chooses it, and how long it is. Every method consists of visible characters.
+pub(super) fn short_method(method: &Method) -> Cow<'_, Method> {
+    const MOST: usize = 64;
+    let cut = method.as_str().get(..MOST).filter(|start| start.len() < method.as_str().len());
+    let cut = cut.and_then(|start| Method::from_bytes(format!("{start}...").as_bytes()).ok());
+    cut.map_or(Cow::Borrowed(method), Cow::Owned)
 }
 
 impl ShadowRecord<'_> {
@@ -85,6 +94,36 @@ impl OwnedRecord {
             clause: self.clause.as_ref(),
             shadow: self.shadow.as_ref().map(|shadow| shadow.borrow()),
             is_behind: self.is_behind,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn method_of_a_record_that_waits_is_short() {
+        let method: Method = "M".repeat(400_000).parse().unwrap();
+        let record = Record {
+            time: SystemTime::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            method: &method,
+            route: None,
+            operation: None,
+            policy: &"resource".into(),
+            rejection: None,
+            token: None,
+            organization: None,
+            token_cache: None,
+            waits: &[],
+            clause: None,
+            shadow: None,
+            is_behind: false,
+        };
+        assert_eq!(record.to_owned_record().method.as_str(), format!("{}...", "M".repeat(64)));
+        for kept in ["GET".to_owned(), "M".repeat(64)] {
+            assert_eq!(short_method(&kept.parse().unwrap()).as_str(), kept);
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::counts::LogCounts;
 use super::line;
+use super::lines::Lines;
 use super::subject::SubjectForm;
 use crate::engine::{Observer, OwnedRecord, Record};
 
@@ -60,15 +61,9 @@ pub struct JsonLines(Arc<Inner>);
 struct Inner {
     /// `None` once the writer is to end.
     queue: Option<SyncSender<OwnedRecord>>,
-    counts: Arc<Counts>,
+    counts: LogCounts,
     /// Disconnected when the writer has ended.
     ended: Mutex<Receiver<()>>,
-}
-
-#[derive(Default)]
-struct Counts {
-    dropped: AtomicU64,
-    failed: AtomicU64,
 }
 
 /// The settings of a [`JsonLines`].
@@ -84,24 +79,25 @@ struct Counts {
 pub struct JsonLinesBuilder {
     subject: SubjectForm,
     queue: usize,
+    counts: LogCounts,
 }
 
 impl JsonLines {
     /// Returns the settings, to change before a destination is named.
     pub fn builder() -> JsonLinesBuilder {
-        JsonLinesBuilder { subject: SubjectForm::none(), queue: DEFAULT_QUEUE }
+        JsonLinesBuilder { subject: SubjectForm::none(), queue: DEFAULT_QUEUE, counts: LogCounts::default() }
     }
 
     /// Returns how many records were dropped because the queue was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.0.counts.dropped.load(Ordering::Relaxed)
+        self.0.counts.dropped()
     }
 
     /// Returns how many records could not be written.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.0.counts.failed.load(Ordering::Relaxed)
+        self.0.counts.failed()
     }
 }
 
@@ -118,6 +114,12 @@ impl JsonLinesBuilder {
         self
     }
 
+    /// Counts here, together with every other log that counts here. Default: counts of its own.
+    pub fn counts(mut self, counts: &LogCounts) -> Self {
+        self.counts = counts.clone();
+        self
+    }
+
     /// Writes to the standard output.
     #[must_use]
     pub fn stdout(self) -> JsonLines {
@@ -128,7 +130,7 @@ impl JsonLinesBuilder {
     #[must_use]
     pub fn writer(self, to: impl Write + Send + 'static) -> JsonLines {
         let (queue, records) = sync_channel(self.queue);
-        let counts = Arc::<Counts>::default();
+        let counts = self.counts;
         let own = counts.clone();
         let (alive, ended) = channel();
         let work = move || {
@@ -143,19 +145,22 @@ impl JsonLinesBuilder {
     }
 }
 
-fn write_all(records: &Receiver<OwnedRecord>, mut to: impl Write, form: &SubjectForm, counts: &Counts) {
+fn write_all(records: &Receiver<OwnedRecord>, to: impl Write, form: &SubjectForm, counts: &LogCounts) {
+    let (mut to, mut is_failing) = (Lines { to, is_broken: false }, false);
     let mut next = records.recv().ok();
     while let Some(record) = next {
-        let written = line::write(&record, form).map_err(io::Error::from).and_then(|mut line| {
-            line.push(b'\n');
-            to.write_all(&line)
-        });
+        let written = line::write(&record, form).map_err(io::Error::from).and_then(|line| to.write(line));
         next = records.try_recv().ok();
-        let flushed = if next.is_none() { to.flush() } else { Ok(()) };
-        if let Err(error) = written.and(flushed) {
-            // Said once for a time of failures.
-            if counts.failed.fetch_add(1, Ordering::Relaxed) == 0 {
-                tracing::error!(target: "orgate", %error, "a decision was not logged");
+        let flushed = if next.is_none() { to.to.flush() } else { Ok(()) };
+        match written.and(flushed) {
+            Ok(()) => is_failing = false,
+            Err(error) => {
+                counts.fail_one();
+                // Said once for a time of failures.
+                if !is_failing {
+                    tracing::error!(target: "orgate", %error, "a decision was not logged");
+                }
+                is_failing = true;
             }
         }
         if next.is_none() {
@@ -168,7 +173,7 @@ impl Observer for JsonLines {
     fn decided(&self, record: &Record<'_>) {
         let Some(queue) = &self.0.queue else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(record.to_owned_record()) {
-            self.0.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            self.0.counts.drop_one();
         }
     }
 }

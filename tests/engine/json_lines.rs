@@ -1,9 +1,10 @@
 //! The log of decisions in JSON lines.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use orgate::observe::{JsonLines, SubjectForm};
+use orgate::observe::{JsonLines, LogCounts, SubjectForm};
 use orgate::policy::{organization, path};
 use serde_json::{Value, json};
 
@@ -109,6 +110,61 @@ async fn a_stuck_destination_drops_records_and_holds_up_no_request() {
     *stuck.0.0.lock().unwrap() = true;
     stuck.0.1.notify_all();
     assert_eq!(log.failed(), 0);
+}
+
+#[tokio::test]
+async fn method_that_a_caller_made_long_is_cut() {
+    let written = Written::default();
+    let log = JsonLines::builder().writer(written.clone());
+    let api = Api::configured(|builder| builder.observer(log.clone())).await;
+    let read = api.server.requirement(orgate::policy::resource()).unwrap();
+    for length in [64, 65, 400_000] {
+        let mut request = parts(None, "");
+        request.method = "M".repeat(length).parse().unwrap();
+        read.authorize(&mut request).await.unwrap_err();
+    }
+    drop((read, api, log));
+    let (short, cut) = ("M".repeat(64), format!("{}...", "M".repeat(64)));
+    let methods: Vec<Value> = written.lines().iter().map(|line| line["method"].clone()).collect();
+    assert_eq!(methods, [short, cut.clone(), cut]);
+}
+
+/// Takes ten bytes of the first line, then fails once.
+#[derive(Clone, Default)]
+struct Interrupted(Written, Arc<AtomicUsize>);
+
+impl Write for Interrupted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            0 => self.0.write(&bytes[..10]),
+            1 => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            _ => self.0.write(&bytes[..bytes.len().min(100)]),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn line_after_one_that_broke_off_is_whole() {
+    let disk = Interrupted::default();
+    let counts = LogCounts::default();
+    let log = JsonLines::builder().counts(&counts).writer(disk.clone());
+    let api = Api::configured(|builder| builder.observer(log.clone())).await;
+    let read = api.server.requirement(orgate::policy::resource()).unwrap();
+    for _ in 0..3 {
+        read.authorize(&mut parts(None, "")).await.unwrap_err();
+    }
+    drop((read, api, log));
+    let text = String::from_utf8(disk.0.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = text.split_terminator('\n').collect();
+    assert_eq!((lines.len(), lines[0].len()), (3, 10), "{text}");
+    for line in &lines[1..] {
+        assert_eq!(serde_json::from_str::<Value>(line).unwrap()["outcome"], "deny");
+    }
+    assert_eq!((counts.failed(), counts.dropped()), (1, 0), "counts outlive their log");
 }
 
 struct Full;

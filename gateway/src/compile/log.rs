@@ -2,7 +2,7 @@ use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use orgate::observe::{JsonLines, JsonLinesBuilder, SubjectForm};
+use orgate::observe::{JsonLines, JsonLinesBuilder, LogCounts, SubjectForm};
 
 use crate::config::{Fault, Loaded, Log, Source, Text};
 use crate::log::LogFormat;
@@ -79,9 +79,9 @@ impl LogSettings {
 }
 
 impl OpenLog {
-    pub(super) fn keep(mut self) -> Option<JsonLines> {
+    pub(super) fn keep(mut self, counts: &LogCounts) -> Option<JsonLines> {
         self.created = None;
-        let (builder, file) = (self.builder.take()?, self.file.take());
+        let (builder, file) = (self.builder.take()?.counts(counts), self.file.take());
         Some(match file {
             Some(file) => builder.writer(file),
             None => builder.stdout(),

@@ -84,7 +84,7 @@ async fn full_disk_of_the_log_is_counted_and_holds_up_nothing() {
         assert_eq!(status(&world.ask("GET /orgs/globex/orders", AUTHORIZED).await), 403);
     }
     for _ in 0..200 {
-        if world.current.load().lasting.decisions.failed() > 0 {
+        if world.current.load().lasting.decisions.counts().failed() > 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
