@@ -44,7 +44,11 @@ pub fn describe_public(item: &mut PathItem) {
 
 pub(crate) fn apply(operation: &mut Operation, policy: &Policy, security: Vec<SecurityRequirement>, has_problem: bool) {
     operation.security = Some(security);
-    let requires = format!("Requires: {policy}.");
+    let requires = if policy.is_shadow_only() {
+        format!("Requires nothing, and judges for the record: {policy}.")
+    } else {
+        format!("Requires: {policy}.")
+    };
     operation.description = Some(match operation.description.take() {
         Some(text) => format!("{text}\n\n{requires}"),
         None => requires,

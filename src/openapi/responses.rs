@@ -12,6 +12,9 @@ const PROBLEM: &str = "orgate.Problem";
 
 /// Adds the responses that the operation does not have.
 pub(super) fn add_responses(operation: &mut Operation, policy: &Policy, has_problem: bool) {
+    if policy.is_shadow_only() {
+        return;
+    }
     let mut add = |status: &str, description: &str, header: Option<&str>| {
         let missing = || RefOr::T(response(description, header, has_problem));
         operation.responses.responses.entry(status.to_owned()).or_insert_with(missing);

@@ -25,7 +25,8 @@ pub struct Alternative {
 
 impl Policy {
     /// Returns the requirements of an OpenAPI operation (its `security`): a list of which one must hold, each a map from the
-    /// name of a security scheme to scopes that are needed together. The last one is empty where the policy is optional.
+    /// name of a security scheme to scopes that are needed together. The last one is empty where the policy is optional, or not
+    /// enforced ([`dangerous_shadow_only`](Self::dangerous_shadow_only)).
     ///
     /// A document cannot say what a policy requires beside scopes: the printed policy belongs into the description.
     ///
@@ -81,7 +82,7 @@ impl Policy {
                 return Err(too_many(&description.text));
             }
         }
-        if description.optional {
+        if description.optional || description.shadow_only {
             alternatives.push(Alternative { scopes: Vec::new(), dpop: false, mtls: false, anonymous: true });
         }
         Ok(alternatives)
@@ -150,6 +151,9 @@ mod tests {
             (organization(path("org")).scope("a").or(resource().scope("b")), &["a", "b"]),
             (resource().all_of(["a", "b"]).or(resource().all_of(["b", "a"])), &["a b"]),
             (optional(resource().scope("a")), &["a", ""]),
+            (resource().scope("a").dangerous_shadow_only(), &["a", ""]),
+            (optional(resource().scope("a")).dangerous_shadow_only(), &["a", ""]),
+            (resource().scope("a").shadow(resource().scope("b")), &["a"]),
         ] {
             assert_eq!(scopes(&policy), expected, "{policy}");
         }

@@ -287,3 +287,47 @@ fn who_keeps_another_router_describes_its_items() {
     assert_eq!(document["paths"]["/health"]["get"]["security"], json!([]));
     assert!(document["components"]["schemas"]["orgate.Problem"].is_object());
 }
+
+#[test]
+fn operations_of_another_server_are_described_as_that_server_judges_them() {
+    let own = server(|builder| builder.scopes([("a", "Own")]));
+    let other = server(|builder| {
+        let builder = builder.scopes([("a", "Other"), ("b", "More")]).dpop(Dpop::new(API)).require_sender_constrained();
+        builder.rejection_body(|_, _| RejectionBody::empty())
+    });
+    let bound = || other.documented_guard().routes(routes!(products), resource().scope("b"));
+    let guard = own.documented_guard().routes(routes!(list_orders), within().scope("a")).merge(bound());
+    let merged = document_with(guard, &Scheme::logto("logto"));
+    let (orders, products) = (&merged["paths"]["/orgs/{org}/orders"]["get"], &merged["paths"]["/products"]["get"]);
+    assert_eq!(orders["security"], json!([{ "logto": ["a"] }]));
+    assert_eq!(products["security"], json!([{ "dpop": [], "logto": ["b"] }]));
+    assert!(orders["responses"]["401"]["content"]["application/problem+json"].is_object());
+    assert_eq!(products["responses"]["401"]["content"], json!(null));
+    let scopes = &merged["components"]["securitySchemes"]["logto"]["flows"]["authorizationCode"]["scopes"];
+    assert_eq!(*scopes, json!({ "a": "Own", "b": "More" }));
+
+    // One scheme cannot be for two issuers, unless somebody says which one.
+    let elsewhere = ResourceServer::builder("https://b.example/oidc", API).build().unwrap();
+    let two = || elsewhere.documented_guard().routes(routes!(list_orders), within()).merge(bound());
+    let error = fault(two());
+    assert!(
+        error.contains("https://b.example/oidc") && error.contains(ISSUER) && error.contains("/products"),
+        "{error}"
+    );
+    document_with(two(), &Scheme::new("logto").issuer(ISSUER));
+    // What only merges has no issuer of its own in it.
+    let alone = document_with(elsewhere.documented_guard().merge(bound()), &Scheme::new("logto"));
+    let discovery = format!("{ISSUER}/.well-known/openid-configuration");
+    assert_eq!(alone["components"]["securitySchemes"]["logto"]["openIdConnectUrl"], discovery);
+}
+
+#[test]
+fn operation_whose_policy_is_not_enforced_needs_no_token() {
+    let policy = || resource().scope("a").dangerous_shadow_only();
+    let document = document(server(|builder| builder).documented_guard().routes(routes!(products), policy()));
+    let products = &document["paths"]["/products"]["get"];
+    assert_eq!(products["security"], json!([{ "logto": ["a"] }, {}]));
+    assert_eq!(products["responses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["200"]);
+    let description = products["description"].as_str().unwrap();
+    assert!(description.contains("Requires nothing, and judges for the record: SHADOW ONLY resource"), "{description}");
+}

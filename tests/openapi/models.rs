@@ -59,6 +59,7 @@ fn policies() -> Vec<(&'static str, Policy)> {
         ("certificate", resource().scope("a").mtls()),
         ("bound", resource().scope("a").and(sender_constrained())),
         ("shadow", resource().scope("a").shadow(resource().scope("b"))),
+        ("shadow-only", resource().scope("a").dangerous_shadow_only()),
     ]
 }
 
