@@ -165,6 +165,14 @@ impl Bits {
         self.0.get(number / 64).is_some_and(|bits| bits >> (number % 64) & 1 == 1)
     }
 
+    /// Both together.
+    pub(super) fn with(&self, other: &Self) -> Self {
+        let (longer, shorter) = if self.0.len() < other.0.len() { (other, self) } else { (self, other) };
+        let mut both = longer.clone();
+        both.0.iter_mut().zip(&shorter.0).for_each(|(bits, more)| *bits |= more);
+        both
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|bits| *bits == 0)
     }

@@ -11,6 +11,8 @@ use super::tenant::SubjectType;
 const MOST_ROLES: usize = 3;
 /// So many sets are listed for a route and a kind of subject.
 const MOST_SETS: usize = 20;
+/// So many sets are looked at for a clause: twice what is listed, since some may not be minimal.
+const MOST_OF_CLAUSE: usize = 2 * MOST_SETS;
 /// So many steps are made in search of the sets of one clause.
 const MOST_STEPS: usize = 20_000;
 
@@ -90,10 +92,13 @@ impl Clause {
         let mut search = Search { rules: self.rules.len(), classes: &classes, steps: 0, found: BTreeSet::new() };
         search.extend(&mut Vec::new());
         found.more |= search.steps >= MOST_STEPS;
+        let mut own = Sets::default();
         for set in search.found {
             let roles: Vec<&Vec<usize>> = set.iter().filter_map(|class| Some(&classes.get(*class)?.1)).collect();
-            expand(&roles, &mut Vec::new(), found);
+            expand(&roles, &mut Vec::new(), &mut own);
         }
+        found.more |= own.more;
+        found.sets.append(&mut own.sets);
     }
 }
 
@@ -134,7 +139,7 @@ impl Search<'_> {
     }
 }
 
-/// Every choice of one role of each class.
+/// Every choice of one role of each class, as long as there is room.
 fn expand(classes: &[&Vec<usize>], chosen: &mut Vec<usize>, found: &mut Sets) {
     let Some((first, rest)) = classes.split_first() else {
         let mut set = chosen.clone();
@@ -145,8 +150,7 @@ fn expand(classes: &[&Vec<usize>], chosen: &mut Vec<usize>, found: &mut Sets) {
         return;
     };
     for role in *first {
-        // Twice what is listed: some may not be minimal.
-        if found.sets.len() >= 2 * MOST_SETS {
+        if found.sets.len() >= MOST_OF_CLAUSE {
             found.more = true;
             return;
         }

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::findings::Finding;
-use super::report::{Report, RouteAccess};
-use super::tenant::RoleLevel;
+use super::report::{Report, RoleSummary, RouteAccess};
+use super::tenant::{RoleLevel, SubjectType};
 use super::verdict::Verdict;
 use crate::name::stable_names;
 
@@ -111,7 +111,7 @@ impl Report {
             let roles: BTreeSet<Column> = names(old).into_iter().chain(names(new)).flatten().collect();
             for role in roles {
                 let verdict = |row: Option<&Row<'_>>| row.and_then(|row| row.verdicts.get(&role).copied().cloned());
-                changes.extend(change(route, &role.1, verdict(old), verdict(new)));
+                changes.extend(change(route, &role.label, verdict(old), verdict(new)));
             }
         }
         let missing = |of: &Self, in_: &Self| -> Vec<Finding> {
@@ -125,35 +125,51 @@ impl Report {
     fn by_name(&self) -> BTreeMap<String, Row<'_>> {
         let rows = self.routes.iter().map(|route| {
             let roles = self.roles.iter().zip(&route.cells);
-            let roles =
-                roles.filter_map(|(role, cell)| Some(((Some(role.level), role.label()), route.verdicts.get(*cell)?)));
+            let roles = roles.filter_map(|(role, cell)| Some((Column::of(role), route.verdicts.get(*cell)?)));
             let without = [("any user", route.any_user()), ("any machine", route.any_machine())];
-            let without = without.into_iter().filter_map(|(name, verdict)| Some(((None, name.to_owned()), verdict?)));
+            let without =
+                without.into_iter().filter_map(|(name, verdict)| Some((Column::without_role(name), verdict?)));
             (route.label(), Row { access: route.access, verdicts: without.chain(roles).collect() })
         });
         rows.collect()
     }
 }
 
-/// A role by level and name, or a subject without a role.
-type Column = (Option<RoleLevel>, String);
+/// A role, or a subject without a role. Two roles may have one label.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Column {
+    level: Option<RoleLevel>,
+    label: String,
+    subjects: Option<SubjectType>,
+}
+
+impl Column {
+    fn of(role: &RoleSummary) -> Self {
+        Self { level: Some(role.level), label: role.label(), subjects: Some(role.subjects) }
+    }
+
+    fn without_role(label: &str) -> Self {
+        Self { level: None, label: label.to_owned(), subjects: None }
+    }
+}
 
 struct Row<'a> {
     access: RouteAccess,
     verdicts: BTreeMap<Column, &'a Verdict>,
 }
 
+/// What is different in a cell.
 fn change(route: &str, role: &str, before: Option<Verdict>, after: Option<Verdict>) -> Option<Change> {
     if before == after {
         return None;
     }
-    let openness = |verdict: &Option<Verdict>| match verdict {
+    let reach = |verdict: &Option<Verdict>| match verdict {
         Some(Verdict::Yes) => 2,
         Some(verdict) if verdict.reaches() => 1,
         _ => 0,
     };
     let (route, role) = (route.to_owned(), role.to_owned());
-    match (openness(&before), openness(&after), before, after) {
+    match (reach(&before), reach(&after), before, after) {
         (0, 0, ..) => None,
         (old, new, before, Some(after)) if new > old => Some(Change::Gained { route, role, before, after }),
         (old, new, Some(before), after) if new < old => Some(Change::Lost { route, role, before, after }),
@@ -169,9 +185,35 @@ impl Diff {
         self.changes.is_empty()
     }
 
-    /// Returns the changes by which somebody may call more.
+    /// Returns the changes by which somebody may call more: a role that gained, conditions of which one is new that asks for
+    /// less, and a route that is enforced less.
     pub fn gained(&self) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(|change| matches!(change, Change::Gained { .. }))
+        self.changes.iter().filter(|change| change.is_gain())
+    }
+}
+
+impl Change {
+    fn is_gain(&self) -> bool {
+        match self {
+            Self::Gained { .. } => true,
+            Self::Conditions { before, after, .. } => {
+                let known = before.clone().ways();
+                let is_new =
+                    |way: &Vec<String>| !known.iter().any(|known| known.iter().all(|words| way.contains(words)));
+                after.clone().ways().iter().any(is_new)
+            }
+            Self::Access { before, after, .. } => after.map_or(0, openness) > before.map_or(0, openness),
+            Self::Lost { .. } | Self::NewFinding { .. } | Self::GoneFinding { .. } => false,
+        }
+    }
+}
+
+/// How much a route lets pass beside what its policy does: nothing, requests without a token, everything.
+const fn openness(access: RouteAccess) -> u8 {
+    match access {
+        RouteAccess::Policy => 0,
+        RouteAccess::Optional => 1,
+        RouteAccess::ShadowOnly | RouteAccess::Public | RouteAccess::PublicRouter => 2,
     }
 }
 

@@ -31,9 +31,14 @@ impl Route {
         met
     }
 
-    /// Whether a route has a clause whose tokens are for an organization.
-    pub(super) fn has_organization(&self) -> bool {
-        self.clauses.iter().any(|clause| clause.reach.needs_membership())
+    /// Whether roles of other organizations than the request's count: those of users do in tokens for none.
+    pub(super) fn counts_roles_elsewhere(&self) -> bool {
+        self.clauses.iter().any(|clause| matches!(clause.reach, Reach::Resource(_)))
+    }
+
+    /// Whether who may call depends on an organization: a clause takes tokens for one.
+    pub(super) fn is_of_organization(&self) -> bool {
+        !self.access.is_open() && self.clauses.iter().any(|clause| clause.reach.needs_membership())
     }
 }
 

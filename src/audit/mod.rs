@@ -66,6 +66,7 @@ mod requirement;
 mod rules;
 mod separation;
 mod tenant;
+mod through;
 mod verdict;
 mod who;
 
@@ -76,6 +77,7 @@ pub use error::{AuditError, DirectoryError};
 pub use findings::{Finding, FindingKind, Severity};
 pub use report::{Combination, Report, RoleSummary, RouteAccess, RouteSummary};
 pub use request::AuditRequest;
+pub(crate) use request::Row;
 pub use rules::{Rules, Violations};
 pub use tenant::{
     Grants, Members, Membership, OrganizationRole, OrganizationSettings, Resource, Role, RoleLevel, SubjectType,

@@ -27,9 +27,10 @@ impl Audit {
             }
         }
         for (subjects, member) in self.subjects().filter(|(_, member)| !member.suspended) {
+            let roles = self.held(member);
             let memberships = member.organizations.iter().map(|membership| Some(&*membership.id));
             for organization in memberships.chain([None]) {
-                let situation = self.situation(subjects, member, organization);
+                let situation = self.situation((subjects, member), organization, &roles, &[one, other]);
                 let reaches = |route: &Route| {
                     situation.with(situation.held(), |holder| route.judge(holder, &self.catalog)).reaches()
                 };

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::audit::Audit;
 use super::error::AuditError;
-use super::members::Situation;
+use super::members::{Held, Situation};
 use super::requirement::Route;
 use super::tenant::{RoleLevel, SubjectType};
+use super::through::Through;
 use super::verdict::Verdict;
 use crate::name::Name;
 
@@ -37,8 +38,12 @@ pub struct Caller {
     pub organization: Option<String>,
     /// Whether it may, or only if something else holds.
     pub verdict: Verdict,
-    /// The smallest sets of its roles that let it; an empty one where it needs none.
+    /// The smallest sets of its roles with which it may, under no more conditions than with all of them; an empty one where it
+    /// needs none. At most 20.
     pub through: Vec<Vec<Holding>>,
+    /// Whether there may be more such sets, or smaller ones, than are listed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// A role that a subject holds.
@@ -100,12 +105,15 @@ impl Audit {
         }
         let mut callers = Vec::new();
         for (subjects, member) in self.subjects().filter(|(_, member)| !member.suspended) {
+            let roles = self.held(member);
             let organizations = match organization {
-                Some(_) => vec![organization],
+                Some(_) if route.is_of_organization() => vec![organization],
+                Some(_) => vec![None],
                 None => places(route, member.organizations.iter().map(|membership| &*membership.id)),
             };
             for organization in organizations {
-                callers.extend(self.caller(route, &self.situation(subjects, member, organization)));
+                let situation = self.situation((subjects, member), organization, &roles, &[route]);
+                callers.extend(self.caller(route, &situation));
             }
         }
         let nobody = Verdict::Never { why: String::new() };
@@ -127,7 +135,7 @@ impl Audit {
         let found = self.subjects().find(|(_, member)| member.id == id);
         let (subjects, member) =
             found.ok_or_else(|| AuditError::new(format_args!("no user or machine {} holds a role", Name(id))))?;
-        let all = self.situation(subjects, member, None);
+        let held = self.held(member);
         let mut routes = Vec::new();
         for route in &self.routes {
             if member.suspended && !route.access.is_open() {
@@ -135,14 +143,14 @@ impl Audit {
             }
             let organizations = member.organizations.iter().map(|membership| &*membership.id);
             for organization in places(route, organizations) {
-                let situation = self.situation(subjects, member, organization);
+                let situation = self.situation((subjects, member), organization, &held, &[route]);
                 let verdict = situation.with(situation.held(), |holder| route.judge(holder, &self.catalog));
                 if verdict.reaches() {
                     routes.push((route.label(), organization.map(str::to_owned), verdict));
                 }
             }
         }
-        let roles = all.held().iter().filter_map(|held| self.holding(held)).collect();
+        let roles = held.iter().filter_map(|held| self.holding(held)).collect();
         Ok(SubjectAccess { id: member.id.clone(), subjects, suspended: member.suspended, roles, routes })
     }
 
@@ -183,33 +191,23 @@ impl Audit {
     }
 
     fn caller(&self, route: &Route, situation: &Situation<'_>) -> Option<Caller> {
-        let judge = |held: &[(usize, Option<&str>)]| situation.with(held, |holder| route.judge(holder, &self.catalog));
-        let held = situation.held();
-        let verdict = judge(held);
+        let verdict = situation.with(situation.held(), |holder| route.judge(holder, &self.catalog));
         if !verdict.reaches() {
             return None;
         }
-        let mut through: Vec<Vec<_>> = Vec::new();
-        for size in 0..=3_usize.min(held.len()) {
-            through = subsets(held, size).into_iter().filter(|set| judge(set).reaches()).collect();
-            if !through.is_empty() {
-                break;
-            }
-        }
-        if through.is_empty() {
-            through.push(held.to_vec());
-        }
-        let named = |set: Vec<(usize, Option<&str>)>| set.iter().filter_map(|held| self.holding(held)).collect();
+        let Through { sets, more } = route.through(situation, &verdict, &self.catalog);
+        let named = |set: Vec<Held<'_>>| set.iter().filter_map(|held| self.holding(held)).collect();
         Some(Caller {
             id: situation.member.id.clone(),
             subjects: situation.subjects,
             organization: situation.organization.map(str::to_owned),
             verdict,
-            through: through.into_iter().map(named).collect(),
+            through: sets.into_iter().map(named).collect(),
+            more,
         })
     }
 
-    fn holding(&self, (role, organization): &(usize, Option<&str>)) -> Option<Holding> {
+    fn holding(&self, (role, organization): &Held<'_>) -> Option<Holding> {
         let role = self.catalog.roles.get(*role)?;
         Some(Holding { level: role.level, role: role.name.clone(), organization: organization.map(str::to_owned) })
     }
@@ -217,24 +215,10 @@ impl Audit {
 
 /// The organizations that requests of a subject can be about: none for a route of none.
 pub(super) fn places<'a>(route: &Route, organizations: impl Iterator<Item = &'a str>) -> Vec<Option<&'a str>> {
-    if !route.has_organization() || route.access.is_open() {
+    if !route.is_of_organization() {
         return vec![None];
     }
     // Of several clauses one may be for no organization.
     let has_global = route.clauses.iter().any(|clause| !clause.reach.needs_membership());
     organizations.map(Some).chain(has_global.then_some(None)).collect()
-}
-
-/// All subsets of a size up to three, of the few roles that one subject holds.
-fn subsets<T: Copy>(all: &[T], size: usize) -> Vec<Vec<T>> {
-    let Some(smaller) = size.checked_sub(1) else { return vec![Vec::new()] };
-    let mut found = Vec::new();
-    for (index, first) in all.iter().enumerate() {
-        let rest = all.get(index + 1..).unwrap_or_default();
-        found.extend(subsets(rest, smaller).into_iter().map(|mut set| {
-            set.insert(0, *first);
-            set
-        }));
-    }
-    found
 }

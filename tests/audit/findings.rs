@@ -333,3 +333,48 @@ async fn faulty_policy_and_inconsistent_tenant_are_errors() {
     twice.organization_permissions = vec!["a".to_owned(), "a".to_owned()];
     assert!(guard().audit(&twice).await.unwrap_err().to_string().contains("twice"));
 }
+
+/// A tenant whose roles grant these scopes.
+fn tenant_of(roles: &[Vec<String>]) -> Tenant {
+    let scopes: std::collections::BTreeSet<&String> = roles.iter().flatten().collect();
+    let roles = roles.iter().enumerate().map(|(number, scopes)| {
+        let permissions = serde_json::json!([{ "resource": API, "scopes": scopes }]);
+        serde_json::json!({ "name": format!("role-{number}"), "type": "user", "permissions": permissions })
+    });
+    let roles: Vec<serde_json::Value> = roles.collect();
+    let resources = serde_json::json!([{ "indicator": API, "scopes": scopes }]);
+    Tenant::from_json(&serde_json::json!({ "resources": resources, "roles": roles }).to_string()).unwrap()
+}
+
+#[tokio::test]
+async fn clause_with_many_sets_leaves_room_for_those_of_another() {
+    let roles: Vec<Vec<String>> = (0..12).map(|number| vec![["a", "b", "c"][number % 3].to_owned()]).collect();
+    let policy = resource().all_of(["a", "b", "c"]).or(resource().all_of(["a", "b"]));
+    let audit = guard().get("/a", handler, policy).audit(&tenant_of(&roles)).await.unwrap();
+    assert_eq!(messages(&audit, FindingKind::UnreachableRoute), [""; 0]);
+    assert_eq!(
+        messages(&audit, FindingKind::CombinationNeeded),
+        ["no role opens GET /a alone; together role role-0 and role role-1 do"]
+    );
+    assert!(audit.report().routes[0].combinations.iter().all(|set| set.roles.len() == 2));
+}
+
+#[tokio::test]
+async fn route_is_not_called_unreachable_where_not_every_set_was_looked_at() {
+    // Each three of twelve scopes: no three roles have all of them, and there are more sets than are looked at.
+    let scopes: Vec<String> = (0..12).map(|number| format!("s{number}")).collect();
+    let mut roles = Vec::new();
+    for (first, one) in scopes.iter().enumerate() {
+        for (second, two) in scopes.iter().enumerate().skip(first + 1) {
+            let with = |three: &String| vec![one.clone(), two.clone(), three.clone()];
+            roles.extend(scopes[second + 1..].iter().map(with));
+        }
+    }
+    let guard = guard().get("/many", handler, resource().all_of(scopes.clone()));
+    let audit = guard.audit(&tenant_of(&roles)).await.unwrap();
+    let row = &audit.report().routes[0];
+    assert!(row.more_combinations && row.combinations.is_empty());
+    assert_eq!(messages(&audit, FindingKind::UnreachableRoute), [""; 0]);
+    let few = guard.audit(&tenant_of(&roles[..6])).await.unwrap();
+    assert_eq!(messages(&few, FindingKind::UnreachableRoute), ["no role opens GET /many, and no three roles do"]);
+}

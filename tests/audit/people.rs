@@ -1,7 +1,7 @@
 //! Who may call, what somebody may call, who holds a role.
 
 use orgate::Guard;
-use orgate::audit::{Caller, RoleLevel, Who};
+use orgate::audit::{Caller, RoleLevel, SubjectType, Who};
 use orgate::policy::{organization, path, resource};
 use orgate::testing::{RoleType, TestTenant};
 
@@ -154,4 +154,44 @@ async fn machine_is_its_own_client() {
     let verdicts: Vec<(&str, String)> =
         who.callers.iter().map(|caller| (&*caller.id, caller.verdict.to_string())).collect();
     assert_eq!(verdicts, [("alice", "only if the client is nightly".to_owned()), ("nightly", "yes".to_owned())]);
+}
+
+#[tokio::test]
+async fn roles_beside_a_verdict_suffice_for_it() {
+    let tenant = tenant().await;
+    for user in ["alice", "bob"] {
+        tenant.add_user(user);
+    }
+    tenant.add_role("admin", RoleType::User, API, &["export"]);
+    tenant.give_role("alice", "support");
+    tenant.give_role("alice", "admin");
+    tenant.give_role("bob", "support");
+    let policy = resource().check("beta", |_| true).or(resource().scope("export"));
+    let both = resource().all_of(["read:orders", "export"]).or(resource().scope("export").check("beta", |_| true));
+    let guard = guard().get("/beta", handler, policy).get("/both", handler, both);
+    let audit = guard.audit(&tenant).with_members().await.unwrap();
+    let told = |path: &str| -> Vec<(String, String, Vec<Vec<String>>)> {
+        let who = audit.who("GET", path, None).unwrap();
+        let through = |caller: &Caller| -> Vec<Vec<String>> {
+            through(caller).into_iter().map(|set| set.into_iter().map(str::to_owned).collect()).collect()
+        };
+        let users = who.callers.iter().filter(|caller| caller.subjects == SubjectType::User);
+        users.map(|caller| (caller.id.clone(), caller.verdict.to_string(), through(caller))).collect()
+    };
+    let named = |roles: &[&str]| vec![roles.iter().map(ToString::to_string).collect::<Vec<_>>()];
+    assert_eq!(
+        told("/beta"),
+        [
+            ("alice".to_owned(), "yes".to_owned(), named(&["admin"])),
+            ("bob".to_owned(), "only if check beta passes".to_owned(), named(&[])),
+        ]
+    );
+    assert_eq!(told("/both"), [("alice".to_owned(), "yes".to_owned(), named(&["support", "admin"]))]);
+}
+
+#[tokio::test]
+async fn caller_of_a_route_of_no_organization_is_in_none() {
+    let audit = orders().audit(&people().await).with_members().await.unwrap();
+    let who = audit.who("GET", "/orders", Some("acme")).unwrap();
+    assert_eq!(callers(&who), [("alice", None), ("bob", None), ("carol", None)]);
 }

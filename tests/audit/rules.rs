@@ -2,8 +2,8 @@
 
 use orgate::Guard;
 use orgate::audit::{FindingKind, Report, Rules, Severity};
-use orgate::policy::{path, resource, user};
-use orgate::testing::RoleType;
+use orgate::policy::{Policy, optional, path, resource, user};
+use orgate::testing::{RoleType, TestTenant};
 
 use crate::support::{API, guard, handler, tenant};
 
@@ -152,4 +152,48 @@ async fn report_that_is_not_whole_is_not_read() {
     value["version"] = 2.into();
     assert!(Report::from_json(&value.to_string()).unwrap_err().to_string().contains("version 2"));
     assert!(Report::from_json("{}").is_err());
+}
+
+#[tokio::test]
+async fn whatever_lets_more_requests_pass_is_gained() {
+    let tenant = tenant().await;
+    let (x, y) = (|policy: Policy| policy.check("x", |_| true), |policy: Policy| policy.check("y", |_| true));
+    let read = || resource().scope("read:orders");
+    let report =
+        async |policy: Policy| guard().get("/a", handler, policy).audit(&tenant).await.unwrap().report().clone();
+    let two = || x(read()).or(y(read()));
+    for (before, after, gains, loses) in [
+        (read(), optional(read()), true, false),
+        (read(), read().dangerous_shadow_only(), true, false),
+        (optional(resource()), resource().dangerous_shadow_only(), true, false),
+        (y(x(read())), x(read()), true, false),
+        (x(read()), two(), true, false),
+        (x(read()), y(read()), true, true),
+        (read(), read().shadow(resource()), false, false),
+    ] {
+        let text = format!("({before}) -> ({after})");
+        let (before, after) = (report(before).await, report(after).await);
+        let (there, back) = (before.diff(&after), after.diff(&before));
+        assert_eq!(there.gained().count() > 0, gains, "{text}\n{there}");
+        assert_eq!(back.gained().count() > 0, loses, "back from {text}\n{back}");
+    }
+    let public = guard().public_on("/a", axum::routing::MethodFilter::GET, handler);
+    let public = public.audit(&tenant).await.unwrap().report().clone();
+    let (open, closed) = (report(optional(resource())).await.diff(&public), public.diff(&report(read()).await));
+    assert!(open.gained().any(|change| change.as_str() == "access"), "{open}");
+    assert_eq!(closed.gained().count(), 0, "{closed}");
+}
+
+#[tokio::test]
+async fn roles_with_one_label_are_two_columns() {
+    let (before, after) = (tenant().await, tenant().await);
+    for tenant in [&before, &after] {
+        tenant.add_role("robot (machine)", RoleType::User, API, &[]);
+    }
+    after.add_scope_to_role("robot (machine)", API, "export");
+    let guard = guard().get("/a", handler, resource().scope("export"));
+    let report = async |tenant: &TestTenant| guard.audit(tenant).await.unwrap().report().clone();
+    let diff = report(&before).await.diff(&report(&after).await);
+    assert_eq!(diff.gained().count(), 1, "{diff}");
+    assert!(diff.to_string().contains("+ GET /a  robot (machine): no (lacks export) -> yes"), "{diff}");
 }

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use orgate::Guard;
-use orgate::audit::{Directory as _, Tenant, Wanted};
+use orgate::audit::{Directory as _, Members, Membership, OrganizationSettings, Tenant, TenantMember, Wanted};
 use orgate::logto::LogtoManagement;
-use orgate::policy::{path, resource};
+use orgate::policy::{any_of, path, resource};
 use orgate::testing::{Endpoint, RoleType, TestTenant};
 use orgate::time::{Clock as _, SystemClock};
 
@@ -93,4 +93,67 @@ async fn large_tenant_is_read_within_the_budget() {
     assert_eq!(calls, 4 + 6 + ROLES + 1);
     // 30 in ten seconds: a quarter of 40 is left to requests.
     assert!(took >= Duration::from_secs(160), "{took:?}");
+}
+
+#[tokio::test]
+async fn subject_with_roles_in_a_thousand_organizations_is_told_with_a_few_sets() {
+    let mut tenant = Tenant::from_json(&format!(
+        r#"{{
+            "resources": [{{ "indicator": "{API}", "scopes": ["a", "b", "c", "d"] }}],
+            "organization_roles": [
+                {{ "name": "one", "type": "user", "permissions": [{{ "resource": "{API}", "scopes": ["a", "d"] }}] }},
+                {{ "name": "two", "type": "user", "permissions": [{{ "resource": "{API}", "scopes": ["b", "d"] }}] }}
+            ]
+        }}"#
+    ))
+    .unwrap();
+    let ids: Vec<String> = (0..1000).map(|number| format!("org-{number}")).collect();
+    let mut alice = TenantMember::new("alice");
+    alice.organizations = ids.iter().map(|id| Membership::new(id, ["one", "two"])).collect();
+    tenant.organizations = ids.iter().map(OrganizationSettings::new).collect();
+    let mut members = Members::default();
+    members.users.push(alice);
+    tenant.members = Some(members);
+    let guard = guard()
+        .get("/any", handler, resource().scope("d"))
+        .get("/both", handler, resource().all_of(["a", "b"]))
+        .get("/beyond", handler, resource().all_of(["a", "c"]).or(resource().check("late", |_| true)))
+        .get("/orgs/{org}", handler, resource().in_organization(path("org")).all_of(["a", "b"]));
+    let audit = guard.audit(&tenant).with_members().await.unwrap();
+    for (path, roles, sets, more) in [("/any", 1, 20, true), ("/both", 2, 20, true), ("/beyond", 0, 1, false)] {
+        let who = audit.who("GET", path, None).unwrap();
+        let [caller] = &*who.callers else { panic!("{path}: {}", who.callers.len()) };
+        assert_eq!((caller.through.len(), caller.more), (sets, more), "{path}");
+        assert!(caller.through.iter().all(|set| set.len() == roles), "{path}: {:?}", caller.through);
+    }
+    let who = audit.who("GET", "/orgs/{org}", None).unwrap();
+    assert_eq!(who.callers.len(), 1000);
+    for caller in &who.callers {
+        assert_eq!((caller.through.len(), caller.through[0].len(), caller.more), (1, 2, false), "{caller:?}");
+        assert!(caller.through[0].iter().all(|held| held.organization == caller.organization), "{caller:?}");
+    }
+}
+
+/// Four roles are needed, each of another hundred: no set of three is found, and what is told suffices.
+#[tokio::test]
+async fn set_that_is_too_large_to_be_searched_for_is_told_with_no_role_that_is_not_needed() {
+    let scopes: Vec<String> = (0..4).flat_map(|rule| (0..100).map(move |number| format!("{rule}-{number}"))).collect();
+    let roles = scopes.iter().map(|scope| {
+        format!(r#"{{"name":"{scope}","type":"user","permissions":[{{"resource":"{API}","scopes":["{scope}"]}}]}}"#)
+    });
+    let roles: Vec<String> = roles.collect();
+    let names = serde_json::to_string(&scopes).unwrap();
+    let tenant = Tenant::from_json(&format!(
+        r#"{{"resources":[{{"indicator":"{API}","scopes":{names}}}],"roles":[{}],
+            "members":{{"users":[{{"id":"alice","roles":{names}}}]}}}}"#,
+        roles.join(",")
+    ))
+    .unwrap();
+    let rule = |rule: usize| any_of((0..100).map(move |number| format!("{rule}-{number}")));
+    let policy = (0..4).fold(resource(), |policy, number| policy.and(rule(number)));
+    let audit = guard().get("/a", handler, policy).audit(&tenant).with_members().await.unwrap();
+    let who = audit.who("GET", "/a", None).unwrap();
+    let caller = &who.callers[0];
+    assert_eq!(caller.verdict.to_string(), "yes");
+    assert_eq!((caller.through.len(), caller.through[0].len(), caller.more), (20, 4, true));
 }
