@@ -10,7 +10,7 @@ use super::ring::KeyRing;
 use super::script::Faults;
 use super::server;
 use super::state::State;
-use super::tenant::Tenant;
+use super::tenant::{LogtoRelease, Tenant};
 use super::traffic::Traffic;
 use super::{TestClock, TestIssuer};
 use crate::signature::Algorithm;
@@ -92,15 +92,17 @@ impl TestIssuerBuilder {
             Err(error) => panic!("no port on 127.0.0.1 for a test issuer: {error}"),
         };
         super::ports::note(address.port());
+        let tenant = tenant(format!("http://{address}"));
+        let release = tenant.as_ref().map_or_else(LogtoRelease::default, |tenant| tenant.release());
         let state = Arc::new(State {
             url: format!("http://{address}{}", self.path),
             path: self.path,
             clock: self.clock.unwrap_or_else(|| TestClock::new(SystemClock::new().now().unix)),
-            keys: Mutex::new(KeyRing::new(self.algorithm, self.form)),
+            keys: Mutex::new(KeyRing::new(self.algorithm, self.form, release)),
             faults: Faults::default(),
             cache_control: Mutex::new(Some(HeaderValue::from_static("no-cache, max-age=0, must-revalidate"))),
             traffic: Arc::new(Traffic::new()),
-            tenant: tenant(format!("http://{address}")),
+            tenant,
         });
         TestIssuer::new(server::spawn(listener, Arc::clone(&state)), state)
     }

@@ -159,8 +159,8 @@ impl TestIssuer {
         lock(&self.state.keys).kids()
     }
 
-    /// Signs with a new key from now on; earlier keys stay published. Self-hosted Logto rotates like this, without
-    /// notice.
+    /// Signs with a new key from now on; the two before it stay published, and older ones are dropped. Self-hosted Logto
+    /// rotates like this, without notice; before its release 1.39 it kept one.
     pub fn rotate(&self) {
         let mut keys = lock(&self.state.keys);
         let algorithm = keys.signing().algorithm();

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::random;
+use super::tenant::LogtoRelease;
 
 /// What the token is for.
 #[derive(Clone, Debug)]
@@ -14,11 +15,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const fn typ(&self) -> &'static str {
+    pub(super) fn typ(&self, release: LogtoRelease) -> Option<&'static str> {
         match self {
-            Self::Resource { .. } | Self::Organization { .. } => "at+jwt",
-            Self::Id { .. } => "JWT",
-            Self::Logout { .. } => "logout+jwt",
+            Self::Resource { .. } | Self::Organization { .. } => Some("at+jwt"),
+            Self::Id { .. } => (release < LogtoRelease::V1_42).then_some("JWT"),
+            Self::Logout { .. } => Some("logout+jwt"),
         }
     }
 

@@ -248,7 +248,9 @@ impl TokenBuilder {
         let mut header = Map::new();
         let alg = if self.signature == Signature::None { "none" } else { key.alg() };
         header.insert("alg".to_owned(), alg.into());
-        header.insert("typ".to_owned(), self.kind.typ().into());
+        if let Some(typ) = self.kind.typ(self.state.release()) {
+            header.insert("typ".to_owned(), typ.into());
+        }
         header.insert("kid".to_owned(), kid.into());
         if self.signature == Signature::EmbeddedKey {
             header.insert("jwk".to_owned(), key.jwk());

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::keys::{KeyForm, SigningKey};
+use super::tenant::LogtoRelease;
 use crate::signature::Algorithm;
 
 /// The keys of one issuer, newest first, as Logto publishes them.
 #[derive(Debug)]
 pub(super) struct KeyRing {
     form: KeyForm,
+    /// Of its own; the oldest are dropped.
+    most: usize,
     published: Vec<Published>,
     signing: Arc<SigningKey>,
     announced: Option<Arc<SigningKey>>,
@@ -34,10 +37,11 @@ impl Published {
 }
 
 impl KeyRing {
-    pub(super) fn new(algorithm: Algorithm, form: KeyForm) -> Self {
+    pub(super) fn new(algorithm: Algorithm, form: KeyForm, release: LogtoRelease) -> Self {
         let signing = Arc::new(SigningKey::generate(algorithm, form));
         let published = vec![Published::Key(Arc::clone(&signing))];
-        Self { form, published, signing, announced: None, strangers: Vec::new() }
+        let most = if release < LogtoRelease::V1_42 { 2 } else { 3 };
+        Self { form, most, published, signing, announced: None, strangers: Vec::new() }
     }
 
     pub(super) const fn signing(&self) -> &Arc<SigningKey> {
@@ -64,7 +68,7 @@ impl KeyRing {
         })
     }
 
-    /// The key is published and signs from now on; those before it stay published.
+    /// The key is published and signs from now on; those before it stay published, as far as there is room.
     pub(super) fn rotate(&mut self, algorithm: Algorithm) {
         self.announce(algorithm);
         self.switch();
@@ -82,7 +86,19 @@ impl KeyRing {
         let kid = next.kid().to_owned();
         self.published.insert(0, Published::Key(Arc::clone(&next)));
         self.announced = Some(next);
+        self.drop_oldest();
         kid
+    }
+
+    /// But not the key that signs.
+    fn drop_oldest(&mut self) {
+        let signing = self.signing.kid().to_owned();
+        let is_own = |published: &Published| matches!(published, Published::Key(_));
+        while self.published.iter().filter(|published| is_own(published)).count() > self.most {
+            let may_go = |published: &Published| is_own(published) && published.kid() != Some(&*signing);
+            let Some(oldest) = self.published.iter().rposition(may_go) else { return };
+            self.published.remove(oldest);
+        }
     }
 
     /// The announced key signs. Whether there was one.

@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use super::ring::KeyRing;
 use super::script::Faults;
-use super::tenant::Tenant;
+use super::tenant::{LogtoRelease, Tenant};
 use super::traffic::Traffic;
 use super::{Endpoint, TestClock};
 
@@ -26,6 +26,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The release of Logto that it imitates.
+    pub(super) fn release(&self) -> LogtoRelease {
+        self.tenant.as_ref().map_or_else(LogtoRelease::default, |tenant| tenant.release())
+    }
+
     /// What is asked for at this path.
     pub(super) fn endpoint(&self, path: &str) -> Option<Endpoint> {
         if let Some("/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server") =

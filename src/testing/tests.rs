@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Endpoint, Fault, TestClock, TestIssuer, TokenBuilder};
+use super::{Endpoint, Fault, LogtoRelease, TestClock, TestIssuer, TestTenant, TokenBuilder, TokenRequest};
 use crate::signature::Algorithm;
 
 const API: &str = "https://api.example.com";
@@ -166,7 +166,7 @@ async fn tokens_are_shaped_as_by_logto() {
     assert_eq!(scope(&issuer.organization_token("org_a").machine("m2m")), Some(json!("")));
 
     let (header, id) = parts(&issuer.id_token("app_1").mint());
-    assert_eq!((&header["typ"], &id["aud"]), (&json!("JWT"), &json!("app_1")));
+    assert_eq!((&header["typ"], &id["aud"]), (&json!(null), &json!("app_1")));
     assert!(id.get("client_id").is_none() && id["nonce"].is_string() && id["at_hash"].is_string());
     let (header, logout) = parts(&issuer.logout_token("app_1").mint());
     assert!(header["typ"] == "logout+jwt" && logout["events"].is_object());
@@ -240,6 +240,41 @@ async fn rotation() {
     issuer.rotate_without_overlap();
     assert_eq!(issuer.kids(), [issuer.signing_kid()]);
     assert_eq!(parts(&mint()).0["alg"], "RS256");
+}
+
+#[tokio::test]
+async fn releases_differ_in_the_keys_that_they_keep_and_in_the_type_of_id_tokens() {
+    for (release, keys, typ) in [(LogtoRelease::V1_37, 2, json!("JWT")), (LogtoRelease::V1_42, 3, json!(null))] {
+        let tenant = TestTenant::builder().release(release).start().await;
+        let issuer = tenant.issuer();
+        let mut minted = vec![issuer.resource_token(API).mint()];
+        for _ in 0..4 {
+            issuer.rotate();
+            minted.insert(0, issuer.resource_token(API).mint());
+        }
+        let verified = minted.iter().map(|token| verifies(token, &issuer.jwks_json()));
+        assert_eq!(verified.collect::<Vec<_>>(), (0..5).map(|age| age < keys).collect::<Vec<_>>(), "{release:?}");
+        assert_eq!(parts(&issuer.id_token("app_1").mint()).0["typ"], typ, "{release:?}");
+        // Whatever is announced, the key that signs is there.
+        for _ in 0..4 {
+            issuer.announce();
+        }
+        assert_eq!(issuer.kids().len(), keys);
+        assert!(issuer.kids().contains(&issuer.signing_kid()));
+    }
+}
+
+#[tokio::test]
+async fn subject_token_is_exchanged_for_ten_minutes() {
+    let tenant = TestTenant::start().await;
+    tenant.add_resource(API, &["read"]);
+    tenant.add_user("alice");
+    let token = tenant.subject_token("alice");
+    let exchange = || tenant.exchange("web", &token, &TokenRequest::resource(API));
+    tenant.issuer().clock().advance(Duration::from_secs(599));
+    assert!(exchange().is_ok());
+    tenant.issuer().clock().advance(Duration::from_secs(1));
+    assert!(exchange().unwrap_err().to_string().contains("invalid_grant"));
 }
 
 #[tokio::test]

@@ -12,6 +12,9 @@ use crate::testing::TestIssuer;
 use crate::testing::keys::random;
 use crate::time::{Clock as _, milliseconds};
 
+/// How long a subject token can be exchanged.
+const SUBJECT_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
+
 /// The machine that may ask the Management API.
 pub(super) const MANAGEMENT_CLIENT: &str = "management";
 
@@ -162,17 +165,18 @@ impl TestTenant {
         Ok(self.tenant.machine(self.issuer.state(), machine, request)?.token)
     }
 
-    /// Returns a subject token, with which an application can act as the user: see [`exchange`](Self::exchange).
+    /// Returns a subject token, with which an application can act as the user for 600 seconds: see
+    /// [`exchange`](Self::exchange).
     ///
     /// # Panics
     ///
     /// Panics if there is no such user.
     #[must_use]
     pub fn subject_token(&self, user: &str) -> String {
-        let (mut store, _) = self.change();
+        let (mut store, now) = self.change();
         store.directory.user(user);
         let token = format!("sub_{}", random(15));
-        store.subject_tokens.insert(token.clone(), user.to_owned());
+        store.subject_tokens.insert(token.clone(), (user.to_owned(), now + SUBJECT_TOKEN_LIFETIME));
         token
     }
 
@@ -181,7 +185,7 @@ impl TestTenant {
     ///
     /// # Errors
     ///
-    /// Returns an error if the user is gone (`oidc.invalid_grant`), is not a member of the organization
+    /// Returns an error if the subject token is unknown or expired or its user is gone (`oidc.invalid_grant`), is not a member of the organization
     /// (`oidc.access_denied`), or the resource is unknown (`oidc.invalid_target`).
     pub fn exchange(&self, application: &str, subject_token: &str, request: &TokenRequest) -> Result<String, Refused> {
         Ok(self.tenant.exchange(self.issuer.state(), application, subject_token, request)?.token)

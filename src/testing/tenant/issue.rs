@@ -151,7 +151,9 @@ impl Tenant {
         asked: &TokenRequest,
     ) -> Result<Issued, Refused> {
         let mut store = self.store();
-        let user = store.subject_tokens.get(subject_token).cloned();
+        let now = state.clock.now().unix;
+        let known = store.subject_tokens.get(subject_token).filter(|(_, expiry)| now < *expiry);
+        let user = known.map(|(user, _)| user.clone());
         let user = user.filter(|user| store.directory.users.contains_key(user)).ok_or_else(Refused::invalid_grant)?;
         let wanted = asked.scopes.clone().unwrap_or_default();
         if let Some((kind, held)) = user_token(&store.directory, &user, client, asked)? {
@@ -160,7 +162,7 @@ impl Tenant {
         }
         let scopes = wanted.into_iter().filter(|scope| USER_SCOPES.contains(&&**scope));
         let scope = scopes.collect::<Vec<_>>().join(" ");
-        Ok(store.opaque_token(&user, client, scope, None, state.clock.now().unix.as_secs()))
+        Ok(store.opaque_token(&user, client, scope, None, now.as_secs()))
     }
 }
 

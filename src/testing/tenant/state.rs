@@ -14,9 +14,10 @@ use crate::lock::lock;
 #[non_exhaustive]
 pub enum LogtoRelease {
     /// Introspection calls a JWT inactive. A change of members names no member in its webhook. The key set says nothing about
-    /// caches.
+    /// caches, and has two keys at most. The `typ` of ID tokens is `JWT`.
     V1_37,
-    /// Introspection rejects a JWT with 400. A change of members names them in its webhook.
+    /// Introspection rejects a JWT with 400. A change of members names them in its webhook. The key set has three keys at most.
+    /// ID tokens have no `typ`.
     #[default]
     V1_42,
 }
@@ -49,8 +50,8 @@ pub(super) struct Store {
     pub(super) grants: HashMap<String, Consent>,
     /// By opaque access token.
     pub(super) opaque: HashMap<String, Opaque>,
-    /// Users, by subject token.
-    pub(super) subject_tokens: HashMap<String, String>,
+    /// Users, by subject token, and until when it can be exchanged, since the Unix epoch.
+    pub(super) subject_tokens: HashMap<String, (String, Duration)>,
     pub(super) outbox: Outbox,
     pub(super) limit: Option<Limit>,
 }
@@ -103,6 +104,10 @@ impl Limit {
 }
 
 impl Tenant {
+    pub(in crate::testing) const fn release(&self) -> LogtoRelease {
+        self.release
+    }
+
     pub(super) fn store(&self) -> MutexGuard<'_, Store> {
         lock(&self.store)
     }
