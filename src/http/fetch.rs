@@ -47,6 +47,12 @@ use crate::future::BoxFuture;
 pub trait Fetch: Send + Sync + 'static {
     /// Sends the request and reads the whole response.
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>>;
+
+    /// Sends the request and returns as soon as the head of the response is there, whose body may never end. Default: reads the
+    /// whole response, of at most 1 MiB. The built-in client does not.
+    fn fetch_head(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<()>, FetchError>> {
+        Box::pin(async move { Ok(self.fetch(request, 1024 * 1024).await?.map(drop)) })
+    }
 }
 
 /// An error of a fetch: there is no response. Its text is meant for logs and never becomes part of a response.

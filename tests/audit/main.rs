@@ -6,6 +6,7 @@ mod directories;
 mod findings;
 mod forms;
 mod people;
+mod probes;
 mod random;
 mod rules;
 mod scale;

@@ -34,13 +34,25 @@ pub(crate) struct InProcess(pub(crate) Router);
 
 impl Fetch for InProcess {
     fn fetch(&self, request: Request<Bytes>, _: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
+        let answer = self.answer(request);
+        Box::pin(async move {
+            let (parts, body) = answer.await.into_parts();
+            Ok(Response::from_parts(parts, body.collect().await.unwrap().to_bytes()))
+        })
+    }
+
+    fn fetch_head(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<()>, FetchError>> {
+        let answer = self.answer(request);
+        Box::pin(async move { Ok(answer.await.map(drop)) })
+    }
+}
+
+impl InProcess {
+    fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Body>> + Send + use<> {
         let (mut parts, body) = request.into_parts();
         parts.uri = parts.uri.path_and_query().unwrap().as_str().parse().unwrap();
         let answer = self.0.clone().oneshot(Request::from_parts(parts, Body::from(body)));
-        Box::pin(async move {
-            let (parts, body) = answer.await.unwrap().into_parts();
-            Ok(Response::from_parts(parts, body.collect().await.unwrap().to_bytes()))
-        })
+        async move { answer.await.unwrap() }
     }
 }
 

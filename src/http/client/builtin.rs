@@ -20,6 +20,8 @@ use crate::lock::lock;
 const IDLE_CONNECTIONS: usize = 16;
 /// After that an idle connection may be dead without a sign.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A body of this length is read even where only the head is wanted.
+const SHORT_BODY: u64 = 64 * 1024;
 /// More runtimes than that in one process, and the connections of the oldest are given up.
 const MOST_RUNTIMES: usize = 8;
 
@@ -68,12 +70,16 @@ impl BuiltIn {
         Ok(client)
     }
 
-    async fn send(&self, request: Request<Bytes>, max_bytes: usize) -> Result<Response<Bytes>, FetchError> {
+    async fn begin(&self, request: Request<Bytes>) -> Result<reqwest::Response, FetchError> {
         let runtime = Handle::try_current().map_err(|_| FetchError::new("the HTTP client needs a tokio runtime"))?;
         let client = self.client(request.uri(), runtime.id()).map_err(FetchError::new)?;
         let (parts, body) = request.into_parts();
         let sent = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
-        let mut answer = sent.map_err(without_url)?;
+        sent.map_err(without_url)
+    }
+
+    async fn send(&self, request: Request<Bytes>, max_bytes: usize) -> Result<Response<Bytes>, FetchError> {
+        let mut answer = self.begin(request).await?;
         let mut read = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(without_url)? {
             if read.len().saturating_add(chunk.len()) > max_bytes {
@@ -81,11 +87,25 @@ impl BuiltIn {
             }
             read.extend_from_slice(&chunk);
         }
-        let mut response = Response::new(read.freeze());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = std::mem::take(answer.headers_mut());
-        Ok(response)
+        Ok(head(&mut answer).map(|()| read.freeze()))
     }
+
+    async fn send_head(&self, request: Request<Bytes>) -> Result<Response<()>, FetchError> {
+        let mut answer = self.begin(request).await?;
+        let head = head(&mut answer);
+        // A short body that is read leaves a connection that can be used again. Whatever becomes of it, the head is there.
+        if answer.content_length().is_some_and(|length| length <= SHORT_BODY) {
+            _ = answer.bytes().await;
+        }
+        Ok(head)
+    }
+}
+
+fn head(answer: &mut reqwest::Response) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = std::mem::take(answer.headers_mut());
+    response
 }
 
 impl Pool {
@@ -166,5 +186,9 @@ fn without_url(error: reqwest::Error) -> FetchError {
 impl Fetch for BuiltIn {
     fn fetch(&self, request: Request<Bytes>, max_bytes: usize) -> BoxFuture<'_, Result<Response<Bytes>, FetchError>> {
         Box::pin(self.send(request, max_bytes))
+    }
+
+    fn fetch_head(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<()>, FetchError>> {
+        Box::pin(self.send_head(request))
     }
 }

@@ -11,16 +11,14 @@ use super::result::{Probe, ProbedCell};
 use super::subject::{ProbeSubject, RoleTokens};
 use crate::audit::{AuditError, Report, RouteAccess, RouteSummary, SubjectType, Verdict};
 use crate::error::ConfigError;
+use crate::http::HttpClient;
 use crate::http::percent::encode;
 use crate::http::url::check_base;
-use crate::http::{HttpClient, send};
-
-const MOST_BYTES: usize = 1024 * 1024;
 
 /// Methods, each with a URL.
 type Targets = Vec<(String, String)>;
 type Holds<'a> = Box<dyn Fn(&ProbeSubject, &str) -> Option<bool> + Send + Sync + 'a>;
-type Passes<'a> = Box<dyn Fn(&Response<Bytes>) -> Option<bool> + Send + Sync + 'a>;
+type Passes<'a> = Box<dyn Fn(&Response<()>) -> Option<bool> + Send + Sync + 'a>;
 
 /// Sends the tokens of each role of a [`Report`] to the routes of a running API, and compares the answers with the report.
 ///
@@ -98,9 +96,9 @@ impl<'a> Prober<'a> {
         self
     }
 
-    /// Says by which answers a request passed; none if the answer does not tell. Default: 401 and 403 did not, 400, 404, 405,
+    /// Says by the head of an answer whether the request passed; none if it does not tell. Bodies are not read. Default: 401 and 403 did not, 400, 404, 405,
     /// 429 and 5xx do not tell, everything else did.
-    pub fn passed_if(mut self, passes: impl Fn(&Response<Bytes>) -> Option<bool> + Send + Sync + 'a) -> Self {
+    pub fn passed_if(mut self, passes: impl Fn(&Response<()>) -> Option<bool> + Send + Sync + 'a) -> Self {
         self.passes = Box::new(passes);
         self
     }
@@ -208,7 +206,7 @@ impl<'a> Prober<'a> {
                 }
                 let mut request = request.body(Bytes::new()).map_err(|error| wrong(&error))?;
                 request.headers_mut().extend(self.headers.clone());
-                let response = send(&*fetch, request, MOST_BYTES).await.map_err(|error| wrong(&error))?;
+                let response = fetch.fetch_head(request).await.map_err(|error| wrong(&error))?;
                 statuses.push(response.status().as_u16());
                 match (self.passes)(&response) {
                     Some(true) => return Ok((Some(true), statuses)),
@@ -225,7 +223,7 @@ impl<'a> Prober<'a> {
         let mut targets = Vec::new();
         for route in &self.report.routes {
             let methods: Vec<&str> = match &*route.methods {
-                [] => vec!["GET"],
+                [] => self.unnamed(route).into_iter().collect(),
                 named => named.iter().map(String::as_str).collect(),
             };
             let methods = methods.into_iter().filter(|method| self.all_methods || matches!(*method, "GET" | "HEAD"));
@@ -242,6 +240,14 @@ impl<'a> Prober<'a> {
             }
         }
         Ok(targets)
+    }
+
+    /// A method that has no route of its own on the path of this one.
+    fn unnamed(&self, route: &RouteSummary) -> Option<&'static str> {
+        let others = self.report.routes.iter().filter(|other| other.path == route.path);
+        let named: Vec<&String> = others.flat_map(|other| &other.methods).collect();
+        let mut methods = ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter();
+        methods.find(|method| !named.iter().any(|named| named == method))
     }
 
     /// Whether it is public, and a parameter of its path has no value: every caller can call it.
@@ -269,7 +275,7 @@ impl<'a> Prober<'a> {
 }
 
 /// By the status, where it tells.
-fn passes(response: &Response<Bytes>) -> Option<bool> {
+fn passes(response: &Response<()>) -> Option<bool> {
     match response.status().as_u16() {
         401 | 403 => Some(false),
         400 | 404 | 405 | 429 | 500.. => None,
