@@ -9,6 +9,7 @@ use super::table::{
     SOURCE_WAITING, STALE_KEYS, SUSPENSIONS, UNKNOWN_KIDS, WEAKENED, WITHOUT_ANSWER,
 };
 use crate::ResourceServer;
+use crate::issuer::keys::KeySetState;
 use crate::meter::Instead;
 use crate::server::CallUsage;
 
@@ -53,8 +54,11 @@ impl ResourceServer {
         for status in self.keys() {
             let issuer = status.issuer_name();
             set(&KEYS, &[issuer], status.key_count());
-            if let Some(age) = status.age() {
-                gauge(&KEY_AGE, &[issuer]).set(age);
+            match status.age() {
+                Some(age) => gauge(&KEY_AGE, &[issuer]).set(age),
+                None if status.state() == KeySetState::Fixed => {}
+                // No set, or one that was never confirmed: no alert on an age must take that for a good one.
+                None => gauge(&KEY_AGE, &[issuer]).set(f64::INFINITY),
             }
             // They begin with zero: where a counter begins with one, no query sees that it grew.
             for metric in [&STALE_KEYS, &UNKNOWN_KIDS] {

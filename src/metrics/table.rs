@@ -125,7 +125,7 @@ table! {
     CHECKS_REFUSED = Metric::counter("orgate_signature_checks_refused_total", &[],
         "Requests rejected because no signature check came free in time.");
     KEY_AGE = Metric::gauge("orgate_key_set_age_seconds", &["issuer"],
-        "Time since the key set was fetched or confirmed.").unit(Unit::Seconds);
+        "Time since the key set was fetched or confirmed; infinite where there is none.").unit(Unit::Seconds);
     KEYS = Metric::gauge("orgate_key_set_keys", &["issuer"], "Usable keys of the key set.");
     KEY_FETCHES = Metric::counter("orgate_key_set_fetches_total", &["issuer", "outcome"], "Fetches of the key set.");
     KEY_FETCH_DURATION = Metric::seconds("orgate_key_set_fetch_duration_seconds", &["issuer"],

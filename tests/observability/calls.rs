@@ -66,6 +66,11 @@ pub(crate) async fn keys(prometheus: &Prometheus) -> ResourceServer {
     let ([_, failed, _, _], running) = fetches();
     assert_eq!((failed, running), (1.0, 0.0));
     assert_eq!(prometheus.value("orgate_key_set_stale_served_total", &customers), 1.0);
+    // Past the time for which it serves, there is no set.
+    issuer.clock().advance_monotonic(Duration::from_secs(30 * 24 * 60 * 60));
+    server.update_metrics();
+    assert_eq!(prometheus.value("orgate_key_set_age_seconds", &customers), f64::INFINITY);
+    assert_eq!(prometheus.value("orgate_key_set_keys", &customers), 0.0);
     let durations = prometheus.value("orgate_key_set_fetch_duration_seconds_count", &customers);
     assert_eq!(durations, answered[0] + failed);
     server
