@@ -31,7 +31,7 @@ export interface Options {
     onUndecided?: () => void;
     /** Called when a token was rejected, or a feed ended. */
     onEnd?: (ended: Ended) => void;
-    /** Called with whatever failed on the way; the next attempt follows by itself. */
+    /** Called with whatever failed on the way, a callback of `on` too; the next attempt follows by itself. */
     onError?: (error: unknown) => void;
     /** Routes to learn about: `POST /orgs/acme/orders`. */
     may?: string[];

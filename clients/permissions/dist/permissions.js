@@ -44,7 +44,7 @@ export function watchPermissions(options) {
         const timer = delay === Infinity ? undefined : setTimeout(done, delay);
         signal.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true });
     });
-    /** Has the application act, once for each difference and token. The delay before the next connection, if one is due. */
+    /** Has the application act, once for each difference and token, again if it fails. The delay before the next connection. */
     const act = async (cause) => {
         const { remediation } = cause;
         const differs = 'reason' in cause || cause.lost.length + cause.gained.length > 0;
@@ -54,7 +54,8 @@ export function watchPermissions(options) {
         told = key;
         if (!differs)
             return void (renewals = 0);
-        await options.on[remediation]?.(cause);
+        const forget = (error) => (([told, id] = ['', '']), Promise.reject(error));
+        await (async () => options.on[remediation]?.(cause))().catch(forget);
         if (remediation !== 'refresh' && remediation !== 'request_scope')
             return undefined;
         return renewals++ < RENEWALS ? 0 : backOff(renewals - RENEWALS);

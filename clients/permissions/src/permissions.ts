@@ -34,7 +34,7 @@ export interface Options {
   onUndecided?: () => void;
   /** Called when a token was rejected, or a feed ended. */
   onEnd?: (ended: Ended) => void;
-  /** Called with whatever failed on the way; the next attempt follows by itself. */
+  /** Called with whatever failed on the way, a callback of `on` too; the next attempt follows by itself. */
   onError?: (error: unknown) => void;
   /** Routes to learn about: `POST /orgs/acme/orders`. */
   may?: string[];
@@ -96,7 +96,7 @@ export function watchPermissions(options: Options): Watch {
       signal.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true });
     });
 
-  /** Has the application act, once for each difference and token. The delay before the next connection, if one is due. */
+  /** Has the application act, once for each difference and token, again if it fails. The delay before the next connection. */
   const act = async (cause: Permissions | Ended): Promise<number | undefined> => {
     const { remediation } = cause;
     const differs = 'reason' in cause || cause.lost.length + cause.gained.length > 0;
@@ -104,7 +104,8 @@ export function watchPermissions(options: Options): Watch {
     if (key === told) return undefined;
     told = key;
     if (!differs) return void (renewals = 0);
-    await options.on[remediation]?.(cause);
+    const forget = (error: unknown) => (([told, id] = ['', '']), Promise.reject(error));
+    await (async () => options.on[remediation]?.(cause))().catch(forget);
     if (remediation !== 'refresh' && remediation !== 'request_scope') return undefined;
     return renewals++ < RENEWALS ? 0 : backOff(renewals - RENEWALS);
   };

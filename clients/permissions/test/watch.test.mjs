@@ -76,6 +76,17 @@ test('a refresh that returns the same token is not repeated', async (t) => {
   assert.equal(seen.requests.length, 2);
 });
 
+test('a callback that rejects is called again', async (t) => {
+  const lost = frame('state', state({ lost: ['a'], remediation: 'refresh' }), { id: 'x' });
+  const act = (name, cause, seen) => (seen.told.length === 1 ? Promise.reject(new Error('offline')) : undefined);
+  const { seen } = await api(t, [(response) => stream(response, lost)], { ...sameToken, act });
+  await until(() => seen.requests.length === 3, 'a third stream');
+  assert.deepEqual(names(seen), ['refresh', 'refresh']);
+  assert.deepEqual(seen.errors.map((error) => error.message), ['offline']);
+  assert.deepEqual(seen.requests.map((each) => each.headers['last-event-id']), [undefined, undefined, 'x']);
+  assert(seen.delays[0] >= 500, 'after a delay');
+});
+
 test('a broken stream is taken up again with the last id, and half an event is none', async (t) => {
   const answers = [
     (response) => {
