@@ -81,6 +81,9 @@ fn directory(gateway: &Gateway, args: &AuditArgs) -> Result<Source, Box<dyn Erro
 }
 
 fn routes(gateway: &Gateway) -> Result<Vec<RouteDescription>, Box<dyn Error>> {
+    let webhooks = gateway.webhooks_before_routes().iter();
+    let webhooks =
+        webhooks.map(|webhook| Ok(RouteDescription::new(["POST"], webhook.path.as_str(), RouteAccess::Public)));
     let described = gateway.routes.iter().map(|(path, methods, route)| {
         let access = match &route.access {
             Access::Public => RouteAccess::Public,
@@ -89,7 +92,7 @@ fn routes(gateway: &Gateway) -> Result<Vec<RouteDescription>, Box<dyn Error>> {
         let methods = methods.unwrap_or_default().iter().map(Method::as_str);
         Ok(RouteDescription::new(methods, path, access))
     });
-    described.collect()
+    webhooks.chain(described).collect()
 }
 
 fn rules(denied: &[String]) -> Result<Rules, Box<dyn Error>> {

@@ -20,6 +20,9 @@ pub(crate) enum Format {
     Json,
 }
 
+/// The faces that judge requests.
+const JUDGES: [Face; 3] = [Face::Proxy, Face::ForwardAuth, Face::ExtAuthz];
+
 /// What becomes of a request.
 #[derive(Debug)]
 pub(crate) enum Explained {
@@ -27,8 +30,8 @@ pub(crate) enum Explained {
     Unasked(String),
     /// The route, and what its policy says.
     Judged(String, Box<Explanation>),
-    /// The face `forward_auth` rejects the request for this reason, and this is what the other faces do.
-    Elsewhere(String, Box<Self>),
+    /// One face answers the request itself for this reason, and this is what the other faces do.
+    Elsewhere(Face, String, Box<Self>),
 }
 
 /// Makes a request of what a command line says. A header `@-` stands for lines of headers in `input`, so that a token need
@@ -67,19 +70,31 @@ pub(crate) fn request(
 impl Gateway {
     /// Judges a request as the faces do that listen, and says how.
     pub(crate) async fn explain(&self, request: &mut Parts) -> Explained {
-        let steering = request.headers.keys().find(|name| is_steering(name));
-        let Some(steering) = steering.filter(|_| self.listen.contains_key(&Face::ForwardAuth)) else {
-            return self.explain_judgment(request).await;
-        };
+        let Some((face, reason)) = self.answers_itself(request) else { return self.explain_judgment(request).await };
+        if JUDGES.iter().any(|other| *other != face && self.listen.contains_key(other)) {
+            Explained::Elsewhere(face, reason, Box::new(self.explain_judgment(request).await))
+        } else {
+            Explained::Unasked(reason)
+        }
+    }
+
+    /// The face that answers this request before routes are matched, and why.
+    fn answers_itself(&self, request: &Parts) -> Option<(Face, String)> {
+        let mut webhooks = self.webhooks_before_routes().iter();
+        if let Some(webhook) = webhooks.find(|webhook| webhook.path.as_str() == request.uri.path()) {
+            let reason = format!(
+                "the face proxy takes the deliveries of issuer {} at this path: their signature is checked, no token is, and \
+                 no route is matched",
+                webhook.issuer.as_str()
+            );
+            return Some((Face::Proxy, reason));
+        }
+        let steering = request.headers.keys().find(|name| is_steering(name))?;
         let reason = format!(
             "the face forward_auth rejects the header {steering}, which can replace path, method or certificate: 400, before \
              routes are matched"
         );
-        if [Face::Proxy, Face::ExtAuthz].iter().any(|face| self.listen.contains_key(face)) {
-            Explained::Elsewhere(reason, Box::new(self.explain_judgment(request).await))
-        } else {
-            Explained::Unasked(reason)
-        }
+        self.listen.contains_key(&Face::ForwardAuth).then_some((Face::ForwardAuth, reason))
     }
 
     async fn explain_judgment(&self, request: &mut Parts) -> Explained {
@@ -111,7 +126,7 @@ impl Explained {
         match self {
             Self::Unasked(reason) => format!("{reason}\n"),
             Self::Judged(_, explanation) => explanation.to_string(),
-            Self::Elsewhere(reason, others) => format!("{reason}\nOn the other faces:\n{}", others.text()),
+            Self::Elsewhere(_, reason, others) => format!("{reason}\nOn the other faces:\n{}", others.text()),
         }
     }
 
@@ -119,8 +134,8 @@ impl Explained {
         match self {
             Self::Unasked(reason) => json!({ "unasked": reason }),
             Self::Judged(route, explanation) => json!({ "route": route, "explanation": explanation }),
-            Self::Elsewhere(reason, others) => {
-                json!({ "forward_auth": { "unasked": reason }, "others": others.json() })
+            Self::Elsewhere(face, reason, others) => {
+                json!({ face.as_str(): { "unasked": reason }, "others": others.json() })
             }
         }
     }

@@ -63,7 +63,8 @@ pub(crate) fn compile_with(
     let server = server::server(&source, &file, issuers.clone(), &lasting, opens, adapt)?;
     let gateway = assemble(&source, file, (server, issuers), lasting, Vec::new(), None)?;
     if opens {
-        gateway.lasting.decisions.replace(log.open(&source)?.keep());
+        let log = log.open(&source)?.keep(gateway.lasting.decisions.counts());
+        gateway.lasting.decisions.replace(log);
     }
     Ok(gateway)
 }
@@ -96,7 +97,7 @@ fn replace(
         gone.retire();
     }
     // A log that was moved away is opened anew.
-    gateway.lasting.decisions.replace(opened.keep());
+    gateway.lasting.decisions.replace(opened.keep(gateway.lasting.decisions.counts()));
     Ok(gateway)
 }
 
@@ -136,6 +137,7 @@ fn assemble(
     let routes = routes::routes(source, &file, &server, &upstreams, &retired)?;
     let identity = identity::identity(source, &file, &mut warnings)?;
     let listen = listen::addresses(source, &file)?;
+    webhooks::check_paths(source, &file, &routes, &listen)?;
     upstream::check_loops(source, &file, &upstreams, &listen)?;
     let forward_auth = listen::forward_auth(source, &file)?;
     if let Some((preset, _)) = &forward_auth {

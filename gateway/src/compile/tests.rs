@@ -275,3 +275,23 @@ fn setting_that_needs_a_restart_is_kept_and_named() {
     assert!(after.file.decision_point.is_none() && after.file.dpop.is_none() && after.file.state.is_none());
     assert!(after.warnings.iter().all(|warning| warning.ends_with("takes effect after a restart")));
 }
+
+#[test]
+fn webhook_and_route_of_one_path_are_a_fault_on_the_address_that_they_share() {
+    let text = |webhook: &str, route: &str, listen: &str| {
+        let webhook = format!("[[webhooks]]\npath = \"{webhook}\"\nissuer = \"customers\"\nsigning_keys = [\"k\"]\n");
+        let beginning = BEGINNING.replace("[listen]\n", &format!("[listen]\n{listen}"));
+        format!(
+            "{beginning}{}{webhook}",
+            ROUTE.replace("/orgs/{org}/orders", route).replace("in organization from path {org} and ", "and ")
+        )
+    };
+    for (webhook, route) in [("/hooks", "/hooks"), ("/orgs/logto", "/orgs/{org}")] {
+        let fault = fault(&text(webhook, route, ""));
+        assert!(fault.contains(&format!("the route {route} has this path too")), "{fault}");
+        assert!(compiled(&text(webhook, route, "webhooks = \"127.0.0.1:8081\"\n")).is_ok());
+    }
+    for (webhook, route) in [("/hooks", "/orgs/{org}"), ("/hooks/logto", "/{*rest}")] {
+        assert!(compiled(&text(webhook, route, "")).is_ok(), "{webhook} {route}");
+    }
+}

@@ -1,10 +1,14 @@
+use std::collections::BTreeMap;
+
 use orgate::ResourceServer;
 use orgate::logto::webhooks::SigningKeys;
 use orgate::permit::PermitBridge;
 
 use super::issuer::name;
 use super::server::permit;
-use crate::config::{Fault, File, Secret, Source};
+use crate::config::{Address, Fault, File, Secret, Source};
+use crate::gateway::{Face, Route};
+use crate::path::Table;
 
 /// Makes what tells Permit.io about users and members.
 pub(super) fn bridge(source: &Source, file: &File) -> Result<Option<PermitBridge>, Fault> {
@@ -15,6 +19,26 @@ pub(super) fn bridge(source: &Source, file: &File) -> Result<Option<PermitBridge
     }
     let bridge = permit(table).and_then(|permit| PermitBridge::builder(permit, role.as_str()).build());
     bridge.map(Some).map_err(|error| source.fault_of(role.span(), error.to_string()))
+}
+
+/// The proxy takes deliveries before it looks at a route: a route for the same path would never answer there. A path that a
+/// catch-all would answer otherwise is the webhook's.
+pub(super) fn check_paths(
+    source: &Source,
+    file: &File,
+    routes: &Table<Route>,
+    listen: &BTreeMap<Face, Address>,
+) -> Result<(), Fault> {
+    if !listen.contains_key(&Face::Proxy) || listen.contains_key(&Face::Webhooks) {
+        return Ok(());
+    }
+    for table in &file.webhooks {
+        if let Some(pattern) = routes.pattern_at(&table.path).filter(|pattern| !pattern.contains("{*")) {
+            let message = format!("the route {pattern} has this path too, and the face proxy takes it for the webhook");
+            return Err(source.fault_of(table.path.span(), message));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn webhooks(

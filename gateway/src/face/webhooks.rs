@@ -7,7 +7,8 @@ use tower_service::Service as _;
 
 use super::Current;
 use crate::answer;
-use crate::gateway::Gateway;
+use crate::config::Webhook;
+use crate::gateway::{Face, Gateway};
 use crate::net::{Body, Connections, Peer, full};
 
 /// Takes deliveries of issuers on a socket of their own.
@@ -24,6 +25,12 @@ impl Gateway {
     /// Returns whether deliveries come to this path.
     pub(crate) fn takes_webhooks_at(&self, path: &str) -> bool {
         self.file.webhooks.iter().any(|table| table.path.as_str() == path)
+    }
+
+    /// Returns the webhooks whose deliveries the proxy takes before it looks at a route.
+    pub(crate) fn webhooks_before_routes(&self) -> &[Webhook] {
+        let has_own_address = self.listen.contains_key(&Face::Webhooks);
+        if self.listen.contains_key(&Face::Proxy) && !has_own_address { &self.file.webhooks } else { &[] }
     }
 }
 

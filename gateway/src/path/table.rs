@@ -151,6 +151,12 @@ impl<R> Table<R> {
         }
     }
 
+    /// Returns the pattern that a path without oddities matches, whatever the method.
+    pub(crate) fn pattern_at(&self, path: &str) -> Option<&str> {
+        let found = self.exact.at(self.key(path)).ok()?;
+        self.paths.get(*found.value).map(|path| &*path.pattern)
+    }
+
     /// Returns the paths that a careless server would choose among.
     fn careless(&self, path: &PathReading<'_>) -> Option<&[usize]> {
         let folded: Vec<_> = path.segments().iter().map(|segment| fold(segment)).collect();

@@ -83,3 +83,18 @@ async fn tenant_comes_from_a_file_where_no_management_api_is_set() {
     let error = run(&gateway, &of_file).await.unwrap_err().to_string();
     assert!(error.contains("tenant.json") && error.contains("rols"), "{error}");
 }
+
+#[tokio::test]
+async fn path_of_webhooks_that_the_proxy_takes_is_public() {
+    let (tenant, folder) = (tenant().await, tempfile::tempdir().unwrap());
+    let path = file(folder.path(), &tenant, true);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text
+        .replace("[listen]\n", "[upstream.orders]\nurl = \"http://127.0.0.1:1\"\n[listen]\nproxy = \"127.0.0.1:0\"\n")
+        .replace("\npolicy = ", "\nupstream = \"orders\"\npolicy = ");
+    let webhooks = "[[webhooks]]\npath = \"/hooks\"\nissuer = \"customers\"\nsigning_keys = [\"a key of the hook\"]\n";
+    std::fs::write(&path, text + webhooks).unwrap();
+    let gateway = load(&path).and_then(|loaded| compile(loaded, Purpose::Serve)).unwrap();
+    let error = run(&gateway, &args(&["public_route"])).await.unwrap_err().to_string();
+    assert!(error.contains("POST /hooks is public"), "{error}");
+}

@@ -88,3 +88,23 @@ async fn identity_headers_of_a_client_are_not_looked_at() {
     let Explained::Judged(_, explanation) = &explained else { panic!("{explained:?}") };
     assert_eq!((explanation.outcome, explanation.shadow.is_none()), ("allow", true), "{explanation}");
 }
+
+const WEBHOOK: &str =
+    "[[webhooks]]\npath = \"/hooks/logto\"\nissuer = \"customers\"\nsigning_keys = [\"a key of the hook\"]\n";
+
+#[tokio::test]
+async fn path_of_webhooks_is_explained_and_listed_as_the_proxy_answers_it() {
+    let world = World::with("nginx", WEBHOOK).await;
+    let answer = world.ask("POST /hooks/logto", "Authorization: Bearer {{TOKEN}}\r\n").await;
+    assert_eq!(status(&answer), 401, "no signature, whatever the token is: {answer}");
+    let explained = explained(&world, &Method::POST, "/hooks/logto", &["@-"]).await;
+    let text = explained.print(Format::Text);
+    assert!(text.starts_with("the face proxy takes the deliveries of issuer customers at this path"), "{text}");
+    assert!(text.ends_with("On the other faces:\nno route matches the path: 404\n"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&explained.print(Format::Json)).unwrap();
+    assert_eq!(json["others"]["unasked"], "no route matches the path: 404");
+    assert!(json["proxy"]["unasked"].is_string(), "{json}");
+    let table = crate::routes::table(&world.current.load_full(), crate::routes::Format::Text);
+    let row = table.lines().find(|line| line.contains("/hooks/logto")).unwrap();
+    assert!(row.starts_with("POST") && row.ends_with("public (signed deliveries of issuer customers)"), "{table}");
+}
