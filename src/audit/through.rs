@@ -43,7 +43,7 @@ impl Route {
                 break;
             }
         }
-        more |= search.steps >= MOST_STEPS;
+        more |= search.steps >= MOST_STEPS || search.found.len() >= MOST_SETS;
         if search.found.is_empty() {
             let smallest = search.reduced();
             search.found.push(smallest);

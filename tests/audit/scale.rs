@@ -6,7 +6,7 @@ use std::time::Duration;
 use orgate::Guard;
 use orgate::audit::{Directory as _, Members, Membership, OrganizationSettings, Tenant, TenantMember, Wanted};
 use orgate::logto::LogtoManagement;
-use orgate::policy::{any_of, path, resource};
+use orgate::policy::{Policy, any_of, path, resource};
 use orgate::testing::{Endpoint, RoleType, TestTenant};
 use orgate::time::{Clock as _, SystemClock};
 
@@ -156,4 +156,25 @@ async fn set_that_is_too_large_to_be_searched_for_is_told_with_no_role_that_is_n
     let caller = &who.callers[0];
     assert_eq!(caller.verdict.to_string(), "yes");
     assert_eq!((caller.through.len(), caller.through[0].len(), caller.more), (20, 4, true));
+}
+
+#[tokio::test]
+async fn more_ways_than_are_listed_are_said_to_be_there() {
+    let scopes: Vec<String> = (0..25).map(|number| format!("s{number}")).collect();
+    let role = |scope: &String| {
+        format!(r#"{{"name":"{scope}","type":"user","permissions":[{{"resource":"{API}","scopes":["{scope}"]}}]}}"#)
+    };
+    let (names, roles) = (serde_json::to_string(&scopes).unwrap(), scopes.iter().map(role).collect::<Vec<_>>());
+    let tenant = Tenant::from_json(&format!(
+        r#"{{"resources":[{{"indicator":"{API}","scopes":{names}}}],"roles":[{}],
+            "members":{{"users":[{{"id":"alice","roles":{names}}}]}}}}"#,
+        roles.join(",")
+    ))
+    .unwrap();
+    let policy = scopes.iter().map(|name| resource().scope(&**name)).reduce(Policy::or).unwrap();
+    let audit = guard().get("/a", handler, policy).audit(&tenant).with_members().await.unwrap();
+    let who = audit.who("GET", "/a", None).unwrap();
+    let caller = &who.callers[0];
+    assert_eq!((caller.through.len(), caller.more), (20, true));
+    assert!(caller.through.iter().all(|set| set.len() == 1));
 }
