@@ -6,11 +6,12 @@ use http::HeaderValue;
 use tokio::net::TcpListener;
 
 use super::keys::KeyForm;
+use super::release::LogtoRelease;
 use super::ring::KeyRing;
 use super::script::Faults;
 use super::server;
 use super::state::State;
-use super::tenant::{LogtoRelease, Tenant};
+use super::tenant::Tenant;
 use super::traffic::Traffic;
 use super::{TestClock, TestIssuer};
 use crate::signature::Algorithm;

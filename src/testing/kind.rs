@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::random;
-use super::tenant::LogtoRelease;
+use super::release::LogtoRelease;
 
 /// What the token is for.
 #[derive(Clone, Debug)]

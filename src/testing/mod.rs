@@ -65,6 +65,7 @@ mod names;
 mod ports;
 mod prober;
 mod proof;
+mod release;
 mod ring;
 mod script;
 mod server;
@@ -86,9 +87,8 @@ pub use mint::TokenBuilder;
 pub(crate) use ports::is_test_issuer;
 pub use prober::{Probe, ProbeSubject, ProbedCell, Prober, RoleTokens, TenantTokens};
 pub use proof::{ProofBuilder, TestProofKey};
-pub use tenant::{
-    Grant, LogtoRelease, Refused, RoleType, TestTenant, TestTenantBuilder, TokenRequest, WebhookDelivery,
-};
+pub use release::LogtoRelease;
+pub use tenant::{Grant, Refused, RoleType, TestTenant, TestTenantBuilder, TokenRequest, WebhookDelivery};
 
 use serde::Serialize;
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::keys::{KeyForm, SigningKey};
-use super::tenant::LogtoRelease;
+use super::release::LogtoRelease;
 use crate::signature::Algorithm;
 
 /// The keys of one issuer, newest first, as Logto publishes them.

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 
+use super::release::LogtoRelease;
 use super::ring::KeyRing;
 use super::script::Faults;
-use super::tenant::{LogtoRelease, Tenant};
+use super::tenant::Tenant;
 use super::traffic::Traffic;
 use super::{Endpoint, TestClock};
 

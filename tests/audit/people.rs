@@ -186,7 +186,7 @@ async fn roles_beside_a_verdict_suffice_for_it() {
             ("bob".to_owned(), "only if check beta passes".to_owned(), named(&[])),
         ]
     );
-    assert_eq!(told("/both"), [("alice".to_owned(), "yes".to_owned(), named(&["support", "admin"]))]);
+    assert_eq!(told("/both"), [("alice".to_owned(), "yes".to_owned(), named(&["admin", "support"]))]);
 }
 
 #[tokio::test]

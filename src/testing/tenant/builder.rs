@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use super::directory::{Application, Resource, Role, RoleType, Scope, random_id};
-use super::state::{LogtoRelease, Store, Tenant};
+use super::state::{Store, Tenant};
 use super::{MANAGEMENT_CLIENT, TestTenant};
 use crate::signature::Algorithm;
 use crate::testing::keys::random;
+use crate::testing::release::LogtoRelease;
 use crate::testing::{TestClock, TestIssuer, TestIssuerBuilder};
 
 /// The settings of a [`TestTenant`] that is not started yet.

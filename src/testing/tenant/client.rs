@@ -9,10 +9,11 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::form::{Form, field};
-use super::state::{LogtoRelease, Store, Tenant};
+use super::state::{Store, Tenant};
 use super::{Refused, TokenRequest};
 use crate::testing::answers;
 use crate::testing::answers::Right;
+use crate::testing::release::LogtoRelease;
 use crate::testing::state::State;
 use crate::time::Clock as _;
 

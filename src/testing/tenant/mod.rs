@@ -30,6 +30,5 @@ use handle::MANAGEMENT_CLIENT;
 pub use handle::TestTenant;
 pub use refused::Refused;
 pub use request::TokenRequest;
-pub use state::LogtoRelease;
 pub(in crate::testing) use state::Tenant;
 pub use webhook::WebhookDelivery;

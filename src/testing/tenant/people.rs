@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::TestTenant;
 use super::directory::{Application, Organization, User};
-use super::state::{LogtoRelease, Store};
+use super::state::Store;
 use super::webhook::Change;
 use crate::testing::keys::random;
+use crate::testing::release::LogtoRelease;
 use crate::time::milliseconds;
 
 /// Users and applications.
