@@ -17,6 +17,7 @@ use super::status::count;
 use crate::change::row::parse_fact;
 use crate::change::{Fact, FactKey, Facts, Rank, Update};
 use crate::lock::lock;
+use crate::time::milliseconds;
 
 /// A generation that is younger may still lack what others are pushing, in milliseconds.
 const SETTLED_AFTER: u64 = 5_000;
@@ -24,8 +25,8 @@ const SETTLED_AFTER: u64 = 5_000;
 const LIFTED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The largest leeway there is.
 const LEEWAY: Duration = Duration::from_secs(5 * 60);
-/// Rows that are removed with one call.
-const DROPPED_AT_ONCE: usize = 500;
+/// Rows that are edited with one call.
+const EDITED_AT_ONCE: usize = 500;
 
 /// The table, as it was read.
 #[derive(Default)]
@@ -63,7 +64,7 @@ impl Link {
         }
         let (forged, is_in_doubt) = self.weigh(cause, std::mem::take(&mut table.doubtful), number);
         table.faulty.extend(forged);
-        self.sweep(session, &opened, &mut table).await?;
+        self.sweep(session, &opened, held.now().unix, &mut table).await?;
 
         let mut open = Open { commands, generation: opened.position.generation.clone() };
         let lacking = self.lacking(held, &table, is_new);
@@ -138,25 +139,44 @@ impl Link {
         }
     }
 
-    /// Removes rows that have ended, that are not believed, or that are to be signed anew.
-    async fn sweep(&self, session: &Session, opened: &Opened, table: &mut Table) -> Result<(), End> {
+    /// Removes rows that have ended, that are not believed, or that are to be signed anew. One that is dated ahead, by a clock
+    /// that is wrong, would hide what happens until then: it gets the latest moment that can be right.
+    async fn sweep(&self, session: &Session, opened: &Opened, own: Duration, table: &mut Table) -> Result<(), End> {
         let life = Duration::from_secs(opened.token_life).saturating_add(LEEWAY);
         let now = Duration::from_millis(opened.now);
+        // By the later of two clocks: one that is behind makes nobody forget.
+        let latest = now.max(own).saturating_add(LEEWAY);
+        let mut ahead = Vec::new();
+        for (field, rank) in &mut table.ranks {
+            let Some(lowered) = lowered(field, *rank, latest) else { continue };
+            if !table.old.contains(field) {
+                let value = |rank| self.codec.write(Label::Fact, field, rank);
+                ahead.push((field.clone(), value(*rank), value(lowered)));
+            }
+            *rank = lowered;
+        }
         let everyone = covering(&table.ranks);
         let mut rows = std::mem::take(&mut table.faulty);
         table.ranks.retain(|field, rank| {
-            let fact = if field == LOST { Some(loss((*rank).into())) } else { parse_fact(field, *rank) };
-            let Some(fact) = fact else { return true };
-            let has_ended = has_ended(&fact, now, life) || is_covered(&fact, &everyone);
-            if has_ended && !table.old.contains(field) {
+            let Some(fact) = fact_of(field, *rank) else { return true };
+            let is_ahead = fact.rank().since_epoch() > latest;
+            let is_idle = is_ahead || has_ended(&fact, now, life) || is_covered(&fact, &everyone);
+            if is_idle && !table.old.contains(field) {
                 rows.push((field.clone(), self.codec.write(Label::Fact, field, *rank)));
             }
-            !has_ended
+            !is_idle
         });
         let mut commands = session.commands.clone();
-        for rows in rows.chunks(DROPPED_AT_ONCE) {
-            let words: Vec<&str> = rows.iter().flat_map(|(field, value)| [&**field, &**value]).collect();
-            let dropped = commands.remove(&words).await?;
+        for rows in ahead.chunks(EDITED_AT_ONCE) {
+            let words: Vec<&str> = rows.iter().flat_map(|(field, value, lower)| [&**field, value, lower]).collect();
+            let rows = commands.edit(&words).await?;
+            if rows > 0 {
+                tracing::warn!(target: "orgate", rows, "facts in Redis were dated ahead: they got the latest moment that can be right");
+            }
+        }
+        for rows in rows.chunks(EDITED_AT_ONCE) {
+            let words: Vec<&str> = rows.iter().flat_map(|(field, value)| [&**field, value, ""]).collect();
+            let dropped = commands.edit(&words).await?;
             count(&self.counters.dropped, dropped);
         }
         Ok(())
@@ -215,6 +235,19 @@ fn has_ended(fact: &Fact, now: Duration, life: Duration) -> bool {
         _ => life,
     };
     fact.rank().since_epoch().saturating_add(lasting) < now
+}
+
+/// What a row of the table says: a fact, or a loss.
+fn fact_of(field: &str, rank: u64) -> Option<Fact> {
+    if field == LOST { Some(loss(rank.into())) } else { parse_fact(field, rank) }
+}
+
+/// The rank that a row should have that is dated later than `latest`; `None` if it is not, or if it ends a suspension: that is
+/// not believed at all.
+fn lowered(field: &str, rank: u64, latest: Duration) -> Option<u64> {
+    let fact = fact_of(field, rank)?;
+    let is_ahead = fact.rank().since_epoch() > latest && fact.rank().is_strict();
+    is_ahead.then(|| Rank::of_milliseconds(milliseconds(latest), true).into())
 }
 
 /// The *not before* of each whole issuer entry.

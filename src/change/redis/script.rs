@@ -65,11 +65,14 @@ local whole = redis.call('HGET', KEYS[1], '#whole') == '1' and 1 or 0
 return {same and 'ok' or 'lost', seq, t[1], redis.call('ZCARD', KEYS[3]), whole, redis.call('HLEN', KEYS[1])}
 ";
 
-/// Removes rows, unless they have changed since they were read.
-pub(super) const DROP: &str = r"
+/// Removes rows, or gives them another value, unless they have changed since they were read. The feed is not told.
+pub(super) const EDIT: &str = r"
 local n = 0
-for i = 1, #ARGV, 2 do
-  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then n = n + redis.call('HDEL', KEYS[1], ARGV[i]) end
+for i = 1, #ARGV, 3 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then
+    if ARGV[i + 2] == '' then redis.call('HDEL', KEYS[1], ARGV[i]) else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+    n = n + 1
+  end
 end
 return n
 ";

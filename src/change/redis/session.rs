@@ -8,7 +8,7 @@ use ::redis::aio::MultiplexedConnection;
 use super::cause::Fault;
 use super::connect::{COMMAND_LIMIT, Connection, TAIL_LIMIT, connect, find};
 use super::keys::Keys;
-use super::script::{BEAT, DROP, OPEN, PUT, Script};
+use super::script::{BEAT, EDIT, OPEN, PUT, Script};
 use super::settings::Settings;
 use super::standing::Position;
 use super::tls::Tls;
@@ -49,7 +49,7 @@ struct Scripts {
     put: Script,
     open: Script,
     beat: Script,
-    drop: Script,
+    edit: Script,
 }
 
 /// Where the feed stands.
@@ -105,7 +105,7 @@ impl Session {
             put: Script::load(PUT, connection).await?,
             open: Script::load(OPEN, connection).await?,
             beat: Script::load(BEAT, connection).await?,
-            drop: Script::load(DROP, connection).await?,
+            edit: Script::load(EDIT, connection).await?,
         };
         let commands = Commands {
             connection: connection.clone(),
@@ -194,9 +194,10 @@ impl Commands {
         Ok((next, rows))
     }
 
-    /// Removes rows unless they have changed: fields and values in turn.
-    pub(super) async fn remove(&mut self, rows: &[&str]) -> Result<u64, Fault> {
-        self.scripts.drop.run(&mut self.connection, &[&self.keys.facts], rows).await
+    /// Edits rows unless they have changed: fields, values and new values in turn; an empty one removes the row. How many
+    /// were edited.
+    pub(super) async fn edit(&mut self, rows: &[&str]) -> Result<u64, Fault> {
+        self.scripts.edit.run(&mut self.connection, &[&self.keys.facts], rows).await
     }
 
     /// Waits until enough of Redis's own replicas have what was written.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use orgate::change::redis::{Redis, RedisState};
 use orgate::change::{About, Change};
 
-use super::fleet::{FACTS, Fleet, brief, name, redis, settle};
+use super::fleet::{FACTS, Fleet, brief, clock as fleet_clock, name, redis, settle};
 use super::proxy::{Fault, Proxy};
 use super::server::Server;
 use crate::support::now;
@@ -213,6 +213,47 @@ async fn ended_rows_are_dropped_once() {
     );
     assert_eq!(server.ask(&["HLEN", FACTS]), "6", "the suspension that holds, and the five of the table");
     assert_eq!(two.replica.status(fleet.token(1)).await, 401);
+}
+
+/// By a replica whose clock was wrong, or by whoever can write to Redis.
+#[tokio::test]
+async fn row_that_is_dated_ahead_is_lowered_once() {
+    for secrets in [None, Some(SECRET)] {
+        let (server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+        settle(&server);
+        let clock = fleet_clock();
+        let settings = || {
+            let settings = redis(&server.url()).reconcile_every(Duration::from_secs(1));
+            if let Some(secret) = secrets { settings.secrets([secret]) } else { settings }
+        };
+        let start = milliseconds();
+        let ahead = fleet.join_at(&clock, settings()).await;
+        // Its wall clock is wrong; what is current is measured by the other one.
+        clock.set_wall(orgate::time::Clock::now(&clock).unix + Duration::from_secs(20 * 3600));
+        let iss = fleet.issuer.url();
+        let moment = std::time::SystemTime::now() + Duration::from_secs(20 * 3600);
+        let suspended = Change::suspended(iss, name(1), moment);
+        ahead.replica.entry().apply_change(&suspended).unwrap();
+        ahead.replica.server.changes_kept().await;
+        ahead.replica.stop().await;
+        let rank = |user| {
+            let value = server.ask(&["HGET", FACTS, &row(&fleet, user)]);
+            value.split(' ').next().and_then(|rank| rank.parse::<u128>().ok()).unwrap_or(0) / 2
+        };
+        assert!(rank(1) > start + 19 * 3_600_000);
+        if secrets.is_none() {
+            // The end of the year 9999: a suspension, and the end of another one.
+            server.ask(&["HSET", FACTS, &row(&fleet, 2), "506804601599999", &row(&fleet, 3), "506804601599998"]);
+        }
+        let one = fleet.join(settings()).await;
+        one.until("looked twice", |redis| redis.status().counts.reconciles["regular"] >= 2).await;
+        let lowered = [1, 2, 3].map(rank);
+        assert_eq!(one.replica.status(fleet.token(1)).await, 401);
+        assert_eq!(lowered[2], 0, "the end of a suspension is not believed");
+        assert!(lowered.iter().all(|at| *at < milliseconds() + 300_001), "{lowered:?}");
+        one.until("looked again", |redis| redis.status().counts.reconciles["regular"] >= 4).await;
+        assert_eq!([1, 2, 3].map(rank), lowered, "once");
+    }
 }
 
 #[tokio::test]
