@@ -23,6 +23,9 @@ pub struct AuditRequest<'a> {
     wanted: Wanted,
 }
 
+/// Servers, and the rows with the number of theirs.
+type Apis<'a> = (Vec<Api>, Vec<(&'a RouteDescription, usize)>);
+
 /// A route, and the server that judges its requests.
 pub(crate) struct Row {
     pub(crate) description: RouteDescription,
@@ -81,7 +84,7 @@ impl AuditRequest<'_> {
     }
 
     /// What each server says of the issuer, the guard's own first, and the rows with the number of theirs.
-    fn apis(&self) -> Result<(Vec<Api>, Vec<(&RouteDescription, usize)>), AuditError> {
+    fn apis(&self) -> Result<Apis<'_>, AuditError> {
         let entry = self.entry()?;
         let mut servers = vec![&self.server];
         let rows = self.rows.iter().map(|Row { description, server }| {

@@ -118,14 +118,12 @@ impl<F: Fn(&[usize]) -> bool> Search<'_, F> {
     }
 
     fn is_enough(&mut self, chosen: &[usize], met: &Bits) -> bool {
-        match self.known.get(met) {
-            Some(known) => *known,
-            None => {
-                let enough = (self.suffices)(chosen);
-                self.known.insert(met.clone(), enough);
-                enough
-            }
+        if let Some(known) = self.known.get(met) {
+            return *known;
         }
+        let enough = (self.suffices)(chosen);
+        self.known.insert(met.clone(), enough);
+        enough
     }
 
     /// All classes, without those that are not needed.

@@ -153,7 +153,7 @@ impl<S: Clone + Send + Sync + 'static> DocumentedGuard<S> {
         let scopes = self.items.iter().filter_map(|item| item.policy.as_ref()).flat_map(scopes);
         // What the guard's own server says of a scope counts.
         let servers = self.items.iter().map(|item| &item.server).chain([&self.server]);
-        let texts = servers.flat_map(|server| server.scopes());
+        let texts = servers.flat_map(ResourceServer::scopes);
         let mut schemes = Schemes::new(scheme, || issuer(&self.server, &self.items), scopes, texts)?;
         let components = document.components.get_or_insert_default();
         for (name, schema) in self.schemas {

@@ -171,7 +171,7 @@ async fn more_ways_than_are_listed_are_said_to_be_there() {
         roles.join(",")
     ))
     .unwrap();
-    let policy = scopes.iter().map(|name| resource().scope(&**name)).reduce(Policy::or).unwrap();
+    let policy = scopes.iter().map(|name| resource().scope(name)).reduce(Policy::or).unwrap();
     let audit = guard().get("/a", handler, policy).audit(&tenant).with_members().await.unwrap();
     let who = audit.who("GET", "/a", None).unwrap();
     let caller = &who.callers[0];
