@@ -46,13 +46,17 @@ impl World {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let issuer = runtime.block_on(TestIssuer::builder().algorithm(ALGORITHMS[0]).start());
-        let mut tokens = Vec::new();
+        let (mut tokens, mut keys) = (Vec::new(), Vec::new());
         for algorithm in ALGORITHMS {
             if algorithm != ALGORITHMS[0] {
                 issuer.rotate_to(algorithm);
             }
             tokens.extend(models(&issuer).iter().map(TokenBuilder::mint));
+            keys.push(published(&issuer)[0].clone());
         }
+        // A rotation leaves only a few keys. All are in the order of their age.
+        let left = published(&issuer);
+        keys.iter().rev().filter(|key| !left.contains(key)).for_each(|key| issuer.publish(key));
         let server = ResourceServer::builder(issuer.url(), API).clock(issuer.clock()).build().unwrap();
         runtime.block_on(server.ready()).unwrap();
         let mut world = Self { runtime, issuer, router: router(&server), tokens, passes: BTreeSet::new() };
@@ -97,6 +101,12 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The keys of the issuer's set, the newest one first.
+fn published(issuer: &TestIssuer) -> Vec<Value> {
+    let set: Value = serde_json::from_str(&issuer.jwks_json()).unwrap();
+    set["keys"].as_array().unwrap().clone()
 }
 
 /// A token of each model, with the scope that its routes ask for.

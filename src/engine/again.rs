@@ -9,6 +9,7 @@ use super::need::Stop;
 use super::resolve::until_settled;
 use crate::change::Epoch;
 use crate::permissions::Waited;
+use crate::policy::LiveView;
 use crate::rejection::{Rejection, RejectionKind, Remediation};
 use crate::time::Now;
 use crate::token::AccessToken;
@@ -37,7 +38,7 @@ pub(crate) fn still_permits(grant: &Grant, arrival: Epoch, waited: &[Waited], no
     let (state, rules) = (grant.requirement().state(), grant.requirement().rules());
     let entries = state.entries.load();
     let issuer = entries.trusted(token.issuer()).map(|(_, issuer)| issuer);
-    let live = live_view(state, issuer, arrival, waited, *now);
+    let live = LiveView { serves_known: false, ..live_view(state, issuer, arrival, waited, *now) };
     rules.still_permits(clause, token, grant.organization(), &live)
 }
 

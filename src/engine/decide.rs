@@ -291,6 +291,7 @@ pub(super) fn live_view<'a>(
         source: issuer.and_then(|issuer| issuer.permissions.as_ref()),
         arrival,
         waited,
+        serves_known: true,
         now,
         leeway: issuer.map_or(Duration::ZERO, |issuer| issuer.rules.leeway),
         changes: Some(&state.changes),

@@ -37,6 +37,8 @@ pub(crate) struct LiveView<'a> {
     pub(crate) arrival: Epoch,
     /// What has been waited for.
     pub(crate) waited: &'a [Waited],
+    /// Whether what is known still serves after the source failed: not where it was asked to know anew, as for a lease.
+    pub(crate) serves_known: bool,
     pub(crate) now: Now,
     pub(crate) leeway: Duration,
     /// At least how far the issuer's clock is ahead of ours, in seconds.
@@ -94,8 +96,8 @@ pub(super) fn judge_permissions(
         // Another clause, that asks for less, may have waited for it.
         (Some(Ok(snapshot)), _) if view.permissions.serves(source, &query, snapshot, need) => snapshot.clone(),
         (_, Some(error)) => match view.permissions.known(source, &query, need, None) {
-            Some(snapshot) => snapshot,
-            None => return without_answer(clause, scene, view, source, &query, error),
+            Some(snapshot) if view.serves_known => snapshot,
+            _ => return without_answer(clause, scene, view, source, &query, error),
         },
         _ => match view.permissions.known(source, &query, need, rule.soft(&query)) {
             Some(snapshot) => snapshot,

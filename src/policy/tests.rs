@@ -661,6 +661,7 @@ fn judged(policy: Policy, world: &World) -> Option<Outcome> {
             source: Some(&source),
             arrival,
             waited: &waited,
+            serves_known: true,
             now: NOW,
             leeway: Duration::from_secs(60),
             lead: 0.0,

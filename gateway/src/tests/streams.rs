@@ -112,7 +112,7 @@ async fn response_that_its_client_takes_no_byte_of_ends_and_one_that_its_upstrea
     send_more.send(Ok(Frame::data(Bytes::from_static(b"more")))).await.unwrap();
     let frame = timeout(SOON, open.frame()).await.unwrap().unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), "more");
-    // It shares the connection of the one that was ended.
+    // It shares the connection of the stream before.
     assert!(!send.is_closed());
     send.send(Ok(Frame::data(Bytes::from_static(b"now there is one")))).await.unwrap();
     assert_eq!(read(silent).await, None);

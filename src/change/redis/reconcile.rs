@@ -144,7 +144,7 @@ impl Link {
     async fn sweep(&self, session: &Session, opened: &Opened, own: Duration, table: &mut Table) -> Result<(), End> {
         let life = Duration::from_secs(opened.token_life).saturating_add(LEEWAY);
         let now = Duration::from_millis(opened.now);
-        // By the later of two clocks: one that is behind makes nobody forget.
+        // By the later of two clocks: a clock that is behind has nothing forgotten.
         let latest = now.max(own).saturating_add(LEEWAY);
         let mut ahead = Vec::new();
         for (field, rank) in &mut table.ranks {

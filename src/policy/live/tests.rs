@@ -121,6 +121,7 @@ impl Server {
             source: Some(&self.source),
             arrival,
             waited,
+            serves_known: true,
             now: Noon.now(),
             leeway: LEEWAY,
             lead: -LEEWAY.as_secs_f64(),
