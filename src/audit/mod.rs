@@ -77,6 +77,7 @@ pub use error::{AuditError, DirectoryError};
 pub use findings::{Finding, FindingKind, Severity};
 pub use report::{Combination, Report, RoleSummary, RouteAccess, RouteSummary};
 pub use request::AuditRequest;
+#[allow(unused_imports, reason = "for the guard of axum, which has a feature of its own")]
 pub(crate) use request::Row;
 pub use rules::{Rules, Violations};
 pub use tenant::{

@@ -149,6 +149,7 @@ impl Grant {
     }
 
     /// The rejection of what the decision point denies the handler: that of a policy that asks it.
+    #[allow(dead_code, reason = "for axum's extractor, which has a feature of its own")]
     pub(crate) fn denied_by(&self, decision: &Decision) -> Rejection {
         let state = self.requirement.state();
         let now = state.clock.now();

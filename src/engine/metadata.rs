@@ -34,6 +34,7 @@ impl State {
     }
 
     /// Whether a request for a metadata document was sent to the host of one that this server has.
+    #[allow(dead_code, reason = "for the guard of axum, which has a feature of its own")]
     pub(crate) fn has_metadata_of_host(&self, request: &Parts) -> bool {
         let documents = self.responder.challenge.documents.as_ref();
         documents.is_some_and(|documents| {
