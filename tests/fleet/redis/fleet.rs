@@ -113,6 +113,12 @@ impl Fleet {
         self.model.insert(user, is_suspended);
     }
 
+    /// Has the member say that what the user holds was edited. It changes no answer of the model.
+    pub(crate) fn edit(&self, at: &Member, user: usize) {
+        let change = Change::edited(self.issuer.url(), About::subject(name(user)), now(&self.issuer));
+        at.replica.entry().apply_change(&change).unwrap();
+    }
+
     pub(crate) fn revoke(&mut self, at: &Member, user: usize) {
         at.replica
             .entry()

@@ -78,12 +78,11 @@ async fn change_drops_live_snapshots_elsewhere() {
     for live in [&one, &two] {
         assert_eq!((live.read(&fleet, 1).await, live.read(&fleet, 2).await, live.read(&fleet, 1).await), (1, 2, 2));
     }
-    let edited = |user: usize| Change::edited(fleet.issuer.url(), About::subject(name(user)), now(&fleet.issuer));
     // Of somebody else: nothing of theirs is dropped.
-    one.member.replica.entry().apply_change(&edited(3)).unwrap();
+    fleet.edit(&one.member, 3);
     two.member.until("applied", |redis| redis.status().counts.applied == 1).await;
     assert_eq!((two.read(&fleet, 1).await, two.read(&fleet, 2).await), (2, 2));
-    one.member.replica.entry().apply_change(&edited(1)).unwrap();
+    fleet.edit(&one.member, 1);
     two.member.until("applied", |redis| redis.status().counts.applied == 2).await;
     two.is_asked_again(&fleet, 1, 2).await;
     one.is_asked_again(&fleet, 1, 2).await;
@@ -101,8 +100,7 @@ async fn slow_reader_reconciles_after_trim() {
     proxy.set(Fault::Reset);
     slow.member.until("it noticed", |redis| redis.status().error.is_some()).await;
     // Among what is trimmed: one that is no fact, of which no table tells.
-    let change = Change::edited(fleet.issuer.url(), About::subject(name(99)), now(&fleet.issuer));
-    one.replica.entry().apply_change(&change).unwrap();
+    fleet.edit(&one, 99);
     (0..60).for_each(|user| fleet.suspend(&one, user));
     one.replica.server.changes_kept().await;
     let kept: usize = server.ask(&["XLEN", FEED]).parse().unwrap();
@@ -131,9 +129,8 @@ async fn regular_comparison_leaves_out_nothing_that_was_published_before_it() {
     let one = fleet.join(redis(&server.url())).await;
     let two = about_to_compare(&fleet, &proxy).await;
     // One that is no fact, of which no table tells, and a fact: either makes stale what was remembered.
-    let at = now(&fleet.issuer);
-    one.replica.entry().apply_change(&Change::edited(fleet.issuer.url(), About::subject(name(99)), at)).unwrap();
-    let earlier = at - Duration::from_secs(60);
+    fleet.edit(&one, 99);
+    let earlier = now(&fleet.issuer) - Duration::from_secs(60);
     one.replica
         .entry()
         .apply_change(&Change::not_before(fleet.issuer.url(), About::subject(name(97)), earlier))
@@ -155,10 +152,7 @@ async fn regular_comparison_that_meets_another_table_forgets_what_was_cached() {
     let proxy = Proxy::to(server.port).await;
     let one = fleet.join(redis(&server.url())).await;
     let two = about_to_compare(&fleet, &proxy).await;
-    one.replica
-        .entry()
-        .apply_change(&Change::edited(fleet.issuer.url(), About::subject(name(99)), now(&fleet.issuer)))
-        .unwrap();
+    fleet.edit(&one, 99);
     one.until("read back", |redis| redis.status().counts.applied == 1).await;
     server.ask(&["FLUSHALL"]);
     one.until("begun anew", |redis| redis.status().counts.reconciles["lost"] == 1).await;
