@@ -5,15 +5,19 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The members of an object that names each of them once; `None` for anything else.
 pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let members = serde_json::from_str::<Raws>(text).ok()?.0;
     let count = members.len();
-    // What is JSON and no value, a number of a thousand digits for instance, is a text that nothing equals.
-    let read = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_else(|_| "unreadable".into());
+    // What is JSON and no value, a number of a thousand digits for instance, equals nothing that is read.
+    let read = |raw: &RawValue| {
+        let is_text = raw.get().starts_with('"');
+        let unreadable = |_| if is_text { "unreadable".into() } else { json!([null]) };
+        serde_json::from_str(raw.get()).unwrap_or_else(unreadable)
+    };
     let map: Map<String, Value> = members.into_iter().map(|(name, raw)| (name, read(&raw))).collect();
     (map.len() == count).then_some(map)
 }
