@@ -1,13 +1,11 @@
 //! What a change of code or tenant gave or took.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
 use super::findings::Finding;
-use super::report::{Report, RoleSummary, RouteAccess};
-use super::tenant::{RoleLevel, SubjectType};
+use super::report::RouteAccess;
 use super::verdict::Verdict;
 use crate::name::stable_names;
 
@@ -15,12 +13,12 @@ use crate::name::stable_names;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Diff {
-    /// The changes: by route, then by role, then findings.
+    /// The changes: by route, then by role and by roles that suffice together, then findings.
     pub changes: Vec<Change>,
 }
 
-/// One difference. A route that one report does not have is closed there, and so is every route to a role that it does not
-/// have.
+/// One difference. A route that one report does not have is closed there unless another row answers it, and so is every route
+/// to a role that it does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -30,7 +28,7 @@ pub enum Change {
     Gained {
         /// The route.
         route: String,
-        /// The role, or a subject without a role.
+        /// The role, roles that suffice together, or a subject without a role.
         role: String,
         /// What it was before; none if there was no such route or role.
         before: Option<Verdict>,
@@ -42,7 +40,7 @@ pub enum Change {
     Lost {
         /// The route.
         route: String,
-        /// The role, or a subject without a role.
+        /// The role, roles that suffice together, or a subject without a role.
         role: String,
         /// What it was before.
         before: Verdict,
@@ -54,7 +52,7 @@ pub enum Change {
     Conditions {
         /// The route.
         route: String,
-        /// The role, or a subject without a role.
+        /// The role, roles that suffice together, or a subject without a role.
         role: String,
         /// What it was before.
         before: Verdict,
@@ -93,90 +91,6 @@ stable_names!(Change {
     NewFinding => "new_finding",
     GoneFinding => "gone_finding",
 });
-
-impl Report {
-    /// Returns what is different in a later report.
-    #[must_use]
-    pub fn diff(&self, later: &Self) -> Diff {
-        let (before, after) = (self.by_name(), later.by_name());
-        let mut changes = Vec::new();
-        let routes: BTreeSet<String> = before.keys().chain(after.keys()).cloned().collect();
-        for route in &routes {
-            let (old, new) = (before.get(route), after.get(route));
-            let access = |row: Option<&Row<'_>>| row.map(|row| row.access);
-            if access(old) != access(new) {
-                changes.push(Change::Access { route: route.clone(), before: access(old), after: access(new) });
-            }
-            let names = |row: Option<&Row<'_>>| row.map(|row| row.verdicts.keys().cloned().collect::<Vec<_>>());
-            let roles: BTreeSet<Column> = names(old).into_iter().chain(names(new)).flatten().collect();
-            for role in roles {
-                let verdict = |row: Option<&Row<'_>>| row.and_then(|row| row.verdicts.get(&role).copied().cloned());
-                changes.extend(change(route, &role.label, verdict(old), verdict(new)));
-            }
-        }
-        let missing = |of: &Self, in_: &Self| -> Vec<Finding> {
-            of.findings.iter().filter(|finding| !in_.findings.contains(finding)).cloned().collect()
-        };
-        changes.extend(missing(later, self).into_iter().map(|finding| Change::NewFinding { finding }));
-        changes.extend(missing(self, later).into_iter().map(|finding| Change::GoneFinding { finding }));
-        Diff { changes }
-    }
-
-    fn by_name(&self) -> BTreeMap<String, Row<'_>> {
-        let rows = self.routes.iter().map(|route| {
-            let roles = self.roles.iter().zip(&route.cells);
-            let roles = roles.filter_map(|(role, cell)| Some((Column::of(role), route.verdicts.get(*cell)?)));
-            let without = [("any user", route.any_user()), ("any machine", route.any_machine())];
-            let without =
-                without.into_iter().filter_map(|(name, verdict)| Some((Column::without_role(name), verdict?)));
-            (route.label(), Row { access: route.access, verdicts: without.chain(roles).collect() })
-        });
-        rows.collect()
-    }
-}
-
-/// A role, or a subject without a role. Two roles may have one label.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Column {
-    level: Option<RoleLevel>,
-    label: String,
-    subjects: Option<SubjectType>,
-}
-
-impl Column {
-    fn of(role: &RoleSummary) -> Self {
-        Self { level: Some(role.level), label: role.label(), subjects: Some(role.subjects) }
-    }
-
-    fn without_role(label: &str) -> Self {
-        Self { level: None, label: label.to_owned(), subjects: None }
-    }
-}
-
-struct Row<'a> {
-    access: RouteAccess,
-    verdicts: BTreeMap<Column, &'a Verdict>,
-}
-
-/// What is different in a cell.
-fn change(route: &str, role: &str, before: Option<Verdict>, after: Option<Verdict>) -> Option<Change> {
-    if before == after {
-        return None;
-    }
-    let reach = |verdict: &Option<Verdict>| match verdict {
-        Some(Verdict::Yes) => 2,
-        Some(verdict) if verdict.reaches() => 1,
-        _ => 0,
-    };
-    let (route, role) = (route.to_owned(), role.to_owned());
-    match (reach(&before), reach(&after), before, after) {
-        (0, 0, ..) => None,
-        (old, new, before, Some(after)) if new > old => Some(Change::Gained { route, role, before, after }),
-        (old, new, Some(before), after) if new < old => Some(Change::Lost { route, role, before, after }),
-        (_, _, Some(before), Some(after)) => Some(Change::Conditions { route, role, before, after }),
-        _ => None,
-    }
-}
 
 impl Diff {
     /// Returns whether nothing changed.

@@ -52,6 +52,7 @@
 mod audit;
 mod catalog;
 mod combine;
+mod compare;
 mod diff;
 mod directory;
 mod error;

@@ -1,5 +1,6 @@
 //! Rules for CI, and the difference between two audits.
 
+use axum::routing::MethodFilter;
 use orgate::Guard;
 use orgate::audit::{FindingKind, Report, Rules, Severity};
 use orgate::policy::{Policy, optional, path, resource, user};
@@ -177,7 +178,7 @@ async fn whatever_lets_more_requests_pass_is_gained() {
         assert_eq!(there.gained().count() > 0, gains, "{text}\n{there}");
         assert_eq!(back.gained().count() > 0, loses, "back from {text}\n{back}");
     }
-    let public = guard().public_on("/a", axum::routing::MethodFilter::GET, handler);
+    let public = guard().public_on("/a", MethodFilter::GET, handler);
     let public = public.audit(&tenant).await.unwrap().report().clone();
     let (open, closed) = (report(optional(resource())).await.diff(&public), public.diff(&report(read()).await));
     assert!(open.gained().any(|change| change.as_str() == "access"), "{open}");
@@ -196,4 +197,67 @@ async fn roles_with_one_label_are_two_columns() {
     let diff = report(&before).await.diff(&report(&after).await);
     assert_eq!(diff.gained().count(), 1, "{diff}");
     assert!(diff.to_string().contains("+ GET /a  robot (machine): no (lacks export) -> yes"), "{diff}");
+}
+
+#[tokio::test]
+async fn roles_that_suffice_together_are_compared() {
+    let tenant = tenant().await;
+    for role in ["none", "one"] {
+        tenant.add_organization_role(role, RoleType::User, &[]);
+    }
+    let grant = |role: &str, scope: &str| tenant.add_resource_scope_to_organization_role(role, API, scope);
+    grant("one", "write:orders");
+    let policy = || resource().in_organization(path("org")).all_of(["write:orders", "approve:orders"]);
+    let two = || guard().post("/orgs/{org}/a", handler, policy()).post("/orgs/{org}/b", handler, policy());
+    let report = async || two().audit(&tenant).await.unwrap().report().clone();
+    let before = report().await;
+    grant("none", "approve:orders");
+    let after = report().await;
+    let there = before.diff(&after).to_string();
+    for route in ["a", "b"] {
+        let expected = format!("+ POST /orgs/{{org}}/{route}  org none + org one: no (lacks approve:orders) -> yes");
+        assert!(there.lines().any(|line| line == expected), "{there}");
+    }
+    // With `one`, and with `admin`, on each of the two routes.
+    assert_eq!(before.diff(&after).gained().count(), 4, "{there}");
+    let back = after.diff(&before);
+    assert_eq!((back.gained().count(), back.changes.len()), (0, 4), "{back}");
+
+    // What a role opens alone takes nothing from roles that opened it together.
+    grant("one", "approve:orders");
+    let alone = report().await;
+    let changes = after.diff(&alone);
+    assert_eq!(changes.gained().count(), 2, "{changes}");
+    assert!(!changes.changes.iter().any(|change| change.as_str() == "lost"), "{changes}");
+}
+
+#[tokio::test]
+async fn row_that_is_gone_is_compared_with_the_one_that_answers_there() {
+    let tenant = tenant().await;
+    let report = async |guard: Guard| guard.audit(&tenant).await.unwrap().report().clone();
+    let strict = || resource().scope("write:orders");
+    let wide: [fn(Guard, Policy) -> Guard; 4] = [
+        |guard, policy| guard.any("/a/b", handler, policy),
+        |guard, policy| guard.get("/a/{x}", handler, policy),
+        |guard, policy| guard.get("/{*rest}", handler, policy),
+        |guard, policy| guard.fallback(handler, policy),
+    ];
+    for (number, wide) in wide.into_iter().enumerate() {
+        for (loose, is_gain) in [(resource(), true), (strict(), false)] {
+            let before = report(wide(guard().get("/a/b", handler, strict()), loose.clone())).await;
+            let after = report(wide(guard(), loose)).await;
+            let (there, back) = (before.diff(&after), after.diff(&before));
+            assert_eq!(there.gained().count() > 0, is_gain, "{number}: {there}");
+            assert_eq!(back.gained().count(), 0, "{number}: {back}");
+        }
+    }
+    let one = report(guard().get("/a", handler, strict())).await;
+    let both = report(guard().on("/a", MethodFilter::GET.or(MethodFilter::PUT), handler, resource())).await;
+    assert!(one.diff(&both).gained().any(|change| change.to_string().contains("-> yes")), "{}", one.diff(&both));
+    // Nothing answers there: the path has another row, for another method.
+    let beside = || guard().post("/a/b", handler, resource()).get("/{*rest}", handler, resource());
+    let before = report(beside().get("/a/b", handler, strict())).await;
+    let there = before.diff(&report(beside()).await);
+    assert_eq!(there.gained().count(), 0, "{there}");
+    assert!(!there.is_empty());
 }
