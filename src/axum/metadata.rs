@@ -1,5 +1,6 @@
 //! Routes for the metadata documents of the indicators that a guard's policies use.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -18,7 +19,8 @@ const LATER: [&str; 2] =
     ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/{*oauth_protected_resource}"];
 
 /// One route for each path that a document has, and those of all documents for policies that accept any issuer entry. A policy
-/// that is faulty has none: its route says what is wrong. Documents of several servers may have one path, on several hosts.
+/// that is faulty has none: its route says what is wrong. Documents of several servers may have one path, on several hosts, or
+/// be of one indicator.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(guarded: &[(&ResourceServer, Vec<&Policy>)]) -> Vec<Route<S>> {
     let mut found: Vec<(String, Vec<ResourceServer>)> = Vec::new();
     for (server, policies) in guarded {
@@ -32,22 +34,39 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(guarded: &[(&ResourceServ
                     found.push((path, vec![(*server).clone()]));
                     continue;
                 };
-                if !servers.iter().any(|known| Arc::ptr_eq(&known.state, &server.state)) {
+                if !is_among(server, servers) {
                     servers.push((*server).clone());
                 }
             }
         }
     }
+    // What comes at run time may have the path of a document that another server has from the start.
+    let later = found.iter().find(|(path, _)| path == LATER[0]).map(|(_, servers)| servers.clone()).unwrap_or_default();
+    for (_, servers) in &mut found {
+        let more = later.iter().filter(|server| !is_among(server, servers)).cloned().collect::<Vec<_>>();
+        servers.extend(more);
+    }
     found.into_iter().map(|(path, servers)| route(servers, path)).collect()
+}
+
+fn is_among(server: &ResourceServer, servers: &[ResourceServer]) -> bool {
+    servers.iter().any(|known| Arc::ptr_eq(&known.state, &server.state))
 }
 
 fn route<S: Clone + Send + Sync + 'static>(servers: Vec<ResourceServer>, path: String) -> Route<S> {
     let methods = MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::OPTIONS);
     let handler = move |request: Request| {
         let (parts, _) = request.into_parts();
-        let of_host = servers.iter().find(|server| server.state.has_metadata_of_host(&parts));
-        let mut servers = of_host.into_iter().chain(&servers);
-        let response: Response = match servers.find_map(|server| server.metadata_response(&parts)) {
+        // The issuers of every server that has the indicator, since nobody can tell which of its routes the client calls.
+        let issuers = |indicator: &str| {
+            let all = servers.iter().flat_map(|server| server.state.authorization_servers(indicator));
+            let mut seen = HashSet::new();
+            all.filter(|issuer| seen.insert(issuer.clone())).collect()
+        };
+        let ranked = servers.iter().filter_map(|server| Some((server.state.metadata_nearness(&parts)?, server)));
+        let nearest = ranked.reduce(|best, other| if other.0 > best.0 { other } else { best });
+        let response = nearest.and_then(|(_, server)| server.state.metadata_response_with(&parts, &issuers));
+        let response: Response = match response {
             Some(response) => response.map(Body::from),
             None => StatusCode::NOT_FOUND.into_response(),
         };

@@ -6,10 +6,9 @@ use http::{Request, Response};
 
 use super::state::State;
 use crate::http::url::is_issuer_identifier;
-use crate::issuer::TrustedIssuers;
 use crate::organization::original_path;
 use crate::rejection::Rejection;
-use crate::respond::{Rejected, Wanted};
+use crate::respond::{AuthorizationServers, Nearness, Rejected, Wanted};
 
 impl State {
     /// Completes a rejection for one request: its challenges name the document of the resource that it was sent to.
@@ -27,24 +26,30 @@ impl State {
 
     /// The response to a request for a metadata document; `None` for a request for anything else.
     pub(crate) fn metadata_response(&self, request: &Parts) -> Option<Response<Bytes>> {
+        self.metadata_response_with(request, &|indicator| self.authorization_servers(indicator))
+    }
+
+    /// The same, with these issuers in the document.
+    pub(crate) fn metadata_response_with(
+        &self,
+        request: &Parts,
+        servers: AuthorizationServers<'_>,
+    ) -> Option<Response<Bytes>> {
         let documents = self.responder.challenge.documents.as_ref()?;
-        let entries = self.entries.load();
-        let servers = |indicator: &str| authorization_servers(&entries, indicator);
-        documents.response(request, original_path(request), entries.documents(), &servers)
+        documents.response(request, original_path(request), self.entries.load().documents(), servers)
     }
 
-    /// Whether a request for a metadata document was sent to the host of one that this server has.
+    /// How near the document is that a request for one receives here; `None` for a request for anything else.
     #[allow(dead_code, reason = "for the guard of axum, which has a feature of its own")]
-    pub(crate) fn has_metadata_of_host(&self, request: &Parts) -> bool {
-        let documents = self.responder.challenge.documents.as_ref();
-        documents.is_some_and(|documents| {
-            documents.is_of_host(request, original_path(request), self.entries.load().documents())
-        })
+    pub(crate) fn metadata_nearness(&self, request: &Parts) -> Option<Nearness> {
+        let documents = self.responder.challenge.documents.as_ref()?;
+        documents.nearness(request, original_path(request), self.entries.load().documents())
     }
-}
 
-/// Those that a client can ask for a token.
-fn authorization_servers(entries: &TrustedIssuers, indicator: &str) -> Vec<String> {
-    let of_indicator = entries.iter().filter(|entry| entry.rules.has_resource(indicator));
-    of_indicator.map(|entry| entry.iss().to_string()).filter(|iss| is_issuer_identifier(iss)).collect()
+    /// Those that a client can ask for a token.
+    pub(crate) fn authorization_servers(&self, indicator: &str) -> Vec<String> {
+        let entries = self.entries.load();
+        let of_indicator = entries.iter().filter(|entry| entry.rules.has_resource(indicator));
+        of_indicator.map(|entry| entry.iss().to_string()).filter(|iss| is_issuer_identifier(iss)).collect()
+    }
 }

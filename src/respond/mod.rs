@@ -10,7 +10,7 @@ mod written;
 
 pub(crate) use challenge::{ChallengeSettings, Wanted};
 pub use metadata::Metadata;
-pub(crate) use metadata::{Documents, MetadataDocument, Rejected, SenderConstraint};
+pub(crate) use metadata::{AuthorizationServers, Documents, MetadataDocument, Nearness, Rejected, SenderConstraint};
 pub(crate) use plain::plain;
 pub(crate) use quotable::Quotable;
 pub use response::RejectionBody;

@@ -241,3 +241,41 @@ async fn documents_of_two_servers_with_one_path_are_told_apart_by_the_host() {
         assert_eq!(document["authorization_servers"], json!([issuer]), "{host}");
     }
 }
+
+#[tokio::test]
+async fn document_of_an_indicator_that_two_servers_have_names_the_issuers_of_both() {
+    let other = ResourceServer::builder(issuer("https://other.example.com/oidc"), API).metadata(Metadata::new());
+    let partners: Guard = other.build().unwrap().guard().get("/partners", ok, resource());
+    let guard: Guard = server(API, Metadata::new()).guard().get("/orders", ok, resource()).merge(partners);
+    let document = get(&guard.into_router().unwrap(), ROOT_PATH).await.json();
+    assert_eq!(document["resource"], API);
+    assert_eq!(document["authorization_servers"], json!([ISSUER, "https://other.example.com/oidc"]));
+}
+
+#[tokio::test]
+async fn documents_of_two_servers_with_one_path_are_told_apart_by_the_query() {
+    let (plain, with_query) = ("https://api.example.com/a", "https://api.example.com/a?tenant=1");
+    let guard_of =
+        |indicator: &str, path: &str| -> Guard { server(indicator, Metadata::new()).guard().get(path, ok, resource()) };
+    let app = guard_of(plain, "/a").merge(guard_of(with_query, "/b")).into_router().unwrap();
+    for (query, resource) in [("", plain), ("?x=y", plain), ("?tenant=1", with_query)] {
+        let target = format!("/.well-known/oauth-protected-resource/a{query}");
+        assert_eq!(get_at(&app, "api.example.com", &target).await.json()["resource"], resource, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn document_that_came_at_run_time_is_found_beside_one_of_another_server() {
+    let own = server("https://a.example.com/mcp", Metadata::new());
+    let trusting = builder("https://c.example.com/other").metadata(Metadata::new()).build().unwrap();
+    let any: Guard = trusting.guard().get("/any", ok, resource().any_issuer());
+    let app = own.guard().get("/mcp", ok, resource()).merge(any).into_router().unwrap();
+    let added = issuer("https://acme.example/oidc").resource("https://b.example.com/mcp");
+    trusting.add_issuer(added).unwrap();
+    for (host, resource) in
+        [("a.example.com", "https://a.example.com/mcp"), ("b.example.com", "https://b.example.com/mcp")]
+    {
+        let document = get_at(&app, host, MCP_PATH).await.json();
+        assert_eq!(document["resource"], resource, "{host}");
+    }
+}

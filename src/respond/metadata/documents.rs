@@ -24,6 +24,10 @@ const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("mcp-protocol-vers
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
+/// Whether a document is of the host that it was asked of, and whether it has the query of the request: of two that differ in
+/// their query, the one that has it is meant.
+pub(crate) type Nearness = (bool, bool);
+
 /// Which issuers speak for an indicator now.
 pub(crate) type AuthorizationServers<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
@@ -171,10 +175,9 @@ impl Documents {
         })
     }
 
-    /// Whether the document that is meant is one of the host that the request was sent to.
-    pub(crate) fn is_of_host(&self, request: &Parts, path: &str, added: &[Arc<MetadataDocument>]) -> bool {
-        let host = host(request).unwrap_or_default();
-        self.at(request, path, added).is_some_and(|document| document.location.is_at(host))
+    /// How near the document is that a request for one receives; `None` for any other request.
+    pub(crate) fn nearness(&self, request: &Parts, path: &str, added: &[Arc<MetadataDocument>]) -> Option<Nearness> {
+        self.at(request, path, added).map(|document| document.nearness(host(request).unwrap_or_default()))
     }
 
     fn at<'a>(
@@ -190,8 +193,7 @@ impl Documents {
         };
         let documents = self.all.iter().chain(added.iter().map(|document| &**document)).filter(here);
         let host = host(request).unwrap_or_default();
-        // Of two that differ in their query, the one that has it is meant.
-        nearest(documents, |document| (document.location.is_at(host), document.location.query.is_some()))
+        nearest(documents, |document| document.nearness(host))
     }
 
     /// Members without a value are absent (RFC 9728 section 3.2).
@@ -222,6 +224,12 @@ impl Documents {
             }
         }
         json.into()
+    }
+}
+
+impl MetadataDocument {
+    fn nearness(&self, host: &str) -> Nearness {
+        (self.location.is_at(host), self.location.query.is_some())
     }
 }
 

@@ -4,5 +4,5 @@ mod documents;
 mod location;
 mod settings;
 
-pub(crate) use documents::{Documents, MetadataDocument, Rejected, SenderConstraint};
+pub(crate) use documents::{AuthorizationServers, Documents, MetadataDocument, Nearness, Rejected, SenderConstraint};
 pub use settings::Metadata;
