@@ -91,7 +91,7 @@ const MTLS: &str = "mtls";
 
 impl Schemes {
     /// `scopes` are those that operations need, `texts` those of the servers, of which the last one counts. `issuer` is asked if
-    /// the scheme does not name one.
+    /// the scheme needs one and does not name it.
     pub(crate) fn new<'a>(
         scheme: &Scheme,
         issuer: impl FnOnce() -> Result<String, ConfigError>,
@@ -104,13 +104,16 @@ impl Schemes {
                 scheme.name
             )));
         }
-        let issuer = scheme.issuer.clone().map_or_else(issuer, Ok)?;
+        let issuer = || scheme.issuer.clone().map_or_else(issuer, Ok);
         let (authorization, token) = match &scheme.kind {
             Kind::Discovery => {
-                let url = scheme.address(&issuer, ".well-known/openid-configuration")?;
+                let url = scheme.address(&issuer()?, ".well-known/openid-configuration")?;
                 return Ok(Self::of(scheme, SecurityScheme::OpenIdConnect(OpenIdConnect::new(url))));
             }
-            Kind::Logto => (scheme.address(&issuer, "auth")?, scheme.address(&issuer, "token")?),
+            Kind::Logto => {
+                let issuer = issuer()?;
+                (scheme.address(&issuer, "auth")?, scheme.address(&issuer, "token")?)
+            }
             Kind::Addresses { authorization, token } => {
                 (checked(&scheme.name, authorization)?, checked(&scheme.name, token)?)
             }

@@ -315,6 +315,10 @@ fn operations_of_another_server_are_described_as_that_server_judges_them() {
         "{error}"
     );
     document_with(two(), &Scheme::new("logto").issuer(ISSUER));
+    let given = Scheme::oauth2("idp", "https://idp.example/authorize", "https://idp.example/token");
+    let given = document_with(two(), &given);
+    let flow = &given["components"]["securitySchemes"]["idp"]["flows"]["authorizationCode"];
+    assert_eq!(flow["tokenUrl"], "https://idp.example/token", "addresses that are given need no issuer");
     // What only merges has no issuer of its own in it.
     let alone = document_with(elsewhere.documented_guard().merge(bound()), &Scheme::new("logto"));
     let discovery = format!("{ISSUER}/.well-known/openid-configuration");
