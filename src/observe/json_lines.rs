@@ -79,13 +79,13 @@ struct Inner {
 pub struct JsonLinesBuilder {
     subject: SubjectForm,
     queue: usize,
-    counts: LogCounts,
+    counts: Option<LogCounts>,
 }
 
 impl JsonLines {
     /// Returns the settings, to change before a destination is named.
     pub fn builder() -> JsonLinesBuilder {
-        JsonLinesBuilder { subject: SubjectForm::none(), queue: DEFAULT_QUEUE, counts: LogCounts::default() }
+        JsonLinesBuilder { subject: SubjectForm::none(), queue: DEFAULT_QUEUE, counts: None }
     }
 
     /// Returns how many records were dropped because the queue was full.
@@ -116,7 +116,7 @@ impl JsonLinesBuilder {
 
     /// Counts here, together with every other log that counts here. Default: counts of its own.
     pub fn counts(mut self, counts: &LogCounts) -> Self {
-        self.counts = counts.clone();
+        self.counts = Some(counts.clone());
         self
     }
 
@@ -130,7 +130,7 @@ impl JsonLinesBuilder {
     #[must_use]
     pub fn writer(self, to: impl Write + Send + 'static) -> JsonLines {
         let (queue, records) = sync_channel(self.queue);
-        let counts = self.counts;
+        let counts = self.counts.unwrap_or_default();
         let own = counts.clone();
         let (alive, ended) = channel();
         let work = move || {

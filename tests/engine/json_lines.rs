@@ -180,6 +180,23 @@ impl Write for Full {
 }
 
 #[tokio::test]
+async fn logs_of_one_builder_count_apart_unless_told_otherwise() {
+    let shared = LogCounts::default();
+    for (builder, expected) in [(JsonLines::builder(), 0), (JsonLines::builder().counts(&shared), 1)] {
+        let (full, good) = (builder.clone().writer(Full), builder.writer(io::sink()));
+        let api = Api::configured(|builder| builder.observer(full.clone())).await;
+        let read = api.server.requirement(orgate::policy::resource()).unwrap();
+        read.authorize(&mut parts(None, "")).await.unwrap_err();
+        let own = full.clone();
+        drop((read, api, full));
+        while own.failed() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(good.failed(), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_is_counted() {
     let log = JsonLines::builder().writer(Full);
     let api = Api::configured(|builder| builder.observer(log.clone())).await;
