@@ -103,11 +103,12 @@ async fn an_issuer_that_goes_on_for_who_is_suspended() {
     for setting in settings() {
         let world = World::start(setting).await;
         world.promote("alice");
-        let subject_token = world.tenant.subject_token("alice");
+        let subject_tokens: [String; 5] = std::array::from_fn(|_| world.tenant.subject_token("alice"));
         world.tenant.suspend("alice");
         let request = setting.model.request().scope("write");
-        for expected in ["401 refresh", "401 refresh", "401 refresh", "403 none", "403 none"] {
-            let token = world.tenant.exchange("web", &subject_token, &request).unwrap();
+        let expected = ["401 refresh", "401 refresh", "401 refresh", "403 none", "403 none"];
+        for (subject_token, expected) in subject_tokens.iter().zip(expected) {
+            let token = world.tenant.exchange("web", subject_token, &request).unwrap();
             let (status, remediation) = world.get(&token).await.verdict();
             assert_eq!(format!("{status} {remediation}"), expected, "{setting:?}");
         }

@@ -145,9 +145,9 @@ async fn compare(coins: Vec<bool>) -> Result<(), TestCaseError> {
     populate_clients(&world, &mut coins);
     for id in USERS {
         for client in ["web", "partner", "document"] {
-            let subject_token = world.tenant.subject_token(id);
             let live = world.of_user(id, PermissionModel::memberships(API, Some(client))).await;
             for organization in ORGANIZATIONS {
+                let subject_token = world.tenant.subject_token(id);
                 let request = TokenRequest::resource(API).in_organization(organization).scope(wanted);
                 // Issued without a sign-in: suspension and documents are for the source alone to tell.
                 let told = world.tenant.exchange(client, &subject_token, &request);

@@ -165,7 +165,7 @@ impl TestTenant {
         Ok(self.tenant.machine(self.issuer.state(), machine, request)?.token)
     }
 
-    /// Returns a subject token, with which an application can act as the user for 600 seconds: see
+    /// Returns a subject token, with which an application can act as the user: it can be exchanged once, within 600 seconds. See
     /// [`exchange`](Self::exchange).
     ///
     /// # Panics
@@ -185,8 +185,9 @@ impl TestTenant {
     ///
     /// # Errors
     ///
-    /// Returns an error if the subject token is unknown or expired or its user is gone (`oidc.invalid_grant`), is not a member of the organization
-    /// (`oidc.access_denied`), or the resource is unknown (`oidc.invalid_target`).
+    /// Returns an error if the subject token is unknown, was exchanged already or expired, or its user is gone
+    /// (`oidc.invalid_grant`), if the user is not a member of the organization (`oidc.access_denied`), or if the resource is
+    /// unknown (`oidc.invalid_target`).
     pub fn exchange(&self, application: &str, subject_token: &str, request: &TokenRequest) -> Result<String, Refused> {
         Ok(self.tenant.exchange(self.issuer.state(), application, subject_token, request)?.token)
     }

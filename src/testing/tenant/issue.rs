@@ -156,7 +156,10 @@ impl Tenant {
         let user = known.map(|(user, _)| user.clone());
         let user = user.filter(|user| store.directory.users.contains_key(user)).ok_or_else(Refused::invalid_grant)?;
         let wanted = asked.scopes.clone().unwrap_or_default();
-        if let Some((kind, held)) = user_token(&store.directory, &user, client, asked)? {
+        let answer = user_token(&store.directory, &user, client, asked)?;
+        // Once, and only by an exchange that succeeds.
+        store.subject_tokens.remove(subject_token);
+        if let Some((kind, held)) = answer {
             let scopes: Vec<_> = held.into_iter().filter(|scope| wanted.contains(scope)).collect();
             return Ok(mint(state, &store.directory, kind, &user, client, &scopes));
         }
