@@ -29,7 +29,8 @@ FOLDERS = [
 WHOLE = ["src/organization/", "src/signature", "src/token/verify/claims"]
 # The integration tests that are tried beside the unit tests. The gateway's code has its unit tests only.
 SUITES = [
-    "answers", "bindings", "cache", "changes", "decide", "deliveries", "edges", "engine", "fleet", "golden", "guard", "hostile",
+    "answers", "bindings", "cache", "changes", "decide", "deliveries", "edges", "engine", "fleet", "fleet_redis", "golden", "guard",
+    "hostile",
     "introspection", "issuer_shapes", "keys", "layer", "leases", "live_permissions", "metadata", "organizations", "websocket",
 ]  # fmt: skip
 SURVIVORS = Path(__file__).with_name("survivors.md")

@@ -13,6 +13,5 @@ mod file;
 mod file_full;
 mod file_killed;
 mod file_twin;
-mod redis;
 mod scenarios;
 mod support;
