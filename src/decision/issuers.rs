@@ -61,7 +61,8 @@ impl KnownIssuers {
             ))),
             Known::Single if entries.len() > 1 => Err(ConfigError::new(format_args!(
                 "decision_point: it is asked about bare ids, and this server has the issuers {entries:?}, which may use one id \
-                 for two people: state whose subjects it knows: `issued_by` of a client of Permit.io, `issuer` in a table [decision_point]"
+                 for two people: state whose subjects it knows: `issued_by` of a client of Permit.io, `issuer` in a table [decision_point], \
+                 `KnownIssuers::named` of a point of your own"
             ))),
             _ => Ok(()),
         }

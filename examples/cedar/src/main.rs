@@ -12,7 +12,9 @@ use cedar_policy::{
     Authorizer, Context, Decision as Verdict, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet,
     Request, RestrictedExpression,
 };
-use orgate::decision::{Decider, Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, Resource};
+use orgate::decision::{
+    Decider, Decision, DecisionError, DecisionFuture, DecisionPoint, DecisionRequest, KnownIssuers, Resource,
+};
 use orgate::testing::TestDecisionRequest;
 
 const POLICIES: &str = r#"
@@ -83,6 +85,11 @@ fn uid(kind: &str, id: &str) -> Result<EntityUid, Box<dyn std::error::Error>> {
 impl DecisionPoint for Cedar {
     fn decide<'a>(&'a self, request: &'a DecisionRequest) -> DecisionFuture<'a> {
         Box::pin(async move { self.judge(request).map_err(DecisionError::wrong) })
+    }
+
+    /// The policies name users by their ids alone, and two issuers may use one id for two people.
+    fn known_issuers(&self) -> KnownIssuers {
+        KnownIssuers::single()
     }
 }
 
