@@ -135,6 +135,7 @@ fn claims<'a>(token: &'a AccessToken, grant: Option<&'a Grant>, scope: &'a str) 
         subject: Some(token.subject().id()),
         organization: grant.and_then(Grant::organization).map(Organization::id),
         issuer: Some(token.issuer_name()),
+        iss: Some(token.subject().issuer()),
         client: token.client_id(),
         kind: match token.subject().kind() {
             SubjectKind::User => Some("user"),

@@ -83,6 +83,11 @@ fn setting_that_cannot_be_right_is_a_fault_at_its_place() {
             "/gateway.toml:10:9: other machines could connect to admin",
         ),
         (BEGINNING.replace("proxy = \"127.0.0.1:8080\"\n", ""), "/gateway.toml: expected at least one face"),
+        (
+            BEGINNING.replace("proxy", "ext_authz")
+                + "[[webhooks]]\npath = \"/w\"\nissuer = \"customers\"\nsigning_keys = [\"k\"]\n",
+            "/gateway.toml:15:8: no face takes deliveries",
+        ),
         (BEGINNING.replace("proxy", "forward_auth"), "/gateway.toml:10:16: the face forward_auth needs [forward_auth]"),
         (
             BEGINNING.replace("http://127.0.0.1:3001", "http://127.0.0.1:8080"),

@@ -29,8 +29,14 @@ pub(super) fn check_paths(
     routes: &Table<Route>,
     listen: &BTreeMap<Face, Address>,
 ) -> Result<(), Fault> {
-    if !listen.contains_key(&Face::Proxy) || listen.contains_key(&Face::Webhooks) {
+    if listen.contains_key(&Face::Webhooks) {
         return Ok(());
+    }
+    if !listen.contains_key(&Face::Proxy) {
+        return file.webhooks.first().map_or(Ok(()), |table| {
+            let message = "no face takes deliveries: set `webhooks` in [listen], an address that the issuer reaches";
+            Err(source.fault_of(table.path.span(), message))
+        });
     }
     for table in &file.webhooks {
         if let Some(pattern) = routes.pattern_at(&table.path).filter(|pattern| !pattern.contains("{*")) {

@@ -37,12 +37,21 @@ struct Payload<'a> {
     iat: u64,
     exp: u64,
     sub: &'a str,
+    sub_id: SubjectId<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     organization_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a str>,
+}
+
+/// `sub` names somebody within one issuer alone: both together, as RFC 9493 section 3.2.4 writes them.
+#[derive(Serialize)]
+struct SubjectId<'a> {
+    format: &'static str,
+    iss: &'a str,
+    sub: &'a str,
 }
 
 impl AssertionKey {
@@ -78,12 +87,14 @@ impl AssertionKey {
     pub(crate) fn sign(&self, issuer: &str, audience: &str, claims: &Claims<'_>, now: SystemTime) -> Option<String> {
         let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs();
         let header = Header { typ: "orgate-assertion+jwt", alg: "ES256", kid: &self.kid };
+        let sub = claims.subject?;
         let payload = Payload {
             iss: issuer,
             aud: audience,
             iat: now,
             exp: now.checked_add(LIFETIME.as_secs())?,
-            sub: claims.subject?,
+            sub,
+            sub_id: SubjectId { format: "iss_sub", iss: claims.iss?, sub },
             organization_id: claims.organization,
             scope: claims.scope,
             client_id: claims.client,
@@ -124,7 +135,12 @@ mod tests {
     #[test]
     fn assertion_is_signed_for_one_minute_and_one_upstream() {
         let key = AssertionKey::from_pem(&pem()).unwrap();
-        let claims = Claims { subject: Some("u1"), organization: Some("acme"), ..Claims::default() };
+        let claims = Claims {
+            subject: Some("u1"),
+            organization: Some("acme"),
+            iss: Some("https://tenant.logto.app/oidc"),
+            ..Claims::default()
+        };
         let now = UNIX_EPOCH + Duration::from_secs(1000);
         let jwt = key.sign("https://api.example.com", "http://orders", &claims, now).unwrap();
 
@@ -134,6 +150,7 @@ mod tests {
             json!({
                 "iss": "https://api.example.com", "aud": "http://orders", "iat": 1000, "exp": 1060,
                 "sub": "u1", "organization_id": "acme",
+                "sub_id": { "format": "iss_sub", "iss": "https://tenant.logto.app/oidc", "sub": "u1" },
             })
         );
         let header: Value = serde_json::from_slice(&part(&jwt, 0)).unwrap();

@@ -7,6 +7,8 @@ pub(crate) struct Claims<'a> {
     pub(crate) organization: Option<&'a str>,
     /// The name of the issuer entry.
     pub(crate) issuer: Option<&'a str>,
+    /// The `iss` value that identifies the issuer entry.
+    pub(crate) iss: Option<&'a str>,
     pub(crate) client: Option<&'a str>,
     pub(crate) kind: Option<&'static str>,
     /// Separated by single spaces.
@@ -63,6 +65,7 @@ mod tests {
             subject: Some("subject"),
             organization: Some("organization"),
             issuer: Some("issuer"),
+            iss: Some("https://issuer.example"),
             client: Some("client"),
             kind: Some("kind"),
             scope: Some("scope"),

@@ -78,6 +78,7 @@ mod tests {
             subject: Some("u1"),
             organization: Some("acme"),
             issuer: Some("customers"),
+            iss: Some("https://tenant.logto.app/oidc"),
             client: Some("web"),
             kind: Some("user"),
             scope: Some("a b"),
