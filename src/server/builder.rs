@@ -145,8 +145,8 @@ impl Builder {
     /// those of [`ResourceServer::verify`] with empty headers, unless
     /// [`ResourceServer::response`] makes the response. An extractor behind neither a guard nor a
     /// [`require`](ResourceServer::require) layer knows no server, and its 500 has the default body. Hidden organizations look
-    /// the same to the hook, too, and a gRPC call has no body. The 404 and 405 of a router are no rejections: the page of
-    /// [`Guard`](crate::Guard) shows how they get the same body.
+    /// the same to the hook, too, and a gRPC call has no body. The 404 and 405 of a router are no rejections:
+    /// [the guide](crate::guide::routing) shows how they get the same body.
     ///
     /// ```
     /// use orgate::respond::RejectionBody;

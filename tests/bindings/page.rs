@@ -69,10 +69,11 @@ async fn rejections_are_shown_as_they_are_sent() {
     expected.push(("nonce", shown(&orders, request).await));
 
     let unbound = world.issuer.resource_token(API).scope("read:orders").mint();
-    let authorization = format!("Bearer {unbound}");
-    let refunds = route(&world.server, "/refunds", resource().scope("read:orders").sender_constrained());
-    let request = get("/refunds", &[("authorization", &authorization)]);
-    expected.push(("not bound", shown(&refunds, request).await));
+    let refund = world.issuer.resource_token(API).scope("write:refunds").mint();
+    let policy = resource().scope("write:refunds").sender_constrained();
+    let refunds = world.server.guard().post("/refunds", async || "", policy).into_router().unwrap();
+    let request = Request::post("/refunds").header("authorization", format!("Bearer {refund}"));
+    expected.push(("not bound", shown(&refunds, request.body(Body::empty()).unwrap()).await));
 
     let (own, other) = (TestCertificate::generate(), TestCertificate::generate());
     let source = MutualTls::client_cert_header(TrustedPeers::dangerous_proxy_always_sets_it());
