@@ -43,8 +43,14 @@ impl Link {
         })
     }
 
-    /// Publishes rows, and remembers them until they were read back.
+    /// Writes rows, and waits until enough of Redis's own replicas have them.
     pub(super) async fn put(&self, open: &mut Open, rows: &[Row]) -> Result<(), Fault> {
+        self.write(open, rows).await?;
+        if rows.is_empty() { Ok(()) } else { open.commands.confirmed().await }
+    }
+
+    /// Writes rows, and remembers them until they were read back.
+    pub(super) async fn write(&self, open: &mut Open, rows: &[Row]) -> Result<(), Fault> {
         for rows in rows.chunks(BATCH) {
             let mut words = Vec::with_capacity(rows.len() * 3);
             for Row { field, value } in rows {

@@ -69,7 +69,7 @@ impl Link {
         let mut open = Open { commands, generation: opened.position.generation.clone() };
         let lacking = self.lacking(held, &table, is_new);
         count(&self.counters.pushed, lacking.len() as u64);
-        self.put(&mut open, &lacking).await?;
+        self.write(&mut open, &lacking).await?;
         let fields = table.ranks.keys().map(|field| self.hash(field));
         let pushed = lacking.iter().map(|row| self.hash(&row.field));
         self.see_only(fields.chain(pushed));

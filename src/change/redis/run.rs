@@ -79,8 +79,11 @@ impl Link {
         }
         if let Some(odd) = *cause {
             *compared = Some(Instant::now());
-            if let Err(end) = self.reconcile(&session, odd, held, updates).await {
-                return end;
+            match self.reconcile(&session, odd, held, updates).await {
+                Ok(()) => {}
+                // The server answers: it is compared again the next time.
+                Err(End::Failed(fault)) if odd == Cause::Regular && fault.leaves_connection() => self.failed(fault),
+                Err(end) => return end,
             }
             *cause = None;
         }
@@ -90,7 +93,7 @@ impl Link {
         };
         let mut open = Open { commands: session.commands.clone(), generation };
         let again = lock(&self.unconfirmed).take();
-        if let Err(fault) = self.put(&mut open, &again).await {
+        if let Err(fault) = self.write(&mut open, &again).await {
             lock(&self.unconfirmed).add("", u64::MAX, again);
             return fault.into();
         }
@@ -111,7 +114,7 @@ impl Link {
         if lock(&self.unconfirmed).is_incomplete {
             return Ok(Some(Cause::Fork));
         }
-        Ok(match session.commands.clone().beat(&self.replica, &position).await? {
+        Ok(match session.commands.clone().look(&position).await? {
             Outcome::Done(_) => None,
             Outcome::Other => Some(Cause::Fork),
             Outcome::Lost => Some(Cause::Lost),

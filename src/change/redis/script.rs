@@ -46,13 +46,15 @@ local m = redis.call('HMGET', KEYS[1], '#seq', '#tip', '#life', '#whole')
 return {gen, m[1], m[2], m[3], string.format('%.0f', now), m[4] == '1' and 1 or 0, redis.call('HLEN', KEYS[1])}
 ";
 
-/// Proves that the server takes writes, and tells how far the feed is.
+/// Proves that the server takes writes, and tells how far the feed is. Without a replica's name it writes nothing.
 pub(super) const BEAT: &str = r"
 local gen, seq, tip = unpack(redis.call('HMGET', KEYS[1], '#gen', '#seq', '#tip'))
 if gen ~= ARGV[2] then return {gen and 'gen' or 'none', '0', '0', 0, 0, 0} end
 local t = redis.call('TIME')
-redis.call('ZADD', KEYS[3], t[1], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', t[1] - 30)
+if ARGV[1] ~= '' then
+  redis.call('ZADD', KEYS[3], t[1], ARGV[1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', t[1] - 30)
+end
 local same = false
 if ARGV[3] == seq then same = ARGV[4] == tip
 elseif ARGV[3] == '0' then same = true

@@ -131,18 +131,14 @@ impl Session {
 }
 
 impl Commands {
-    /// Publishes fields, values and nonces in turn. How far the feed is then, and how many were rejected.
+    /// Writes fields, values and nonces in turn. How far the feed is then, and how many were rejected.
     pub(super) async fn put(&mut self, generation: &str, rows: &[String]) -> Result<Outcome<(u64, u64)>, Fault> {
         let mut arguments: Vec<&str> = vec![generation, &self.feed_entries];
         arguments.extend(rows.iter().map(String::as_str));
         let keys = [&*self.keys.facts, &*self.keys.feed];
         let (outcome, number, refused): (String, u64, u64) =
             self.scripts.put.run(&mut self.connection, &keys, &arguments).await?;
-        if outcome != "ok" {
-            return Ok(Outcome::Lost);
-        }
-        self.confirmed().await?;
-        Ok(Outcome::Done((number, refused)))
+        Ok(if outcome == "ok" { Outcome::Done((number, refused)) } else { Outcome::Lost })
     }
 
     /// `knows` says that this replica knows what was true before the generation, or that no replica does any more.
@@ -161,24 +157,35 @@ impl Commands {
         Ok(Opened { position, token_life, now, is_whole, rows })
     }
 
+    /// Tells the server that this replica lives. The server takes writes, and enough of its own replicas have them.
     pub(super) async fn beat(&mut self, replica: &str, position: &Position) -> Result<Outcome<Beat>, Fault> {
+        let outcome = self.compare(replica, position).await?;
+        if matches!(outcome, Outcome::Done(_)) {
+            if self.copies > 0 {
+                // Used proofs go over a connection of their own, which may be dead while this one lives.
+                let _: String = ::redis::cmd("PING").query_async(&mut self.proofs).await?;
+            }
+            self.confirmed().await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Finds out whether the feed is the one of this position. It is read only, and takes no room and no other servers.
+    pub(super) async fn look(&mut self, position: &Position) -> Result<Outcome<Beat>, Fault> {
+        self.compare("", position).await
+    }
+
+    async fn compare(&mut self, replica: &str, position: &Position) -> Result<Outcome<Beat>, Fault> {
         let number = position.number.to_string();
         let keys = [&*self.keys.facts, &*self.keys.feed, &*self.keys.beats];
         let arguments = [replica, &position.generation, &number, &position.tip];
         let (outcome, number, now, replicas, is_whole, rows): (String, u64, u64, usize, bool, u64) =
             self.scripts.beat.run(&mut self.connection, &keys, &arguments).await?;
-        match &*outcome {
-            "ok" => {
-                if self.copies > 0 {
-                    // Used proofs go over a connection of their own, which may be dead while this one lives.
-                    let _: String = ::redis::cmd("PING").query_async(&mut self.proofs).await?;
-                }
-                self.confirmed().await?;
-                Ok(Outcome::Done(Beat { number, now, replicas, is_whole, rows }))
-            }
-            "lost" => Ok(Outcome::Other),
-            _ => Ok(Outcome::Lost),
-        }
+        Ok(match &*outcome {
+            "ok" => Outcome::Done(Beat { number, now, replicas, is_whole, rows }),
+            "lost" => Outcome::Other,
+            _ => Outcome::Lost,
+        })
     }
 
     /// Rows of the table, and where to go on; zero is the end.
@@ -201,7 +208,7 @@ impl Commands {
     }
 
     /// Waits until enough of Redis's own replicas have what was written.
-    async fn confirmed(&mut self) -> Result<(), Fault> {
+    pub(super) async fn confirmed(&mut self) -> Result<(), Fault> {
         if self.copies == 0 {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orgate::change::redis::{RedisBuilder, RedisState};
+use orgate::change::redis::{RedisBuilder, RedisState, WhenBehind};
 use orgate::logto::LogtoManagement;
 use orgate::permissions::PermissionSource as _;
 use orgate::time::{Clock, Now, SystemClock};
@@ -102,6 +102,31 @@ async fn proofs_do_not_wait_behind_copies_and_their_connection_is_opened_again()
     for id in 2.. {
         match send(&one, &token, &proof(&id.to_string())).await {
             200 => break,
+            status => assert_eq!((status, id < 500), (503, true)),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// They need no copy, and the regular comparison without one does not end their connection for good.
+#[tokio::test]
+async fn proofs_are_checked_while_a_copy_is_away() {
+    let (server, copy, fleet) = (Server::start(&[]).await, Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    copy.ask(&["REPLICAOF", "127.0.0.1", &server.port.to_string()]);
+    let settings = redis(&server.url()).copies(1).when_behind(WhenBehind::GoOn);
+    let one = of(&fleet, settings.reconcile_every(Duration::from_secs(1)), LONG).await;
+    let key = fleet.issuer.proof_key();
+    let token = fleet.issuer.resource_token(API).bound_to(&key).mint();
+    copy.ask(&["REPLICAOF", "NO", "ONE"]);
+    one.until("too few", |redis| redis.status().counts.errors["no_replicas"] > 0).await;
+    let compared = one.reconciles("regular");
+    one.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared + 1).await;
+    for id in 1.. {
+        let proof = key.proof("GET", format!("{API}/"), &token).id(id.to_string()).mint();
+        match send(&one, &token, &proof).await {
+            200 => return,
+            // The moment between two sessions.
             status => assert_eq!((status, id < 500), (503, true)),
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use orgate::change::redis::{Redis, RedisState, WhenBehind};
 
-use super::fleet::{BRIEF, FACTS, FLEET, Fleet, brief, clock, redis, settle};
+use super::fleet::{BRIEF, FACTS, FEED, FLEET, Fleet, brief, clock, name, redis, settle};
+use super::proxy::{Fault, Proxy};
 use super::server::{Server, free_port};
 use crate::support::Directory;
 
@@ -84,7 +85,7 @@ async fn wrong_password_or_ca() {
 async fn demoted_primary_answers_readonly() {
     let (old, new, mut fleet) = (Server::start(&[]).await, Server::start(&[]).await, Fleet::new().await);
     settle(&old);
-    let proxy = super::proxy::Proxy::to(old.port).await;
+    let proxy = Proxy::to(old.port).await;
     let one = fleet.join(redis(&proxy.url())).await;
     fleet.suspend(&one, 1);
     one.replica.server.changes_kept().await;
@@ -112,6 +113,63 @@ async fn split_brain_with_copies() {
     copy.ask(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
     one.becomes(RedisState::Current).await;
     assert!(server_has(&primary), "the table is there");
+}
+
+/// Each is behind without it, and goes on all the same: after regular comparisons, and over new connections.
+#[tokio::test]
+async fn copy_that_is_away_keeps_no_replica_from_publishing_and_reading() {
+    let (primary, copy, mut fleet) = (Server::start(&[]).await, Server::start(&[]).await, Fleet::new().await);
+    settle(&primary);
+    copy.ask(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+    let settings = |url: &str| {
+        let settings = redis(url).copies(1).when_behind(WhenBehind::GoOn);
+        settings.reconcile_every(Duration::from_secs(1))
+    };
+    let proxy = Proxy::to(primary.port).await;
+    let (one, two) = (fleet.join(settings(&proxy.url())).await, fleet.join(settings(&primary.url())).await);
+    copy.ask(&["REPLICAOF", "NO", "ONE"]);
+    for member in [&one, &two] {
+        member.until("too few", |redis| redis.status().counts.errors["no_replicas"] > 0).await;
+        let compared = member.reconciles("regular");
+        member.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared + 1).await;
+    }
+    fleet.suspend(&one, 1);
+    two.replica.becomes(fleet.token(1), 401).await;
+    // What was written and not read back is written again.
+    proxy.set(Fault::CutFeed);
+    fleet.suspend(&one, 2);
+    two.replica.becomes(fleet.token(2), 401).await;
+    one.until("not read back", |redis| redis.status().unconfirmed > 0).await;
+    let errors = one.redis.status().counts.errors["connection"];
+    proxy.set(Fault::Reset);
+    one.until("it noticed", |redis| redis.status().counts.errors["connection"] > errors).await;
+    assert!(one.redis.status().unconfirmed > 0);
+    proxy.set(Fault::None);
+    fleet.suspend(&two, 3);
+    one.replica.becomes(fleet.token(3), 401).await;
+    assert_eq!(one.reconciles("fork"), 0, "{:?}", one.redis.status());
+}
+
+/// It has no room for beats. What it had room for before is read.
+#[tokio::test]
+async fn full_server_keeps_no_replica_from_reading() {
+    let (server, fleet) = (Server::start(&["--maxmemory-policy", "noeviction"]).await, Fleet::new().await);
+    settle(&server);
+    let settings = redis(&server.url()).when_behind(WhenBehind::GoOn).reconcile_every(Duration::from_secs(1));
+    let one = fleet.join(settings).await;
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    one.until("no room", |redis| redis.status().counts.errors["out_of_memory"] > 0).await;
+    let compared = one.reconciles("regular");
+    one.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared + 1).await;
+    assert_eq!(one.replica.status(fleet.token(1)).await, 200);
+    let script = "#!lua flags=allow-oom
+        local gen, seq, tip = unpack(redis.call('HMGET', KEYS[1], '#gen', '#seq', '#tip'))
+        seq = seq + 1
+        redis.call('XADD', KEYS[2], gen .. '-' .. seq, 'f', ARGV[1], 'v', ARGV[2], 'x', '00', 'p', tip)
+        redis.call('HSET', KEYS[1], '#seq', seq, '#tip', '00')";
+    let row = format!("[\"{}\",\"suspension\",\"{}\"]", fleet.issuer.url(), name(1));
+    server.ask(&["EVAL", script, "2", FACTS, FEED, &row, "3400000000001"]);
+    one.replica.becomes(fleet.token(1), 401).await;
 }
 
 fn server_has(server: &Server) -> bool {
