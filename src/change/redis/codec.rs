@@ -67,9 +67,9 @@ impl Codec {
     }
 }
 
-/// Whether a value of the table is signed, by whomever.
-pub(super) fn is_signed(value: &str) -> bool {
-    value.contains(' ')
+/// The rank of a value that is signed, by whomever.
+pub(super) fn signed_rank(value: &str) -> Option<u64> {
+    value.split_once(' ').and_then(|(rank, _)| rank.parse().ok())
 }
 
 /// Looks at every byte, whatever differs.

@@ -69,6 +69,10 @@ impl Entry {
         &self.field
     }
 
+    pub(super) fn value(&self) -> &str {
+        &self.value
+    }
+
     /// What it says, if that can be believed.
     pub(super) fn update(&self, codec: &Codec) -> Result<Update, Unbelieved> {
         if !self.field.is_empty() {

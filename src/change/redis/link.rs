@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::cause::Fault;
 use super::codec::Codec;
+use super::doubt::Doubted;
 use super::feed::Row;
 use super::keys::Keys;
 use super::session::Commands;
@@ -39,8 +40,7 @@ pub(super) struct Link {
     pub(super) unconfirmed: Mutex<Unconfirmed>,
     /// What was published by this replica, or seen in the table or the feed: only that is put back when it is missing.
     seen: Mutex<HashSet<u64>>,
-    /// Signed rows, with their values, that the last comparison did not believe, and how far the feed was then.
-    pub(super) doubted: Mutex<(HashSet<u64>, u64)>,
+    pub(super) doubted: Mutex<Doubted>,
     pub(super) hasher: RandomState,
     /// Told when a publisher finds that something is wrong.
     pub(super) broken: Notify,

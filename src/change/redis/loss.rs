@@ -21,15 +21,19 @@ impl Link {
         held: &dyn Facts,
         updates: &Sender<Update>,
     ) -> Result<(), End> {
-        if lock(&self.standing).hold.is_none_or(|until| beat.now <= until) {
-            return Ok(());
-        }
-        if !beat.is_whole {
+        let lost_doubted = {
+            let standing = lock(&self.standing);
+            if standing.hold.is_none_or(|until| beat.now <= until) {
+                return Ok(());
+            }
+            standing.lost_doubted
+        };
+        if !beat.is_whole || lost_doubted {
             self.conclude_loss(session, held, updates).await?;
         }
         // Last: until then nothing makes this replica current.
         let mut standing = lock(&self.standing);
-        (standing.hold, standing.lost_at) = (None, None);
+        (standing.hold, standing.lost_at, standing.lost_doubted) = (None, None, false);
         Ok(())
     }
 
@@ -62,10 +66,11 @@ impl Link {
         Ok(())
     }
 
-    /// Whether this replica knows what was true before a generation that it joins: it was current once and does not doubt it,
-    /// or a file kept it.
+    /// Whether this replica knows what was true before a generation that it joins: it was current once, or a file kept it, and
+    /// there was nothing that it did not believe.
     pub(super) fn knows(&self, held: &dyn Facts) -> bool {
+        let has_kept = held.has_kept();
         let standing = lock(&self.standing);
-        held.has_kept() || standing.as_of.is_some() && !standing.is_in_doubt
+        !standing.is_in_doubt && (has_kept || standing.as_of.is_some())
     }
 }

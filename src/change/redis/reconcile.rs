@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::cause::{Cause, End};
 use super::codec::{Label, Unbelieved};
-use super::doubt::Doubtful;
+use super::doubt::{Doubtful, Weighed};
 use super::feed::{LOST, Row, loaded};
 use super::link::{Link, Open};
 use super::session::{Opened, Session};
@@ -53,17 +53,26 @@ impl Link {
         self.counters.reconciled(cause);
         let mut commands = session.commands.clone();
         let known = lock(&self.standing).position.as_ref().map(|position| position.generation.clone());
-        let opened = commands.open(known.as_deref(), held.token_life(), self.knows(held)).await?;
+        // Before the rows are weighed, which may end a doubt.
+        let knew = self.knows(held);
+        let opened = commands.open(known.as_deref(), held.token_life(), knew).await?;
         self.rows.store(opened.rows, Ordering::Relaxed);
         let mut table = self.load(session, updates).await?;
         let is_new = known.as_deref() != Some(&opened.position.generation);
+        // One that was lost since the feed was found to be the same is another one.
+        let cause = if is_new && cause == Cause::Regular { Cause::Lost } else { cause };
         let mut number = opened.position.number;
-        if table.doubtful.has_signed() {
-            let generation = Some(&*opened.position.generation);
-            number = commands.open(generation, held.token_life(), false).await?.position.number;
+        if table.doubtful.has_signed() || lock(&self.standing).is_in_doubt {
+            let generation = &opened.position.generation;
+            let again = commands.open(Some(generation), held.token_life(), false).await?.position;
+            if again.generation != *generation {
+                return Err(End::Odd(Cause::Lost));
+            }
+            number = again.number;
         }
-        let (forged, is_in_doubt) = self.weigh(cause, std::mem::take(&mut table.doubtful), number);
-        table.faulty.extend(forged);
+        let Weighed { removed, is_in_doubt } =
+            self.weigh(cause, std::mem::take(&mut table.doubtful), number, &table.ranks);
+        table.faulty.extend(removed);
         self.sweep(session, &opened, held.now().unix, &mut table).await?;
 
         let mut open = Open { commands, generation: opened.position.generation.clone() };
@@ -78,10 +87,12 @@ impl Link {
             let mut standing = lock(&self.standing);
             standing.is_in_doubt = is_in_doubt;
             standing.forget_beats();
-            let settled_at = opened.generation_began().saturating_add(SETTLED_AFTER);
+            // Others begin to put back what they know when they find that it is gone.
+            let begin = if cause == Cause::Fork { opened.now } else { opened.generation_began() };
+            let settled_at = begin.saturating_add(SETTLED_AFTER);
             let is_unsettled = opened.now < settled_at || !opened.is_whole;
-            let waits = known.is_none() && is_unsettled || standing.hold.is_some();
-            standing.hold = waits.then_some(settled_at / 1000);
+            let waits = (known.is_none() || !knew) && is_unsettled || standing.hold.is_some();
+            standing.hold = waits.then_some(standing.hold.unwrap_or(0).max(settled_at / 1000));
             // What was published since the tail was there is in the feed, and not all of it is in the table.
             if cause != Cause::Regular {
                 standing.position = Some(opened.position);

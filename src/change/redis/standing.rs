@@ -27,6 +27,8 @@ pub(super) struct Standing {
     pub(super) lost_at: Option<Duration>,
     /// The table has rows that are signed with a secret that is not known here: they may be true.
     pub(super) is_in_doubt: bool,
+    /// The table went back to what it was before it had some of them, and no replica has published one since.
+    pub(super) lost_doubted: bool,
     /// Everything that was in Redis then is known here.
     pub(super) as_of: Option<Duration>,
 }

@@ -58,6 +58,7 @@ impl Link {
                     if !lock(&self.standing).is_in_doubt {
                         return Err(End::Odd(Cause::Unbelieved));
                     }
+                    self.doubt(entry.field(), entry.value());
                     updates.send(Update::Gap).await.map_err(|_| End::Gone)?;
                 }
             }

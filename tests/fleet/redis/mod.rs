@@ -2,6 +2,7 @@
 
 mod beside;
 mod deploy;
+mod doubt;
 mod facts;
 mod fleet;
 mod live;
