@@ -100,8 +100,10 @@ impl Link {
         }
         // Requests may have been judged before the first comparison, and what they cached is as old as that.
         let was_judging = cause == Cause::Start && self.settings.when_behind == WhenBehind::GoOn;
-        if cause.is_gap() || was_judging {
+        let has_missed = lock(&self.standing).has_missed;
+        if cause.is_gap() || was_judging || has_missed {
             updates.send(Update::Gap).await.map_err(|_| End::Gone)?;
+            lock(&self.standing).has_missed = false;
         }
         if cause != Cause::Regular {
             tracing::info!(target: "orgate", cause = cause.as_str(), rows = table.ranks.len(), pushed = lacking.len(), "compared with the table in Redis");

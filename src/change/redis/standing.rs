@@ -29,6 +29,8 @@ pub(super) struct Standing {
     pub(super) is_in_doubt: bool,
     /// The table went back to what it was before it had some of them, and no replica has published one since.
     pub(super) lost_doubted: bool,
+    /// An entry of the feed was left out, and the server was not told yet. It is told before this replica is current.
+    pub(super) has_missed: bool,
     /// Everything that was in Redis then is known here.
     pub(super) as_of: Option<Duration>,
 }

@@ -19,11 +19,23 @@ use crate::lock::lock;
 /// How often it is said that something is not believed: there may be a million of them.
 const SAID_EVERY: Duration = Duration::from_secs(1);
 const MOST_SHOWN: usize = 200;
+/// How often whatever is remembered is dropped for entries that are not believed. The source of live permissions may be asked
+/// for all of it again.
+const MISSED_EVERY: Duration = Duration::from_secs(1);
 
 impl Link {
     /// Reads until something is odd.
     pub(super) async fn tail(&self, session: &Session, updates: &Sender<Update>) -> End {
+        let mut told: Option<Instant> = None;
         loop {
+            let is_due = told.is_none_or(|told| told.elapsed() >= MISSED_EVERY);
+            if is_due && lock(&self.standing).has_missed {
+                if updates.send(Update::Gap).await.is_err() {
+                    return End::Gone;
+                }
+                told = Some(Instant::now());
+                lock(&self.standing).has_missed = false;
+            }
             let Some(position) = lock(&self.standing).position.clone() else { return End::Odd(Cause::Start) };
             let entries = match session.read(&position).await {
                 Ok(entries) => entries,
@@ -59,7 +71,7 @@ impl Link {
                         return Err(End::Odd(Cause::Unbelieved));
                     }
                     self.doubt(entry.field(), entry.value());
-                    updates.send(Update::Gap).await.map_err(|_| End::Gone)?;
+                    lock(&self.standing).has_missed = true;
                 }
             }
         }

@@ -18,14 +18,18 @@ use super::proxy::{Fault, Proxy};
 use super::server::Server;
 use crate::support::{API, now};
 
-/// Everybody may read. Counts how often it is asked.
+/// Everybody may read. Counts how often it is asked, and told that what it keeps is stale.
 #[derive(Clone, Default)]
-struct Source(Arc<AtomicUsize>);
+struct Source(Arc<AtomicUsize>, Arc<AtomicUsize>);
 
 impl PermissionSource for Source {
     fn permissions<'a>(&'a self, _: &'a PermissionQuery) -> BoxFuture<'a, Result<Permissions, SourceError>> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(Permissions::of(["read"])) })
+    }
+
+    fn invalidate(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -179,4 +183,24 @@ async fn entry_that_is_not_believed_counts_as_a_change_that_was_missed() {
     assert_eq!(one.member.reconciles("unbelieved"), 1, "{:?}", one.member.redis.status());
     // No row of the table is in doubt.
     assert_eq!(one.member.redis.status().error, None);
+}
+
+/// Whatever is remembered is dropped for each answer of the feed, and not for each entry of it.
+#[tokio::test]
+async fn many_entries_that_are_not_believed_count_as_few_changes_that_were_missed() {
+    const ENTRIES: u64 = 300;
+    let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let (older, newer) = ("an older secret that has as many bytes", "a secret of at least thirty-two bytes");
+    let old = Live::start(&fleet, redis(&server.url()).secrets([older])).await;
+    let ahead = fleet.join(redis(&server.url()).secrets([newer])).await;
+    let told = || old.source.1.load(Ordering::Relaxed);
+    fleet.suspend(&ahead, 1);
+    old.member.until("in doubt", |redis| redis.status().error.is_some_and(|error| error.contains("secret"))).await;
+    old.member.until("told", |_| told() > 0).await;
+    let before = told();
+    (0..ENTRIES).for_each(|_| fleet.edit(&ahead, 99));
+    old.member.until("read", |redis| redis.status().position == Some(1 + ENTRIES)).await;
+    old.member.until("told", |_| told() > before).await;
+    assert!(told() - before < 30, "{} for {ENTRIES} entries", told() - before);
 }
