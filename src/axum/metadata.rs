@@ -57,7 +57,7 @@ fn route<S: Clone + Send + Sync + 'static>(servers: Vec<ResourceServer>, path: S
     let methods = MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::OPTIONS);
     let handler = move |request: Request| {
         let (parts, _) = request.into_parts();
-        // The issuers of every server that has the indicator, since nobody can tell which of its routes the client calls.
+        // The issuers of every server that has the indicator: which of their routes the client calls is not known here.
         let issuers = |indicator: &str| {
             let all = servers.iter().flat_map(|server| server.state.authorization_servers(indicator));
             let mut seen = HashSet::new();
