@@ -113,9 +113,9 @@ async fn cookies_are_one_field_whatever_the_client_made_of_them() {
     }
 }
 
-pub(super) type Messages = mpsc::Sender<Result<Frame<Bytes>, std::convert::Infallible>>;
+pub(crate) type Messages = mpsc::Sender<Result<Frame<Bytes>, std::convert::Infallible>>;
 
-pub(super) fn body() -> (Messages, crate::net::Body) {
+pub(crate) fn body() -> (Messages, crate::net::Body) {
     let (send, receive) = mpsc::channel(1);
     let stream = futures_util::stream::unfold(receive, async |mut receive| Some((receive.recv().await?, receive)));
     (send, StreamBody::new(Box::pin(stream)).map_err(|never| match never {}).boxed_unsync())

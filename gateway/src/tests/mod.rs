@@ -8,7 +8,7 @@ mod corpus;
 mod endless;
 mod explaining;
 mod faults;
-mod http2;
+pub(crate) mod http2;
 mod keys;
 mod limits;
 mod live;

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 
 use super::held::Held;
+use super::lane::Stream;
 use super::lanes::Lanes;
 use crate::gateway::Upstream;
 use crate::net::Body;
@@ -21,6 +22,11 @@ pub(super) type Connector = HttpsConnector<HttpConnector>;
 const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
 const IDLE_CONNECTIONS: usize = 256;
+/// How long a peer may be silent before the system asks whether it is there, how long it may take to respond, and how often it
+/// is asked.
+const SILENT: Duration = Duration::from_secs(10);
+const PROBE: Duration = Duration::from_secs(5);
+const PROBES: u32 = 2;
 
 /// Connections to upstreams, kept for the next request.
 ///
@@ -30,17 +36,10 @@ pub(crate) struct Client {
     http2: Lanes,
 }
 
-/// How often a connection of HTTP/2 is asked whether it is alive, and how long it may take to respond.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pings {
-    pub(super) every: Duration,
-    pub(super) within: Duration,
-}
-
-impl Default for Pings {
-    fn default() -> Self {
-        Self { every: Duration::from_secs(10), within: Duration::from_secs(10) }
-    }
+/// A request that was sent, and its stream if that is one of HTTP/2.
+pub(super) struct Sent<F> {
+    pub(super) response: F,
+    pub(super) stream: Option<Arc<Stream>>,
 }
 
 impl Client {
@@ -48,18 +47,15 @@ impl Client {
     ///
     /// Returns an error if the platform's root certificates cannot be used.
     pub(crate) fn new() -> io::Result<Self> {
-        Self::with(Pings::default())
-    }
-
-    pub(super) fn with(pings: Pings) -> io::Result<Self> {
         let tls = || {
             let builder =
                 HttpsConnectorBuilder::new().with_provider_and_platform_verifier(Arc::new(default_provider()));
             builder.map(HttpsConnectorBuilder::https_or_http).map_err(io::Error::other)
         };
         // A connection that might turn out to be of either version could carry no WebSocket, and no host but its own.
-        let (http1, http2) = (tls()?.enable_http1().wrap_connector(tcp()), tls()?.enable_http2().wrap_connector(tcp()));
-        Ok(Self { http1: builder().build(http1), http2: Lanes::new(http2, pings) })
+        let (http1, http2) =
+            (tls()?.enable_http1().wrap_connector(tcp()), tls()?.enable_http2().wrap_connector(watched_tcp()));
+        Ok(Self { http1: builder().build(http1), http2: Lanes::new(http2) })
     }
 
     /// Sends a request. Returns `None` if the upstream has as many open ones as it may have.
@@ -67,19 +63,27 @@ impl Client {
         &self,
         upstream: &Upstream,
         request: Request<Body>,
-    ) -> Option<impl Future<Output = Result<Response<Held>, Error>> + use<>> {
+    ) -> Option<Sent<impl Future<Output = Result<Response<Held>, Error>> + use<>>> {
         let (sent, stream) = match upstream.http2 {
             Some(streams) => {
                 let (pool, stream) = self.http2.take(upstream, streams)?;
                 // An upload may go on after its response has ended.
                 let request = request.map(|body| {
-                    if body.is_end_stream() { body } else { Held::new(body, Some(stream.clone())).boxed_unsync() }
+                    if body.is_end_stream() { body } else { Held::sent(body, stream.clone()).boxed_unsync() }
                 });
                 (pool.request(request), Some(stream))
             }
             None => (self.http1.request(request), None),
         };
-        Some(async move { sent.await.map(|response| response.map(|body| Held::new(body, stream))) })
+        let open = stream.clone();
+        let response = async move {
+            let response = sent.await?;
+            if let Some(stream) = &stream {
+                stream.note_read();
+            }
+            Ok(response.map(|body| Held::received(body, stream)))
+        };
+        Some(Sent { response, stream: open })
     }
 }
 
@@ -89,6 +93,17 @@ fn tcp() -> HttpConnector {
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(IDLE));
     tcp.set_connect_timeout(Some(CONNECT));
+    tcp
+}
+
+/// Many requests share a connection of HTTP/2: a peer that is gone must be noticed soon, by what the system sends or asks.
+fn watched_tcp() -> HttpConnector {
+    let mut tcp = tcp();
+    tcp.set_keepalive(Some(SILENT));
+    tcp.set_keepalive_interval(Some(PROBE));
+    tcp.set_keepalive_retries(Some(PROBES));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(SILENT + PROBE * PROBES));
     tcp
 }
 

@@ -9,7 +9,7 @@ use orgate::engine::Grant;
 use tokio_rustls::TlsAcceptor;
 
 use super::body::request_body;
-use super::client::Client;
+use super::client::{Client, Sent};
 use super::forward::{Failure, upstream_request};
 use super::headers::{prepare_request, remove_hop_by_hop};
 use super::held::Held;
@@ -141,11 +141,11 @@ impl Proxy {
         request: Request<Body>,
         progress: Option<&Progress>,
     ) -> Result<Response<Held>, Failure> {
-        let Some(sent) = self.client.send(upstream, request) else {
+        let Some(Sent { response, stream }) = self.client.send(upstream, request) else {
             tracing::warn!(target: "orgate", upstream = upstream.name, "the upstream has as many open requests as it may have");
             return Err(Failure::Full);
         };
-        match upload::in_time(upstream.timeout, progress, sent).await {
+        match upload::in_time(upstream.timeout, progress, response).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 let failure = Failure::of(&error);
@@ -162,6 +162,9 @@ impl Proxy {
                 Err(failure)
             }
             Err(failure) => {
+                if let Some(stream) = stream {
+                    stream.note_late();
+                }
                 tracing::warn!(target: "orgate", upstream = upstream.name, "the upstream did not respond in time");
                 Err(failure)
             }

@@ -7,6 +7,7 @@ mod forward;
 mod frames;
 mod headers;
 mod held;
+mod lane;
 mod lanes;
 mod long;
 mod subprotocol;
