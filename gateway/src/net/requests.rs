@@ -1,33 +1,32 @@
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use pin_project_lite::pin_project;
 use tokio::time::{Instant, sleep_until};
-
-use super::streams::took;
-use super::{Body, BoxError};
 
 /// The requests of one connection.
 #[derive(Debug)]
 pub(super) struct Requests {
     began: Instant,
     open: AtomicUsize,
-    /// When the last one ended, in milliseconds since the connection began.
+    /// Whether there is something that was sent and that the client does not take.
+    is_blocked: AtomicBool,
+    /// When the last one ended or was taken, in milliseconds since the connection began.
     ended: AtomicU64,
 }
 
-/// A request that is open until its response was taken.
+/// A request that is open until its response was written.
 #[derive(Debug)]
 pub(super) struct Open(Arc<Requests>);
 
 impl Requests {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), open: AtomicUsize::new(0), ended: AtomicU64::new(0) }
+        Self {
+            began: Instant::now(),
+            open: AtomicUsize::new(0),
+            is_blocked: AtomicBool::new(false),
+            ended: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn open(self: &Arc<Self>) -> Open {
@@ -35,64 +34,42 @@ impl Requests {
         Open(self.clone())
     }
 
-    /// Waits until no request has been open for this time.
+    /// Takes note of whether the client takes what is written.
+    pub(super) fn block(&self, is_blocked: bool) {
+        if self.is_blocked.load(Ordering::Relaxed) != is_blocked {
+            self.note_end();
+            self.is_blocked.store(is_blocked, Ordering::Release);
+        }
+    }
+
+    /// Waits until no request has been open for this time, and everything that was written was taken.
     pub(super) async fn idle(&self, time: Duration) {
         let mut until = Instant::now();
         loop {
             sleep_until(until).await;
             let now = Instant::now();
-            until = if self.open.load(Ordering::Acquire) == 0 {
-                self.began + Duration::from_millis(self.ended.load(Ordering::Relaxed)) + time
-            } else {
+            let is_open = self.open.load(Ordering::Acquire) > 0 || self.is_blocked.load(Ordering::Acquire);
+            until = if is_open {
                 now + time
+            } else {
+                self.began + Duration::from_millis(self.ended.load(Ordering::Relaxed)) + time
             };
             if until <= now {
                 return;
             }
         }
     }
+
+    fn note_end(&self) {
+        let ended = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.ended.store(ended, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let ended = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.ended.store(ended, Ordering::Relaxed);
+        self.0.note_end();
         self.0.open.fetch_sub(1, Ordering::Release);
-    }
-}
-
-pin_project! {
-    /// A response's body, as its connection takes it.
-    pub(super) struct Outgoing {
-        #[pin]
-        body: Body,
-        open: Open,
-    }
-}
-
-impl Outgoing {
-    pub(super) const fn new(body: Body, open: Open) -> Self {
-        Self { body, open }
-    }
-}
-
-impl http_body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        took(false);
-        let frame = ready!(self.project().body.poll_frame(cx));
-        took(true);
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -133,5 +110,14 @@ mod tests {
         let requests = Requests::new();
         sleep(TIME / 2).await;
         assert!(timeout(TIME / 2 + SECOND, requests.idle(TIME)).await.is_ok());
+    }
+    #[tokio::test(start_paused = true)]
+    async fn connection_whose_client_does_not_take_what_was_written_is_not_idle() {
+        let requests = Requests::new();
+        requests.block(true);
+        assert!(timeout(TIME * 5, requests.idle(TIME)).await.is_err());
+        requests.block(false);
+        assert!(timeout(TIME / 60 * 59, requests.idle(TIME)).await.is_err(), "it was taken just now");
+        assert!(timeout(SECOND * 2, requests.idle(TIME)).await.is_ok());
     }
 }

@@ -1,5 +1,6 @@
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -7,21 +8,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::listener::Stream;
+use super::requests::Requests;
 
 /// A connection that ends when its client takes no byte of what is written for too long.
 pub(super) struct Flowing {
     stream: Box<dyn Stream>,
     within: Duration,
+    requests: Arc<Requests>,
     /// Until when a write that waits must go on.
     late: Option<Pin<Box<Sleep>>>,
 }
 
 impl Flowing {
-    pub(super) fn new(stream: Box<dyn Stream>, within: Duration) -> Self {
-        Self { stream, within, late: None }
+    pub(super) fn new(stream: Box<dyn Stream>, within: Duration, requests: Arc<Requests>) -> Self {
+        Self { stream, within, requests, late: None }
     }
 
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.requests.block(written.is_pending());
         if written.is_ready() {
             self.late = None;
             return written;
@@ -81,7 +85,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn client_that_takes_a_byte_now_and_then_is_served_and_one_that_takes_none_is_not() {
         let (mut client, server) = tokio::io::duplex(64);
-        let mut server = Flowing::new(Box::new(server), WITHIN);
+        let mut server = Flowing::new(Box::new(server), WITHIN, Arc::new(Requests::new()));
         let writing = tokio::spawn(async move { server.write_all(&[0; 256]).await });
         for _ in 0..128 {
             sleep(WITHIN / 60 * 59).await;
@@ -96,7 +100,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn connection_over_which_nothing_is_written_is_not_late() {
         let (mut client, server) = tokio::io::duplex(64);
-        let mut server = Flowing::new(Box::new(server), WITHIN);
+        let mut server = Flowing::new(Box::new(server), WITHIN, Arc::new(Requests::new()));
         server.write_all(&[0; 64]).await.unwrap();
         sleep(WITHIN * 10).await;
         assert_eq!(client.read(&mut [0; 64]).await.unwrap(), 64);

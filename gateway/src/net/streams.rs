@@ -1,5 +1,6 @@
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -7,25 +8,15 @@ use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::backlog::Backlog;
+
 tokio::task_local! {
-    static TAKEN: Taken;
+    static BACKLOG: OnceCell<Arc<Backlog>>;
 }
 
-/// What the connection has taken of a response.
-#[derive(Default)]
-struct Taken {
-    frames: Cell<u64>,
-    /// Whether the connection has a frame that it did not yet send on: the client allows no more bytes.
-    is_held: Cell<bool>,
-}
-
-/// Takes note of a frame of a response, or of waiting for one. A stream alone looks at it.
-pub(super) fn took(frame: bool) {
-    // A connection of HTTP/1 writes what it takes, and its writes are watched.
-    _ = TAKEN.try_with(|taken| {
-        taken.frames.set(taken.frames.get() + u64::from(frame));
-        taken.is_held.set(frame);
-    });
+/// Has the stream that runs end if its client takes nothing of this for too long.
+pub(super) fn watch(backlog: &Arc<Backlog>) {
+    _ = BACKLOG.try_with(|watched| watched.get_or_init(|| backlog.clone()).is_empty());
 }
 
 /// Runs the streams of HTTP/2 connections, and ends one whose client takes no byte of a response for too long.
@@ -38,8 +29,8 @@ pub(super) struct Streams {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let watched = Watched { stream, stall_timeout: self.stall_timeout, frames: 0, late: None };
-        tokio::spawn(TAKEN.scope(Taken::default(), watched));
+        let watched = Watched { stream, stall_timeout: self.stall_timeout, late: None };
+        tokio::spawn(BACKLOG.scope(OnceCell::new(), watched));
     }
 }
 
@@ -48,8 +39,6 @@ pin_project! {
         #[pin]
         stream: F,
         stall_timeout: Duration,
-        // How many frames there had been when the last one began to wait.
-        frames: u64,
         late: Option<Pin<Box<Sleep>>>,
     }
 }
@@ -62,19 +51,21 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
         if this.stream.poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let (frames, is_held) = TAKEN.with(|taken| (taken.frames.get(), taken.is_held.get()));
-        if !is_held {
-            *this.late = None;
-            return Poll::Pending;
-        }
-        let late = match this.late {
-            Some(late) if *this.frames == frames => late,
-            late => {
-                *this.frames = frames;
-                late.insert(Box::pin(sleep_until(Instant::now() + *this.stall_timeout)))
+        loop {
+            let since = BACKLOG.with(|backlog| backlog.get().and_then(|backlog| backlog.since()));
+            let Some(since) = since else {
+                *this.late = None;
+                return Poll::Pending;
+            };
+            let until = since + *this.stall_timeout;
+            let late = this.late.get_or_insert_with(|| Box::pin(sleep_until(until)));
+            ready!(late.as_mut().poll(cx));
+            if until <= Instant::now() {
+                break;
             }
-        };
-        ready!(late.as_mut().poll(cx));
+            // Some was taken since it was set.
+            late.as_mut().reset(until);
+        }
         tracing::debug!(target: "orgate", "a stream ended whose client took nothing of its response");
         Poll::Ready(())
     }
@@ -82,50 +73,53 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
+    use bytes::{Buf as _, Bytes};
     use tokio::sync::mpsc;
     use tokio::time::{sleep, timeout};
 
+    use super::super::requests::Requests;
     use super::*;
 
     const STALL: Duration = Duration::from_secs(60);
 
-    /// Takes note as a connection does, and says when it has ended.
-    fn stream() -> (mpsc::UnboundedSender<bool>, Arc<AtomicU64>, mpsc::Receiver<()>) {
+    /// A stream that watches a backlog, asks for more of it when it is told, and says when it has ended.
+    fn stream(backlog: &Arc<Backlog>) -> (mpsc::UnboundedSender<()>, mpsc::Receiver<()>) {
         let (tell, mut told) = mpsc::unbounded_channel();
         let (end, ended) = mpsc::channel(1);
-        let taken = Arc::new(AtomicU64::new(0));
-        let count = taken.clone();
+        let backlog = backlog.clone();
         Streams { stall_timeout: STALL }.execute(async move {
             let _end = end;
-            while let Some(frame) = told.recv().await {
-                took(frame);
-                count.fetch_add(1, Ordering::Relaxed);
-            }
+            watch(&backlog);
+            while told.recv().await.is_some() {}
         });
-        (tell, taken, ended)
+        (tell, ended)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn stream_ends_when_a_frame_waits_too_long_and_not_before() {
-        let (tell, taken, mut ended) = stream();
-        // No response yet, then one of which nothing has come.
+    async fn stream_ends_when_no_byte_of_a_part_is_taken_for_too_long_and_not_before() {
+        let backlog = Arc::new(Backlog::new(Arc::new(Requests::new()).open()));
+        let (tell, mut ended) = stream(&backlog);
+        // A response of which nothing has come.
         sleep(STALL * 3).await;
-        tell.send(false).unwrap();
-        sleep(STALL * 3).await;
+        let mut part = backlog.part(Bytes::from_static(&[0; 100]));
+        tell.send(()).unwrap();
         for _ in 0..5 {
-            tell.send(true).unwrap();
             sleep(STALL / 60 * 59).await;
+            part.advance(1);
         }
-        tell.send(false).unwrap();
+        part.advance(95);
         sleep(STALL * 3).await;
-        assert_eq!(taken.load(Ordering::Relaxed), 7);
-        tell.send(true).unwrap();
+        assert!(!tell.is_closed());
+        // Of two, the second may wait for as long as the first one is taken.
+        let (mut first, second) =
+            (backlog.part(Bytes::from_static(b"first")), backlog.part(Bytes::from_static(b"more")));
+        tell.send(()).unwrap();
+        sleep(STALL / 60 * 59).await;
+        first.advance(5);
         let began = Instant::now();
         assert!(timeout(STALL * 2, ended.recv()).await.is_ok());
-        assert!(began.elapsed() <= STALL + Duration::from_secs(1));
+        assert!(began.elapsed().abs_diff(STALL) <= Duration::from_secs(1), "{:?}", began.elapsed());
         assert!(tell.is_closed());
+        drop((first, second));
     }
 }

@@ -284,3 +284,56 @@ async fn upstream_that_does_not_answer_is_504_and_a_client_that_stops_sending_40
     let (_world, mut client, _upstream) = uploading(b"byte").await;
     assert_eq!(answered(&mut client).await, 408);
 }
+
+/// Reads frames of HTTP/2 and says which they are, allows 16 KiB more a while after it has got as many, and returns how many bytes
+/// of responses there were until one ends.
+async fn trickle(client: &mut TcpStream, kinds: &mut Vec<u8>) -> usize {
+    const WINDOW: usize = 16 * 1024;
+    let (mut length, mut allowed) = (0, WINDOW);
+    loop {
+        let mut head = [0; 9];
+        client.read_exact(&mut head).await.unwrap();
+        let payload = u32::from_be_bytes([0, head[0], head[1], head[2]]).try_into().unwrap();
+        client.read_exact(&mut vec![0; payload]).await.unwrap();
+        kinds.push(head[3]);
+        if head[3] == 0 {
+            length += payload;
+        }
+        if matches!(head[3], 0 | 1) && head[4] & 1 == 1 {
+            return length;
+        }
+        if length == allowed {
+            allowed += WINDOW;
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            for stream in [0, 1] {
+                client.write_all(&[0, 0, 4, 8, 0, 0, 0, 0, stream, 0, 0, 0x40, 0]).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn client_that_reads_longer_than_idle_timeout_is_not_told_to_close_before_the_end() {
+    const LENGTH: usize = 200_000;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let more = format!(
+        "[limits]\nidle_timeout = \"200ms\"\n[upstream.whole]\nurl = \"http://{}\"\n\
+         [[route]]\npath = \"/whole\"\npublic = true\nupstream = \"whole\"\n",
+        listener.local_addr().unwrap()
+    );
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        stream.write_all(&[head.as_bytes(), &vec![b'x'; LENGTH]].concat()).await.unwrap();
+    });
+    let world = World::with("nginx", &more).await;
+    let mut client = TcpStream::connect(world.addresses[&Face::Proxy]).await.unwrap();
+    // INITIAL_WINDOW_SIZE is 16 KiB. `:method: GET`, `:scheme: http`, `:path: /whole` and `:authority: a`.
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\x40\0").await.unwrap();
+    client.write_all(b"\0\0\x0d\x01\x05\0\0\0\x01\x82\x86\x04\x06/whole\x01\x01a").await.unwrap();
+    let mut kinds = Vec::new();
+    let length = timeout(Duration::from_secs(60), trickle(&mut client, &mut kinds)).await.unwrap();
+    assert_eq!(length, LENGTH);
+    assert!(!kinds.contains(&7), "no GOAWAY: {kinds:?}");
+}

@@ -22,7 +22,7 @@ use crate::net::{Body, full};
 const LARGE: usize = 64 * 1024;
 const SOON: Duration = Duration::from_secs(20);
 
-/// Answers `/large` at once, and `/held` with a body that goes on until its sender is dropped. Senders come over the channel.
+/// Answers `/large` and `/frame` at once, and `/held` with a body that goes on until its sender is dropped. Senders come over the channel.
 async fn application() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<Messages>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -38,7 +38,7 @@ async fn application() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<Mess
                         open.send(send).unwrap();
                         body
                     } else {
-                        full(vec![b'x'; LARGE])
+                        full(vec![b'x'; if request.uri().path() == "/frame" { 1000 } else { LARGE }])
                     };
                     Ok::<_, Infallible>(Response::new(body))
                 }
@@ -54,6 +54,7 @@ fn tables(application: SocketAddr, upstream: &str) -> String {
     format!(
         "[upstream.streams]\nurl = \"http://{application}\"\nhttp2 = true\n{upstream}\
          [[route]]\npath = \"/large\"\npublic = true\nupstream = \"streams\"\n\
+         [[route]]\npath = \"/frame\"\npublic = true\nupstream = \"streams\"\n\
          [[route]]\npath = \"/held\"\npublic = true\nupstream = \"streams\"\n"
     )
 }
@@ -152,4 +153,24 @@ async fn request_beyond_the_streams_of_an_upstream_is_503_until_one_ends() {
         }
     };
     timeout(SOON, all_three).await.expect("streams of a client that is gone are free again");
+}
+
+/// The whole response is in one frame that the connection has, and has begun to send.
+#[tokio::test(flavor = "multi_thread")]
+async fn response_of_which_its_client_takes_one_byte_is_reset_while_another_one_of_the_connection_goes_on() {
+    let (application, mut opened) = application().await;
+    let limits = "[limits]\nstall_timeout = \"300ms\"\n";
+    let world = World::with("nginx", &format!("{limits}{}", tables(application, ""))).await;
+    let client = connect(&world, 1).await;
+    let mut open = head(&client, "/held").await;
+    let send = opened.recv().await.unwrap();
+    let mut stalled = head(&client, "/frame").await;
+    let frame = timeout(SOON, stalled.frame()).await.unwrap().unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap().len(), 1);
+    // The library allows more when it is read on: too late.
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(read(stalled).await, None);
+    send.send(Ok(Frame::data(Bytes::from_static(b"1")))).await.unwrap();
+    let frame = timeout(SOON, open.frame()).await.unwrap().unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "1");
 }
