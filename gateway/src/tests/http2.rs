@@ -313,3 +313,40 @@ async fn client_never_takes_a_broken_response_of_http2_for_a_whole_one() {
         }
     }
 }
+
+/// The client of a call waits for the reply with an open body: so does gRPC with metadata that comes before it.
+#[tokio::test]
+async fn upstream_that_does_not_answer_a_call_whose_body_is_open_is_504() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let more = format!(
+        "[upstream.hung-call]\nurl = \"http://{}\"\nhttp2 = true\ntimeout = \"500ms\"\n\
+         [[route]]\npath = \"/pkg.Service/Talk\"\npublic = true\nupstream = \"hung-call\"\n",
+        listener.local_addr().unwrap()
+    );
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = hyper::service::service_fn(async |_: Request<Incoming>| {
+                std::future::pending::<Result<http::Response<crate::net::Body>, std::convert::Infallible>>().await
+            });
+            let io = hyper_util::rt::TokioIo::new(stream);
+            tokio::spawn(hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service));
+        }
+    });
+    let world = World::with("nginx", &more).await;
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    for (content_type, expected) in [("application/grpc+proto", 504), ("text/plain", 408)] {
+        let (send, messages) = body();
+        let request = Request::post(format!("http://{}/pkg.Service/Talk", world.addresses[&Face::Proxy]))
+            .header("content-type", content_type)
+            .body(messages)
+            .unwrap();
+        send.send(Ok(Frame::data(Bytes::from_static(b"message")))).await.unwrap();
+        let response = tokio::time::timeout(std::time::Duration::from_secs(20), client.request(request)).await;
+        assert_eq!(response.unwrap().unwrap().status(), expected, "{content_type}");
+        // Only what the upstream did counts.
+        let metrics = crate::telemetry::render(&world.current.load_full()).unwrap();
+        let counted = "orgate_gateway_upstream_failures_total{upstream=\"hung-call\",reason=\"late\"} 1\n";
+        assert!(metrics.contains(counted), "{metrics}");
+        drop(send);
+    }
+}

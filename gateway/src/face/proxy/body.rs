@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::Body as _;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Limited};
@@ -15,11 +16,15 @@ use crate::net::{Body, BoxError, empty};
 
 /// Returns the client's body as upstream gets it: bounded if so configured, and without trailers that only the gateway may
 /// set. With it comes its progress, if there is anything to send.
-pub(super) fn request_body(gateway: &Arc<Gateway>, body: Incoming) -> (Body, Option<Arc<Progress>>) {
+pub(super) fn request_body(
+    gateway: &Arc<Gateway>,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> (Body, Option<Arc<Progress>>) {
     if body.is_end_stream() {
         return (empty(), None);
     }
-    let (gateway, progress) = (gateway.clone(), Arc::new(Progress::new()));
+    let (gateway, progress) = (gateway.clone(), Arc::new(Progress::new(headers)));
     let noted = progress.clone();
     let body = match gateway.max_body_bytes {
         Some(most) => {

@@ -88,7 +88,7 @@ impl Proxy {
             Err(response) => return (*response).map(full),
         };
         let scheme = if gateway.tls.is_some() { "https" } else { "http" };
-        let (body, progress) = request_body(&gateway, body);
+        let (body, progress) = request_body(&gateway, &head.headers, body);
         let Some(mut forwarded) = upstream_request(head, body, passed, &upstream, (&peer, scheme)) else {
             return answer::malformed().map(full);
         };

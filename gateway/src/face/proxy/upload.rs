@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::forward::Failure;
@@ -16,11 +18,14 @@ pub(super) struct Progress {
     /// Milliseconds after the start.
     since: AtomicU64,
     is_the_client_s: AtomicBool,
+    is_call: bool,
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
-        Self { start: Instant::now(), since: AtomicU64::new(0), is_the_client_s: AtomicBool::new(false) }
+    /// The client of a call of gRPC may wait for the response before it sends more: then the upstream is waited for.
+    pub(super) fn new(headers: &HeaderMap) -> Self {
+        let is_call = is_grpc(headers);
+        Self { start: Instant::now(), since: AtomicU64::new(0), is_the_client_s: AtomicBool::new(false), is_call }
     }
 
     /// Takes note of what the upstream's connection got when it asked for more of the body.
@@ -39,8 +44,16 @@ impl Progress {
     }
 
     fn failure(&self) -> Failure {
-        if self.is_the_client_s.load(Ordering::Relaxed) { Failure::Stalled } else { Failure::Late }
+        let is_the_client_s = self.is_the_client_s.load(Ordering::Relaxed) && !self.is_call;
+        if is_the_client_s { Failure::Stalled } else { Failure::Late }
     }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let name = essence.split(|byte| *byte == b'+').next().unwrap_or_default();
+    name.eq_ignore_ascii_case(b"application/grpc")
 }
 
 /// Waits for a response: no longer than `limit` for the upstream after it took the last part of the body, nor for the client's
@@ -91,7 +104,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn limit_begins_anew_with_each_part_of_the_body() {
-        let progress = Progress::new();
+        let progress = Progress::new(&HeaderMap::new());
         let ends = async || upload(&progress, 10, ready(())).await;
         assert_eq!(in_time(LIMIT, Some(&progress), ends()).await, Ok(()));
         // Without its progress the same upload is late.
@@ -100,7 +113,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn upstream_that_does_not_answer_a_whole_body_is_late() {
-        let progress = Progress::new();
+        let progress = Progress::new(&HeaderMap::new());
         let start = Instant::now();
         assert_eq!(in_time(LIMIT, Some(&progress), upload(&progress, 10, pending())).await, Err(Failure::Late));
         assert_eq!(start.elapsed().as_secs(), 10 * 20 + 30);
@@ -108,7 +121,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn client_that_stops_sending_is_stalled_however_often_it_is_asked() {
-        let progress = Progress::new();
+        let progress = Progress::new(&HeaderMap::new());
         let start = Instant::now();
         let silent = async {
             loop {
@@ -118,5 +131,23 @@ mod tests {
         };
         assert_eq!(in_time(LIMIT, Some(&progress), upload(&progress, 2, silent)).await, Err(Failure::Stalled));
         assert_eq!(start.elapsed().as_secs(), 2 * 20 + 30);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn upstream_is_late_with_a_call_of_grpc_whose_client_sends_no_more() {
+        for (content_type, expected) in [
+            ("application/grpc", Failure::Late),
+            ("Application/gRPC+proto", Failure::Late),
+            ("application/grpc; x=y", Failure::Late),
+            ("application/grpc-web", Failure::Stalled),
+            ("application/grpcx", Failure::Stalled),
+            ("text/plain+application/grpc", Failure::Stalled),
+        ] {
+            let progress = Progress::new(&HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]));
+            let open = async {
+                progress.note(&Poll::<()>::Pending);
+                pending::<()>().await;
+            };
+            assert_eq!(in_time(LIMIT, Some(&progress), open).await, Err(expected), "{content_type}");
+        }
     }
 }
