@@ -70,16 +70,25 @@ pub(crate) fn request(
 impl Gateway {
     /// Judges a request as the faces do that listen, and says how.
     pub(crate) async fn explain(&self, request: &mut Parts) -> Explained {
-        let Some((face, reason)) = self.answers_itself(request) else { return self.explain_judgment(request).await };
-        if JUDGES.iter().any(|other| *other != face && self.listen.contains_key(other)) {
-            Explained::Elsewhere(face, reason, Box::new(self.explain_judgment(request).await))
-        } else {
-            Explained::Unasked(reason)
+        let mut answers = self.answer_themselves(request);
+        let is_answered = |face: &Face| answers.iter().any(|(other, _)| other == face);
+        let is_judged = JUDGES.iter().any(|face| self.listen.contains_key(face) && !is_answered(face));
+        let mut explained = match answers.pop() {
+            Some((_, reason)) if !is_judged => Explained::Unasked(reason),
+            last => {
+                answers.extend(last);
+                self.explain_judgment(request).await
+            }
+        };
+        for (face, reason) in answers.into_iter().rev() {
+            explained = Explained::Elsewhere(face, reason, Box::new(explained));
         }
+        explained
     }
 
-    /// The face that answers this request before routes are matched, and why.
-    fn answers_itself(&self, request: &Parts) -> Option<(Face, String)> {
+    /// The faces that answer this request before routes are matched, and why.
+    fn answer_themselves(&self, request: &Parts) -> Vec<(Face, String)> {
+        let mut answers = Vec::new();
         let mut webhooks = self.webhooks_before_routes().iter();
         if let Some(webhook) = webhooks.find(|webhook| webhook.path.as_str() == request.uri.path()) {
             let reason = format!(
@@ -87,14 +96,18 @@ impl Gateway {
                  no route is matched",
                 webhook.issuer.as_str()
             );
-            return Some((Face::Proxy, reason));
+            answers.push((Face::Proxy, reason));
         }
-        let steering = request.headers.keys().find(|name| is_steering(name))?;
-        let reason = format!(
-            "the face forward_auth rejects the header {steering}, which can replace path, method or certificate: 400, before \
-             routes are matched"
-        );
-        self.listen.contains_key(&Face::ForwardAuth).then_some((Face::ForwardAuth, reason))
+        if self.listen.contains_key(&Face::ForwardAuth)
+            && let Some(steering) = request.headers.keys().find(|name| is_steering(name))
+        {
+            let reason = format!(
+                "the face forward_auth rejects the header {steering}, which can replace path, method or certificate: 400, \
+                 before routes are matched"
+            );
+            answers.push((Face::ForwardAuth, reason));
+        }
+        answers
     }
 
     async fn explain_judgment(&self, request: &mut Parts) -> Explained {

@@ -108,3 +108,31 @@ async fn path_of_webhooks_is_explained_and_listed_as_the_proxy_answers_it() {
     let row = table.lines().find(|line| line.contains("/hooks/logto")).unwrap();
     assert!(row.starts_with("POST") && row.ends_with("public (signed deliveries of issuer customers)"), "{table}");
 }
+
+#[tokio::test]
+async fn header_that_forward_auth_rejects_is_said_at_a_path_of_webhooks_too() {
+    let world = World::with("nginx", WEBHOOK).await;
+    let explained = explained(&world, &Method::POST, "/hooks/logto", &["@-", "X-Original-Host: evil"]).await;
+    let text = explained.print(Format::Text);
+    let lines: Vec<_> = text.lines().collect();
+    let [proxy, on_others, forward_auth, on_the_last, judged] = lines[..] else { panic!("{text}") };
+    assert!(proxy.starts_with("the face proxy takes the deliveries of issuer customers"), "{text}");
+    assert!(forward_auth.starts_with("the face forward_auth rejects the header x-original-host"), "{text}");
+    assert!(forward_auth.contains(": 400") && on_others == on_the_last, "{text}");
+    assert_eq!(judged, "no route matches the path: 404");
+    let json: serde_json::Value = serde_json::from_str(&explained.print(Format::Json)).unwrap();
+    assert!(json["others"]["forward_auth"]["unasked"].as_str().unwrap().contains("400"), "{json}");
+    assert_eq!(json["others"]["others"]["unasked"], "no route matches the path: 404");
+    let question = "GET /auth HTTP/1.1\r\nHost: a\r\nX-Forwarded-Method: POST\r\nX-Forwarded-Uri: /hooks/logto\r\n\
+                    X-Forwarded-Host: a\r\nConnection: close\r\nX-Original-Host: evil\r\n\r\n";
+    assert_eq!(status(&world.raw(Face::ForwardAuth, question).await), 400);
+
+    let without = |text: String| {
+        let text: Vec<_> = text.lines().filter(|line| !line.starts_with("ext_authz = ")).collect();
+        format!("{}\n{WEBHOOK}", text.join("\n"))
+    };
+    let world = World::of(Arc::new(TestIssuer::start().await), "nginx", without).await;
+    let text =
+        self::explained(&world, &Method::POST, "/hooks/logto", &["X-Original-Host: evil"]).await.print(Format::Text);
+    assert!(text.lines().last().unwrap().contains(": 400") && !text.contains("404"), "{text}");
+}
