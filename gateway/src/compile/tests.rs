@@ -86,7 +86,7 @@ fn setting_that_cannot_be_right_is_a_fault_at_its_place() {
         (
             BEGINNING.replace("proxy", "ext_authz")
                 + "[[webhooks]]\npath = \"/w\"\nissuer = \"customers\"\nsigning_keys = [\"k\"]\n",
-            "/gateway.toml:15:8: no face takes deliveries",
+            "/gateway.toml:16:8: no face takes deliveries",
         ),
         (BEGINNING.replace("proxy", "forward_auth"), "/gateway.toml:10:16: the face forward_auth needs [forward_auth]"),
         (
