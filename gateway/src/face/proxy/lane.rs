@@ -1,11 +1,16 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hyper_util::client::legacy::Client as Pool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::client::Connector;
 use crate::net::Body;
+
+/// A request that its caller gave up after so long without a response counts as late.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One connection at a time, and the streams that it may have besides those that are open.
 pub(super) struct Lane {
@@ -25,6 +30,8 @@ pub(super) struct Stream {
     lane: Arc<Lane>,
     /// What the lane had read when the stream was opened.
     read: u64,
+    opened: Instant,
+    is_late: AtomicBool,
     _one_of_the_lane: OwnedSemaphorePermit,
     _one_of_all: OwnedSemaphorePermit,
 }
@@ -74,7 +81,9 @@ pub(super) struct Taken {
 impl Taken {
     pub(super) fn open(self, lane: &Arc<Lane>, one_of_all: OwnedSemaphorePermit) -> (Pool<Connector, Body>, Stream) {
         let read = lane.read.load(Ordering::Relaxed);
-        let stream = Stream { lane: lane.clone(), read, _one_of_the_lane: self.one, _one_of_all: one_of_all };
+        let (opened, is_late) = (Instant::now(), AtomicBool::new(false));
+        let stream =
+            Stream { lane: lane.clone(), read, opened, is_late, _one_of_the_lane: self.one, _one_of_all: one_of_all };
         (self.pool, stream)
     }
 }
@@ -91,9 +100,18 @@ impl Stream {
     /// Takes note that no response came in time. If none came over the whole connection since the request was sent, further
     /// requests avoid it; what is open on it goes on.
     pub(super) fn note_late(&self) {
-        if self.lane.read.load(Ordering::Relaxed) == self.read {
+        if !self.is_late.swap(true, Ordering::Relaxed) && self.lane.read.load(Ordering::Relaxed) == self.read {
             let turn = self.lane.turns.fetch_add(1, Ordering::Relaxed) + 1;
             self.lane.silent.store(turn, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Callers may be less patient than the gateway.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.opened.elapsed() >= PATIENCE {
+            self.note_late();
         }
     }
 }

@@ -70,6 +70,8 @@ impl Lanes {
     fn pool(&self) -> Pool<Connector, Body> {
         let mut builder = builder();
         builder
+            // A pool forgets a connection that is idle, also while calls are open on it: there would be two.
+            .pool_idle_timeout(None)
             .http2_only(true)
             .http2_initial_stream_window_size(STREAM_WINDOW)
             .http2_initial_connection_window_size(CONNECTION_WINDOW)

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tower_service::Service as _;
 
+use super::super::lane;
 use super::*;
 use crate::gateway::Streams;
 use crate::net::full;
@@ -123,6 +124,31 @@ async fn requests_after_a_connection_of_http2_has_died_without_a_word_are_sent_o
     assert!(is_served(&client, &patient).await);
     assert_eq!(accepted.load(Ordering::Relaxed), 3);
     assert!(timeout(HASTE, quiet.body_mut().frame()).await.is_err(), "it is open");
+}
+
+/// Callers give up before the gateway does.
+#[tokio::test]
+async fn connection_that_was_silent_when_a_caller_gave_up_is_avoided() {
+    let (silent, silence) = watch::channel(());
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let (behind, mut opened) = upstream().await;
+    let address = relay(behind, silence, accepted.clone()).await;
+    let (client, patient) = (Client::new().unwrap(), at(address, PATIENCE, 100, 100));
+    let _quiet = send(&client, &patient, "/quiet").await.unwrap();
+    let _sender = opened.recv().await.unwrap();
+    silent.send(()).unwrap();
+    let give_up = async |after: Duration| {
+        let request = Request::get(patient.url()).version(http::Version::HTTP_2).body(full("")).unwrap();
+        let Sent { response, stream } = client.send(&patient, request).unwrap();
+        drop(stream);
+        assert!(timeout(after, response).await.is_err());
+    };
+    // Too early to tell.
+    give_up(HASTE).await;
+    give_up(lane::PATIENCE + HASTE).await;
+    assert_eq!(accepted.load(Ordering::Relaxed), 1);
+    assert!(is_served(&client, &patient).await);
+    assert_eq!(accepted.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
