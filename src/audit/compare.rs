@@ -76,29 +76,44 @@ impl Report {
 fn closeness(known: &RouteSummary, path: &str) -> Option<Vec<u8>> {
     const REST: u8 = 0;
     const PARAMETER: u8 = 1;
-    const LITERAL: u8 = 2;
+    const AFFIXED: u8 = 2;
+    const LITERAL: u8 = 3;
     let Some(own) = known.path.as_deref() else { return Some(Vec::new()) };
     let is_router = known.access == RouteAccess::PublicRouter;
     let own = if is_router { own.trim_end_matches('/') } else { own };
-    let mut asked = path.split('/');
+    let mut segments = path.split('/');
     let mut closeness = Vec::new();
     for own in own.split('/') {
-        let asked = asked.next()?;
-        if own.starts_with("{*") {
+        let asked = segments.next()?;
+        let is_rest = |segment: &str| segment.starts_with("{*");
+        if is_rest(own) {
+            // It takes something, and not nothing.
+            let takes = !asked.is_empty() || segments.next().is_some();
             closeness.push(REST);
-            return Some(closeness);
+            return takes.then_some(closeness);
         }
-        closeness.push(match own {
+        closeness.push(match parameter(own) {
             _ if own == asked => LITERAL,
-            _ if own.contains('{') && !asked.is_empty() && !asked.starts_with("{*") => PARAMETER,
+            Some(("", "")) if !asked.is_empty() && !is_rest(asked) => PARAMETER,
+            Some((before, behind)) if takes(before, behind, asked) => AFFIXED,
             _ => return None,
         });
     }
-    match asked.next() {
+    match segments.next() {
         None => Some(closeness),
         Some(_) if is_router => Some(closeness),
         Some(_) => None,
     }
+}
+
+/// What stands before and behind the parameter of a segment; `None` if it has none. Two braces are one that is meant literally.
+fn parameter(segment: &str) -> Option<(&str, &str)> {
+    let (before, rest) = segment.split_once('{').filter(|(_, rest)| !rest.starts_with('{'))?;
+    rest.split_once('}').map(|(_, behind)| (before, behind))
+}
+
+fn takes(before: &str, behind: &str, asked: &str) -> bool {
+    asked.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind)).is_some_and(|rest| !rest.is_empty())
 }
 
 /// A role, or a subject without a role. Two roles may have one label.

@@ -254,6 +254,13 @@ async fn row_that_is_gone_is_compared_with_the_one_that_answers_there() {
     let one = report(guard().get("/a", handler, strict())).await;
     let both = report(guard().on("/a", MethodFilter::GET.or(MethodFilter::PUT), handler, resource())).await;
     assert!(one.diff(&both).gained().any(|change| change.to_string().contains("-> yes")), "{}", one.diff(&both));
+    // A row that is new where nothing answered, or a stricter row.
+    for (wide, path) in [("/{*rest}", "/"), ("/x/{*rest}", "/x/"), ("/files/v{n}", "/files/latest")] {
+        let wide = || guard().get(wide, handler, resource()).get("/files/{*rest}", handler, strict());
+        let wide = || wide().fallback(handler, strict());
+        let (before, after) = (report(wide()).await, report(wide().get(path, handler, resource())).await);
+        assert!(before.diff(&after).gained().count() > 0, "{path}: {}", before.diff(&after));
+    }
     // Nothing answers there: the path has another row, for another method.
     let beside = || guard().post("/a/b", handler, resource()).get("/{*rest}", handler, resource());
     let before = report(beside().get("/a/b", handler, strict())).await;
