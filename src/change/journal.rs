@@ -101,7 +101,7 @@ impl Journal {
     /// Appends what waits. Under the lock it says that it is done: from then on, another writer may be at work.
     pub(super) async fn write(&self, server: &Weak<dyn Known>) {
         let mut failed = 0_u32;
-        while let Some(batch) = self.batch(server) {
+        while let Some(batch) = self.batch(server, failed) {
             match self.append(&batch).await {
                 Ok(()) => {
                     failed = 0;
@@ -159,7 +159,7 @@ impl Journal {
     }
 
     /// What is to be appended next; `None` if nothing is: then this writer is done.
-    fn batch(&self, server: &Weak<dyn Known>) -> Option<Arc<[Change]>> {
+    fn batch(&self, server: &Weak<dyn Known>, failed: u32) -> Option<Arc<[Change]>> {
         let is_incomplete = self.lock().is_incomplete;
         if is_incomplete {
             {
@@ -170,7 +170,7 @@ impl Journal {
             }
             let Some(all) = server.upgrade().map(|server| server.everything()) else {
                 tracing::error!(target: "orgate", "changes were not kept: there were too many, and the server was dropped");
-                return self.next_batch();
+                return self.next_batch(failed);
             };
             let mut queue = self.lock();
             // What was applied meanwhile comes after what was collected, and may be in it.
@@ -179,12 +179,14 @@ impl Journal {
             queue.pending = all.into_iter().chain(later).collect();
             self.pending.send_replace(queue.waiting());
         }
-        self.next_batch()
+        self.next_batch(failed)
     }
 
-    fn next_batch(&self) -> Option<Arc<[Change]>> {
+    /// A log that fails may have passed on what it was given, without being sure of it: the next attempt takes more.
+    fn next_batch(&self, failed: u32) -> Option<Arc<[Change]>> {
         let mut queue = self.lock();
-        let batch: Arc<[Change]> = queue.pending.iter().take(BATCH).cloned().collect();
+        let most = BATCH << failed.min(6);
+        let batch: Arc<[Change]> = queue.pending.iter().take(most).cloned().collect();
         queue.is_writing = !batch.is_empty();
         queue.is_writing.then_some(batch)
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::cause::{Cause, Fault, FaultKind};
 use super::codec::{Unbelieved, signed_rank};
 use super::link::Link;
+use super::reconcile::seconds;
 use crate::lock::lock;
 
 /// Between two comparisons of a replica that is in doubt.
@@ -54,12 +55,12 @@ impl Doubtful {
 }
 
 impl Doubted {
-    /// Whether a field is gone since, or says what it said earlier.
+    /// Whether a field is gone since, or says what it said earlier. What a replica puts back may lack the milliseconds.
     fn went_back(&self, now: &Self, believed: &HashMap<String, u64>, hasher: &RandomState) -> bool {
         let hashed = believed.iter().map(|(field, rank)| (hasher.hash_one(field), *rank));
         let believed: HashMap<u64, u64> = hashed.collect();
         let latest = |field| now.ranks.get(field).max(believed.get(field));
-        self.ranks.iter().any(|(field, rank)| latest(field) < Some(rank))
+        self.ranks.iter().any(|(field, rank)| latest(field).is_none_or(|latest| seconds(*latest) < seconds(*rank)))
     }
 }
 

@@ -26,6 +26,11 @@ impl Link {
             if standing.hold.is_none_or(|until| beat.now <= until) {
                 return Ok(());
             }
+            let is_read = standing.position.as_ref().is_some_and(|position| position.number >= beat.number);
+            if standing.lost_doubted && !is_read {
+                // What was put back may be there.
+                return Ok(());
+            }
             standing.lost_doubted
         };
         if !beat.is_whole || lost_doubted {

@@ -228,7 +228,7 @@ impl Link {
 }
 
 /// The list keeps whole seconds, and the milliseconds of suspensions.
-fn seconds(rank: u64) -> u64 {
+pub(super) fn seconds(rank: u64) -> u64 {
     rank / 2000
 }
 

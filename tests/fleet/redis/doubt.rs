@@ -1,17 +1,24 @@
 //! A replica that does not believe what the table holds, and loses the table.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use orgate::change::redis::{RedisBuilder, RedisState};
+use orgate::change::{About, Change};
 
 use super::fleet::{FACTS, Fleet, Member, brief, name, settle};
+use super::proxy::{Fault, Proxy};
 use super::server::Server;
+use crate::support::now;
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 const OLDER: &str = "an older secret that has as many bytes";
 
 fn settings(server: &Server, secrets: &[&str]) -> RedisBuilder {
-    brief(&server.url()).secrets(secrets.iter().copied()).reconcile_every(Duration::from_secs(1))
+    settings_at(&server.url(), secrets)
+}
+
+fn settings_at(url: &str, secrets: &[&str]) -> RedisBuilder {
+    brief(url).secrets(secrets.iter().copied()).reconcile_every(Duration::from_secs(1))
 }
 
 async fn is_in_doubt(member: &Member) {
@@ -135,4 +142,32 @@ async fn table_that_another_replica_puts_back_is_not_lost_and_stays_in_doubt() {
 #[tokio::test]
 async fn table_that_goes_back_and_is_healed_by_another_replica_is_not_lost_and_stays_in_doubt() {
     doubting_replica_loses_the_table(true, true).await;
+}
+
+/// What another replica puts back lacks the milliseconds.
+#[tokio::test]
+async fn table_that_goes_back_and_was_healed_before_a_doubting_replica_looks_is_not_lost() {
+    let (mut server, fleet) = (Server::start(&[]).await, Fleet::new().await);
+    settle(&server);
+    let proxy = Proxy::to(server.port).await;
+    let old = fleet.join(settings_at(&proxy.url(), &[OLDER])).await;
+    let ahead = fleet.join(settings(&server, &[SECRET, OLDER])).await;
+    server.ask(&["SAVE"]);
+    let second = Duration::from_secs(now(&fleet.issuer).duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let moment = UNIX_EPOCH + second + Duration::from_millis(123);
+    let change = Change::not_before(fleet.issuer.url(), About::subject(name(2)), moment);
+    ahead.replica.entry().apply_change(&change).unwrap();
+    ahead.replica.server.changes_kept().await;
+    is_in_doubt(&old).await;
+    old.becomes(RedisState::Behind).await;
+    proxy.set(Fault::Reset);
+    let rows = server.ask(&["HLEN", FACTS]);
+    server.kill();
+    server.run().await;
+    ahead.until("put back", |_| server.ask(&["HLEN", FACTS]) == rows).await;
+    proxy.set(Fault::None);
+    old.until("found", |redis| redis.status().counts.reconciles["fork"] > 0).await;
+    let compared = old.reconciles("regular");
+    old.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared + 9).await;
+    assert!(!has(&server, "#lost"));
 }

@@ -133,6 +133,10 @@ async fn copy_that_is_away_keeps_no_replica_from_publishing_and_reading() {
         let compared = member.reconciles("regular");
         member.until("compared", |redis| redis.status().counts.reconciles["regular"] > compared + 1).await;
     }
+    // More than one attempt takes wait for the copy.
+    for _ in 0..300 {
+        fleet.edit(&one, 90);
+    }
     fleet.suspend(&one, 1);
     two.replica.becomes(fleet.token(1), 401).await;
     // What was written and not read back is written again.
