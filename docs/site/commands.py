@@ -18,7 +18,7 @@ RUN_BY = [
     (r"cargo run --release --example faults", "80-faults"),
     (r"cargo run --manifest-path examples/cedar/Cargo.toml", "45-cedar-example"),
     (r"ORGATE_PDP=\S+ cargo run --example authzen", "53-cerbos-example"),
-    (r"cargo test( --doc guide)?$", "30-test"),
+    (r"cargo test( --doc guide| --test fleet_redis)?$", "30-test"),
     (r"cargo run -p orgate-gateway -- demo", "55-gateway"),
     # The gateway's tests try the pages as they are printed.
     (r"orgate (demo|check|serve|routes|explain|audit)( |$)", "55-gateway"),
