@@ -1,20 +1,19 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
+use super::moment::Moment;
 use super::requests::Open;
 
 /// What a connection holds of a response, until its client takes it.
 #[derive(Debug)]
 pub(super) struct Backlog {
-    began: Instant,
     bytes: AtomicUsize,
-    /// When the last byte was taken, or the first one began to wait, in milliseconds since the response began.
-    since: AtomicU64,
+    /// When the last byte was taken, or the first one began to wait.
+    since: Moment,
     waiting: Mutex<Option<Waker>>,
     _open: Open,
 }
@@ -28,26 +27,19 @@ pub(super) struct Part {
 
 impl Backlog {
     pub(super) fn new(open: Open) -> Self {
-        Self {
-            began: Instant::now(),
-            bytes: AtomicUsize::new(0),
-            since: AtomicU64::new(0),
-            waiting: Mutex::default(),
-            _open: open,
-        }
+        Self { bytes: AtomicUsize::new(0), since: Moment::now(), waiting: Mutex::default(), _open: open }
     }
 
     pub(super) fn part(self: &Arc<Self>, bytes: Bytes) -> Part {
         if self.bytes.fetch_add(bytes.len(), Ordering::AcqRel) == 0 {
-            self.note();
+            self.since.note();
         }
         Part { bytes, backlog: self.clone() }
     }
 
     /// Returns since when the client has taken nothing. `None` if there is nothing to take.
     pub(super) fn since(&self) -> Option<Instant> {
-        let since = || self.began + Duration::from_millis(self.since.load(Ordering::Relaxed));
-        (!self.is_empty()).then(since)
+        (!self.is_empty()).then(|| self.since.get())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -64,11 +56,6 @@ impl Backlog {
         if self.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn note(&self) {
-        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.since.store(millis, Ordering::Relaxed);
-    }
-
     fn release(&self, count: usize) {
         if count > 0 && self.bytes.fetch_sub(count, Ordering::AcqRel) == count {
             let waker = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -80,7 +67,7 @@ impl Backlog {
 impl Part {
     fn taken(&self, count: usize) {
         if count > 0 {
-            self.backlog.note();
+            self.backlog.since.note();
             self.backlog.release(count);
         }
     }

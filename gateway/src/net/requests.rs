@@ -1,18 +1,19 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::moment::Moment;
+
 /// The requests of one connection.
 #[derive(Debug)]
 pub(super) struct Requests {
-    began: Instant,
     open: AtomicUsize,
     /// Whether there is something that was sent and that the client does not take.
     is_blocked: AtomicBool,
-    /// When the last one ended or was taken, in milliseconds since the connection began.
-    ended: AtomicU64,
+    /// When the last one ended or was taken.
+    ended: Moment,
 }
 
 /// A request that is open until its response was written.
@@ -21,12 +22,7 @@ pub(super) struct Open(Arc<Requests>);
 
 impl Requests {
     pub(super) fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            open: AtomicUsize::new(0),
-            is_blocked: AtomicBool::new(false),
-            ended: AtomicU64::new(0),
-        }
+        Self { open: AtomicUsize::new(0), is_blocked: AtomicBool::new(false), ended: Moment::now() }
     }
 
     pub(super) fn open(self: &Arc<Self>) -> Open {
@@ -37,7 +33,7 @@ impl Requests {
     /// Takes note of whether the client takes what is written.
     pub(super) fn block(&self, is_blocked: bool) {
         if self.is_blocked.load(Ordering::Relaxed) != is_blocked {
-            self.note_end();
+            self.ended.note();
             self.is_blocked.store(is_blocked, Ordering::Release);
         }
     }
@@ -49,26 +45,17 @@ impl Requests {
             sleep_until(until).await;
             let now = Instant::now();
             let is_open = self.open.load(Ordering::Acquire) > 0 || self.is_blocked.load(Ordering::Acquire);
-            until = if is_open {
-                now + time
-            } else {
-                self.began + Duration::from_millis(self.ended.load(Ordering::Relaxed)) + time
-            };
+            until = if is_open { now + time } else { self.ended.get() + time };
             if until <= now {
                 return;
             }
         }
     }
-
-    fn note_end(&self) {
-        let ended = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.ended.store(ended, Ordering::Relaxed);
-    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.note_end();
+        self.0.ended.note();
         self.0.open.fetch_sub(1, Ordering::Release);
     }
 }
@@ -111,6 +98,7 @@ mod tests {
         sleep(TIME / 2).await;
         assert!(timeout(TIME / 2 + SECOND, requests.idle(TIME)).await.is_ok());
     }
+
     #[tokio::test(start_paused = true)]
     async fn connection_whose_client_does_not_take_what_was_written_is_not_idle() {
         let requests = Requests::new();

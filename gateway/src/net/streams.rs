@@ -16,7 +16,9 @@ tokio::task_local! {
 
 /// Has the stream that runs end if its client takes nothing of this for too long.
 pub(super) fn watch(backlog: &Arc<Backlog>) {
-    _ = BACKLOG.try_with(|watched| watched.get_or_init(|| backlog.clone()).is_empty());
+    _ = BACKLOG.try_with(|watched| {
+        watched.get_or_init(|| backlog.clone());
+    });
 }
 
 /// Runs the streams of HTTP/2 connections, and ends one whose client takes no byte of a response for too long.

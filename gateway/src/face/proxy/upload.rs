@@ -1,7 +1,7 @@
 //! The time that a request's body takes: the upstream's limit does not count it, and a silent client has one of its own.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -10,13 +10,12 @@ use http::{HeaderMap, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::forward::Failure;
+use crate::net::Moment;
 
 /// Who is waited for while a body is sent, and since when.
 #[derive(Debug)]
 pub(super) struct Progress {
-    start: Instant,
-    /// Milliseconds after the start.
-    since: AtomicU64,
+    since: Moment,
     is_the_client_s: AtomicBool,
     is_call: bool,
 }
@@ -24,8 +23,7 @@ pub(super) struct Progress {
 impl Progress {
     /// The client of a call of gRPC may wait for the response before it sends more: then the upstream is waited for.
     pub(super) fn new(headers: &HeaderMap) -> Self {
-        let is_call = is_grpc(headers);
-        Self { start: Instant::now(), since: AtomicU64::new(0), is_the_client_s: AtomicBool::new(false), is_call }
+        Self { since: Moment::now(), is_the_client_s: AtomicBool::new(false), is_call: is_grpc(headers) }
     }
 
     /// Takes note of what the upstream's connection got when it asked for more of the body.
@@ -34,13 +32,8 @@ impl Progress {
         let was = self.is_the_client_s.swap(is_the_client_s, Ordering::Relaxed);
         // Asking a silent client again is no progress.
         if !(was && is_the_client_s) {
-            let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.since.store(millis, Ordering::Relaxed);
+            self.since.note();
         }
-    }
-
-    fn since(&self) -> Instant {
-        self.start + Duration::from_millis(self.since.load(Ordering::Relaxed))
     }
 
     fn failure(&self) -> Failure {
@@ -74,7 +67,7 @@ pub(super) async fn in_time<T>(
             return Ok(response);
         }
         let Some(progress) = progress else { return Err(Failure::Late) };
-        until = progress.since() + limit;
+        until = progress.since.get() + limit;
         if until <= Instant::now() {
             return Err(progress.failure());
         }
@@ -132,6 +125,7 @@ mod tests {
         assert_eq!(in_time(LIMIT, Some(&progress), upload(&progress, 2, silent)).await, Err(Failure::Stalled));
         assert_eq!(start.elapsed().as_secs(), 2 * 20 + 30);
     }
+
     #[tokio::test(start_paused = true)]
     async fn upstream_is_late_with_a_call_of_grpc_whose_client_sends_no_more() {
         for (content_type, expected) in [
