@@ -33,7 +33,7 @@ impl Report {
                     }
                 }
             }
-            changes.append(&mut of_row);
+            changes.extend(of_row);
         }
         let missing = |of: &Self, in_: &Self| -> Vec<Finding> {
             of.findings.iter().filter(|finding| !in_.findings.contains(finding)).cloned().collect()
@@ -51,11 +51,8 @@ impl Report {
     fn answering(&self, route: &RouteSummary) -> Vec<Option<&RouteSummary>> {
         let Some(path) = route.path.as_deref().filter(|_| route.operation.is_none()) else { return vec![None] };
         let known = self.routes.iter().filter(|known| known.operation.is_none());
-        let Some((_, nearest)) =
-            known.filter_map(|known| Some((closeness(known, path)?, known))).max_by_key(|it| it.0.clone())
-        else {
-            return vec![None];
-        };
+        let ranked = known.filter_map(|known| Some((closeness(known, path)?, known)));
+        let Some((_, nearest)) = ranked.max_by(|(one, _), (other, _)| one.cmp(other)) else { return vec![None] };
         let answers = |method: &str| match &nearest.path {
             Some(path) => self.route(method, path).and_then(|number| self.routes.get(number)),
             None => Some(nearest),

@@ -13,6 +13,7 @@ use super::methods::Methods;
 use super::route::{Endpoint, Route};
 use crate::ResourceServer;
 use crate::policy::Policy;
+use crate::respond::nearest;
 
 /// Where the documents of indicators are that may come with an issuer entry at run time.
 const LATER: [&str; 2] =
@@ -64,8 +65,7 @@ fn route<S: Clone + Send + Sync + 'static>(servers: Vec<ResourceServer>, path: S
             all.filter(|issuer| seen.insert(issuer.clone())).collect()
         };
         let ranked = servers.iter().filter_map(|server| Some((server.state.metadata_nearness(&parts)?, server)));
-        let nearest = ranked.reduce(|best, other| if other.0 > best.0 { other } else { best });
-        let response = nearest.and_then(|(_, server)| server.state.metadata_response_with(&parts, &issuers));
+        let response = nearest(ranked).and_then(|server| server.state.metadata_response_with(&parts, &issuers));
         let response: Response = match response {
             Some(response) => response.map(Body::from),
             None => StatusCode::NOT_FOUND.into_response(),

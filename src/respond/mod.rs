@@ -10,6 +10,8 @@ mod written;
 
 pub(crate) use challenge::{ChallengeSettings, Wanted};
 pub use metadata::Metadata;
+#[allow(unused_imports, reason = "for the guard of axum, which has a feature of its own")]
+pub(crate) use metadata::nearest;
 pub(crate) use metadata::{AuthorizationServers, Documents, MetadataDocument, Nearness, Rejected, SenderConstraint};
 pub(crate) use plain::plain;
 pub(crate) use quotable::Quotable;

@@ -93,7 +93,7 @@ impl Link {
         } else {
             was_in_doubt || is_odd
         };
-        let is_read = standing.position.as_ref().is_some_and(|position| position.number >= before.upto);
+        let is_read = standing.has_read(before.upto);
         drop(standing);
         *lock(&self.doubted) = doubted;
         if !is_in_doubt {

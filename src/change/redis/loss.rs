@@ -23,12 +23,9 @@ impl Link {
     ) -> Result<(), End> {
         let lost_doubted = {
             let standing = lock(&self.standing);
-            if standing.hold.is_none_or(|until| beat.now <= until) {
-                return Ok(());
-            }
-            let is_read = standing.position.as_ref().is_some_and(|position| position.number >= beat.number);
-            if standing.lost_doubted && !is_read {
-                // What was put back may be there.
+            // What was put back may be in what was not read yet.
+            let may_be_put_back = standing.lost_doubted && !standing.has_read(beat.number);
+            if standing.hold.is_none_or(|until| beat.now <= until) || may_be_put_back {
                 return Ok(());
             }
             standing.lost_doubted

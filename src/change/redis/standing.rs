@@ -43,6 +43,11 @@ impl Standing {
         }
     }
 
+    /// Whether the feed was read up to this number.
+    pub(super) fn has_read(&self, number: u64) -> bool {
+        self.position.as_ref().is_some_and(|position| position.number >= number)
+    }
+
     /// A beat was answered.
     pub(super) fn expect(&mut self, sent: Duration, number: u64) {
         if self.waiting.len() < MOST_WAITING {

@@ -136,7 +136,8 @@ impl Documents {
         let nearness = |document: &MetadataDocument| {
             (document.location.is_at(host), document.location.covers(rejected.path, query))
         };
-        nearest(known.chain(added), nearness).map(|document| &document.location.url)
+        nearest(known.chain(added).map(|document| (nearness(document), document)))
+            .map(|document| &document.location.url)
     }
 
     /// The response to a request for a document; `None` for any other path. Documents of several hosts may have one path.
@@ -193,7 +194,7 @@ impl Documents {
         };
         let documents = self.all.iter().chain(added.iter().map(|document| &**document)).filter(here);
         let host = host(request).unwrap_or_default();
-        nearest(documents, |document| document.nearness(host))
+        nearest(documents.map(|document| (document.nearness(host), document)))
     }
 
     /// Members without a value are absent (RFC 9728 section 3.2).
@@ -241,12 +242,8 @@ fn find<'a>(
 }
 
 /// The first of those that are nearest.
-fn nearest<'a, N: Ord>(
-    documents: impl Iterator<Item = &'a MetadataDocument>,
-    nearness: impl Fn(&MetadataDocument) -> N,
-) -> Option<&'a MetadataDocument> {
-    let ranked = documents.map(|document| (nearness(document), document));
-    ranked.reduce(|best, other| if other.0 > best.0 { other } else { best }).map(|(_, document)| document)
+pub(crate) fn nearest<T, N: Ord>(ranked: impl Iterator<Item = (N, T)>) -> Option<T> {
+    ranked.reduce(|best, other| if other.0 > best.0 { other } else { best }).map(|(_, nearest)| nearest)
 }
 
 /// Where the request was sent to: by HTTP/2 the authority, else the one `Host` header.

@@ -4,5 +4,7 @@ mod documents;
 mod location;
 mod settings;
 
-pub(crate) use documents::{AuthorizationServers, Documents, MetadataDocument, Nearness, Rejected, SenderConstraint};
+pub(crate) use documents::{
+    AuthorizationServers, Documents, MetadataDocument, Nearness, Rejected, SenderConstraint, nearest,
+};
 pub use settings::Metadata;

@@ -5,19 +5,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use orgate::change::redis::{RedisBuilder, RedisState};
 use orgate::change::{About, Change};
 
-use super::fleet::{FACTS, Fleet, Member, brief, name, settle};
+use super::fleet::{FACTS, Fleet, Member, OLDER, SECRET, brief, name, settle};
 use super::proxy::{Fault, Proxy};
 use super::server::Server;
 use crate::support::now;
 
-const SECRET: &str = "a secret of at least thirty-two bytes";
-const OLDER: &str = "an older secret that has as many bytes";
-
-fn settings(server: &Server, secrets: &[&str]) -> RedisBuilder {
-    settings_at(&server.url(), secrets)
-}
-
-fn settings_at(url: &str, secrets: &[&str]) -> RedisBuilder {
+fn settings(url: &str, secrets: &[&str]) -> RedisBuilder {
     brief(url).secrets(secrets.iter().copied()).reconcile_every(Duration::from_secs(1))
 }
 
@@ -46,17 +39,17 @@ fn has(server: &Server, field: &str) -> bool {
 async fn table_that_is_lost_before_a_replica_has_believed_it_counts_as_lost() {
     let (server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
-    let old = fleet.join(settings(&server, &[OLDER])).await;
+    let old = fleet.join(settings(&server.url(), &[OLDER])).await;
     fleet.suspend(&old, 1);
     old.replica.server.changes_kept().await;
     old.replica.stop().await;
-    let new = fleet.start(settings(&server, &[SECRET])).await;
+    let new = fleet.start(settings(&server.url(), &[SECRET])).await;
     is_in_doubt(&new).await;
     assert_eq!(new.replica.status(fleet.token(1)).await, 503);
     server.ask(&["FLUSHALL"]);
     is_rejected(&new, fleet.token(1)).await;
     assert!(has(&server, "#lost"));
-    let later = fleet.join(settings(&server, &[SECRET])).await;
+    let later = fleet.join(settings(&server.url(), &[SECRET])).await;
     is_rejected(&later, fleet.token(1)).await;
 }
 
@@ -65,8 +58,8 @@ async fn table_that_is_lost_before_a_replica_has_believed_it_counts_as_lost() {
 async fn doubting_replica_loses_the_table(goes_back: bool, is_other_alive: bool) {
     let (mut server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
-    let old = fleet.join(settings(&server, &[OLDER])).await;
-    let ahead = fleet.join(settings(&server, &[SECRET, OLDER])).await;
+    let old = fleet.join(settings(&server.url(), &[OLDER])).await;
+    let ahead = fleet.join(settings(&server.url(), &[SECRET, OLDER])).await;
     server.ask(&["SAVE"]);
     fleet.suspend(&ahead, 2);
     ahead.replica.server.changes_kept().await;
@@ -113,8 +106,8 @@ async fn table_that_goes_back_while_the_only_replica_is_in_doubt_counts_as_lost(
 async fn table_that_goes_back_in_part_while_the_only_replica_is_in_doubt_counts_as_lost() {
     let (mut server, mut fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
-    let old = fleet.join(settings(&server, &[OLDER])).await;
-    let ahead = fleet.join(settings(&server, &[SECRET, OLDER])).await;
+    let old = fleet.join(settings(&server.url(), &[OLDER])).await;
+    let ahead = fleet.join(settings(&server.url(), &[SECRET, OLDER])).await;
     fleet.suspend(&ahead, 1);
     ahead.replica.server.changes_kept().await;
     server.ask(&["SAVE"]);
@@ -128,7 +121,7 @@ async fn table_that_goes_back_in_part_while_the_only_replica_is_in_doubt_counts_
     server.run().await;
     old.until("concluded", |_| has(&server, "#lost")).await;
     assert_eq!(old.replica.status(fleet.token(2)).await, 503, "{:?}", old.redis.status());
-    let both = fleet.join(settings(&server, &[OLDER, SECRET])).await;
+    let both = fleet.join(settings(&server.url(), &[OLDER, SECRET])).await;
     for member in [&old, &both] {
         is_rejected(member, fleet.token(2)).await;
     }
@@ -150,8 +143,8 @@ async fn table_that_goes_back_and_was_healed_before_a_doubting_replica_looks_is_
     let (mut server, fleet) = (Server::start(&[]).await, Fleet::new().await);
     settle(&server);
     let proxy = Proxy::to(server.port).await;
-    let old = fleet.join(settings_at(&proxy.url(), &[OLDER])).await;
-    let ahead = fleet.join(settings(&server, &[SECRET, OLDER])).await;
+    let old = fleet.join(settings(&proxy.url(), &[OLDER])).await;
+    let ahead = fleet.join(settings(&server.url(), &[SECRET, OLDER])).await;
     server.ask(&["SAVE"]);
     let second = Duration::from_secs(now(&fleet.issuer).duration_since(UNIX_EPOCH).unwrap().as_secs());
     let moment = UNIX_EPOCH + second + Duration::from_millis(123);

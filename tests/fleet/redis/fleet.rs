@@ -32,6 +32,9 @@ pub(crate) struct Member {
     pub(crate) redis: Redis,
 }
 
+pub(crate) const SECRET: &str = "a secret of at least thirty-two bytes";
+pub(crate) const OLDER: &str = "an older secret that has as many bytes";
+
 /// With a bound that a busy machine does not miss.
 pub(crate) fn redis(url: &str) -> RedisBuilder {
     let settings = Redis::builder(url, FLEET).when_behind(WhenBehind::Refuse);

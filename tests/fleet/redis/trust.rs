@@ -5,13 +5,10 @@ use std::time::Duration;
 use orgate::change::redis::{Redis, RedisState};
 use orgate::change::{About, Change};
 
-use super::fleet::{FACTS, Fleet, brief, clock as fleet_clock, name, redis, settle};
+use super::fleet::{FACTS, Fleet, OLDER, SECRET, brief, clock as fleet_clock, name, redis, settle};
 use super::proxy::{Fault, Proxy};
 use super::server::Server;
 use crate::support::now;
-
-const SECRET: &str = "a secret of at least thirty-two bytes";
-const OLDER: &str = "an older secret that has as many bytes";
 
 fn row(fleet: &Fleet, user: usize) -> String {
     format!("[\"{}\",\"suspension\",\"{}\"]", fleet.issuer.url(), name(user))
